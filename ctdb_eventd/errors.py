@@ -1,0 +1,184 @@
+"""Every error of this project, in one tree.
+
+    EventdError
+    ├── ConfigError            a line of ctdb.conf that can't be used
+    ├── StartupError           the daemon can't start here
+    │   └── AlreadyRunning     another instance holds the pid file
+    ├── ProtocolError
+    │   ├── LocalProtocolError     we would have sent something that can't be said
+    │   └── RemoteProtocolError    the peer sent something that isn't the protocol
+    │       └── PacketTooLarge     … a length over the limit
+    └── RequestError           a request that is answered with an errno
+        ├── InvalidName            EINVAL: a name that could leave its directory
+        ├── NoSuchComponent        ENOENT: no such directory of scripts
+        ├── NoSuchScript           ENOENT
+        └── NeverRan               EINVAL: no result of that event is known
+
+Exceptions carry data; `__str__` makes the sentence. This module imports nothing heavy: the command line loads it.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+
+__all__ = [
+    "AlreadyRunning",
+    "ConfigError",
+    "EventdError",
+    "InvalidName",
+    "LocalProtocolError",
+    "NeverRan",
+    "NoSuchComponent",
+    "NoSuchScript",
+    "PacketTooLarge",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "RequestError",
+    "StartupError",
+]
+
+
+class EventdError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+
+class ConfigError(EventdError):
+    """A line of the configuration can't be used: says where it is, what stands there and what was expected."""
+
+    def __init__(
+        self,
+        file: str,
+        line: int,
+        expected: str,
+        *,
+        section: str = "",
+        key: str = "",
+        value: str | None = None,
+    ) -> None:
+        super().__init__(file, line, expected)
+        self.file = file
+        self.line = line
+        self.expected = expected
+        self.section = section
+        self.key = key
+        self.value = value
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: "
+        if self.section:
+            where += f"[{self.section}] "
+        if self.key and self.value is not None:
+            where += f'{self.key} = "{self.value}": '
+        elif self.key:
+            where += f'"{self.key}": '
+        elif self.value is not None:
+            where += f'"{self.value}": '
+        return where + self.expected
+
+
+class StartupError(EventdError):
+    """The daemon can't start here; the text says why and what to do."""
+
+
+class AlreadyRunning(StartupError):
+    """Another instance holds the lock on the pid file."""
+
+    def __init__(self, pid_file: str, pid: int | None) -> None:
+        super().__init__(pid_file, pid)
+        self.pid_file = pid_file
+        self.pid = pid
+
+    def __str__(self) -> str:
+        who = f"process {self.pid}" if self.pid else "another process"
+        return f"{who} already runs as event daemon here: it holds the lock on {self.pid_file}"
+
+
+class ProtocolError(EventdError):
+    """The rules of the wire were broken, by us or by them."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own side asked for something that the wire can't say: a bug or a bad argument here."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent bytes that are not the protocol; its connection can't be read on."""
+
+
+class PacketTooLarge(RemoteProtocolError):
+    """A packet announces a length over the limit; it was refused before any memory was taken for it."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(length, limit)
+        self.length = length
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"packet of {self.length} bytes announced, at most {self.limit} are accepted"
+
+
+class RequestError(EventdError):
+    """A request that is answered with an errno instead of being carried out.
+
+    Attributes:
+        errno: The positive errno that goes into the reply.
+    """
+
+    errno: int = _errno.EIO
+
+
+class InvalidName(RequestError):
+    """A component's, event's or script's name that could leave its directory; the file system was not asked."""
+
+    errno = _errno.EINVAL
+
+    def __init__(self, kind: str, name: str, reason: str) -> None:
+        super().__init__(kind, name, reason)
+        self.kind = kind
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.kind} name {self.name!r} is invalid: {self.reason}"
+
+
+class NoSuchComponent(RequestError):
+    """The component has no directory of event scripts."""
+
+    errno = _errno.ENOENT
+
+    def __init__(self, component: str, directory: str) -> None:
+        super().__init__(component, directory)
+        self.component = component
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return f"component {self.component} does not exist: {self.directory} is not a directory"
+
+
+class NoSuchScript(RequestError):
+    """The component has no script of that name, neither provided nor local."""
+
+    errno = _errno.ENOENT
+
+    def __init__(self, component: str, script: str) -> None:
+        super().__init__(component, script)
+        self.component = component
+        self.script = script
+
+    def __str__(self) -> str:
+        return f"script {self.script} does not exist in {self.component}"
+
+
+class NeverRan(RequestError):
+    """Nothing is known of that event: it has not run in this component since the daemon started."""
+
+    errno = _errno.EINVAL
+
+    def __init__(self, component: str, event: str) -> None:
+        super().__init__(component, event)
+        self.component = component
+        self.event = event
+
+    def __str__(self) -> str:
+        return f"event {self.event} has never run in {self.component}"

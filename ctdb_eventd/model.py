@@ -1,0 +1,77 @@
+"""What the broker talks about: events, scripts and how they went. Values only, no behaviour beyond reading them."""
+
+from __future__ import annotations
+
+import enum
+import errno
+
+import attrs
+
+__all__ = [
+    "CANNOT_EXECUTE",
+    "DISABLED",
+    "NOT_REACHED",
+    "SIGNALLED",
+    "TIMED_OUT",
+    "EventOutcome",
+    "EventReport",
+    "ScriptReport",
+]
+
+# A script's result is what the wire says of it: 0 is success, 1 to 255 its exit status, and below zero an errno that
+# says why there is no exit status.
+DISABLED = -errno.ENOEXEC
+"""Not executable, a dangling link, or gone: skipped."""
+TIMED_OUT = -errno.ETIMEDOUT
+"""It was running when the event's time ran out."""
+SIGNALLED = -errno.EINTR
+"""Killed by a signal."""
+NOT_REACHED = -errno.ENOMSG
+"""An earlier script failed, and no earlier run of this event reached it either."""
+CANNOT_EXECUTE = -errno.EOPNOTSUPP
+"""The kernel refused the file with ENOEXEC. That very number means "disabled" on the wire, so another one is sent."""
+
+
+class EventOutcome(enum.Enum):
+    """How a run of an event ended."""
+
+    SUCCESS = 0
+    FAILED = errno.ENOEXEC
+    TIMED_OUT = errno.ETIMEDOUT
+    CANCELLED = errno.ECANCELED
+
+    @property
+    def errno(self) -> int:
+        """The result of the reply to the request that asked for the run."""
+        return int(self.value)
+
+
+@attrs.frozen(kw_only=True)
+class ScriptReport:
+    """How one script of an event went."""
+
+    name: str
+    """As shown to people: without `.script`."""
+    begin: int
+    """Start, in microseconds since the epoch (wall time, for display); 0 if it was never started."""
+    end: int
+    """End, in microseconds since the epoch: the start and the time measured by the monotonic clock."""
+    result: int
+    """0, an exit status, or a negative errno: see the constants above."""
+    output: bytes = b""
+    """What it printed, capped."""
+
+    @property
+    def failed(self) -> bool:
+        """Tells whether this result makes its event fail."""
+        return self.result not in (0, DISABLED, NOT_REACHED)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class EventReport:
+    """How one run of an event went. Compared by identity, so that encodings can be kept for each."""
+
+    summary: int
+    """Result of the script that failed, of the last one if all were run; 0 if none failed."""
+    scripts: tuple[ScriptReport, ...]
+    """In the order in which they run."""

@@ -1,0 +1,240 @@
+"""Event scripts on disk: which there are, in which order, who is enabled, and enabling and disabling them.
+
+The daemon and the command line share this module (the latter works without a daemon), so it imports next to
+nothing and logs nothing: what deserves a warning is returned.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Literal
+
+    NameRule = Literal["both", "suffix", "bare"]
+
+__all__ = [
+    "NAME_MAX",
+    "NAME_RULES",
+    "Listing",
+    "Script",
+    "check_name",
+    "component_directory",
+    "disable",
+    "discover",
+    "enable",
+    "find",
+    "shown_name",
+]
+
+NAME_MAX = 255
+"""Longest name that a file can have, in bytes (Linux NAME_MAX)."""
+NAME_RULES = ("both", "suffix", "bare")
+"""Which file names are scripts: `NN.name.script` (suffix, what CTDB runs since 4.9), `NN.name` (bare), or both."""
+
+_SUFFIX = ".script"
+_OWNER_EXECUTES = stat.S_IXUSR
+_ALL_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
+
+class Script:
+    """One event script of a component.
+
+    Attributes:
+        name: As shown to people and given to the script as argv[0]: the file name without `.script`.
+        path: The file.
+        bare: The file's name has no `.script`, so CTDB's own daemon would not run it.
+    """
+
+    __slots__ = ("bare", "name", "path")
+
+    def __init__(self, name: str, path: str, bare: bool) -> None:
+        self.name = name
+        self.path = path
+        self.bare = bare
+
+    def __repr__(self) -> str:
+        return f"Script({self.path!r})"
+
+    def enabled(self) -> bool:
+        """Tells whether it would run: a regular file (a link's target counts) that its owner may execute.
+
+        A dangling link and a file that has just vanished are disabled, not errors.
+        """
+        try:
+            mode = os.stat(self.path).st_mode
+        except OSError:
+            return False
+        return bool(mode & _OWNER_EXECUTES) and stat.S_ISREG(mode)
+
+
+class Listing:
+    """The scripts of a component, in the order in which they run.
+
+    Attributes:
+        scripts: Each shown name once.
+        shadowed: Paths of bare-named files that another file with the same shown name and `.script` hides.
+    """
+
+    __slots__ = ("scripts", "shadowed")
+
+    def __init__(self, scripts: list[Script], shadowed: list[str]) -> None:
+        self.scripts = scripts
+        self.shadowed = shadowed
+
+
+def check_name(kind: str, name: str) -> None:
+    """Refuses names that are no plain file names, before they come near a path.
+
+    Args:
+        kind: What it names (component, event, script), for the message.
+        name: As it came from the client.
+
+    Raises:
+        InvalidName: Empty, `.`, `..`, with a slash or a NUL, or longer than a file name can be.
+    """
+    if not name:
+        reason = "it is empty"
+    elif "/" in name:
+        reason = "it contains a slash"
+    elif "\0" in name:
+        reason = "it contains a NUL"
+    elif name in (".", ".."):
+        reason = "it is a directory's own name"
+    elif len(name) * 4 > NAME_MAX and len(os.fsencode(name)) > NAME_MAX:
+        reason = f"it is longer than {NAME_MAX} bytes"
+    else:
+        return
+    raise InvalidName(kind, name, reason)
+
+
+def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
+    """Returns the name under which a file is shown and run, None if it is no script.
+
+    Two digits and a dot come first. With `.script` at the end anything may stand between. Without it there may be no
+    further dot (package managers leave such copies) and no `~` at the end (editors do).
+    """
+    if len(file_name) < 4 or not (
+        file_name[:2].isascii() and file_name[:2].isdigit() and file_name[2] == "."
+    ):
+        return None
+    if file_name.endswith(_SUFFIX, 3):
+        return file_name[: -len(_SUFFIX)] if rule != "bare" else None
+    if rule == "suffix" or "." in file_name[3:] or file_name.endswith("~"):
+        return None
+    return file_name
+
+
+def component_directory(events_dir: str, component: str) -> str:
+    """Returns a component's directory, without asking whether it exists.
+
+    Raises:
+        InvalidName: The component's name could leave the scripts directory.
+    """
+    check_name("component", component)
+    return f"{events_dir}/{component}"
+
+
+def discover(directory: str, component: str, rule: NameRule = "both") -> Listing:
+    """Lists the scripts of a component's directory, in byte order of their file names. Reads the directory afresh.
+
+    Raises:
+        NoSuchComponent: There is no such directory.
+        OSError: The directory can't be read.
+    """
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoSuchComponent(component, directory) from None
+    if not names:
+        return Listing([], [])
+    return _listing(directory, sorted(names, key=os.fsencode), rule)
+
+
+def _listing(directory: str, file_names: Iterable[str], rule: NameRule) -> Listing:
+    by_name: dict[str, Script] = {}
+    shadowed: list[str] = []
+    # `NN.name` sorts before `NN.name.script`, so the one that wins always comes second
+    for file_name in file_names:
+        name = shown_name(file_name, rule)
+        if name is None:
+            continue
+        hidden = by_name.pop(name, None)
+        if hidden is not None:
+            shadowed.append(hidden.path)
+        by_name[name] = Script(name, f"{directory}/{file_name}", bare=name == file_name)
+    return Listing(list(by_name.values()), shadowed)
+
+
+def find(directory: str, name: str, rule: NameRule = "both") -> Script | None:
+    """Finds the script with a shown name, a dangling link too; None if there is none."""
+    for file_name, bare in ((name + _SUFFIX, False), (name, True)):
+        path = f"{directory}/{file_name}"
+        if shown_name(file_name, rule) == name and os.path.lexists(path):
+            return Script(name, path, bare)
+    return None
+
+
+def _check_script_name(name: str) -> None:
+    check_name("script", name)
+    if shown_name(name + _SUFFIX) is None:
+        raise InvalidName("script", name, "it does not start with two digits and a dot")
+
+
+def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: NameRule = "both") -> None:
+    """Enables a script: sets a file's execute bits, or links to the provided script of that name.
+
+    A link that is there already is left as it is, wherever it points.
+
+    Raises:
+        InvalidName: The component's or the script's name is no such name.
+        NoSuchScript: Neither the component nor the package has such a script.
+        OSError: The file system refused.
+    """
+    directory = component_directory(events_dir, component)
+    _check_script_name(name)
+    script = find(directory, name, rule)
+    if script is not None:
+        _set_executable(script.path, True)
+        return
+    provided = find(f"{provided_dir}/{component}", name, rule)
+    if provided is None or not os.path.isdir(directory):
+        raise NoSuchScript(component, name)
+    link = f"{directory}/{os.path.basename(provided.path)}"
+    try:
+        os.symlink(os.path.realpath(provided.path), link)
+    except FileExistsError:
+        pass  # somebody else enabled it in this very moment
+
+
+def disable(events_dir: str, component: str, name: str, rule: NameRule = "both") -> None:
+    """Disables a script: removes a link, or clears a file's execute bits. One that isn't there is disabled already.
+
+    Raises:
+        InvalidName: The component's or the script's name is no such name.
+        OSError: The file system refused.
+    """
+    directory = component_directory(events_dir, component)
+    _check_script_name(name)
+    script = find(directory, name, rule)
+    if script is None:
+        return
+    try:
+        if os.path.islink(script.path):
+            os.unlink(script.path)
+        else:
+            _set_executable(script.path, False)
+    except FileNotFoundError:
+        pass  # somebody else removed it in this very moment
+
+
+def _set_executable(path: str, executable: bool) -> None:
+    if os.path.islink(path):
+        return
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    os.chmod(path, mode | _ALL_EXECUTE if executable else mode & ~_ALL_EXECUTE)
