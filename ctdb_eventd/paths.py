@@ -59,9 +59,7 @@ class Paths:
         if test_mode(environ):
             base = environ.get("CTDB_BASE", "")
             if not base:
-                raise PathsError(
-                    "CTDB_TEST_MODE is set, so CTDB_BASE must name the directory of the test node"
-                )
+                raise PathsError("CTDB_TEST_MODE is set, so CTDB_BASE must name the directory of the test node")
             self.config_dir = base
             self.provided_dir = os.path.join(base, "share", "events")
             self.run_dir = os.path.join(base, "run")

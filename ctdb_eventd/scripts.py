@@ -119,9 +119,7 @@ def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
     Two digits and a dot come first. With `.script` at the end anything may stand between. Without it there may be no
     further dot (package managers leave such copies) and no `~` at the end (editors do).
     """
-    if len(file_name) < 4 or not (
-        file_name[:2].isascii() and file_name[:2].isdigit() and file_name[2] == "."
-    ):
+    if len(file_name) < 4 or not (file_name[:2].isascii() and file_name[:2].isdigit() and file_name[2] == "."):
         return None
     if file_name.endswith(_SUFFIX, 3):
         return file_name[: -len(_SUFFIX)] if rule != "bare" else None

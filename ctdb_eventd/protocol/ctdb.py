@@ -113,16 +113,12 @@ def _head(reqid: int, command: int, result: int, payload: int = 0) -> bytes:
     try:
         return packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size + payload, 0, reqid, command, result)
     except struct_error:
-        raise LocalProtocolError(
-            f"reply to request {reqid} with result {result} doesn't fit a packet"
-        ) from None
+        raise LocalProtocolError(f"reply to request {reqid} with result {result} doesn't fit a packet") from None
 
 
 def _encode_status(reqid: int, result: int, report: EventReport | None) -> bytes:
     if (report is None) != bool(result):
-        raise LocalProtocolError(
-            f"a status reply carries either an error or a report, not {result} and {report}"
-        )
+        raise LocalProtocolError(f"a status reply carries either an error or a report, not {result} and {report}")
     if report is None:
         return _head(reqid, packet.COMMAND_STATUS, result)
     payload = _encoded.get(report)

@@ -97,9 +97,7 @@ def packet_length(data: bytes | bytearray | memoryview, limit: int) -> int:
     return length
 
 
-def run_request(
-    reqid: int, component: bytes, event: bytes, args: bytes | None, timeout: int, run_all: bool
-) -> bytes:
+def run_request(reqid: int, component: bytes, event: bytes, args: bytes | None, timeout: int, run_all: bool) -> bytes:
     """Builds a RUN request; `timeout` is in seconds, 0 is no limit, `args` are separated by spaces."""
     flags = FLAG_RUN_ALL if run_all else 0
     body = u32(COMMAND_RUN) + string(component) + string(event) + string(args) + u32(timeout) + u32(flags)
