@@ -1,6 +1,80 @@
-"""The daemon's command line (composition follows)."""
+"""The daemon's command line: arguments to options, options to a running daemon, its end to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+import anyio
+
+from ctdb_eventd import __version__, environment
+from ctdb_eventd.daemon import Daemon, Options
+from ctdb_eventd.errors import EventdError
+from ctdb_eventd.logs import complain
+from ctdb_eventd.paths import Paths, PathsError
+
+__all__ = ["main", "parse_arguments"]
 
 
-def main() -> int:
-    """Starts the daemon."""
+def parse_arguments(argv: Sequence[str] | None) -> Options:
+    """Reads the command line; ends the process with status 1 and the usage if it can't be used."""
+    parser = _Parser(
+        prog="ctdb-eventd",
+        description="Event daemon for CTDB nodes: runs the event scripts. ctdbd starts it; it stays in the foreground.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-P", "--pid", type=_number, metavar="PID", help="end when this process ends")
+    parser.add_argument(
+        "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is told when the daemon listens"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    arguments = parser.parse_args(argv)
+    # CTDB's own daemon takes -1, its default, for "none"
+    pid = arguments.pid if arguments.pid is not None and arguments.pid > 0 else None
+    fd = arguments.startup_fd if arguments.startup_fd is not None and arguments.startup_fd >= 0 else None
+    return Options(watched_pid=pid, startup_fd=fd)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage()
+        complain(message)
+        self.exit(1)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the daemon until it is told to end.
+
+    Returns:
+        0 after a clean end, 1 if it could not start; standard error and the log say why.
+    """
+    options = parse_arguments(argv)
+    environment.ensure_standard_descriptors()
+    environment.close_on_exec()
+    try:
+        daemon = Daemon(options, os.environ, Paths(os.environ))
+        anyio.run(daemon.run)
+    except (EventdError, PathsError) as error:
+        complain(str(error))
+        return 1
+    except BaseExceptionGroup as group:
+        return _report_group(group)
+    return 0
+
+
+def _report_group(group: BaseExceptionGroup[BaseException]) -> int:
+    expected, unexpected = group.split(EventdError)
+    if unexpected is not None:
+        raise unexpected
+    assert expected is not None
+    for error in expected.exceptions:
+        complain(str(error))
     return 1

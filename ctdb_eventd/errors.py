@@ -12,6 +12,7 @@
         ├── InvalidName            EINVAL: a name that could leave its directory
         ├── NoSuchComponent        ENOENT: no such directory of scripts
         ├── NoSuchScript           ENOENT
+        ├── NotAFile               EINVAL: a directory or device where a script should be
         └── NeverRan               EINVAL: no result of that event is known
 
 Exceptions carry data; `__str__` makes the sentence. This module imports nothing heavy: the command line loads it.
@@ -30,6 +31,7 @@ __all__ = [
     "NeverRan",
     "NoSuchComponent",
     "NoSuchScript",
+    "NotAFile",
     "PacketTooLarge",
     "ProtocolError",
     "RemoteProtocolError",
@@ -168,6 +170,19 @@ class NoSuchScript(RequestError):
 
     def __str__(self) -> str:
         return f"script {self.script} does not exist in {self.component}"
+
+
+class NotAFile(RequestError):
+    """What stands in a script's place can't be enabled or disabled: neither a file nor a link."""
+
+    errno = _errno.EINVAL
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is neither a file nor a link"
 
 
 class NeverRan(RequestError):

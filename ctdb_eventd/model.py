@@ -15,6 +15,7 @@ __all__ = [
     "TIMED_OUT",
     "EventOutcome",
     "EventReport",
+    "EventSpec",
     "ScriptReport",
 ]
 
@@ -75,3 +76,22 @@ class EventReport:
     """Result of the script that failed, of the last one if all were run; 0 if none failed."""
     scripts: tuple[ScriptReport, ...]
     """In the order in which they run."""
+
+
+@attrs.frozen(kw_only=True)
+class EventSpec:
+    """What a run of an event is to do."""
+
+    component: str
+    """Names the directory of scripts."""
+    event: str
+    """The scripts' first argument."""
+    args: tuple[str, ...]
+    """Their further arguments."""
+    timeout: int
+    """Seconds from the moment it starts to run; 0 is no limit."""
+    run_all: bool
+    """Go on after a script failed."""
+
+    def __str__(self) -> str:
+        return f"{self.component} {' '.join((self.event, *self.args))}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript
+from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript, NotAFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
     Raises:
         InvalidName: The component's or the script's name is no such name.
         NoSuchScript: Neither the component nor the package has such a script.
-        OSError: The file system refused.
+        NotAFile: A directory or the like has the script's name.
+        OSError: The file system refused; FileNotFoundError if the component has no directory to link in.
     """
     directory = component_directory(events_dir, component)
     _check_script_name(name)
@@ -201,7 +202,7 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
         _set_executable(script.path, True)
         return
     provided = find(f"{provided_dir}/{component}", name, rule)
-    if provided is None or not os.path.isdir(directory):
+    if provided is None or not os.path.exists(provided.path):
         raise NoSuchScript(component, name)
     link = f"{directory}/{os.path.basename(provided.path)}"
     try:
@@ -215,6 +216,7 @@ def disable(events_dir: str, component: str, name: str, rule: NameRule = "both")
 
     Raises:
         InvalidName: The component's or the script's name is no such name.
+        NotAFile: A directory or the like has the script's name.
         OSError: The file system refused.
     """
     directory = component_directory(events_dir, component)
@@ -232,7 +234,10 @@ def disable(events_dir: str, component: str, name: str, rule: NameRule = "both")
 
 
 def _set_executable(path: str, executable: bool) -> None:
-    if os.path.islink(path):
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
         return
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if not stat.S_ISREG(mode):
+        raise NotAFile(path)
+    mode = stat.S_IMODE(mode)
     os.chmod(path, mode | _ALL_EXECUTE if executable else mode & ~_ALL_EXECUTE)

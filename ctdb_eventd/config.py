@@ -1,0 +1,198 @@
+"""The daemon's part of ctdb.conf: read, checked, and as one frozen value.
+
+ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
+`[event]`, which we share, an unknown key is a warning, since a later CTDB may bring one; in `[eventd]`, ours alone, it
+is an error: a misspelt limit must not be silently without effect.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from ctdb_eventd.errors import ConfigError
+from ctdb_eventd.scripts import NAME_RULES
+
+if TYPE_CHECKING:
+    from ctdb_eventd.scripts import NameRule
+
+__all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "load", "parse"]
+
+LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+"""From least to most talkative."""
+SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
+"""What may follow `syslog:`; plain `syslog` uses syslog(3)."""
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Everything that the configuration decides; the defaults are what a missing file means."""
+
+    log_location: str | None = None
+    """`file:PATH`, `file:` (stderr), `syslog` or `syslog:METHOD`; None if not configured."""
+    log_level: str = "NOTICE"
+    """One of LOG_LEVELS."""
+    debug_script: str | None = None
+    """Base name, looked up in the configuration directory; None if hung scripts are not looked at."""
+    script_names: NameRule = "both"
+    """Which file names are event scripts: one of `scripts.NAME_RULES`."""
+    kill_grace: float = 5.0
+    """Seconds between TERM and KILL for a process group that has to end."""
+    debug_timeout: float = 60.0
+    """Seconds that the debug script may take before it is ended itself; 0 is no limit."""
+    max_output: int = 1 << 20
+    """Bytes of a script's output that are kept."""
+    max_packet: int = 1 << 20
+    """Longest request packet, in bytes."""
+    warnings: tuple[str, ...] = ()
+    """What looked wrong but harms nothing; to be logged."""
+
+
+@attrs.frozen(kw_only=True)
+class _Line:
+    file: str
+    number: int
+    section: str
+    key: str
+    value: str
+
+    def error(self, expected: str) -> ConfigError:
+        return ConfigError(self.file, self.number, expected, section=self.section, key=self.key, value=self.value)
+
+
+def _log_level(line: _Line) -> str:
+    level = line.value.upper()
+    if level not in LOG_LEVELS:
+        raise line.error(f"expected one of {', '.join(LOG_LEVELS)}")
+    return level
+
+
+def _log_location(line: _Line) -> str:
+    kind, colon, rest = line.value.partition(":")
+    if kind == "file" and colon and (not rest or rest.startswith("/")):
+        return line.value
+    if kind == "syslog" and (not colon or rest in SYSLOG_METHODS):
+        return line.value
+    methods = "|".join(SYSLOG_METHODS)
+    raise line.error(f"expected file:/ABSOLUTE/PATH, file: (standard error), syslog or syslog:{methods}")
+
+
+def _debug_script(line: _Line) -> str | None:
+    if not line.value:
+        return None
+    if "/" in line.value:
+        raise line.error("expected the base name of a script in the configuration directory, without a slash")
+    path = os.path.join(os.path.dirname(line.file), line.value)
+    if not os.path.isfile(path):
+        raise line.error(f"expected an executable file, but {path} does not exist or is none")
+    if not os.access(path, os.X_OK):
+        raise line.error(f"expected an executable file, but {path} is not executable (chmod +x {path})")
+    return line.value
+
+
+def _script_names(line: _Line) -> NameRule:
+    if line.value not in NAME_RULES:
+        raise line.error(f"expected one of {', '.join(NAME_RULES)}")
+    return cast("NameRule", line.value)
+
+
+def _seconds(line: _Line) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", line.value):
+        raise line.error("expected seconds, such as 5 or 0.5")
+    return float(line.value)
+
+
+def _size(minimum: int) -> Callable[[_Line], int]:
+    def parse_size(line: _Line) -> int:
+        found = re.fullmatch(r"([0-9]+) ?([KM]?)", line.value, re.IGNORECASE)
+        size = int(found[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[found[2].upper()] if found else -1
+        if not minimum <= size <= 1 << 30:
+            raise line.error(f"expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M")
+        return size
+
+    return parse_size
+
+
+_Parser = Callable[[_Line], Any]
+_KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
+    "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
+    "event": {"debug script": ("debug_script", _debug_script)},
+    "eventd": {
+        "script names": ("script_names", _script_names),
+        "kill grace": ("kill_grace", _seconds),
+        "debug timeout": ("debug_timeout", _seconds),
+        "max output": ("max_output", _size(1024)),
+        "max packet": ("max_packet", _size(4096)),
+    },
+}
+_OURS_ALONE = frozenset({"eventd"})
+
+
+def load(path: str) -> Config:
+    """Reads ctdb.conf; a file that doesn't exist means the defaults.
+
+    Raises:
+        ConfigError: The file can't be read, or a line of ours can't be used.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise ConfigError(path, 0, f"can't be read: {error.strerror}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: str) -> Config:
+    """Reads a configuration's text; `path` is for messages and to look up the debug script beside it.
+
+    Raises:
+        ConfigError: A line of ours can't be used.
+    """
+    values: dict[str, Any] = {}
+    warnings: list[str] = []
+    for line in _lines(text, path):
+        keys = _KEYS[line.section]
+        if line.key in keys:
+            field, parser = keys[line.key]
+            values[field] = parser(line)
+        elif line.section in _OURS_ALONE:
+            raise line.error(f"unknown key, expected one of {_alternatives(keys)}")
+        else:
+            warnings.append(str(line.error(f"unknown key is ignored; known here: {_alternatives(keys)}")))
+    return Config(**values, warnings=tuple(warnings))
+
+
+def _alternatives(keys: Mapping[str, object]) -> str:
+    return ", ".join(f'"{key}"' for key in keys)
+
+
+def _lines(text: str, path: str) -> Iterator[_Line]:
+    """Yields the assignments in our sections."""
+    section: str | None = None
+    for number, raw in enumerate(text.split("\n"), 1):
+        stripped = raw.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        if stripped[0] == "[":
+            section = _section(stripped, path, number)
+            continue
+        key, equals, value = stripped.partition("=")
+        if section is None:
+            raise ConfigError(path, number, "expected a [section] before the first key", value=stripped)
+        if section not in _KEYS:
+            continue
+        if not equals or not key.strip():
+            raise ConfigError(path, number, 'expected "key = value"', section=section, value=stripped)
+        yield _Line(file=path, number=number, section=section, key=" ".join(key.split()), value=value.strip())
+
+
+def _section(stripped: str, path: str, number: int) -> str:
+    if not stripped.endswith("]") or not stripped[1:-1].strip():
+        raise ConfigError(path, number, "expected a section in brackets, such as [eventd]", value=stripped)
+    return stripped[1:-1].strip()

@@ -1,0 +1,217 @@
+"""The composition root: makes every part, gives each what it needs of the others, starts and stops them in order.
+
+The only module that knows everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import struct
+from collections.abc import Callable, Mapping
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from ctdb_eventd import environment, scripts
+from ctdb_eventd.config import Config, load
+from ctdb_eventd.dispatcher import Dispatcher, Domain
+from ctdb_eventd.errors import EventdError, NoSuchComponent, StartupError
+from ctdb_eventd.history.latest import LatestResults
+from ctdb_eventd.logs import NOTICE, Log
+from ctdb_eventd.model import EventReport
+from ctdb_eventd.paths import Paths
+from ctdb_eventd.pidfile import PidFile
+from ctdb_eventd.runner.debug import Debugger
+from ctdb_eventd.runner.event import EventRunner
+from ctdb_eventd.runner.process import SpawnContext
+from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.server import Server
+
+__all__ = ["Daemon", "Options"]
+
+_log = logging.getLogger(__name__)
+
+# The debug script and processes that the kernel doesn't let die must not keep the daemon.
+_SHUTDOWN_MARGIN = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What the daemon is told on its command line."""
+
+    watched_pid: int | None = None
+    """The daemon ends when this process does; None if nobody is watched."""
+    startup_fd: int | None = None
+    """Told when the daemon listens, and kept open until it ends; None if nobody waits."""
+
+
+class Daemon:
+    """One event daemon: `startup`, `serve`, `shutdown`, in this order, by `run`."""
+
+    def __init__(self, options: Options, environ: Mapping[str, str], paths: Paths) -> None:
+        """Prepares; nothing is opened yet."""
+        self._options = options
+        self._paths = paths
+        self._log = Log(environ, paths)
+        self._config = Config()
+        self._results = LatestResults()
+        self._stop = asyncio.Event()
+        self._watched = -1
+
+    async def run(self) -> None:
+        """Runs the daemon from start to end.
+
+        Raises:
+            EventdError: It can't start here.
+        """
+        async with anyio.create_task_group() as tasks:
+            await self._run_in(tasks)
+
+    async def _run_in(self, tasks: TaskGroup) -> None:
+        try:
+            self.startup(tasks)
+        except BaseException:
+            self._undo_startup()
+            raise
+        try:
+            await self._stop.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.shutdown(tasks)
+
+    # ------------------------------------------------------------------ startup
+
+    def startup(self, tasks: TaskGroup) -> None:
+        """Starts every part; when this returns, requests are served.
+
+        Raises:
+            EventdError: A part can't start.
+        """
+        self._config = load(self._paths.config_file)
+        self._log.configure(self._config)
+        self._log_warnings()
+        self._pid_file = PidFile(self._paths.pid_file)
+        _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
+        self._handle_signals()
+        self._watch_process()
+        self._build(tasks)
+        _log.log(NOTICE, "startup completed successfully")
+        self._server.startup()
+        self._tell_starter()
+
+    def _build(self, tasks: TaskGroup) -> None:
+        environ = environment.script_environment(os.environb)
+        spawn = SpawnContext(environ=environ, stdin=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        self._runner = EventRunner(
+            config=self._config,
+            events_dir=self._paths.events_dir,
+            tasks=tasks,
+            spawn=spawn,
+            debugger=Debugger(config_dir=self._paths.config_dir, spawn=spawn),
+        )
+        self._scheduler = Scheduler(start=self._runner.start, record=self._results.record)
+        domain = Domain(run=self._scheduler.submit, status=self._status, set_script=self._set_script)
+        self._server = Server(self._paths.socket, Dispatcher(domain), max_packet=self._config.max_packet)
+
+    def _watch_process(self) -> None:
+        pid = self._options.watched_pid
+        if pid is None:
+            return
+        try:
+            self._watched = os.pidfd_open(pid)
+        except OSError as error:
+            raise StartupError(f"can't watch process {pid} (option --pid): {error.strerror}") from error
+        asyncio.get_running_loop().add_reader(self._watched, self._on_watched_exit, pid)
+
+    def _tell_starter(self) -> None:
+        fd = self._options.startup_fd
+        if fd is None:
+            return
+        try:
+            # It stays open until we end: its closing tells ctdbd that the event daemon is dead.
+            os.set_inheritable(fd, False)
+            os.write(fd, struct.pack("=I", 0))
+        except OSError as error:
+            raise StartupError(f"can't write to descriptor {fd} (option --startup-fd): {error.strerror}") from error
+
+    def _undo_startup(self) -> None:
+        if hasattr(self, "_server"):
+            self._server.shutdown()
+        if hasattr(self, "_pid_file"):
+            self._pid_file.remove()
+
+    # ------------------------------------------------------------------ serve
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reopen)
+        loop.add_signal_handler(signal.SIGUSR1, self._on_reload)
+
+    def _on_stop_signal(self, number: signal.Signals) -> None:
+        _log.log(NOTICE, "received %s, shutting down", number.name)
+        self._stop.set()
+
+    def _on_watched_exit(self, pid: int) -> None:
+        asyncio.get_running_loop().remove_reader(self._watched)
+        _log.log(NOTICE, "process %d has gone, shutting down", pid)
+        self._stop.set()
+
+    def _on_reopen(self) -> None:
+        self._log.reopen()
+        _log.log(NOTICE, "log reopened")
+
+    def _on_reload(self) -> None:
+        try:
+            config = load(self._paths.config_file)
+            self._log.configure(config)
+        except EventdError as error:
+            _log.error("configuration not reloaded, the former one stays in force: %s", error)
+            return
+        self._config = self._runner.config = config
+        self._server.max_packet = config.max_packet
+        self._log_warnings()
+        _log.log(NOTICE, "configuration reloaded")
+
+    def _log_warnings(self) -> None:
+        for warning in self._config.warnings:
+            _log.warning("%s", warning)
+
+    def _status(self, component: str, event: str) -> EventReport:
+        directory = scripts.component_directory(self._paths.events_dir, component)
+        if not os.path.isdir(directory):
+            raise NoSuchComponent(component, directory)
+        return self._results.get(component, event)
+
+    def _set_script(self, component: str, script: str, enable: bool) -> None:
+        rule = self._config.script_names
+        if enable:
+            scripts.enable(self._paths.events_dir, self._paths.provided_dir, component, script, rule)
+        else:
+            scripts.disable(self._paths.events_dir, component, script, rule)
+
+    # ------------------------------------------------------------------ shutdown
+
+    async def shutdown(self, tasks: TaskGroup) -> None:
+        """Stops every part, in an order in which nothing new can come to one that is stopped."""
+        # 1. Nobody gets in, and those who are in are let go; their events are ended.
+        self._server.shutdown()
+        # 2. Every event that still runs gets TERM, and KILL after the grace period.
+        await self._end_events()
+        # 3. What is left is a debug script, or a process that the kernel holds: no more patience.
+        tasks.cancel_scope.cancel()
+        # 4. The next instance may start.
+        self._pid_file.remove()
+        _log.log(NOTICE, "shut down")
+
+    async def _end_events(self) -> None:
+        idle = asyncio.Event()
+        on_idle: Callable[[], None] = idle.set
+        self._scheduler.shut_down(on_idle)
+        with anyio.move_on_after(self._config.kill_grace + _SHUTDOWN_MARGIN):
+            await idle.wait()

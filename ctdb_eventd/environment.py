@@ -1,0 +1,51 @@
+"""What the daemon was given at its start, and what of it scripts get: environment and descriptors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+__all__ = ["close_on_exec", "ensure_standard_descriptors", "script_environment"]
+
+_DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LAST_STANDARD = 2
+
+# These change what any shell, loader or Python does before the first line of a script, or belong to the service
+# manager's conversation with the daemon; none of them is meant for an event script.
+_NOT_FOR_SCRIPTS = frozenset(
+    b"BASH_ENV ENV IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD LISTEN_FDNAMES LISTEN_FDS LISTEN_PID NOTIFY_SOCKET "
+    b"PYTHONHOME PYTHONPATH SHELLOPTS BASHOPTS VIRTUAL_ENV WATCHDOG_PID WATCHDOG_USEC".split()
+)
+
+
+def script_environment(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Returns the environment for scripts: the daemon's own, less what isn't meant for them, and with a PATH."""
+    wanted = {
+        name: value
+        for name, value in environ.items()
+        # exported shell functions would replace commands under the scripts' feet
+        if name not in _NOT_FOR_SCRIPTS and not name.startswith(b"BASH_FUNC_")
+    }
+    wanted.setdefault(b"PATH", _DEFAULT_PATH)
+    return wanted
+
+
+def ensure_standard_descriptors() -> None:
+    """Opens /dev/null where standard input, output or error are closed.
+
+    Otherwise a socket or a pipe would get such a number, and be taken for what it is not.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
+def close_on_exec() -> None:
+    """Marks every descriptor that we inherited, but the standard ones, so that no script inherits it in turn."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > _LAST_STANDARD:
+            try:
+                os.set_inheritable(fd, False)
+            except OSError:
+                pass  # the one that listed the directory is closed by now

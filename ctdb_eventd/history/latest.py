@@ -1,0 +1,49 @@
+"""The latest result of each event of each component, in memory. Pure."""
+
+from __future__ import annotations
+
+import attrs
+
+from ctdb_eventd.errors import NeverRan
+from ctdb_eventd.model import NOT_REACHED, EventReport, ScriptReport
+
+__all__ = ["LatestResults"]
+
+_MOST_EVENTS = 1000
+"""Events remembered. There are a dozen; whoever makes up names must not fill the memory with them."""
+
+
+class LatestResults:
+    """Remembers how each event went when it last ran to an end of its own."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._reports: dict[tuple[str, str], EventReport] = {}
+
+    def record(self, component: str, event: str, report: EventReport) -> None:
+        """Stores a report; a script that wasn't reached this time keeps what is known of it from before."""
+        former = self._reports.pop((component, event), None)
+        if former is not None:
+            report = _merge(report, former)
+        self._reports[component, event] = report
+        if len(self._reports) > _MOST_EVENTS:
+            del self._reports[next(iter(self._reports))]
+
+    def get(self, component: str, event: str) -> EventReport:
+        """Returns the latest report.
+
+        Raises:
+            NeverRan: There is none.
+        """
+        try:
+            return self._reports[component, event]
+        except KeyError:
+            raise NeverRan(component, event) from None
+
+
+def _merge(report: EventReport, former: EventReport) -> EventReport:
+    if not report.scripts or report.scripts[-1].result != NOT_REACHED:
+        return report
+    known: dict[str, ScriptReport] = {script.name: script for script in former.scripts}
+    scripts = (known.get(new.name, new) if new.result == NOT_REACHED else new for new in report.scripts)
+    return attrs.evolve(report, scripts=tuple(scripts))

@@ -1,0 +1,276 @@
+"""The log: where it goes, how a line looks, and what happens when it can't be written. Built on `logging`.
+
+Nothing here may raise into the code that logs: a full disk must not end a failover.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import sys
+import syslog
+import time
+from collections.abc import Mapping
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.errors import StartupError
+from ctdb_eventd.paths import Paths, test_mode
+
+__all__ = ["NOTICE", "FileHandler", "Log", "log_output"]
+
+NOTICE = logging.INFO + 5
+"""CTDB's level between INFO and WARNING, its default."""
+
+_PROGRAM = "ctdb-eventd"
+_LEVELS = {
+    "ERROR": logging.ERROR,
+    "WARNING": logging.WARNING,
+    "NOTICE": NOTICE,
+    "INFO": logging.INFO,
+    "DEBUG": logging.DEBUG,
+}
+_PRIORITIES = {
+    logging.ERROR: syslog.LOG_ERR,
+    logging.WARNING: syslog.LOG_WARNING,
+    NOTICE: syslog.LOG_NOTICE,
+    logging.INFO: syslog.LOG_INFO,
+    logging.DEBUG: syslog.LOG_DEBUG,
+}
+_SYSLOG_UDP = ("127.0.0.1", 514)
+_SYSLOG_SOCKET = "/dev/log"
+# A script's output is a stranger's text: a control byte could rewrite the lines around it on a terminal.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+_output_log = logging.getLogger("ctdb_eventd.output")
+
+
+def log_output(name: str, output: bytes) -> None:
+    """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out."""
+    if not output:
+        return
+    for line in output.decode("utf-8", "backslashreplace").split("\n"):
+        if line.strip():
+            _output_log.error("%s: %s", name, line)
+
+
+class _Formatter(logging.Formatter):
+    """One event, one line: control characters are written as escapes, further lines of a traceback are joined."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        text = text.encode("utf-8", "backslashreplace").decode()
+        return _CONTROLS.sub(_escape, text.replace("\n", " | "))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
+
+
+class _Stamp(_Formatter):
+    """Puts time, host and process in front, in the form of CTDB's own log."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._tail = f" {host} {_PROGRAM}[{os.getpid()}]: "
+        self._second = -1
+        self._date = self._zone = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        second, fraction = divmod(record.created, 1)
+        if second != self._second:
+            moment = time.localtime(second)
+            zone = time.strftime("%z", moment)
+            self._date, self._zone = time.strftime("%Y-%m-%dT%H:%M:%S", moment), f"{zone[:3]}:{zone[3:]}"
+            self._second = int(second)
+        return f"{self._date}.{int(fraction * 1e6):06d}{self._zone}{self._tail}{super().format(record)}"
+
+
+class FileHandler(logging.Handler):
+    """Appends lines to a file, each with one write, and survives a full disk.
+
+    Lines that could not be written are counted; the first one that can be says how many were lost, and why.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Opens the file.
+
+        Raises:
+            OSError: It can't be opened for appending.
+        """
+        super().__init__()
+        self._path = path
+        self._fd = self._open()
+        self._lost = 0
+        self._why = ""
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def reopen(self) -> None:
+        """Goes on in a new file of the same name, for log rotation; keeps the old one if that can't be opened."""
+        try:
+            fd = self._open()
+        except OSError as error:
+            logging.getLogger(__name__).error("can't reopen the log: %s; going on in the old file", error)
+            return
+        os.close(self._fd)
+        self._fd = fd
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line."""
+        line = self.format(record)
+        if self._lost:
+            notice = logging.LogRecord(
+                __name__,
+                logging.ERROR,
+                "",
+                0,
+                "%d log lines before this one were lost: %s",
+                (self._lost, self._why),
+                None,
+            )
+            line = f"{self.format(notice)}\n{line}"
+        try:
+            data = line.encode() + b"\n"
+            written = os.write(self._fd, data)
+            if written < len(data):
+                os.write(self._fd, b"\n")
+        except OSError as error:
+            self._lost += 1
+            self._why = error.strerror or str(error)
+        else:
+            self._lost = 0
+
+    def close(self) -> None:
+        """Closes the file."""
+        super().close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _StandardErrorHandler(logging.Handler):
+    """Writes bare lines to standard error, wherever that leads; a reader that went away is no reason to fail."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            os.write(2, self.format(record).encode() + b"\n")
+        except OSError:
+            pass
+
+
+class _SyslogHandler(logging.Handler):
+    """Hands lines to syslog(3), which finds the syslog daemon again by itself when that restarts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        syslog.openlog(_PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        syslog.syslog(_priority(record), self.format(record))
+
+
+class _SyslogDatagramHandler(logging.Handler):
+    """Sends lines as datagrams and never waits: what the syslog daemon can't take in time is lost."""
+
+    def __init__(self, family: int, address: str | tuple[str, int], rfc5424: bool) -> None:
+        super().__init__()
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._address = address
+        self._rfc5424 = rfc5424
+
+    def emit(self, record: logging.LogRecord) -> None:
+        head = f"<{syslog.LOG_DAEMON | _priority(record)}>"
+        if self._rfc5424:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+            head += f"1 {stamp} {socket.gethostname()} {_PROGRAM} {os.getpid()} - - "
+        else:
+            head += f"{_PROGRAM}[{os.getpid()}]: "
+        try:
+            self._socket.sendto(f"{head}{self.format(record)}".encode(), self._address)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        super().close()
+        self._socket.close()
+
+
+def _priority(record: logging.LogRecord) -> int:
+    return _PRIORITIES.get(record.levelno, syslog.LOG_ERR)
+
+
+class Log:
+    """The process's log, from start to end; takes over the root logger, so that libraries are heard too."""
+
+    def __init__(self, environ: Mapping[str, str], paths: Paths) -> None:
+        """Prepares; nothing is opened yet."""
+        self._environ = environ
+        self._paths = paths
+        self._location: str | None = None
+        self._handler: logging.Handler | None = None
+        logging.addLevelName(NOTICE, "NOTICE")
+
+    def configure(self, config: Config) -> None:
+        """Follows the configuration, at the start and after each reload.
+
+        Raises:
+            StartupError: The log can't be opened; the former one, if any, stays in use.
+        """
+        location = config.log_location or f"file:{self._paths.log_file}"
+        if "CTDB_INTERACTIVE" in self._environ:
+            location = "file:"
+        root = logging.getLogger()
+        if location != self._location:
+            handler = self._open(location)
+            for old in root.handlers[:]:
+                root.removeHandler(old)
+                old.close()
+            root.addHandler(handler)
+            self._location, self._handler = location, handler
+        root.setLevel(_LEVELS[config.log_level])
+
+    def reopen(self) -> None:
+        """Goes on in a new file if the log is a file."""
+        if isinstance(self._handler, FileHandler):
+            self._handler.reopen()
+
+    def _open(self, location: str) -> logging.Handler:
+        kind, _, rest = location.partition(":")
+        if kind == "syslog":
+            handler = _open_syslog(rest)
+            handler.setFormatter(_Formatter())
+        elif not rest:
+            handler = _StandardErrorHandler()
+            handler.setFormatter(_Formatter())
+        else:
+            try:
+                handler = FileHandler(rest)
+            except OSError as error:
+                raise StartupError(f"can't open the log {rest}: {error.strerror}") from error
+            handler.setFormatter(_Stamp(self._host()))
+        return handler
+
+    def _host(self) -> str:
+        # several test nodes share one host: each is known by its directory there
+        if test_mode(self._environ):
+            return os.path.basename(os.path.abspath(self._paths.config_dir))
+        return socket.gethostname().partition(".")[0]
+
+
+def _open_syslog(method: str) -> logging.Handler:
+    if method == "nonblocking":
+        return _SyslogDatagramHandler(socket.AF_UNIX, _SYSLOG_SOCKET, rfc5424=False)
+    if method:
+        return _SyslogDatagramHandler(socket.AF_INET, _SYSLOG_UDP, rfc5424=method == "udp-rfc5424")
+    return _SyslogHandler()
+
+
+def complain(text: str) -> None:
+    """Says on standard error what must be known before there is a log."""
+    sys.stderr.write(f"{_PROGRAM}: {text}\n")

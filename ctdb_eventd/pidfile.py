@@ -1,0 +1,44 @@
+"""The pid file: who runs here, and the lock that keeps a second instance out. CTDB's own daemon respects it too."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ctdb_eventd.errors import AlreadyRunning, StartupError
+
+__all__ = ["PidFile"]
+
+
+class PidFile:
+    """A locked file with our pid. The lock, not the file's presence, is what counts: it ends with the process."""
+
+    def __init__(self, path: str) -> None:
+        """Takes the lock and writes our pid.
+
+        Raises:
+            AlreadyRunning: Somebody else holds the lock.
+            StartupError: The file can't be made.
+        """
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StartupError(f"can't create the pid file {path}: {error.strerror}") from error
+        try:
+            # POSIX locks, since CTDB's daemon uses the same ones on this file
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._fd, 32)
+            os.close(self._fd)
+            raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None
+        os.ftruncate(self._fd, 0)
+        os.write(self._fd, f"{os.getpid()}\n".encode())
+
+    def remove(self) -> None:
+        """Removes the file and gives up the lock."""
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        os.close(self._fd)

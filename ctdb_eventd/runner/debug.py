@@ -1,0 +1,62 @@
+"""The debug script: a look at a hung script before it is ended. One at a time, and never for ever."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import anyio
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.logs import log_output
+from ctdb_eventd.runner.process import Child, SpawnContext
+
+__all__ = ["Debugger"]
+
+_log = logging.getLogger(__name__)
+
+_NAME = "event_debug"
+
+
+class Debugger:
+    """Runs the configured debug script with the pid of a hung script and its event."""
+
+    def __init__(self, *, config_dir: str, spawn: SpawnContext) -> None:
+        """Prepares; the script's name is looked up in `config_dir`."""
+        self._config_dir = config_dir
+        self._spawn = spawn
+        self._turn = anyio.Lock()
+
+    async def look_at(self, hung: Child, event: str, config: Config) -> None:
+        """Runs the debug script, if one is configured, and logs its output; returns when it is over.
+
+        Waits for its turn. A script that has ended by then isn't looked at. The debug script itself is ended when
+        its own time is over. Cancellation-safe: the debug script is killed.
+        """
+        if config.debug_script is None:
+            return
+        async with self._turn:
+            if not hung.exited:
+                await self._run(os.path.join(self._config_dir, config.debug_script), hung.pid, event, config)
+
+    async def _run(self, path: str, pid: int, event: str, config: Config) -> None:
+        try:
+            child = Child.spawn(path, (path, str(pid), event), self._spawn, config.max_output)
+        except OSError as error:
+            _log.error("debug script %s can't be run: %s", path, error.strerror)
+            return
+        try:
+            with anyio.move_on_after(config.debug_timeout or None) as patience:
+                await child.wait()
+            if patience.cancelled_caught:
+                _log.error("debug script %s is ended: it took longer than %g s", path, config.debug_timeout)
+                await child.end(config.kill_grace)
+        finally:
+            if not child.exited:
+                child.kill()
+                with anyio.move_on_after(config.kill_grace, shield=True):
+                    await child.wait()
+            output, status = child.output, child.close()
+            log_output(_NAME, output)
+            if status:
+                _log.warning("debug script %s: exit status %d", path, status)

@@ -1,0 +1,174 @@
+"""One child process: started by posix_spawn, watched by its pidfd, its output captured, its group ended if it must be.
+
+No thread, no waiting for pipes: a script is over when its process is, whoever still holds its output. Asyncio's own
+process helpers take a multiple of the time and wait for the pipe, which daemons that a script leaves behind hold open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+
+import attrs
+
+from ctdb_eventd.runner import group
+from ctdb_eventd.runner.capture import Capture
+
+__all__ = ["Child", "SpawnContext"]
+
+_READ_SIZE = 1 << 16
+# After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
+# ever: stop after what a pipe can hold at the most (fcntl F_SETPIPE_SZ for unprivileged users).
+_DRAIN_LIMIT = 1 << 20
+# Python ignores these two for itself; a script must have them as a shell would give them.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+@attrs.frozen(kw_only=True)
+class SpawnContext:
+    """What every child is given."""
+
+    environ: Mapping[bytes, bytes]
+    """Its whole environment."""
+    stdin: int
+    """Descriptor that becomes its standard input."""
+
+
+class Child:
+    """A running process in a process group of its own. Whoever spawns one must `close` it, on every way out.
+
+    Attributes:
+        pid: Its process id, which is its group's too.
+    """
+
+    __slots__ = ("_capture", "_exit_waiter", "_exited", "_loop", "_pidfd", "_pipe", "pid")
+
+    def __init__(self, pid: int, pidfd: int, pipe: int, capture: Capture) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+        self._pipe = pipe
+        self._capture = capture
+        self._exited = False
+        self._exit_waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(pidfd, self._on_exit)
+        self._loop.add_reader(pipe, self._on_output)
+
+    @classmethod
+    def spawn(cls, path: str, argv: tuple[str, ...], context: SpawnContext, max_output: int) -> Child:
+        """Starts a program; returns when the kernel has accepted it.
+
+        Args:
+            path: The program.
+            argv: Its arguments, its name first.
+            context: What every child is given.
+            max_output: Bytes of its output that are kept.
+
+        Raises:
+            OSError: It could not be started; nothing is left behind.
+            ValueError: An argument contains a NUL.
+        """
+        pipe, its_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            os.set_blocking(its_end, True)
+            actions = [
+                (os.POSIX_SPAWN_DUP2, context.stdin, 0),
+                (os.POSIX_SPAWN_DUP2, its_end, 1),
+                (os.POSIX_SPAWN_DUP2, its_end, 2),
+            ]
+            pid = os.posix_spawn(
+                path,
+                argv,
+                context.environ,
+                file_actions=actions,
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        except BaseException:
+            os.close(pipe)
+            raise
+        finally:
+            os.close(its_end)
+        return cls._watch(pid, pipe, max_output)
+
+    @classmethod
+    def _watch(cls, pid: int, pipe: int, max_output: int) -> Child:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            # out of descriptors: without a pidfd it can't be watched, so it must not run
+            os.close(pipe)
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        return cls(pid, pidfd, pipe, Capture(max_output))
+
+    @property
+    def exited(self) -> bool:
+        """Tells whether the process has exited."""
+        return self._exited
+
+    @property
+    def output(self) -> bytes:
+        """What it has printed so far, capped."""
+        return self._capture.result()
+
+    async def wait(self) -> None:
+        """Waits until the process has exited, whoever still holds its output. Cancellation-safe."""
+        if not self._exited:
+            self._exit_waiter = self._loop.create_future()
+            await self._exit_waiter
+
+    async def end(self, grace: float) -> None:
+        """Ends its whole group: TERM, up to `grace` seconds, KILL. Returns when nobody of it is left."""
+        await group.end_group(self.pid, grace)
+
+    def close(self) -> int:
+        """Reaps the process and gives back every descriptor. It should have exited; this never waits for it.
+
+        Returns:
+            The exit status, or the negative number of the signal that killed it; 0 if it still runs.
+        """
+        if self._pipe >= 0:
+            self._close_pipe()
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, os.WNOHANG)[1])
+
+    def kill(self) -> None:
+        """Kills its whole group at once, without any grace; for ways out that can't wait."""
+        os.killpg(self.pid, signal.SIGKILL)
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self._exited = True
+        self._drain()
+        if self._exit_waiter is not None and not self._exit_waiter.done():
+            self._exit_waiter.set_result(None)
+
+    def _on_output(self) -> int:
+        try:
+            data = os.read(self._pipe, _READ_SIZE)
+        except BlockingIOError:
+            return 0
+        if data:
+            self._capture.feed(data)
+        else:
+            self._close_pipe()
+        return len(data)
+
+    def _drain(self) -> None:
+        left = _DRAIN_LIMIT
+        while self._pipe >= 0 and left > 0:
+            read = self._on_output()
+            if not read:
+                return
+            left -= read
+
+    def _close_pipe(self) -> None:
+        self._loop.remove_reader(self._pipe)
+        os.close(self._pipe)
+        self._pipe = -1

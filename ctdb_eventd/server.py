@@ -1,0 +1,134 @@
+"""The Unix listener: takes over a stale socket, lets in whom it may, and makes a session of each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+
+from ctdb_eventd.dispatcher import Dispatcher
+from ctdb_eventd.errors import StartupError
+from ctdb_eventd.session import Session, peer_credentials
+
+__all__ = ["Server"]
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 128
+# Out of descriptors: look again after this many seconds, or as soon as a session ends.
+_ACCEPT_PAUSE = 1.0
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Server:
+    """Listens on a Unix socket.
+
+    Attributes:
+        max_packet: Longest request packet, in bytes, for sessions that start from now on.
+    """
+
+    def __init__(self, path: str, dispatcher: Dispatcher, *, max_packet: int) -> None:
+        """Prepares to listen on `path`."""
+        self.max_packet = max_packet
+        self._path = path
+        self._dispatcher = dispatcher
+        self._sessions: set[Session] = set()
+        self._listener: socket.socket | None = None
+        self._pause: asyncio.TimerHandle | None = None
+
+    def startup(self) -> None:
+        """Listens from here on; only root and the daemon's own user get in.
+
+        Whoever calls this holds the pid file's lock, so a socket that is there already belongs to nobody.
+
+        Raises:
+            StartupError: The socket can't be made.
+        """
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._bind(listener)
+        except OSError as error:
+            listener.close()
+            raise StartupError(f"can't listen on {self._path}: {error.strerror or error}") from error
+        listener.setblocking(False)
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._resume()
+        _log.log(logging.INFO + 5, "listening on %s", self._path)
+
+    def _bind(self, listener: socket.socket) -> None:
+        try:
+            if stat.S_ISSOCK(os.lstat(self._path).st_mode):
+                os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        # The mode has to be right from the first moment, not after a chmod.
+        mask = os.umask(0o077)
+        try:
+            listener.bind(self._path)
+        finally:
+            os.umask(mask)
+        listener.listen(_BACKLOG)
+
+    def shutdown(self) -> None:
+        """Stops listening, removes the socket and ends every session. Idempotent."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            self._stop_accepting(listener)
+            listener.close()
+            try:
+                os.unlink(self._path)
+            except FileNotFoundError:
+                pass
+        for session in list(self._sessions):
+            session.close()
+
+    def _resume(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._listener is not None:
+            self._loop.add_reader(self._listener, self._on_connection)
+
+    def _stop_accepting(self, listener: socket.socket) -> None:
+        self._loop.remove_reader(listener)
+        if self._pause is not None:
+            self._pause.cancel()
+
+    def _on_connection(self) -> None:
+        assert self._listener is not None
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._refuse_for_now(self._listener, error)
+            return
+        client.setblocking(False)
+        pid, uid, _gid = peer_credentials(client)
+        if uid not in (0, os.geteuid()):
+            _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
+            client.close()
+            return
+        session = Session(client, self._dispatcher, max_packet=self.max_packet, on_close=self._on_close)
+        self._sessions.add(session)
+
+    def _refuse_for_now(self, listener: socket.socket, error: OSError) -> None:
+        """Lets connections wait in the kernel's queue: being woken for each again and again would take all the time."""
+        if error.errno not in _OUT_OF_RESOURCES:
+            _log.error("can't accept a connection: %s", error)
+            return
+        _log.error(
+            "can't accept a connection: %s; new clients wait. %d clients are connected; see `ulimit -n`",
+            *(error.strerror, len(self._sessions)),
+        )
+        self._loop.remove_reader(listener)
+        self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._resume)
+
+    def _on_close(self, session: Session) -> None:
+        self._sessions.discard(session)
+        if self._pause is not None:
+            self._resume()

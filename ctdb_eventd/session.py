@@ -1,0 +1,176 @@
+"""One client: its socket, its protocol state, its requests in flight.
+
+The session is the only one that writes to its socket, and it feeds the parser in the same step in which it reads, so
+nothing that is cancelled can put the stream out of step. It works in callbacks and not in a task: a request that can
+be answered at once is answered before anything else gets the processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from ctdb_eventd.dispatcher import Cancellable, Dispatcher
+from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+from ctdb_eventd.protocol.connection import broker_connection
+from ctdb_eventd.protocol.messages import Reply, Request
+
+__all__ = ["Session", "peer_credentials"]
+
+_log = logging.getLogger(__name__)
+
+_READ_SIZE = 1 << 14
+# A client that asks and doesn't read its answers is not read on when this much waits for it.
+_MOST_UNSENT = 1 << 20
+# ctdbd sends one request for each public address at once; 16,384 is far above any cluster.
+_MOST_IN_FLIGHT = 1 << 14
+
+
+def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
+    """Returns pid, uid and gid of the process that connected (SO_PEERCRED)."""
+    data = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid, gid = struct.unpack("=iii", data)
+    return pid, uid, gid
+
+
+class _Call:
+    """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
+
+    __slots__ = ("_session", "answered")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.answered = False
+
+    def reply(self, message: Reply) -> None:
+        self.answered = True
+        self._session.answer(self, message)
+
+
+class Session:
+    """Serves one client until it goes, breaks the protocol, or the server closes."""
+
+    def __init__(
+        self, client: socket.socket, dispatcher: Dispatcher, *, max_packet: int, on_close: Callable[[Session], None]
+    ) -> None:
+        """Starts serving at once; `client` is non-blocking and belongs to the session from here on."""
+        self._socket = client
+        self._fd = client.fileno()
+        self._loop = asyncio.get_running_loop()
+        self._connection = broker_connection(max_packet)
+        self._dispatcher = dispatcher
+        self._on_close = on_close
+        self._in_flight: dict[_Call, Cancellable | None] = {}
+        self._unsent = bytearray()
+        self._closed = self._reading = False
+        self.name = "client {} (uid {})".format(*peer_credentials(client))
+        self._set_reading(True)
+
+    def close(self) -> None:
+        """Ends the session: what waits of its events vanishes, what runs of them is ended. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._set_reading(False)
+        self._loop.remove_writer(self._fd)
+        self._socket.close()
+        in_flight, self._in_flight = self._in_flight, {}
+        # The youngest first, or cancelling the one that runs would start the next only to end it too.
+        for job in reversed(in_flight.values()):
+            if job is not None:
+                job.cancel()
+        self._on_close(self)
+
+    # ------------------------------------------------------------------ reading
+
+    def _set_reading(self, reading: bool) -> None:
+        if reading is self._reading:
+            return
+        self._reading = reading
+        if reading:
+            self._loop.add_reader(self._fd, self._on_readable)
+        else:
+            self._loop.remove_reader(self._fd)
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._socket.recv(_READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            _log.info("%s: connection lost: %s", self.name, error.strerror)
+            self.close()
+            return
+        try:
+            if data:
+                self._connection.receive_data(data)
+                self._serve()
+            else:
+                self._connection.receive_eof()
+                self.close()
+        except RemoteProtocolError as error:
+            _log.warning("%s: broken packet, connection closed: %s", self.name, error)
+            self.close()
+
+    def _serve(self) -> None:
+        """Carries out the requests that are there, as long as the client takes its answers."""
+        while not self._closed and self._has_room():
+            request = self._connection.next_message()
+            if request is None:
+                break
+            self._carry_out(request)
+        if not self._closed:
+            self._set_reading(self._has_room())
+
+    def _has_room(self) -> bool:
+        return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < _MOST_IN_FLIGHT
+
+    def _carry_out(self, request: Request) -> None:
+        call = _Call(self)
+        job = self._dispatcher.handle(request, call.reply)
+        if not call.answered:
+            self._in_flight[call] = job
+
+    def answer(self, call: _Call, message: Reply) -> None:
+        """Sends the reply to a request, unless the client has gone."""
+        if not self._closed:
+            self._in_flight.pop(call, None)
+            self._send(message)
+
+    # ------------------------------------------------------------------ writing
+
+    def _send(self, message: Reply) -> None:
+        try:
+            data = self._connection.encode(message)
+        except LocalProtocolError as error:
+            _log.error("%s: reply can't be sent, connection closed: %s", self.name, error)
+            self.close()
+            return
+        if not self._unsent:
+            data = data[self._write(data) :]
+            if not data:
+                return
+            self._loop.add_writer(self._fd, self._on_writable)
+        self._unsent += data
+
+    def _write(self, data: bytes | bytearray) -> int:
+        """Writes what the socket takes; everything counts as written when the client has gone."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            _log.info("%s: gone before its reply: %s", self.name, os.strerror(error.errno or 0))
+            self._loop.call_soon(self.close)
+            return len(data)
+
+    def _on_writable(self) -> None:
+        del self._unsent[: self._write(self._unsent)]
+        if not self._unsent:
+            self._loop.remove_writer(self._fd)
+        if not self._reading:
+            self._serve()
