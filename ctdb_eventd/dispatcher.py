@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import attrs
@@ -70,47 +71,42 @@ class Dispatcher:
         return None
 
     def _run(self, request: RunRequest, reply: Callable[[Reply], None]) -> Cancellable | None:
-        reqid = request.reqid
-
-        def done(result: int) -> None:
-            reply(RunReply(reqid, result))
-
+        spec = request.spec
         try:
-            return self._domain.run(_event_spec(request), done)
+            _check_names(spec.component, "event", spec.event)
+            _check_arguments(spec)
+            return self._domain.run(spec, lambda result: reply(RunReply(result)))
         except Exception as error:
-            done(_errno(error, request))
+            reply(RunReply(_errno(error, request)))
             return None
 
     def _status(self, request: StatusRequest) -> StatusReply:
         try:
-            check_name("component", request.component)
-            check_name("event", request.event)
-            return StatusReply(request.reqid, 0, self._domain.status(request.component, request.event))
+            _check_names(request.component, "event", request.event)
+            return StatusReply(0, self._domain.status(request.component, request.event))
         except Exception as error:
-            return StatusReply(request.reqid, _errno(error, request), None)
+            return StatusReply(_errno(error, request), None)
 
     def _set_script(self, request: ScriptRequest) -> ScriptReply:
         try:
+            _check_names(request.component, "script", request.script)
             self._domain.set_script(request.component, request.script, request.enable)
         except Exception as error:
-            return ScriptReply(request.reqid, _errno(error, request))
+            return ScriptReply(_errno(error, request))
         _log.info("%s: script %s %s", request.component, request.script, "enabled" if request.enable else "disabled")
-        return ScriptReply(request.reqid, 0)
+        return ScriptReply(0)
 
 
-def _event_spec(request: RunRequest) -> EventSpec:
-    check_name("component", request.component)
-    check_name("event", request.event)
-    args = tuple(word for word in request.args.split(" ") if word) if request.args else ()
-    if request.args and "\0" in request.args:
-        raise InvalidName("argument", request.args, "it contains a NUL")
-    return EventSpec(
-        component=request.component,
-        event=request.event,
-        args=args,
-        timeout=request.timeout,
-        run_all=request.run_all,
-    )
+@lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
+def _check_names(component: str, kind: str, name: str) -> None:
+    check_name("component", component)
+    check_name(kind, name)
+
+
+def _check_arguments(spec: EventSpec) -> None:
+    for word in spec.args:
+        if "\0" in word:
+            raise InvalidName("argument", word, "it contains a NUL")
 
 
 def _errno(error: Exception, request: Request) -> int:

@@ -11,6 +11,7 @@
     └── RequestError           a request that is answered with an errno
         ├── InvalidName            EINVAL: a name that could leave its directory
         ├── NoSuchComponent        ENOENT: no such directory of scripts
+        ├── UnreadableComponent    EIO: its directory is there and can't be read
         ├── NoSuchScript           ENOENT
         ├── NotAFile               EINVAL: a directory or device where a script should be
         └── NeverRan               EINVAL: no result of that event is known
@@ -37,6 +38,7 @@ __all__ = [
     "RemoteProtocolError",
     "RequestError",
     "StartupError",
+    "UnreadableComponent",
 ]
 
 
@@ -156,6 +158,18 @@ class NoSuchComponent(RequestError):
 
     def __str__(self) -> str:
         return f"component {self.component} does not exist: {self.directory} is not a directory"
+
+
+class UnreadableComponent(RequestError):
+    """The component's directory is there and can't be read."""
+
+    def __init__(self, directory: str, error: OSError) -> None:
+        super().__init__(directory, error)
+        self.directory = directory
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.directory} can't be read: {self.error.strerror}"
 
 
 class NoSuchScript(RequestError):

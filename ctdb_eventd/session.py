@@ -40,10 +40,11 @@ def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
 class _Call:
     """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
 
-    __slots__ = ("_session", "answered")
+    __slots__ = ("_session", "answered", "reqid")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, reqid: int) -> None:
         self._session = session
+        self.reqid = reqid
         self.answered = False
 
     def reply(self, message: Reply) -> None:
@@ -118,19 +119,21 @@ class Session:
 
     def _serve(self) -> None:
         """Carries out the requests that are there, as long as the client takes its answers."""
-        while not self._closed and self._has_room():
-            request = self._connection.next_message()
-            if request is None:
+        room = self._has_room()
+        while room and not self._closed:
+            received = self._connection.next_message()
+            if received is None:
                 break
-            self._carry_out(request)
+            self._carry_out(*received)
+            room = self._has_room()
         if not self._closed:
-            self._set_reading(self._has_room())
+            self._set_reading(room)
 
     def _has_room(self) -> bool:
         return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < _MOST_IN_FLIGHT
 
-    def _carry_out(self, request: Request) -> None:
-        call = _Call(self)
+    def _carry_out(self, reqid: int, request: Request) -> None:
+        call = _Call(self, reqid)
         job = self._dispatcher.handle(request, call.reply)
         if not call.answered:
             self._in_flight[call] = job
@@ -139,13 +142,13 @@ class Session:
         """Sends the reply to a request, unless the client has gone."""
         if not self._closed:
             self._in_flight.pop(call, None)
-            self._send(message)
+            self._send(call.reqid, message)
 
     # ------------------------------------------------------------------ writing
 
-    def _send(self, message: Reply) -> None:
+    def _send(self, reqid: int, message: Reply) -> None:
         try:
-            data = self._connection.encode(message)
+            data = self._connection.encode(reqid, message)
         except LocalProtocolError as error:
             _log.error("%s: reply can't be sent, connection closed: %s", self.name, error)
             self.close()

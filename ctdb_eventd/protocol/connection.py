@@ -2,7 +2,7 @@
 
 feed it:   receive_data(bytes), receive_eof()
 ask it:    next_message() until it returns None
-send:      write what encode(message) returns
+send:      write what encode(reqid, message) returns
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Connection(Generic[M]):
     error is raised again and again, and the owner closes.
     """
 
-    def __init__(self, decode: Callable[[bytes], M], max_packet: int) -> None:
+    def __init__(self, decode: Callable[[bytes], tuple[int, M]], max_packet: int) -> None:
         """Starts a connection whose peer's packets are decoded by `decode`."""
-        self._decode = decode
+        self._decode: Callable[[bytes], tuple[int, M]] = decode
         self._max_packet = max_packet
         self._data = b""
         self._position = 0
@@ -68,8 +68,8 @@ class Connection(Generic[M]):
         if left:
             raise RemoteProtocolError(f"connection ended inside a packet, after {left} bytes of it")
 
-    def next_message(self) -> M | None:
-        """Returns the next whole message, None if more bytes are needed first.
+    def next_message(self) -> tuple[int, M] | None:
+        """Returns the next whole message with its request id, None if more bytes are needed first.
 
         Raises:
             RemoteProtocolError: What came isn't the protocol. The length is checked as soon as its four bytes are
@@ -84,13 +84,13 @@ class Connection(Generic[M]):
             self._error = error
             raise
 
-    def encode(self, message: Message) -> bytes:
-        """Returns the bytes that say `message`; write them whole and in order.
+    def encode(self, reqid: int, message: Message) -> bytes:
+        """Returns the bytes that say `message` about the request `reqid`; write them whole and in order.
 
         Raises:
             LocalProtocolError: The message can't be said in this dialect.
         """
-        return ctdb.encode(message)
+        return ctdb.encode(reqid, message)
 
     def _next_packet(self) -> bytes | None:
         if self._partial:
@@ -101,9 +101,10 @@ class Connection(Generic[M]):
             self._data, self._position = bytes(self._partial), 0
             self._partial = bytearray()
         data, position = self._data, self._position
-        left = len(data) - position
-        length = packet.packet_length(data[position : position + 4], self._max_packet) if left else 0
-        if not length or left < length:
+        if position == len(data):
+            return None
+        length = packet.packet_length(data[position : position + 4], self._max_packet)
+        if not length or len(data) - position < length:
             return None
         self._position = position + length
         return data if length == len(data) else data[position : position + length]

@@ -5,13 +5,15 @@ Whole packets only; cutting a stream into packets is `connection.py`'s.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
 from struct import error as struct_error
 from typing import assert_never
 from weakref import WeakKeyDictionary
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.model import EventReport, ScriptReport
+from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import (
     Message,
@@ -28,7 +30,6 @@ from ctdb_eventd.protocol.messages import (
 __all__ = ["decode_reply", "decode_request", "encode"]
 
 _ACTIONS = {0: False, 1: True}
-_HEADER_AND_COMMAND = Struct("=IIII")
 _SUMMARY_AND_COUNT = Struct("=ii")
 _REPORT_MIDDLE = Struct("=qqqqi")
 
@@ -41,72 +42,96 @@ def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-def decode_request(data: bytes) -> Request:
-    """Decodes one whole packet that a client sent. Bytes behind the last field are ignored, as CTDB does.
+def decode_request(data: bytes) -> tuple[int, Request]:
+    """Decodes one whole packet that a client sent: its request id and what it asks for.
+
+    Bytes behind the last field are ignored, as CTDB does.
 
     Raises:
         RemoteProtocolError: It ends early, or asks for something that isn't in the protocol.
     """
-    fields = packet.Fields(data, packet.HEADER_SIZE - 4)
-    reqid = fields.u32("request id")
+    reqid = packet.request_id(data)
+    body = data[packet.HEADER_SIZE :]
+    return reqid, _decode_usual_request(body) if len(body) <= _USUAL_SIZE else _decode_request(body)
+
+
+def _decode_request(body: bytes) -> Request:
+    fields = packet.Fields(body)
     command = fields.u32("command")
     if command == packet.COMMAND_RUN:
-        component, event = _text(fields.string("component")), _text(fields.string("event"))
-        args = fields.string("arguments")
-        timeout, flags = fields.u32("timeout"), fields.u32("flags")
-        run_all = bool(flags & packet.FLAG_RUN_ALL)
-        return RunRequest(reqid, component, event, None if args is None else _text(args), timeout, run_all)
+        return RunRequest(_decode_spec(fields))
     if command == packet.COMMAND_STATUS:
-        return StatusRequest(reqid, _text(fields.string("component")), _text(fields.string("event")))
+        return StatusRequest(_text(fields.string("component")), _text(fields.string("event")))
     if command == packet.COMMAND_SCRIPT:
         component, script = _text(fields.string("component")), _text(fields.string("script"))
         action = fields.u32("action")
         if action not in _ACTIONS:
             raise RemoteProtocolError(f"script action {action} is unknown: 0 disables, 1 enables")
-        return ScriptRequest(reqid, component, script, _ACTIONS[action])
+        return ScriptRequest(component, script, _ACTIONS[action])
     raise RemoteProtocolError(f"command {command} is unknown: 1 is RUN, 2 STATUS, 3 SCRIPT")
 
 
-def decode_reply(data: bytes) -> Reply:
-    """Decodes one whole packet that the daemon sent.
+# ctdbd asks for the same few events for as long as it lives, and monitoring for the same results: requests are values,
+# so the same bytes may as well be the same object.
+_USUAL_SIZE = 256
+_decode_usual_request = lru_cache(maxsize=1024)(_decode_request)
+
+
+def _decode_spec(fields: packet.Fields) -> EventSpec:
+    component, event = _text(fields.string("component")), _text(fields.string("event"))
+    args = _text(fields.string("arguments"))
+    timeout, flags = fields.u32("timeout"), fields.u32("flags")
+    return EventSpec(
+        component=component,
+        event=event,
+        args=tuple(word for word in args.split(" ") if word),
+        timeout=timeout,
+        run_all=bool(flags & packet.FLAG_RUN_ALL),
+    )
+
+
+def decode_reply(data: bytes) -> tuple[int, Reply]:
+    """Decodes one whole packet that the daemon sent: the id of the request that it answers, and the answer.
 
     Raises:
         RemoteProtocolError: It ends early, or answers something that isn't in the protocol.
     """
-    fields = packet.Fields(data, packet.HEADER_SIZE - 4)
-    reqid = fields.u32("request id")
+    fields = packet.Fields(data, packet.HEADER_SIZE)
     command, result = fields.u32("command"), fields.i32("result")
-    if command == packet.COMMAND_RUN:
-        return RunReply(reqid, result)
-    if command == packet.COMMAND_STATUS:
-        return StatusReply(reqid, result, None if result else _decode_report(fields))
-    if command == packet.COMMAND_SCRIPT:
-        return ScriptReply(reqid, result)
-    raise RemoteProtocolError(f"reply to command {command}, which is unknown: 1 is RUN, 2 STATUS, 3 SCRIPT")
+    if command not in _REPLIES:
+        raise RemoteProtocolError(f"reply to command {command}, which is unknown: 1 is RUN, 2 STATUS, 3 SCRIPT")
+    return packet.request_id(data), _REPLIES[command](result, fields)
 
 
-def encode(message: Message) -> bytes:
+def encode(reqid: int, message: Message) -> bytes:
     """Encodes any message as one whole packet.
 
     Raises:
-        LocalProtocolError: A number doesn't fit its field.
+        LocalProtocolError: A number doesn't fit its field, or an argument contains a space.
     """
     match message:
-        case RunReply(reqid, result):
+        case RunReply(result):
             return _head(reqid, packet.COMMAND_RUN, result)
-        case StatusReply(reqid, result, report):
+        case StatusReply(result, report):
             return _encode_status(reqid, result, report)
-        case ScriptReply(reqid, result):
+        case ScriptReply(result):
             return _head(reqid, packet.COMMAND_SCRIPT, result)
-        case RunRequest(reqid, component, event, args, timeout, run_all):
-            text = None if args is None else _bytes(args)
-            return packet.run_request(reqid, _bytes(component), _bytes(event), text, timeout, run_all)
-        case StatusRequest(reqid, component, event):
+        case RunRequest(spec):
+            return _encode_spec(reqid, spec)
+        case StatusRequest(component, event):
             return packet.status_request(reqid, _bytes(component), _bytes(event))
-        case ScriptRequest(reqid, component, script, enable):
+        case ScriptRequest(component, script, enable):
             return packet.script_request(reqid, _bytes(component), _bytes(script), enable)
         case _:
             assert_never(message)
+
+
+def _encode_spec(reqid: int, spec: EventSpec) -> bytes:
+    for word in spec.args:
+        if not word or " " in word:
+            raise LocalProtocolError(f"argument {word!r} can't be said: this dialect separates arguments by spaces")
+    args = _bytes(" ".join(spec.args)) if spec.args else None
+    return packet.run_request(reqid, _bytes(spec.component), _bytes(spec.event), args, spec.timeout, spec.run_all)
 
 
 def _head(reqid: int, command: int, result: int, payload: int = 0) -> bytes:
@@ -149,3 +174,10 @@ def _decode_report(fields: packet.Fields) -> EventReport:
         for name, begin, end, result, output in packet.read_reports(fields)
     )
     return EventReport(summary=summary, scripts=scripts)
+
+
+_REPLIES: dict[int, Callable[[int, packet.Fields], Reply]] = {
+    packet.COMMAND_RUN: lambda result, fields: RunReply(result),
+    packet.COMMAND_STATUS: lambda result, fields: StatusReply(result, None if result else _decode_report(fields)),
+    packet.COMMAND_SCRIPT: lambda result, fields: ScriptReply(result),
+}

@@ -1,14 +1,14 @@
 """What clients and the broker say to each other, as frozen values; the same for every dialect.
 
 Names are text with undecodable bytes kept as surrogates; output is bytes and passes through unharmed. May know the
-model and attrs, no encoding.
+model and attrs, no encoding. Which reply belongs to which request is the connection's to tell (by request ids).
 """
 
 from __future__ import annotations
 
 import attrs
 
-from ctdb_eventd.model import EventReport
+from ctdb_eventd.model import EventReport, EventSpec
 
 __all__ = [
     "Message",
@@ -25,25 +25,15 @@ __all__ = [
 
 @attrs.frozen
 class RunRequest:
-    """Run an event: the component's scripts, one by one, with these arguments."""
+    """Run an event."""
 
-    reqid: int
-    """Chosen by the client, comes back with the reply."""
-    component: str
-    event: str
-    args: str | None
-    """Arguments, separated by spaces; None if there are none."""
-    timeout: int
-    """Seconds that the event may run for; 0 is no limit."""
-    run_all: bool
-    """Go on after a script failed."""
+    spec: EventSpec
 
 
 @attrs.frozen
 class StatusRequest:
     """Ask how an event's latest run went."""
 
-    reqid: int
     component: str
     event: str
 
@@ -52,7 +42,6 @@ class StatusRequest:
 class ScriptRequest:
     """Enable or disable a script."""
 
-    reqid: int
     component: str
     script: str
     enable: bool
@@ -62,7 +51,6 @@ class ScriptRequest:
 class RunReply:
     """An event is over."""
 
-    reqid: int
     result: int
     """0 or a positive errno: ENOEXEC a script failed, ETIMEDOUT, ECANCELED, ENOENT, EINVAL, EIO."""
 
@@ -71,7 +59,6 @@ class RunReply:
 class StatusReply:
     """How an event's latest run went, or why that can't be said."""
 
-    reqid: int
     result: int
     """0, or a positive errno; then there is no report."""
     report: EventReport | None
@@ -82,7 +69,6 @@ class StatusReply:
 class ScriptReply:
     """A script was enabled or disabled, or not."""
 
-    reqid: int
     result: int
     """0 or a positive errno."""
 

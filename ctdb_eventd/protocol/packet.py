@@ -29,6 +29,7 @@ __all__ = [
     "frame",
     "packet_length",
     "read_reports",
+    "request_id",
     "run_request",
     "script_request",
     "status_request",
@@ -97,6 +98,12 @@ def packet_length(data: bytes | bytearray | memoryview, limit: int) -> int:
     return length
 
 
+def request_id(data: bytes) -> int:
+    """Reads the request id of a whole packet: a client chooses it, the reply carries it back."""
+    reqid: int = _U32.unpack_from(data, HEADER_SIZE - 4)[0]
+    return reqid
+
+
 def run_request(reqid: int, component: bytes, event: bytes, args: bytes | None, timeout: int, run_all: bool) -> bytes:
     """Builds a RUN request; `timeout` is in seconds, 0 is no limit, `args` are separated by spaces."""
     flags = FLAG_RUN_ALL if run_all else 0
@@ -119,11 +126,11 @@ class Fields:
 
     __slots__ = ("_data", "_end", "_position")
 
-    def __init__(self, data: bytes, start: int = HEADER_SIZE, end: int | None = None) -> None:
-        """Reads `data` from `start` to `end`; by default from behind the header to the end of the data."""
+    def __init__(self, data: bytes, start: int = 0) -> None:
+        """Reads `data` from `start` to its end."""
         self._data = data
         self._position = start
-        self._end = len(data) if end is None else end
+        self._end = len(data)
 
     @property
     def left(self) -> int:

@@ -32,7 +32,7 @@ from ctdb_eventd.model import (
     ScriptReport,
 )
 from ctdb_eventd.runner.debug import Debugger
-from ctdb_eventd.runner.notices import ListingNotices
+from ctdb_eventd.runner.listing import Listings
 from ctdb_eventd.runner.process import Child, SpawnContext
 
 __all__ = ["PREEMPTION_GRACE", "EventRunner", "RunListener", "RunResult", "RunningEvent"]
@@ -91,9 +91,8 @@ class EventRunner:
         self.config = config
         self.spawn = spawn
         self.debugger = debugger
-        self._events_dir = events_dir
+        self._listings = Listings(events_dir)
         self._tasks = tasks
-        self._notices = ListingNotices()
 
     def start(self, spec: EventSpec, listener: RunListener) -> RunningEvent | None:
         """Starts an event.
@@ -102,7 +101,7 @@ class EventRunner:
         everything and there is nothing to cancel. That costs no task, as ctdbd waits for hundreds of such in turn.
         """
         try:
-            listing = self._discover(spec.component)
+            listing = self._listings.of(spec.component, self.config.script_names)
         except RequestError as error:
             _log.warning("%s: %s", spec, error)
             _tell_all(listener, RunResult(error.errno))
@@ -113,28 +112,6 @@ class EventRunner:
         run = RunningEvent(self, spec, listing, listener)
         self._tasks.start_soon(run.main, name=f"event {spec}")
         return run
-
-    def _discover(self, component: str) -> Sequence[scripts.Script]:
-        directory = scripts.component_directory(self._events_dir, component)
-        try:
-            listing = scripts.discover(directory, component, self.config.script_names)
-        except OSError as error:
-            raise UnreadableComponent(directory, error) from error
-        if listing.scripts:
-            self._notices.look_at(listing)
-        return listing.scripts
-
-
-class UnreadableComponent(RequestError):
-    """EIO: the component's directory is there and can't be read."""
-
-    def __init__(self, directory: str, error: OSError) -> None:
-        super().__init__(directory, error)
-        self.directory = directory
-        self.error = error
-
-    def __str__(self) -> str:
-        return f"{self.directory} can't be read: {self.error.strerror}"
 
 
 def _tell_all(listener: RunListener, result: RunResult) -> None:
