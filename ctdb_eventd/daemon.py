@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from ctdb_eventd import environment, scripts
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.dispatcher import Dispatcher, Domain
-from ctdb_eventd.errors import EventdError, NoSuchComponent, StartupError
+from ctdb_eventd.errors import EventdError, NeverRan, NoSuchComponent, StartupError
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.model import EventReport
@@ -183,10 +183,14 @@ class Daemon:
             _log.warning("%s", warning)
 
     def _status(self, component: str, event: str) -> EventReport:
-        directory = scripts.component_directory(self._paths.events_dir, component)
-        if not os.path.isdir(directory):
-            raise NoSuchComponent(component, directory)
-        return self._results.get(component, event)
+        try:
+            return self._results.get(component, event)
+        except NeverRan:
+            # Only whoever asks for what isn't known learns whether that is because of a name that was misspelt.
+            directory = scripts.component_directory(self._paths.events_dir, component)
+            if not os.path.isdir(directory):
+                raise NoSuchComponent(component, directory) from None
+            raise
 
     def _set_script(self, component: str, script: str, enable: bool) -> None:
         rule = self._config.script_names

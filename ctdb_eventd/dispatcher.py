@@ -75,7 +75,7 @@ class Dispatcher:
         try:
             _check_names(spec.component, "event", spec.event)
             _check_arguments(spec)
-            return self._domain.run(spec, lambda result: reply(RunReply(result)))
+            return self._domain.run(spec, lambda result: reply(_run_reply(result)))
         except Exception as error:
             reply(RunReply(_errno(error, request)))
             return None
@@ -95,6 +95,10 @@ class Dispatcher:
             return ScriptReply(_errno(error, request))
         _log.info("%s: script %s %s", request.component, request.script, "enabled" if request.enable else "disabled")
         return ScriptReply(0)
+
+
+# There are half a dozen results, and nearly always it is 0.
+_run_reply = lru_cache(maxsize=64)(RunReply)
 
 
 @lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass

@@ -89,8 +89,6 @@ class Session:
     # ------------------------------------------------------------------ reading
 
     def _set_reading(self, reading: bool) -> None:
-        if reading is self._reading:
-            return
         self._reading = reading
         if reading:
             self._loop.add_reader(self._fd, self._on_readable)
@@ -106,28 +104,37 @@ class Session:
             _log.info("%s: connection lost: %s", self.name, error.strerror)
             self.close()
             return
+        if data:
+            self._connection.receive_data(data)
+            self._serve_or_close()
+            return
         try:
-            if data:
-                self._connection.receive_data(data)
-                self._serve()
-            else:
-                self._connection.receive_eof()
-                self.close()
+            self._connection.receive_eof()
+        except RemoteProtocolError as error:
+            _log.warning("%s: %s", self.name, error)
+        self.close()
+
+    def _serve_or_close(self) -> None:
+        try:
+            self._serve()
         except RemoteProtocolError as error:
             _log.warning("%s: broken packet, connection closed: %s", self.name, error)
             self.close()
 
     def _serve(self) -> None:
-        """Carries out the requests that are there, as long as the client takes its answers."""
-        room = self._has_room()
-        while room and not self._closed:
-            received = self._connection.next_message()
-            if received is None:
-                break
+        """Carries out the requests that are there, until there are none or the client doesn't take its answers."""
+        next_message = self._connection.next_message
+        while (received := next_message()) is not None:
             self._carry_out(*received)
-            room = self._has_room()
-        if not self._closed:
-            self._set_reading(room)
+            if self._closed or not self._has_room():
+                self._set_reading(False)
+                return
+        if not self._reading:
+            self._set_reading(True)
+
+    def _resume(self) -> None:
+        if not self._closed and not self._reading and self._has_room():
+            self._serve_or_close()
 
     def _has_room(self) -> bool:
         return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < _MOST_IN_FLIGHT
@@ -140,9 +147,12 @@ class Session:
 
     def answer(self, call: _Call, message: Reply) -> None:
         """Sends the reply to a request, unless the client has gone."""
-        if not self._closed:
-            self._in_flight.pop(call, None)
-            self._send(call.reqid, message)
+        if self._closed:
+            return
+        self._in_flight.pop(call, None)
+        self._send(call.reqid, message)
+        if not self._reading and not self._unsent and self._has_room():
+            self._loop.call_soon(self._resume)
 
     # ------------------------------------------------------------------ writing
 
@@ -175,5 +185,4 @@ class Session:
         del self._unsent[: self._write(self._unsent)]
         if not self._unsent:
             self._loop.remove_writer(self._fd)
-        if not self._reading:
-            self._serve()
+        self._resume()

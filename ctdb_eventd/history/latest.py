@@ -23,7 +23,7 @@ class LatestResults:
     def record(self, component: str, event: str, report: EventReport) -> None:
         """Stores a report; a script that wasn't reached this time keeps what is known of it from before."""
         former = self._reports.pop((component, event), None)
-        if former is not None:
+        if former is not None and former is not report:
             report = _merge(report, former)
         self._reports[component, event] = report
         if len(self._reports) > _MOST_EVENTS:

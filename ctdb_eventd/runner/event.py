@@ -56,6 +56,9 @@ class RunResult:
     """None if the run was cancelled or could not even start: then the former report stays the latest."""
 
 
+_NOTHING_TO_RUN = RunResult(0, EventReport(summary=0, scripts=()))
+
+
 class RunListener(Protocol):
     """Is told how a run goes; each method is called exactly once, in this order, from the event loop."""
 
@@ -107,7 +110,7 @@ class EventRunner:
             _tell_all(listener, RunResult(error.errno))
             return None
         if not listing:
-            _tell_all(listener, RunResult(0, EventReport(summary=0, scripts=())))
+            _tell_all(listener, _NOTHING_TO_RUN)
             return None
         run = RunningEvent(self, spec, listing, listener)
         self._tasks.start_soon(run.main, name=f"event {spec}")

@@ -13,7 +13,7 @@ A monitor that waits for an ended one is refused as well when something else arr
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -26,7 +26,7 @@ J = TypeVar("J", bound=Hashable)
 
 @attrs.frozen
 class Decision(Generic[J]):
-    """What has to be done now, in this order."""
+    """What has to be done now, in this order. False if that is nothing."""
 
     refuse: tuple[J, ...] = ()
     """Jobs to be answered as cancelled; they never ran and the backlog has forgotten them."""
@@ -34,6 +34,12 @@ class Decision(Generic[J]):
     """Running jobs to be ended; `finished` is still to be called for each when it is gone."""
     start: tuple[J, ...] = ()
     """Jobs to be started; `finished` is to be called for each."""
+
+    def __bool__(self) -> bool:
+        return bool(self.start or self.end or self.refuse)
+
+
+_NOTHING: Decision[Any] = Decision()
 
 
 class Backlog(Generic[J]):
@@ -79,17 +85,17 @@ class Backlog(Generic[J]):
         """Notes that a running job is over and gone."""
         del self._running[job]
         self._ending.discard(job)
-        return Decision(start=self._start_ready())
+        return self._start_ready()
 
     def cancel(self, job: J) -> Decision[J]:
         """Takes back a job: a waiting one is forgotten, a running one has to be ended."""
         if job in self._waiting:
             del self._waiting[job]
-            return Decision(start=self._start_ready())
+            return self._start_ready()
         if job in self._running and job not in self._ending:
             self._ending.add(job)
             return Decision(end=(job,))
-        return Decision()
+        return _NOTHING
 
     def _only_monitors(self) -> bool:
         return all(mode is Mode.MONITOR for mode in self._running.values()) and len(self._waiting) == len(
@@ -106,9 +112,9 @@ class Backlog(Generic[J]):
         self._ending.update(end)
         return end
 
-    def _start_ready(self) -> tuple[J, ...]:
+    def _start_ready(self) -> Decision[J]:
         if self._running or not self._waiting:
-            return ()
+            return _NOTHING
         job = next(iter(self._waiting))
         self._running[job] = self._waiting.pop(job)
-        return (job,)
+        return Decision(start=(job,))

@@ -36,6 +36,9 @@ class RunResult(Protocol):
 
 _log = logging.getLogger(__name__)
 
+_KEPT_BACKLOGS = 16
+"""Empty backlogs are kept for the usual few components, and dropped when somebody asks for ever new names."""
+
 StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
 Record = Callable[[str, str, EventReport], None]
 Done = Callable[[int], None]
@@ -117,7 +120,7 @@ class Scheduler:
         component = job.spec.component
         backlog = self._backlogs[component]
         self._carry_out(backlog.finished(job))
-        if backlog.idle:
+        if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
             self._backlogs.pop(component, None)
 
     def gone(self, job: Job) -> None:
@@ -141,6 +144,8 @@ class Scheduler:
     def _carry_out(self, decision: Decision[Job]) -> None:
         # A job without scripts is over as soon as it starts, which decides about the next one: a loop and not a
         # recursion, or a thousand such jobs in a row would exhaust the stack.
+        if not decision:
+            return
         self._decisions.append(decision)
         if self._deciding:
             return
