@@ -11,6 +11,7 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 
 import anyio
 import attrs
@@ -27,6 +28,7 @@ from ctdb_eventd.paths import Paths
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
+from ctdb_eventd.runner.guardian import Guardian
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.server import Server
@@ -61,27 +63,23 @@ class Daemon:
         self._results = LatestResults()
         self._stop = asyncio.Event()
         self._watched = -1
+        # Whatever was made at the start is given back at the end, the last first, however the end comes.
+        self._resources = AsyncExitStack()
 
     async def run(self) -> None:
         """Runs the daemon from start to end.
 
         Raises:
-            EventdError: It can't start here.
+            EventdError: It can't start here; in an exception group.
         """
-        async with anyio.create_task_group() as tasks:
-            await self._run_in(tasks)
-
-    async def _run_in(self, tasks: TaskGroup) -> None:
         try:
-            self.startup(tasks)
-        except BaseException:
-            self._undo_startup()
-            raise
-        try:
-            await self._stop.wait()
+            async with anyio.create_task_group() as tasks:
+                self.startup(tasks)
+                await self.serve()
+                await self.shutdown(tasks)
         finally:
             with anyio.CancelScope(shield=True):
-                await self.shutdown(tasks)
+                await self._resources.aclose()
 
     # ------------------------------------------------------------------ startup
 
@@ -94,7 +92,7 @@ class Daemon:
         self._config = load(self._paths.config_file)
         self._log.configure(self._config)
         self._log_warnings()
-        self._pid_file = PidFile(self._paths.pid_file)
+        self._resources.callback(PidFile(self._paths.pid_file).remove)
         _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
         self._handle_signals()
         self._watch_process()
@@ -102,10 +100,14 @@ class Daemon:
         _log.log(NOTICE, "startup completed successfully")
         self._server.startup()
         self._tell_starter()
+        self._guardian.startup(self._config.kill_grace)
 
     def _build(self, tasks: TaskGroup) -> None:
         environ = environment.script_environment(os.environb)
-        spawn = SpawnContext(environ=environ, stdin=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        self._guardian = Guardian()
+        self._resources.push_async_callback(self._guardian.shutdown)
+        stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        spawn = SpawnContext(environ=environ, stdin=stdin, guardian=self._guardian)
         self._runner = EventRunner(
             config=self._config,
             events_dir=self._paths.events_dir,
@@ -116,6 +118,7 @@ class Daemon:
         self._scheduler = Scheduler(start=self._runner.start, record=self._results.record)
         domain = Domain(run=self._scheduler.submit, status=self._status, set_script=self._set_script)
         self._server = Server(self._paths.socket, Dispatcher(domain), max_packet=self._config.max_packet)
+        self._resources.callback(self._server.shutdown)
 
     def _watch_process(self) -> None:
         pid = self._options.watched_pid
@@ -138,13 +141,11 @@ class Daemon:
         except OSError as error:
             raise StartupError(f"can't write to descriptor {fd} (option --startup-fd): {error.strerror}") from error
 
-    def _undo_startup(self) -> None:
-        if hasattr(self, "_server"):
-            self._server.shutdown()
-        if hasattr(self, "_pid_file"):
-            self._pid_file.remove()
-
     # ------------------------------------------------------------------ serve
+
+    async def serve(self) -> None:
+        """Serves until a signal, or the end of the watched process, tells it to stop."""
+        await self._stop.wait()
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -209,9 +210,7 @@ class Daemon:
         await self._end_events()
         # 3. What is left is a debug script, or a process that the kernel holds: no more patience.
         tasks.cancel_scope.cancel()
-        # 4. The next instance may start.
-        self._pid_file.remove()
-        _log.log(NOTICE, "shut down")
+        # 4. Once no task is left, `run` gives back the resources: guardian, then pid file, so the next may start.
 
     async def _end_events(self) -> None:
         idle = asyncio.Event()

@@ -180,7 +180,7 @@ def find(directory: str, name: str, rule: NameRule = "both") -> Script | None:
 
 def _check_script_name(name: str) -> None:
     check_name("script", name)
-    if shown_name(name + _SUFFIX) is None:
+    if shown_name(name + _SUFFIX) != name:
         raise InvalidName("script", name, "it does not start with two digits and a dot")
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from ctdb_eventd.runner import group
 from ctdb_eventd.runner.capture import Capture
+from ctdb_eventd.runner.guardian import Guardian
 
 __all__ = ["Child", "SpawnContext"]
 
@@ -22,8 +23,8 @@ _READ_SIZE = 1 << 16
 # After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
 # ever: stop after what a pipe can hold at the most (fcntl F_SETPIPE_SZ for unprivileged users).
 _DRAIN_LIMIT = 1 << 20
-# Python ignores these two for itself; a script must have them as a shell would give them.
-_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+# Python ignores SIGPIPE for itself, and whoever started us may have ignored others; a script starts as from a shell.
+_DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,8 @@ class SpawnContext:
     """Its whole environment."""
     stdin: int
     """Descriptor that becomes its standard input."""
+    guardian: Guardian
+    """Ends it should the daemon be killed."""
 
 
 class Child:
@@ -43,10 +46,12 @@ class Child:
         pid: Its process id, which is its group's too.
     """
 
-    __slots__ = ("_capture", "_exit_waiter", "_exited", "_loop", "_pidfd", "_pipe", "pid")
+    __slots__ = ("_capture", "_exit_waiter", "_exited", "_guardian", "_line", "_loop", "_pidfd", "_pipe", "pid")
 
-    def __init__(self, pid: int, pidfd: int, pipe: int, capture: Capture) -> None:
+    def __init__(self, pid: int, pidfd: int, pipe: int, guardian: Guardian, capture: Capture) -> None:
         self.pid = pid
+        self._guardian = guardian
+        self._line = guardian.protect(pid)
         self._pidfd = pidfd
         self._pipe = pipe
         self._capture = capture
@@ -92,10 +97,10 @@ class Child:
             raise
         finally:
             os.close(its_end)
-        return cls._watch(pid, pipe, max_output)
+        return cls._watch(pid, pipe, context.guardian, max_output)
 
     @classmethod
-    def _watch(cls, pid: int, pipe: int, max_output: int) -> Child:
+    def _watch(cls, pid: int, pipe: int, guardian: Guardian, max_output: int) -> Child:
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
@@ -104,7 +109,7 @@ class Child:
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        return cls(pid, pidfd, pipe, Capture(max_output))
+        return cls(pid, pidfd, pipe, guardian, Capture(max_output))
 
     @property
     def exited(self) -> bool:
@@ -136,6 +141,7 @@ class Child:
             self._close_pipe()
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        self._guardian.release(self._line)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, os.WNOHANG)[1])
 
     def kill(self) -> None:

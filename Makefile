@@ -1,0 +1,98 @@
+# What people and CI run. Everything Python lives in a private virtual environment; nothing outside it is touched,
+# but for Debian packages, which `venv`, `interop` and `bench` install if they are missing and the caller is root.
+
+# Any Python from 3.11 on, by name or path; it only matters when the environment is made.
+PYTHON ?= python3
+# Not taken from the environment, where a variable of this name may mean something else.
+VENV := .venv
+
+# The programs that `run` shows; CTDB's own in /usr/libexec/ctdb will do as well.
+EVENTD ?= $(VENV)/bin/ctdb-eventd
+EVENT ?= $(VENV)/bin/ctdb-event
+
+quietly := contrib/tools/quietly.sh
+pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
+# Two pips in one environment would break it; there is little else to gain.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@echo "Targets (make TARGET):"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV)"
+
+# --- The environment ---------------------------------------------------------------------------------------------
+# One stamp for each set of dependencies, so that `make run` downloads no more than the package needs. The package is
+# installed editable: a change to the sources needs no new installation, one to pyproject.toml does.
+
+venv: $(VENV)/.stamp-run ## Make the virtual environment with the package in it
+
+# A link to the interpreter: if that has gone, the file doesn't exist for make, and the environment is made anew.
+$(VENV)/bin/python:
+	@contrib/tools/make-venv.sh "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.stamp-run: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing ctdb-eventd into $(VENV)"
+	@$(pip) --editable .
+	@touch $@
+
+$(VENV)/.stamp-test: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing ctdb-eventd and what its tests need into $(VENV)"
+	@$(pip) --editable '.[test]'
+	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing ctdb-eventd and its development tools into $(VENV)"
+	@$(pip) --editable '.[dev]'
+	@touch $@ $(VENV)/.stamp-test $(VENV)/.stamp-run
+
+# --- Using it ----------------------------------------------------------------------------------------------------
+
+run: $(VENV)/.stamp-run ## Show the daemon at work on a private sample node
+	@EVENTD="$(EVENTD)" EVENT="$(EVENT)" contrib/demo/run.sh
+
+# --- Checking it -------------------------------------------------------------------------------------------------
+
+# An absolute path, because the daemons under test have other working directories. pytest fails without tests (its
+# exit status 5), and so does make.
+test: export COVERAGE_FILE := $(CURDIR)/.coverage
+test: $(VENV)/.stamp-test ## Run the tests that need neither root nor CTDB, with coverage
+	@$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -m 'not interop'
+	@$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report --fail-under=95
+
+# Apart, so that `make --keep-going check` shows all that is wrong.
+check: check-style check-format check-types check-imports check-shell ## Lint, check formatting, types, imports and shell scripts
+
+check-style: $(VENV)/.stamp-dev
+	$(VENV)/bin/ruff check .
+
+check-format: $(VENV)/.stamp-dev
+	$(VENV)/bin/ruff format --check .
+
+check-types: $(VENV)/.stamp-dev
+	$(VENV)/bin/mypy
+
+check-imports: $(VENV)/.stamp-dev
+	$(VENV)/bin/lint-imports
+
+check-shell:
+	contrib/tools/check-shell.sh contrib .ci
+
+interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
+	@contrib/tools/need-packages.sh ctdb iproute2 iptables
+	$(VENV)/bin/python -m pytest -m interop
+
+bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
+	@contrib/tools/need-packages.sh ctdb
+	$(VENV)/bin/python -m benchmarks
+
+# The guard is for a VENV given by mistake: only what is an environment is removed.
+clean: ## Remove the environment and everything made
+	@if [ -e "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
+	rm -rf build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

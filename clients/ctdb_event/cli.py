@@ -1,0 +1,224 @@
+"""The command line `ctdb-event`: options, usage, and which command it is.
+
+Administrators' scripts read it, so output and exit status are those of CTDB's own program to the byte. It starts
+in little more than the interpreter's own time: options are parsed by hand and each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ctdb_event.console import Failure, OutputLost, complain, flush, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the typing module alone would cost half an interpreter start
+    from collections.abc import Iterator
+
+__all__ = ["main"]
+
+_USAGE = """\
+Usage: ctdb-event [<options>] <command> [<args>]
+
+Help Options:
+  -h, --help                                      Show this help message
+
+Options:
+  -d, --debug=ERROR|WARNING|NOTICE|INFO|DEBUG     debug level
+
+Commands:
+  run <timeout> <component> <event> <args>     Run an event
+  status <component> <event>                   Get status of an event
+  script list <component>                      List event scripts
+  script enable <component> <script>           Enable an event script
+  script disable <component> <script>          Disable an event script
+"""
+_COMMAND_USAGE = """\
+Usage: ctdb-event [-h] [-h|--help]
+        [-d|--debug=ERROR|WARNING|NOTICE|INFO|DEBUG] <command> [<args>]
+
+  {}     {}
+"""
+
+_ANY_NUMBER = sys.maxsize
+_SIGPIPE_STATUS = 128 + 13
+_SIGINT_STATUS = 128 + 2
+
+
+class _Command:
+    """One command of the usage.
+
+    Attributes:
+        words: What selects it.
+        usage: How it is shown: its words and its arguments.
+        purpose: What it does.
+        least: Fewest arguments.
+        most: Most arguments.
+    """
+
+    __slots__ = ("least", "most", "purpose", "usage", "words")
+
+    def __init__(self, words: str, arguments: str, purpose: str, least: int, most: int) -> None:
+        self.words = words.split()
+        self.usage = f"{words} {arguments}"
+        self.purpose = purpose
+        self.least = least
+        self.most = most
+
+
+_COMMANDS = (
+    _Command("run", "<timeout> <component> <event> <args>", "Run an event", 3, _ANY_NUMBER),
+    _Command("status", "<component> <event>", "Get status of an event", 2, 2),
+    _Command("script list", "<component>", "List event scripts", 1, 1),
+    _Command("script enable", "<component> <script>", "Enable an event script", 2, 2),
+    _Command("script disable", "<component> <script>", "Disable an event script", 2, 2),
+)
+
+
+class _BadOption(Exception):
+    """An option that isn't one, or lacks its value, or has one too many."""
+
+    def __init__(self, option: str, reason: str) -> None:
+        super().__init__(option, reason)
+        self.option = option
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Invalid option {self.option}: {self.reason}"
+
+
+class _Options:
+    """The command line taken apart.
+
+    Attributes:
+        help: The usage was asked for.
+        socket: The daemon's socket if `--socket` names one.
+        words: Everything that is no option.
+    """
+
+    __slots__ = ("help", "socket", "words")
+
+    def __init__(self, arguments: list[str]) -> None:
+        """Options may stand anywhere; `--` ends them.
+
+        Raises:
+            _BadOption: The first option that can't be understood.
+        """
+        self.help = False
+        self.socket: str | None = None
+        self.words: list[str] = []
+        rest = iter(arguments)
+        for argument in rest:
+            if argument == "--":
+                self.words.extend(rest)
+            elif argument.startswith("--"):
+                self._long(argument, rest)
+            elif argument.startswith("-") and argument != "-":
+                self._short(argument, rest)
+            else:
+                self.words.append(argument)
+
+    def _long(self, argument: str, rest: Iterator[str]) -> None:
+        name, equals, value = argument.partition("=")
+        if name == "--help":
+            if equals:
+                raise _BadOption(argument, "option does not take an argument")
+            self.help = True
+        elif name == "--socket":
+            self.socket = value if equals else _value(argument, rest)
+        elif name == "--debug":
+            # CTDB's own program takes any level whatever; ours has nothing to log at one
+            if not equals:
+                _value(argument, rest)
+        else:
+            raise _BadOption(argument, "unknown option")
+
+    def _short(self, argument: str, rest: Iterator[str]) -> None:
+        for position, letter in enumerate(argument[1:], 2):
+            behind = argument[position:]
+            if letter == "d":
+                if not behind:
+                    _value(argument, rest)
+                return
+            if letter != "h":
+                raise _BadOption(argument, "unknown option")
+            if behind.startswith("="):
+                raise _BadOption(argument, "option does not take an argument")
+            self.help = True
+
+
+def _value(option: str, rest: Iterator[str]) -> str:
+    for value in rest:
+        return value
+    raise _BadOption(option, "missing argument")
+
+
+def _find_command(words: list[str]) -> _Command | None:
+    for command in _COMMANDS:
+        if words[: len(command.words)] == command.words:
+            return command
+    return None
+
+
+def _dispatch(options: _Options, command: _Command, arguments: list[str]) -> int:
+    if command.words[0] == "script":
+        from ctdb_event.cli_scripts import run_script_command
+
+        return run_script_command(command.words[1], arguments, os.environ)
+    from ctdb_event.cli_events import run, status
+
+    carry_out = run if command.words[0] == "run" else status
+    return carry_out(arguments, options.socket, os.environ)
+
+
+def _execute(arguments: list[str]) -> int:
+    try:
+        options = _Options(arguments)
+    except _BadOption as error:
+        complain(str(error))
+        say(_USAGE * 2)
+        return 1
+    command = _find_command(options.words)
+    if command is None:
+        say(_USAGE * 2)
+        return 1
+    operands = options.words[len(command.words) :]
+    if options.help or not command.least <= len(operands) <= command.most:
+        say(_COMMAND_USAGE.format(command.usage, command.purpose))
+        say(_USAGE if options.help else "")
+        return 1
+    return _dispatch(options, command, operands)
+
+
+def _abandon_stdout() -> None:
+    """Keeps the interpreter from writing, and failing, once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carries out one command.
+
+    Args:
+        argv: The arguments behind the program's name; the process's own by default.
+
+    Returns:
+        The exit status: 0, an errno, or 1 for usage and for a daemon that can't be asked.
+    """
+    try:
+        try:
+            code = _execute(sys.argv[1:] if argv is None else argv)
+        except Failure as failure:
+            complain(f"ctdb-event: {failure}")
+            code = failure.code
+        flush()
+    except OutputLost as error:
+        _abandon_stdout()
+        if error.reader_gone:
+            return _SIGPIPE_STATUS
+        complain(f"ctdb-event: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return _SIGINT_STATUS
+    return code

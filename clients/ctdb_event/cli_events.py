@@ -1,0 +1,241 @@
+"""`ctdb-event run` and `ctdb-event status`: one request to the daemon, and its answer put into words.
+
+Speaks the CTDB dialect through the grammar module alone and blocks on a plain socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from ctdb_event.console import Failure, say, status_code
+from ctdb_eventd.errors import InvalidName, RemoteProtocolError
+from ctdb_eventd.paths import Paths, PathsError, test_mode
+from ctdb_eventd.protocol import packet
+from ctdb_eventd.scripts import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+__all__ = ["run", "status"]
+
+_REQID = 1  # one request on a connection of its own
+_RECEIVE_SIZE = 1 << 16
+_BLANKS = " \t\n\r\v\f"
+
+
+def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str]) -> int:
+    """Runs an event and waits for its end.
+
+    Args:
+        arguments: Timeout in seconds, component, event, and the event's own arguments.
+        socket_path: The daemon's socket, None for the usual place.
+        environ: Decides the usual place, and whether to go on after a script that fails.
+
+    Raises:
+        Failure: The arguments can't be sent, or the daemon can't be asked.
+    """
+    timeout = _parse_timeout(arguments[0])
+    component, event = arguments[1:3]
+    _check_component(component)
+    event_arguments = os.fsencode(" ".join(arguments[3:])) if len(arguments) > 3 else None
+    run_all = test_mode(environ) and "CTDB_EVENT_RUN_ALL" in environ
+    request = packet.run_request(_REQID, os.fsencode(component), os.fsencode(event), event_arguments, timeout, run_all)
+    path = _socket_path(socket_path, environ)
+    try:
+        result = _take_result(_ask(path, request), packet.COMMAND_RUN)[1]
+    except RemoteProtocolError as error:
+        raise _malformed(path, error) from None
+    say(_run_message(result, component, event))
+    return status_code(result)
+
+
+def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, str]) -> int:
+    """Shows how the scripts of an event fared when it ran last.
+
+    Args:
+        arguments: Component and event.
+        socket_path: The daemon's socket, None for the usual place.
+        environ: Decides the usual place.
+
+    Raises:
+        Failure: The arguments can't be sent, or the daemon can't be asked.
+    """
+    component, event = arguments
+    _check_component(component)
+    request = packet.status_request(_REQID, os.fsencode(component), os.fsencode(event))
+    path = _socket_path(socket_path, environ)
+    try:
+        fields, result = _take_result(_ask(path, request), packet.COMMAND_STATUS)
+        if result == 0:
+            summary = fields.i32("summary")
+            # taken to the end before a line is printed: half a status would be read as a whole one
+            reports = list(packet.read_reports(fields))
+    except RemoteProtocolError as error:
+        raise _malformed(path, error) from None
+    if result != 0:
+        say(_status_message(result, component, event))
+        return status_code(result)
+    _print_reports(reports)
+    return status_code(summary)
+
+
+def _parse_timeout(text: str) -> int:
+    digits = text.strip(_BLANKS).removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        digits = digits.lstrip("0") or "0"
+        # ten digits are enough for the limit, and int() refuses thousands of them
+        if len(digits) <= 10 and int(digits) <= packet.MAX_U32:
+            return int(digits)
+    expected = f"a whole number of seconds from 0 (no limit) to {packet.MAX_U32} is expected"
+    raise Failure(f'timeout "{text}": {expected}', errno.EINVAL)
+
+
+def _check_component(component: str) -> None:
+    try:
+        check_name("component", component)
+    except InvalidName as error:
+        raise Failure(str(error), errno.EINVAL) from None
+
+
+def _socket_path(given: str | None, environ: Mapping[str, str]) -> str:
+    if given is not None:
+        return given
+    try:
+        return Paths(environ).socket
+    except PathsError as error:
+        raise Failure(str(error)) from None
+
+
+def _ask(path: str, request: bytes) -> bytes:
+    """Sends one request on a connection of its own and returns the whole packet of its reply.
+
+    Raises:
+        Failure: Nobody listens, or the connection ended before the reply.
+        RemoteProtocolError: The reply isn't one.
+    """
+    import socket  # late: bad arguments are told without it
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(path)
+        except OSError as error:
+            raise _no_daemon(path, error) from None
+        try:
+            connection.sendall(request)
+        except OSError:
+            pass  # a daemon that refuses may have answered before it closed: the answer says more
+        return _receive_reply(path, connection)
+
+
+def _receive_reply(path: str, connection: socket.socket) -> bytes:
+    buffer = bytearray()
+    while True:
+        length = packet.packet_length(buffer, packet.DEFAULT_MAX_REPLY)
+        if length and len(buffer) >= length:
+            reply = bytes(buffer[:length])
+            if packet.Fields(reply, 8).u32("request id") == _REQID:
+                return reply
+            del buffer[:length]
+            continue
+        try:
+            data = connection.recv(_RECEIVE_SIZE)
+        except OSError as error:
+            raise _no_answer(path, f"lost ({error.strerror})") from None
+        if not data:
+            raise _no_answer(path, "closed by the daemon")
+        buffer += data
+
+
+def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
+    fields = packet.Fields(reply, packet.HEADER_SIZE)
+    answered = fields.u32("command")
+    if answered != command:
+        raise RemoteProtocolError(f"command {answered} answered instead of {command}")
+    return fields, fields.i32("result")
+
+
+def _no_daemon(path: str, error: OSError) -> Failure:
+    reason = error.strerror or str(error)  # a path too long for an address has no errno
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; run this as root")
+    advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
+    return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
+
+
+def _no_answer(path: str, reason: str) -> Failure:
+    advice = "whether the event ran is unknown; the daemon's log says why it ended or refused"
+    return Failure(f"no answer on {path}: connection {reason}; {advice}")
+
+
+def _malformed(path: str, error: RemoteProtocolError) -> Failure:
+    return Failure(f"what answers on {path} does not speak the event protocol: {error}")
+
+
+def _run_message(result: int, component: str, event: str) -> str:
+    if result == 0:
+        return ""
+    if result == errno.ENOENT:
+        return f"Event dir for {component} does not exist\n"
+    outcomes = {errno.ETIMEDOUT: "timed out", errno.ECANCELED: "got cancelled", errno.ENOEXEC: "failed"}
+    if result in outcomes:
+        return f"Event {event} in {component} {outcomes[result]}\n"
+    return f"Failed to run event {event} in {component}, result={result}\n"
+
+
+def _status_message(result: int, component: str, event: str) -> str:
+    if result == errno.ENOENT:
+        return f"Event dir for {component} does not exist\n"
+    if result == errno.EINVAL:
+        return f"Event {event} has never run in {component}\n"
+    return f"Unknown error ({result}) for event {event} in {component}\n"
+
+
+def _print_reports(reports: list[tuple[bytes, int, int, int, bytes]]) -> None:
+    previous_begin: int | None = None
+    for name, begin, end, result, output in reports:
+        if result == -errno.ENOMSG:
+            continue  # not reached, and never run before
+        if previous_begin is not None and begin < previous_begin:
+            return  # not reached this time: this and what follows is from an earlier run
+        previous_begin = begin
+        say(_outcome(name, begin, end, result) + b"\n")
+        if output or result not in (0, -errno.ENOEXEC):
+            say(_indented(output))
+
+
+def _outcome(name: bytes, begin: int, end: int, result: int) -> bytes:
+    if result == -errno.ENOEXEC:
+        word, detail = "DISABLED", None
+    elif result == -errno.ETIMEDOUT:
+        word, detail = "TIMEDOUT", _local_time(begin)
+    elif result < 0:
+        word, detail = "CANNOT RUN", f"({os.strerror(-result)})"
+    else:
+        word, detail = "OK" if result == 0 else "ERROR", f"{_seconds(begin, end):.3f} {_local_time(begin)}"
+    line = b"%-20b %-10b" % (name, word.encode())
+    return line if detail is None else line + b" " + os.fsencode(detail)
+
+
+def _seconds(begin: int, end: int) -> float:
+    # in this order and with this factor, or a half millisecond may be rounded otherwise than CTDB's program does
+    begin_seconds, begin_microseconds = divmod(begin, 1_000_000)
+    end_seconds, end_microseconds = divmod(end, 1_000_000)
+    return (end_seconds - begin_seconds) + (end_microseconds - begin_microseconds) * 1.0e-6
+
+
+def _local_time(microseconds: int) -> str:
+    try:
+        return time.ctime(microseconds // 1_000_000)
+    except (OverflowError, ValueError, OSError):
+        return "(no such time)"
+
+
+def _indented(output: bytes) -> bytes:
+    text = output.rstrip(b"\n")
+    if b"\n" not in text:
+        return b"  OUTPUT: " + text + b"\n"
+    return b"  OUTPUT:\n    " + text.replace(b"\n", b"\n    ") + b"\n"

@@ -1,0 +1,130 @@
+"""`ctdb-event script list|enable|disable`: works on the file system, no daemon needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ctdb_event.console import Failure, complain, say
+from ctdb_eventd import scripts
+from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent, NoSuchScript, NotAFile
+from ctdb_eventd.paths import Paths, PathsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctdb_eventd.scripts import NameRule
+
+__all__ = ["run_script_command"]
+
+
+def run_script_command(action: str, arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Lists, enables or disables event scripts.
+
+    Args:
+        action: `list`, `enable` or `disable`.
+        arguments: The component, and the script unless it is to list.
+        environ: Decides where scripts and configuration lie.
+
+    Raises:
+        Failure: A name is none, the configuration can't be used, or the file system refuses.
+    """
+    try:
+        paths = Paths(environ)
+        # late: the configuration's module costs more than all the rest here
+        from ctdb_eventd.config import load
+
+        rule = load(paths.config_file).script_names
+        if action == "list":
+            return _list(paths, arguments[0], rule)
+        return _switch(paths, action, arguments[0], arguments[1], rule)
+    except (PathsError, ConfigError) as error:
+        raise Failure(str(error)) from None
+    except InvalidName as error:
+        raise Failure(str(error), error.errno) from None
+    except OSError as error:
+        raise Failure(_os_error_text(error), error.errno or 1) from None
+
+
+def _os_error_text(error: OSError) -> str:
+    name = error.filename2 or error.filename
+    return f"{os.fsdecode(name)}: {error.strerror}" if name else str(error.strerror)
+
+
+def _list(paths: Paths, component: str, rule: NameRule) -> int:
+    provided_directory = scripts.component_directory(paths.provided_dir, component)
+    directory = scripts.component_directory(paths.events_dir, component)
+    try:
+        provided = scripts.discover(provided_directory, component, rule).scripts
+    except NoSuchComponent:
+        raise Failure(
+            f"Unable to find event script installation directory: {provided_directory}", errno.ENOENT
+        ) from None
+    try:
+        local = scripts.discover(directory, component, rule).scripts
+    except NoSuchComponent as error:
+        raise Failure(str(error), error.errno) from None
+    _print_list(provided, local, directory, os.path.realpath(provided_directory))
+    return 0
+
+
+def _print_list(provided: list[scripts.Script], local: list[scripts.Script], directory: str, real: str) -> None:
+    file_names = [os.path.basename(script.path) for script in provided]
+    linked = {name for name in file_names if _link_target(f"{directory}/{name}") == f"{real}/{name}"}
+    for script, name in zip(provided, file_names, strict=True):
+        _print_script(script, name in linked)
+    local = [script for script in local if os.path.basename(script.path) not in linked]
+    if provided and local:
+        say("\n")
+    for script in local:
+        _print_script(script, script.enabled())
+
+
+def _print_script(script: scripts.Script, enabled: bool) -> None:
+    say(f"{'*' if enabled else ' '} {script.name}\n")
+
+
+def _link_target(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None  # no link, or nothing at all
+
+
+def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule) -> int:
+    try:
+        if action == "enable":
+            scripts.enable(paths.events_dir, paths.provided_dir, component, name, rule)
+        else:
+            scripts.disable(paths.events_dir, component, name, rule)
+    except InvalidName as error:
+        if error.kind != "script":
+            raise
+        say(f"Script {name} is invalid in {component}\n")
+        return error.errno
+    except NoSuchScript as error:
+        say(f"Script {name} does not exist in {component}\n")
+        return error.errno
+    except NotAFile as error:
+        say(f"Script {error.path} is not a file or a link\n")
+        return error.errno
+    except OSError as error:
+        return _link_failed(error)
+    return 0
+
+
+def _link_failed(error: OSError) -> int:
+    """Tells of a link that couldn't be made or removed as CTDB's program does, and the reason on stderr.
+
+    Raises:
+        OSError: The error, if it wasn't about a link.
+    """
+    if error.filename2 is not None:
+        say(f"Failed to create symlink {os.fsdecode(error.filename2)}\n")
+    elif error.filename is not None and os.path.islink(error.filename):
+        say(f"Failed to remove symlink {os.fsdecode(error.filename)}\n")
+    else:
+        raise error
+    complain(f"ctdb-event: {_os_error_text(error)}")
+    return errno.EIO

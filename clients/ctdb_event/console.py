@@ -1,0 +1,88 @@
+"""What the command line says, and to whom: answers to stdout, complaints to stderr, both as bytes.
+
+Names and output of scripts need not be text in anybody's encoding; what came in as bytes leaves as the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["Failure", "OutputLost", "complain", "flush", "say", "status_code"]
+
+
+class Failure(Exception):
+    """A command can't be carried out.
+
+    Attributes:
+        text: One line for stderr: what went wrong and what to do.
+        code: The process's exit status.
+    """
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text, code)
+        self.text = text
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class OutputLost(Exception):
+    """stdout doesn't take what is written; kept apart from the errors of the files that a command works on.
+
+    Attributes:
+        reader_gone: Whoever read from the pipe has had enough.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.reader_gone = isinstance(error, BrokenPipeError)
+
+    def __str__(self) -> str:
+        return f"can't write the output: {self.args[0].strerror}"
+
+
+def say(text: str | bytes) -> None:
+    """Writes to stdout as it is; without a stdout (`>&-`) to nowhere.
+
+    Raises:
+        OutputLost: stdout doesn't take it.
+    """
+    if sys.stdout is None:
+        return
+    left = memoryview(text if isinstance(text, bytes) else os.fsencode(text))
+    try:
+        while left:  # with PYTHONUNBUFFERED this is the bare descriptor, which may take less than all
+            left = left[sys.stdout.buffer.write(left) :]
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def flush() -> None:
+    """Sends what was said on its way.
+
+    Raises:
+        OutputLost: stdout doesn't take it.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def complain(text: str) -> None:
+    """Writes a line to stderr; if that is gone, nobody can be told and nothing else is to be done."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.buffer.write(os.fsencode(text) + b"\n")
+            sys.stderr.buffer.flush()
+    except OSError:
+        pass
+
+
+def status_code(result: int) -> int:
+    """Turns an errno of either sign or a script's result into an exit status; what isn't 0 never becomes 0."""
+    code = abs(result) & 0xFF
+    return 1 if result and not code else code

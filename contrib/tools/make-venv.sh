@@ -1,0 +1,55 @@
+#!/bin/sh
+# make-venv.sh PYTHON DIRECTORY: makes a virtual environment with pip in it.
+#
+# Debian ships Python without ensurepip, so that `python3 -m venv` fails until python3-venv is installed. As root that
+# package is installed; else, where PYTHON has a pip of its own, that one fetches a pip for the new environment; and
+# else the message says what to do.
+# SPDX-License-Identifier: Apache-2.0
+
+set -u
+
+python="$1"
+venv="$2"
+quietly="$(dirname "$0")/quietly.sh"
+
+if ! command -v "$python" >/dev/null; then
+	echo "There is no program $python. Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2
+	exit 1
+fi
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+	echo "$python is $("$python" --version 2>&1), but Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2
+	exit 1
+fi
+
+# Asking for the module is surer than trying: a failed attempt leaves half an environment behind.
+has_ensurepip()
+{
+	"$python" -c 'import venv; from ensurepip import bootstrap' 2>/dev/null
+}
+
+# The package of exactly this Python, python3.11-venv for instance: python3-venv serves only the default one.
+package="$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+
+if ! has_ensurepip && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+	echo "Installing $package"
+	export DEBIAN_FRONTEND=noninteractive
+	# Not fatal in itself: this Python may not be Debian's, and then there is no such package.
+	"$quietly" apt-get update &&
+		"$quietly" apt-get install -y --no-install-recommends "$package"
+fi
+
+if has_ensurepip; then
+	echo "Creating $venv with $("$python" --version 2>&1)"
+	"$quietly" "$python" -m venv --clear "$venv" && exit 0
+elif "$python" -m pip --version >/dev/null 2>&1; then
+	echo "Creating $venv with $("$python" --version 2>&1), and fetching pip for it"
+	"$quietly" "$python" -m venv --clear --without-pip "$venv" &&
+		"$quietly" "$python" -m pip --python "$venv/bin/python" install --disable-pip-version-check pip && exit 0
+else
+	echo "$python can make no virtual environment: its module ensurepip is missing. On Debian or Ubuntu, as root:" >&2
+	echo "    apt-get install $package" >&2
+	exit 1
+fi
+# What is there has no pip, and must not be taken for finished next time.
+[ ! -e "$venv/pyvenv.cfg" ] || rm -rf "$venv"
+exit 1

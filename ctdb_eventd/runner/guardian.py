@@ -1,0 +1,109 @@
+"""Ends the scripts of a daemon that was killed: a tiny process that waits for the daemon's death and does nothing else.
+
+A daemon that gets SIGKILL can't end its scripts any more, and ctdbd, which ends with it, may be started again at once:
+then two generations of scripts would work on the same addresses. The guardian holds the read end of a pipe whose
+write end only the daemon has, so the kernel tells it. What it has to end stands in memory that both share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+import anyio
+
+from ctdb_eventd.runner.group import exited
+
+__all__ = ["Guardian"]
+
+_log = logging.getLogger(__name__)
+
+_SHELL = "/bin/sh"
+# Reads the pipe (0) to its end, then the table (3), one process group a line; $1 is the grace period in seconds.
+_SCRIPT = """
+while read -r _; do :; done
+groups=
+while read -r group; do [ -z "$group" ] || groups="$groups -$group"; done <&3
+[ -n "$groups" ] || exit 0
+kill -TERM -- $groups 2>/dev/null
+kill -CONT -- $groups 2>/dev/null
+sleep "$1"
+kill -KILL -- $groups 2>/dev/null
+"""
+_LINE = b"%11d\n"
+_EMPTY_LINE = b" " * 11 + b"\n"
+_LINE_SIZE = len(_EMPTY_LINE)
+_EXIT_PATIENCE = 1.0
+
+
+class Guardian:
+    """The table of running process groups, and the process that guards it."""
+
+    def __init__(self) -> None:
+        """Makes the table; `startup` starts the process."""
+        self._table = os.memfd_create("ctdb-eventd-groups", os.MFD_CLOEXEC)
+        self._lines = 0
+        self._free: list[int] = []
+        self._pid = 0
+        self._pidfd = self._pipe = -1
+
+    def startup(self, grace: float) -> None:
+        """Starts the process; without it (no shell, no memory) the daemon works too, and says so in the log.
+
+        Args:
+            grace: Seconds between TERM and KILL.
+        """
+        read_end, self._pipe = os.pipe2(os.O_CLOEXEC)
+        actions = [
+            (os.POSIX_SPAWN_DUP2, read_end, 0),
+            (os.POSIX_SPAWN_DUP2, self._table, 3),
+            (os.POSIX_SPAWN_CLOSE, 1),
+        ]
+        try:
+            argv = ("ctdb-eventd-guardian", "-c", _SCRIPT, "ctdb-eventd-guardian", f"{grace:g}")
+            self._pid = os.posix_spawn(_SHELL, argv, {b"PATH": b"/usr/bin:/bin"}, file_actions=actions, setpgroup=0)
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError as error:
+            _log.error("no guardian (%s): should this daemon be killed, its scripts go on running", error)
+            return
+        finally:
+            os.close(read_end)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._on_death, grace)
+
+    def protect(self, group: int) -> int:
+        """Enters a process group; returns the line it stands in."""
+        if self._free:
+            line = self._free.pop()
+        else:
+            line, self._lines = self._lines, self._lines + 1
+        os.pwrite(self._table, _LINE % group, line * _LINE_SIZE)
+        return line
+
+    def release(self, line: int) -> None:
+        """Takes a process group off the table. To be called before its leader is reaped: then its number is free."""
+        os.pwrite(self._table, _EMPTY_LINE, line * _LINE_SIZE)
+        self._free.append(line)
+
+    async def shutdown(self) -> None:
+        """Lets the process go, and waits for it."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+        if self._pidfd >= 0:
+            with anyio.move_on_after(_EXIT_PATIENCE, shield=True):
+                await exited(self._pidfd)
+            self._reap()
+        os.close(self._table)
+
+    def _on_death(self, grace: float) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        self._reap()
+        os.close(self._pipe)
+        _log.warning("the guardian process %d was killed, starting another one", self._pid)
+        self.startup(grace)
+
+    def _reap(self) -> None:
+        os.close(self._pidfd)
+        self._pidfd = -1
+        os.waitpid(self._pid, os.WNOHANG)

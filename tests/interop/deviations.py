@@ -1,0 +1,256 @@
+"""Where a command goes otherwise as soon as one of ours takes part, each with the reason.
+
+The captures come from Debian's 4.17; this project follows 4.24, so some rows are differences between those two. Rows
+name steps, so that a step without a row is one where nobody can tell the difference.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .programs import Maker
+from .steps import ERROR, OFF, Expected, Step, failed, ok, row
+
+
+@attrs.frozen(kw_only=True)
+class Deviation:
+    """A step that goes otherwise as soon as one of ours takes part."""
+
+    steps: tuple[str, ...]
+    """Their names."""
+    daemon: Maker | None = None
+    """Applies with this daemon; None is any."""
+    cli: Maker | None = None
+    """Applies with this command line; None is any."""
+    why: str
+    expected: Expected
+
+    def applies(self, step: Step, daemon: Maker, cli: Maker) -> bool:
+        """Tells whether this row is about that step with that pair of programs."""
+        return step.name in self.steps and self.daemon in (None, daemon) and self.cli in (None, cli)
+
+
+_TIMED_OUT = ok("00.ok") + row("10.echo", "TIMEDOUT", "DATE")
+_KILLED = ok("00.ok") + row("10.echo", "CANNOT RUN", "(Interrupted system call)")
+_NO_OUTPUT = "  OUTPUT: \n"
+_HELLO = "  OUTPUT:\n    hello monitor\n    err\n"
+_UNREACHED = "".join(
+    row(name, "CANNOT RUN", "(No message of desired type)") + _NO_OUTPUT for name in ("20.off", "30.after")
+)
+
+
+def _refused(event: str, component: str) -> Expected:
+    return Expected(f"Failed to run event {event} in {component}, result=22\n", 22)
+
+
+_CTDB, _OURS = Maker.CTDB, Maker.OURS
+
+_STRICT_STATUS = "only 0 is success; CTDB takes 64 to 254 for an errno, and an event that failed for done"
+_OUTPUT_4_24 = "4.24's layout: the output is stripped at its end, indented if it has several lines"
+_OUTPUT_OF_ALL = "4.24's layout: what a successful script printed is shown as well"
+_UNREACHED_4_17 = "our replies name the scripts not reached, as 4.24's do; 4.17's command line doesn't leave them out"
+_NO_LIMIT = "0 is no limit, as the manual says; CTDB's daemon times out at once"
+_NO_ESCAPE = "a name that isn't one directory's never touches the file system"
+
+DEVIATIONS = (
+    # Names that would leave their directory; ahead of the layout's rows, for the first row that applies is taken
+    Deviation(
+        steps=("run 30 ../events/legacy monitor", "status ../events/legacy monitor", "run 30 '' monitor"),
+        cli=_OURS,
+        why=_NO_ESCAPE + ", and our command line doesn't even send it",
+        expected=Expected("", 22, "is invalid: "),
+    ),
+    Deviation(
+        steps=("run 30 ../events/legacy monitor",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_NO_ESCAPE,
+        expected=_refused("monitor", "../events/legacy"),
+    ),
+    Deviation(
+        steps=("run 30 '' monitor",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_NO_ESCAPE,
+        expected=_refused("monitor", ""),
+    ),
+    Deviation(
+        steps=("status ../events/legacy monitor",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_NO_ESCAPE + "; EINVAL has only this sentence in CTDB's command line",
+        expected=Expected("Event monitor has never run in ../events/legacy\n", 22),
+    ),
+    Deviation(
+        steps=("script enable legacy ../00.ok", "script disable legacy ../00.ok"),
+        cli=_OURS,
+        why=_NO_ESCAPE,
+        expected=Expected("Script ../00.ok is invalid in legacy\n", 22),
+    ),
+    # The layout of status
+    Deviation(
+        steps=("status legacy monitor (2)",),
+        cli=_OURS,
+        why=_OUTPUT_OF_ALL,
+        expected=Expected(ok("00.ok", "10.echo") + _HELLO + OFF + ok("30.after"), 0),
+    ),
+    Deviation(
+        steps=("status legacy monitor (3)",),
+        cli=_OURS,
+        why=_OUTPUT_OF_ALL,
+        expected=Expected(row("00.ok", "DISABLED") + ok("10.echo") + _HELLO + OFF + ok("30.after"), 0),
+    ),
+    Deviation(
+        steps=("status legacy fail",),
+        cli=_OURS,
+        why=_OUTPUT_4_24,
+        expected=Expected(ERROR + "  OUTPUT: bad\n", 7),
+    ),
+    Deviation(
+        steps=("status legacy fail (2)",),
+        cli=_OURS,
+        why=_OUTPUT_4_24,
+        expected=Expected(ERROR + "  OUTPUT: bad\n" + OFF + ok("30.after"), 7),
+    ),
+    Deviation(
+        steps=("status legacy hang",),
+        cli=_OURS,
+        why=_OUTPUT_4_24,
+        expected=Expected(_TIMED_OUT + "  OUTPUT: waiting\n", 110),
+    ),
+    Deviation(
+        steps=("status legacy words",),
+        cli=_OURS,
+        why=_OUTPUT_4_24,
+        expected=Expected(ERROR + "  OUTPUT: 4: a b c d\n", 3),
+    ),
+    Deviation(
+        steps=("status legacy lines",),
+        cli=_OURS,
+        why=_OUTPUT_4_24,
+        expected=Expected(ERROR + "  OUTPUT:\n    one\n    \n    three\n", 1),
+    ),
+    Deviation(
+        steps=("status legacy flip (2)",),
+        cli=_OURS,
+        why=_OUTPUT_4_24 + "; it stops at the first script that an earlier run reached last",
+        expected=Expected(ERROR + "  OUTPUT: flipped\n", 9),
+    ),
+    # Scripts that weren't reached, in our replies to the older command line
+    Deviation(
+        steps=("status legacy fail",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_UNREACHED_4_17,
+        expected=Expected(ERROR + "  OUTPUT: bad\n\n" + _UNREACHED, 7),
+    ),
+    Deviation(
+        steps=("status legacy hang",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_UNREACHED_4_17,
+        expected=Expected(_TIMED_OUT + "  OUTPUT: waiting\n\n" + _UNREACHED, 110),
+    ),
+    Deviation(
+        steps=("status legacy sig",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_UNREACHED_4_17,
+        expected=Expected(_KILLED + _NO_OUTPUT + _UNREACHED, 4),
+    ),
+    Deviation(
+        steps=("status legacy words",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_UNREACHED_4_17,
+        expected=Expected(ERROR + "  OUTPUT: 4: a b c d\n\n" + _UNREACHED, 3),
+    ),
+    Deviation(
+        steps=("status legacy lines",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_UNREACHED_4_17,
+        expected=Expected(ERROR + "  OUTPUT: one\n\nthree\n\n\n" + _UNREACHED, 1),
+    ),
+    Deviation(
+        steps=("status legacy flip (2)",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why="a script that wasn't reached keeps the result of the run before, as in 4.24",
+        expected=Expected(ERROR + "  OUTPUT: flipped\n\n" + OFF + ok("30.after"), 9),
+    ),
+    # Exit statuses from 64 up
+    Deviation(steps=("run 30 legacy x64",), daemon=_OURS, why=_STRICT_STATUS, expected=failed("x64")),
+    Deviation(steps=("run 30 legacy bare64",), daemon=_OURS, why=_STRICT_STATUS, expected=failed("bare64")),
+    Deviation(
+        steps=("status legacy x64",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_STRICT_STATUS,
+        expected=Expected(ERROR + _NO_OUTPUT + _UNREACHED, 77),
+    ),
+    Deviation(
+        steps=("status legacy x64",),
+        daemon=_OURS,
+        cli=_OURS,
+        why=_STRICT_STATUS,
+        expected=Expected(ERROR + _NO_OUTPUT, 77),
+    ),
+    Deviation(
+        steps=("status legacy bare64",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why=_STRICT_STATUS,
+        expected=Expected(ERROR + _NO_OUTPUT + _UNREACHED, 64),
+    ),
+    Deviation(
+        steps=("status legacy bare64",),
+        daemon=_OURS,
+        cli=_OURS,
+        why=_STRICT_STATUS,
+        expected=Expected(ERROR + _NO_OUTPUT, 64),
+    ),
+    # Arguments that CTDB takes without asking
+    Deviation(steps=("run 0 legacy monitor",), daemon=_OURS, why=_NO_LIMIT, expected=Expected("", 0)),
+    Deviation(
+        steps=("run abc legacy monitor",),
+        cli=_OURS,
+        why="a timeout that isn't a number is a mistake, not 0",
+        expected=Expected("", 22, "abc"),
+    ),
+    Deviation(
+        steps=("run abc legacy monitor",),
+        daemon=_OURS,
+        cli=_CTDB,
+        why="CTDB's command line sends 0 for it; " + _NO_LIMIT,
+        expected=Expected("", 0),
+    ),
+    Deviation(
+        steps=("script enable legacy given",),
+        cli=_OURS,
+        why="4.24's answer to a name that no script can have",
+        expected=Expected("Script given is invalid in legacy\n", 22),
+    ),
+    Deviation(
+        steps=("script list nosuch",),
+        cli=_OURS,
+        why="4.24 says what it didn't find",
+        expected=Expected("", 2, "Unable to find event script installation directory: "),
+    ),
+)
+
+
+def expected(step: Step, daemon: Maker, cli: Maker) -> Expected:
+    """What a step does with this pair of programs."""
+    for deviation in DEVIATIONS:
+        if deviation.applies(step, daemon, cli):
+            return deviation.expected
+    return step.expected
+
+
+def through_ctdb_tool(want: Expected) -> Expected:
+    """What becomes of it when `ctdb event` starts CTDB's ctdb-event: it takes exit statuses from 64 on for errnos."""
+    if want.exit < 64:
+        return want
+    left = want.exit - 64
+    return attrs.evolve(want, exit=left, stderr=f"event daemon helper failed with error {left}")

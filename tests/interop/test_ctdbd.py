@@ -1,0 +1,242 @@
+"""A real, unmodified ctdbd with our event daemon under it, with CTDB's own scripts, in namespaces of its own.
+
+INTEROP_EVENTD names another event daemon to try, such as CTDB's own for comparison.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .node import Node
+from .programs import CTDB_TOOL, Maker
+from .waiting import kill_and_watch, wait_until
+
+pytestmark = pytest.mark.interop
+
+EVENTD = os.environ.get("INTEROP_EVENTD", Maker.OURS.daemon)
+IS_OURS = EVENTD == Maker.OURS.daemon
+
+# ctdbd's death ends our daemon within a moment (50 ms measured); CTDB's own looks for it every 5 s only.
+END_SECONDS = 3 if IS_OURS else 10
+
+# Where a local script hangs, fails or succeeds as the test wants: the files are made by the tests.
+_LOCAL_SCRIPT = """#!/bin/sh
+case "$1" in
+monitor)
+  [ -e {directory}/hang ] && exec sleep 1000
+  [ ! -e {directory}/fail ] || { echo "told to fail"; exit 1; }
+  ;;
+slow) exec sleep 1000 ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """One node for all tests here: it takes 12 s to become healthy."""
+    directory = tmp_path_factory.mktemp("node")
+    with Node(directory, EVENTD, enabled=("00.ctdb", "10.interface")) as made:
+        script = directory / "etc" / "events" / "legacy" / "50.local.script"
+        script.write_text(_LOCAL_SCRIPT.replace("{directory}", str(directory)))
+        script.chmod(0o755)
+        yield made
+
+
+@pytest.fixture
+def running(node: Node) -> Node:
+    """The node with ctdbd up, healthy or not."""
+    if not node.is_running():
+        node.kill_leftovers()
+        node.start()
+    return node
+
+
+@pytest.fixture
+def healthy(running: Node) -> Node:
+    """The node in full health, with its public address."""
+    running.wait_until_healthy()
+    return running
+
+
+def _status(node: Node, event: str) -> dict[str, str]:
+    shown = node.ctdb("event", "status", "legacy", event).stdout
+    rows = [line for line in shown.splitlines() if line[:2].isdecimal()]
+    return {row.split()[0]: row.split()[1] for row in rows}
+
+
+def _last_monitor(node: Node) -> str:
+    return node.ctdb("event", "status", "legacy", "monitor").stdout
+
+
+def test_the_node_runs_the_wanted_event_daemon(running: Node) -> None:
+    """Without this, all the rest could be CTDB's own daemon's success."""
+    eventd = running.pid("eventd")
+    command = Path(f"/proc/{eventd}/cmdline").read_bytes().split(b"\0")
+    assert EVENTD.encode() in command
+    assert f"-P {running.pid('ctdbd')}".encode() in b" ".join(command)
+
+
+def test_it_becomes_healthy_and_hosts_the_public_address(healthy: Node) -> None:
+    """ctdbd says so, and the kernel agrees."""
+    assert "OK (THIS NODE)" in healthy.ctdb("nodestatus").stdout
+    assert f"pnn:0 {healthy.address}" in healthy.ctdb("status").stdout
+    wait_until(
+        lambda: f"{healthy.public_address} 0" in healthy.ctdb("ip").stdout, 10, "ctdb ip to agree", healthy.explain
+    )
+    assert healthy.hosts_public_address()
+
+
+@pytest.mark.parametrize("event", ["init", "setup", "startrecovery", "recovered", "startup", "ipreallocated", "takeip"])
+def test_every_event_of_the_start_ran_and_succeeded(healthy: Node, event: str) -> None:
+    """ctdbd would go on after some failures, so health alone doesn't say this."""
+    assert _status(healthy, event) == {"00.ctdb": "OK", "10.interface": "OK", "50.local": "OK"}
+
+
+def test_scriptstatus_shows_the_monitor_event(healthy: Node) -> None:
+    """Both of CTDB's ways to ask show the same."""
+    shown = healthy.ctdb("scriptstatus")
+    assert shown.returncode == 0
+    for script in ("00.ctdb", "10.interface"):
+        assert f"{script:20} OK " in shown.stdout
+    assert _status(healthy, "monitor")["10.interface"] == "OK"
+
+
+def test_monitor_runs_again_and_again(healthy: Node) -> None:
+    """ctdbd repeats it by its own interval, so the begin times move on."""
+    first = _last_monitor(healthy)
+    wait_until(lambda: _last_monitor(healthy) != first, 15, "another monitor event", healthy.explain)
+
+
+def test_a_script_is_disabled_and_enabled(healthy: Node) -> None:
+    """The next monitor event leaves it out, and takes it in again."""
+    for action, word in (("disable", "DISABLED"), ("enable", "OK")):
+        assert healthy.ctdb("event", "script", action, "legacy", "50.local").returncode == 0
+        wait_until(
+            lambda word=word: _status(healthy, "monitor").get("50.local") == word,  # type: ignore[misc]
+            15,
+            f"50.local to be {word}",
+            healthy.explain,
+        )
+
+
+def test_a_failing_script_makes_the_node_unhealthy(healthy: Node) -> None:
+    """And healthy again when it stops failing."""
+    flag = healthy.directory / "fail"
+    flag.touch()
+    try:
+        wait_until(
+            lambda: "UNHEALTHY" in healthy.ctdb("nodestatus").stdout,
+            20,
+            "the node to become unhealthy",
+            healthy.explain,
+        )
+        assert "OUTPUT: told to fail" in healthy.ctdb("scriptstatus").stdout
+        wait_until(lambda: not healthy.hosts_public_address(), 20, "the address to be released", healthy.explain)
+    finally:
+        flag.unlink()
+    healthy.wait_until_healthy()
+
+
+def test_disable_releases_the_address_and_enable_takes_it_back(healthy: Node) -> None:
+    """The real releaseip, with iptables and all."""
+    assert healthy.ctdb("disable").returncode == 0
+    try:
+        wait_until(lambda: not healthy.hosts_public_address(), 20, "the address to be released", healthy.explain)
+        wait_until(lambda: "OK" in _status(healthy, "releaseip").values(), 5, "releaseip to be over", healthy.explain)
+        assert set(_status(healthy, "releaseip").values()) == {"OK"}
+    finally:
+        assert healthy.ctdb("enable").returncode == 0
+    healthy.wait_until_healthy()
+
+
+def test_a_hung_monitor_script_times_out_is_debugged_and_ended(healthy: Node) -> None:
+    """With CTDB's own debug script, which asks the event daemon for the status of the very event."""
+    assert healthy.ctdb("setvar", "EventScriptTimeout", "2").returncode == 0
+    flag = healthy.directory / "hang"
+    flag.touch()
+    try:
+        wait_until(
+            lambda: _status(healthy, "monitor").get("50.local") == "TIMEDOUT",
+            20,
+            "monitor to time out",
+            healthy.explain,
+        )
+    finally:
+        flag.unlink()
+        healthy.ctdb("setvar", "EventScriptTimeout", "30")
+    wait_until(lambda: "event_debug: " in healthy.log, 10, "the debug script's output", healthy.explain)
+    wait_until(lambda: not _sleepers(healthy), 20, "the hung script to be ended", healthy.explain)
+    healthy.wait_until_healthy()
+
+
+def _sleepers(node: Node) -> list[int]:
+    return [process.pid for process in node.processes() if process.command == "sleep 1000"]
+
+
+def test_our_command_line_in_the_place_of_ctdbs(healthy: Node) -> None:
+    """As after an installation: `ctdb event` and `ctdb scriptstatus` run ours, in ctdbd's own mount namespace."""
+    helper = Maker.CTDB.cli
+    assert healthy.run("mount", "--bind", Maker.OURS.cli, helper).returncode == 0
+    try:
+        assert _status(healthy, "startup") == {"00.ctdb": "OK", "10.interface": "OK", "50.local": "OK"}
+        assert "* 10.interface\n" in healthy.ctdb("event", "script", "list", "legacy").stdout
+        missing = healthy.ctdb("event", "status", "nosuch", "monitor")
+        assert missing.stdout == "Event dir for nosuch does not exist\n"
+        assert missing.returncode == 2
+        assert f"{'10.interface':20} OK " in healthy.ctdb("scriptstatus").stdout
+    finally:
+        assert healthy.run("umount", helper).returncode == 0
+
+
+def test_shutdown_leaves_nothing(healthy: Node) -> None:
+    """No address, no process, no socket and no pid file."""
+    assert healthy.ctdb("shutdown").returncode == 0
+    healthy.wait_until_empty()
+    assert not healthy.hosts_public_address()
+    for name in ("eventd.socket", "eventd.pid", "ctdbd.pid"):
+        assert not healthy.exists(name), name
+
+
+@contextlib.contextmanager
+def _slow_script(node: Node) -> Iterator[None]:
+    command = node.entering(CTDB_TOOL, "event", "run", "600", "legacy", "slow")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+        try:
+            wait_until(lambda: _sleepers(node), 20, "the slow script to start", node.explain)
+            yield
+        finally:
+            client.kill()
+
+
+def test_the_event_daemons_death_ends_ctdbd(running: Node) -> None:
+    """As ctdbd notices by the start-up descriptor, and a new ctdbd starts over what both left behind."""
+    assert kill_and_watch(running.pid("eventd"), running.pid("ctdbd"), signal.SIGKILL, END_SECONDS), running.explain()
+    running.wait_until_empty()
+    running.start()
+    assert running.ctdb("event", "status", "legacy", "init").returncode == 0
+
+
+@pytest.mark.skipif(not IS_OURS, reason="CTDB's own event daemon leaves its scripts running when it is killed")
+def test_the_event_daemons_death_ends_its_scripts(running: Node) -> None:
+    """Nobody is left who could end them, or who would know of them."""
+    with _slow_script(running):
+        ended = kill_and_watch(running.pid("eventd"), running.pid("ctdbd"), signal.SIGKILL, END_SECONDS)
+        assert ended, running.explain()
+        running.wait_until_empty()
+
+
+def test_ctdbds_death_ends_the_event_daemon(running: Node) -> None:
+    """Even in the middle of a script, which it takes with it."""
+    with _slow_script(running):
+        ended = kill_and_watch(running.pid("ctdbd"), running.pid("eventd"), signal.SIGKILL, END_SECONDS)
+        assert ended, running.explain()
+        running.wait_until_empty()
+    assert not running.exists("eventd.socket")
+    assert not running.exists("eventd.pid")

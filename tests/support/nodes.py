@@ -1,0 +1,276 @@
+"""A node's directories, a real daemon on them, and a raw client: what acceptance tests are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.protocol.connection import client_connection
+from ctdb_eventd.protocol.messages import Reply, Request, RunReply, RunRequest, StatusReply, StatusRequest
+
+# One generous bound for everything that is waited for: a test that hits it has failed, however slow the machine is.
+PATIENCE = 60.0
+
+
+class Node:
+    """The directories of one node, in the test layout."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        for name in ("events/legacy", "share/events/legacy", "run", "var"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+        self.socket = str(base / "run" / "eventd.socket")
+        self.configure("")
+
+    def configure(self, text: str) -> None:
+        """Writes ctdb.conf: the log into the node's own file, then `text`."""
+        (self.base / "ctdb.conf").write_text(
+            f"[logging]\n  location = file:{self.base}/log\n  log level = DEBUG\n{text}"
+        )
+
+    def script(self, name: str, body: str, *, component: str = "legacy", mode: int = 0o755) -> Path:
+        """Writes an event script; `body` follows a `#!/bin/sh` line."""
+        return self.file(name, f"#!/bin/sh\n{body}\n", component=component, mode=mode)
+
+    def file(self, name: str, text: str, *, component: str = "legacy", mode: int = 0o755) -> Path:
+        """Writes any file into a component's directory."""
+        path = self.base / "events" / component / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment that makes a daemon and a command line use this node."""
+        return {**os.environ, "CTDB_TEST_MODE": "1", "CTDB_BASE": str(self.base)}
+
+    @property
+    def log(self) -> str:
+        """What was logged so far."""
+        path = self.base / "log"
+        return path.read_text(errors="surrogateescape") if path.exists() else ""
+
+    def read(self, name: str) -> str:
+        """Returns the content of a file in the state directory, where test scripts leave their traces."""
+        path = self.base / "var" / name
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def var(self) -> Path:
+        """The state directory."""
+        return self.base / "var"
+
+
+class Client:
+    """One connection to the daemon; requests may overlap."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+        self._connection = client_connection()
+        self._reqid = 0
+        self._replies: dict[int, Reply] = {}
+        self.order: list[int] = []
+
+    def send(self, request: Request) -> int:
+        """Sends a request and returns its id, without waiting."""
+        self._reqid += 1
+        self.writer.write(self._connection.encode(self._reqid, request))
+        return self._reqid
+
+    async def reply(self, reqid: int) -> Reply:
+        """Waits for the reply to a request; ConnectionError if the daemon closes first."""
+        while reqid not in self._replies:
+            received = self._connection.next_message()
+            if received is not None:
+                self._replies[received[0]] = received[1]
+                self.order.append(received[0])
+                continue
+            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+            if not data:
+                raise ConnectionError("the daemon closed the connection")
+            self._connection.receive_data(data)
+        return self._replies.pop(reqid)
+
+    def start(self, event: str, *args: str, component: str = "legacy", limit: int = 30, run_all: bool = False) -> int:
+        """Asks for an event, without waiting for its end."""
+        spec = EventSpec(component=component, event=event, args=args, timeout=limit, run_all=run_all)
+        return self.send(RunRequest(spec))
+
+    async def run(
+        self, event: str, *args: str, component: str = "legacy", limit: int = 30, run_all: bool = False
+    ) -> int:
+        """Runs an event to its end and returns the result: 0 or an errno."""
+        return await self.result(self.start(event, *args, component=component, limit=limit, run_all=run_all))
+
+    async def result(self, reqid: int) -> int:
+        """Waits for the end of an event."""
+        reply = await self.reply(reqid)
+        assert isinstance(reply, RunReply)
+        return reply.result
+
+    async def status(self, event: str, component: str = "legacy") -> EventReport:
+        """Asks for an event's report, which must be there."""
+        reply = await self.reply(self.send(StatusRequest(component, event)))
+        assert isinstance(reply, StatusReply)
+        assert reply.report is not None, os.strerror(reply.result)
+        return reply.report
+
+    async def at_eof(self) -> bool:
+        """Waits until the daemon closes the connection; False if it sends something instead."""
+        try:
+            return await asyncio.wait_for(self._reader.read(1), PATIENCE) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        """Hangs up."""
+        self.writer.close()
+
+
+class Daemon:
+    """A running daemon process."""
+
+    def __init__(self, node: Node, process: subprocess.Popen[bytes]) -> None:
+        self.node = node
+        self.process = process
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """Connects; hangs up at the end."""
+        reader, writer = await asyncio.open_unix_connection(self.node.socket)
+        client = Client(reader, writer)
+        try:
+            yield client
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def descriptors(self) -> list[str]:
+        """Lists what the daemon has open."""
+        links = []
+        for name in os.listdir(f"/proc/{self.process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                links.append(os.readlink(f"/proc/{self.process.pid}/fd/{name}"))
+        return sorted(links)
+
+    def children(self) -> list[int]:
+        """Returns the pids of the daemon's children, zombies too, but not its guardian."""
+        return [pid for pid in children_of(self.process.pid) if "guardian" not in command_of(pid)]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ends the daemon and returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+def children_of(parent: int) -> list[int]:
+    """Returns the pids of a process's children."""
+    return [pid for pid, (_, its_parent) in _processes() if its_parent == parent]
+
+
+def command_of(pid: int) -> str:
+    """Returns a process's command line, empty for a zombie or one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Tells whether a process lives; a zombie doesn't, nobody may be there to reap it."""
+    return any(pid == its_pid and state not in "ZX" for its_pid, (state, _) in _processes())
+
+
+def _processes() -> Iterator[tuple[int, tuple[str, int]]]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
+                yield int(name), (fields[0], int(fields[1]))
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Waits until `condition` returns something true; fails saying `what` did not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        await asyncio.sleep(0.01)
+
+
+async def until_async(condition: Callable[[], Awaitable[object]], what: str) -> None:
+    """Like `until`, for a condition that has to be awaited."""
+    deadline = time.monotonic() + PATIENCE
+    while not await condition():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        await asyncio.sleep(0.01)
+
+
+def start_daemon(node: Node, *options: str, environ: dict[str, str] | None = None) -> Daemon:
+    """Starts a daemon and returns when it listens, which it tells through its start-up descriptor."""
+    read_end, write_end = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ctdb_eventd", "-S", str(write_end), *options],
+        env={**node.environ, **(environ or {})},
+        cwd=node.base,
+        pass_fds=[write_end],
+        stderr=subprocess.PIPE,
+    )
+    os.close(write_end)
+    with open(read_end, "rb", buffering=0) as pipe:
+        told = pipe.read(4)
+        if told == struct.pack("=I", 0):
+            return Daemon(node, process)
+    _, errors = process.communicate(timeout=PATIENCE)
+    raise AssertionError(f"the daemon did not start: exit status {process.returncode}, {errors.decode()}")
+
+
+@contextlib.asynccontextmanager
+async def running_daemon(node: Node, *options: str, environ: dict[str, str] | None = None) -> AsyncIterator[Daemon]:
+    """Runs a daemon for the time of the block, and checks that it ends cleanly and leaves nothing."""
+    daemon = start_daemon(node, *options, environ=environ)
+    try:
+        yield daemon
+        killed = daemon.process.poll() is not None
+        status = daemon.stop()
+        assert killed or status == 0, f"exit status {status}\n{node.log}"
+        assert killed or not Path(node.socket).exists()
+        assert "this is a bug" not in node.log, node.log
+        assert "Traceback" not in node.log, node.log
+    finally:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
+        assert daemon.process.stderr is not None
+        errors = daemon.process.stderr.read().decode()
+        daemon.process.stderr.close()
+    assert errors == ""
+
+
+def socket_mode(path: str) -> int:
+    """Returns a socket's permission bits."""
+    status = os.stat(path)
+    assert stat.S_ISSOCK(status.st_mode)
+    return stat.S_IMODE(status.st_mode)
+
+
+def connect(path: str) -> socket.socket:
+    """Opens a plain blocking connection, for bytes that no client would send."""
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(PATIENCE)
+    client.connect(path)
+    return client

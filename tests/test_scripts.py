@@ -1,0 +1,343 @@
+"""Which files are event scripts, in which order they run, and enabling and disabling them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctdb_eventd import scripts
+from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript, NotAFile
+
+if TYPE_CHECKING:
+    from ctdb_eventd.scripts import NameRule
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    (tmp_path / "events" / "c").mkdir(parents=True)
+    return tmp_path / "events"
+
+
+@pytest.fixture
+def provided(tmp_path: Path) -> Path:
+    (tmp_path / "provided" / "c").mkdir(parents=True)
+    return tmp_path / "provided"
+
+
+def add(directory: Path, name: str, mode: int = 0o755) -> Path:
+    path = directory / "c" / name
+    path.touch()
+    path.chmod(mode)
+    return path
+
+
+def names(events: Path, rule: NameRule = "both") -> list[str]:
+    return [script.name for script in scripts.discover(str(events / "c"), "c", rule).scripts]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "both", "suffix", "bare"),
+    [
+        ("10.a.script", "10.a", "10.a", None),
+        ("10.a.b.script", "10.a.b", "10.a.b", None),
+        ("10..script", "10.", "10.", None),
+        ("10.script", "10.script", None, "10.script"),
+        ("10.a~.script", "10.a~", "10.a~", None),
+        ("10.a", "10.a", None, "10.a"),
+        ("10.a~", None, None, None),
+        ("10.a.bak", None, None, None),
+        ("10.a.script~", None, None, None),
+        ("10.a.script.rpmsave", None, None, None),
+        ("10.a.SCRIPT", None, None, None),
+        ("10.", None, None, None),
+        ("10", None, None, None),
+        ("", None, None, None),
+        ("1.a.script", None, None, None),
+        ("100.a.script", None, None, None),
+        ("a0.a.script", None, None, None),
+        ("\u0661\u0660.a.script", None, None, None),
+        ("README", None, None, None),
+        (".10.a.script", None, None, None),
+    ],
+)
+def test_shown_name(file_name: str, both: str | None, suffix: str | None, bare: str | None) -> None:
+    assert scripts.shown_name(file_name) == both
+    assert scripts.shown_name(file_name, "suffix") == suffix
+    assert scripts.shown_name(file_name, "bare") == bare
+
+
+file_names = st.one_of(
+    st.text(max_size=20),
+    st.builds(
+        "{}.{}{}".format,
+        st.from_regex(r"[0-9]{2}", fullmatch=True),
+        st.text("ab.~", max_size=6),
+        st.sampled_from(["", ".script", "~"]),
+    ),
+)
+
+
+@given(file_names)
+def test_shown_name_of_any_file(file_name: str) -> None:
+    suffix = scripts.shown_name(file_name, "suffix")
+    bare = scripts.shown_name(file_name, "bare")
+    assert suffix is None or bare is None
+    assert scripts.shown_name(file_name, "both") == (suffix if bare is None else bare)
+    assert suffix is None or suffix + ".script" == file_name
+    assert bare is None or (bare == file_name and "." not in bare[3:] and not bare.endswith("~"))
+    for shown in (suffix, bare):
+        assert shown is None or (shown[:2].isascii() and shown[:2].isdigit() and shown[2] == ".")
+
+
+@given(st.text(max_size=300))
+def test_checked_names_stay_in_their_directory(name: str) -> None:
+    try:
+        scripts.check_name("script", name)
+    except InvalidName:
+        assert name in ("", ".", "..") or "/" in name or "\0" in name or len(os.fsencode(name)) > scripts.NAME_MAX
+    except UnicodeEncodeError:
+        # lone surrogates that no byte stands for; names from the wire are decoded with surrogateescape
+        assert any("\ud800" <= character <= "\udfff" for character in name)
+    else:
+        assert os.path.basename(os.path.normpath(f"/scripts/{name}")) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "it is empty"),
+        ("a/b", "it contains a slash"),
+        ("a\0b", "it contains a NUL"),
+        (".", "it is a directory's own name"),
+        ("..", "it is a directory's own name"),
+        ("x" * 256, "it is longer than 255 bytes"),
+        ("é" * 128, "it is longer than 255 bytes"),
+    ],
+)
+def test_refused_names(name: str, reason: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        scripts.check_name("component", name)
+    assert (caught.value.kind, caught.value.name, caught.value.reason) == ("component", name, reason)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "...", "legacy", "\udcff"])
+def test_accepted_names(name: str) -> None:
+    scripts.check_name("component", name)
+    assert scripts.component_directory("/events", name) == f"/events/{name}"
+
+
+def test_component_directory_checks_the_name() -> None:
+    with pytest.raises(InvalidName, match="component"):
+        scripts.component_directory("/events", "../events")
+
+
+def test_discover_sorts_by_bytes(events: Path) -> None:
+    for name in ("20.b.script", "10.Z.script", "10.a.script", "10.é.script", "00.z", os.fsdecode(b"10.\xff.script")):
+        add(events, name)
+    assert names(events) == ["00.z", "10.Z", "10.a", "10.é", os.fsdecode(b"10.\xff"), "20.b"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [("both", ["10.a", "20.b", "30.c"]), ("suffix", ["10.a", "30.c"]), ("bare", ["20.b", "30.c"])],
+)
+def test_discover_by_rule(rule: NameRule, found: list[str], events: Path) -> None:
+    for name in ("10.a.script", "20.b", "30.c", "30.c.script", "README"):
+        add(events, name)
+    assert names(events, rule) == found
+
+
+def test_discover_shows_a_name_once(events: Path) -> None:
+    bare, winner = add(events, "10.a"), add(events, "10.a.script")
+    listing = scripts.discover(str(events / "c"), "c")
+    assert [(script.name, script.path, script.bare) for script in listing.scripts] == [("10.a", str(winner), False)]
+    assert listing.shadowed == [str(bare)]
+    assert repr(listing.scripts[0]) == f"Script({str(winner)!r})"
+
+
+def test_discover_says_which_are_bare(events: Path) -> None:
+    add(events, "10.a")
+    (script,) = scripts.discover(str(events / "c"), "c").scripts
+    assert script.bare
+
+
+def test_shadowed_name_keeps_its_place(events: Path) -> None:
+    # `10.a-b` sorts between `10.a` and `10.a.script`
+    for name in ("10.a", "10.a-b", "10.a.script", "10.b"):
+        add(events, name)
+    assert names(events) == ["10.a-b", "10.a", "10.b"]
+
+
+def test_discover_reads_the_directory_afresh(events: Path) -> None:
+    assert names(events) == []
+    add(events, "10.a.script")
+    assert names(events) == ["10.a"]
+
+
+def test_discover_without_a_directory(events: Path) -> None:
+    (events / "file").touch()
+    for component in ("nope", "file"):
+        with pytest.raises(NoSuchComponent) as caught:
+            scripts.discover(str(events / component), component)
+        assert caught.value.directory == str(events / component)
+
+
+def test_enabled_follows_the_target(events: Path) -> None:
+    add(events, "10.on.script")
+    add(events, "20.off.script", 0o655)
+    (events / "c" / "30.link.script").symlink_to("10.on.script")
+    (events / "c" / "40.linkoff.script").symlink_to("20.off.script")
+    (events / "c" / "50.dangling.script").symlink_to("/nonexistent")
+    (events / "c" / "60.directory.script").mkdir()
+    found = scripts.discover(str(events / "c"), "c").scripts
+    assert [script.name for script in found if script.enabled()] == ["10.on", "30.link"]
+
+
+def test_vanished_script_is_disabled(events: Path) -> None:
+    path = add(events, "10.a.script")
+    (script,) = scripts.discover(str(events / "c"), "c").scripts
+    path.unlink()
+    assert not script.enabled()
+
+
+@pytest.mark.parametrize(("rule", "file_name"), [("both", "10.a.script"), ("suffix", "10.a.script"), ("bare", "10.a")])
+def test_find_by_rule(rule: NameRule, file_name: str, events: Path) -> None:
+    add(events, "10.a.script")
+    add(events, "10.a")
+    script = scripts.find(str(events / "c"), "10.a", rule)
+    assert script is not None
+    assert (script.name, script.path, script.bare) == ("10.a", str(events / "c" / file_name), file_name == "10.a")
+
+
+def test_find_nothing(events: Path) -> None:
+    add(events, "10.a")
+    assert scripts.find(str(events / "c"), "10.a", "suffix") is None
+    assert scripts.find(str(events / "c"), "10.b") is None
+
+
+def test_find_sees_dangling_links(events: Path) -> None:
+    (events / "c" / "10.a.script").symlink_to("/nonexistent")
+    assert scripts.find(str(events / "c"), "10.a") is not None
+
+
+def enable(events: Path, provided: Path, name: str, rule: NameRule = "both") -> None:
+    scripts.enable(str(events), str(provided), "c", name, rule)
+
+
+@pytest.mark.parametrize("file_name", ["10.a.script", "10.a"])
+def test_enable_links_the_real_path(file_name: str, events: Path, provided: Path) -> None:
+    target = add(provided, "target")
+    (provided / "c" / file_name).symlink_to("target")
+    enable(events, provided, "10.a")
+    assert os.readlink(events / "c" / file_name) == os.path.realpath(target)
+    enable(events, provided, "10.a")
+    assert os.listdir(events / "c") == [file_name]
+
+
+def test_enable_leaves_a_link_as_it_is(events: Path, provided: Path) -> None:
+    add(provided, "10.a.script")
+    target = add(events, "target", 0o600)
+    (events / "c" / "10.a.script").symlink_to("target")
+    enable(events, provided, "10.a")
+    assert os.readlink(events / "c" / "10.a.script") == "target"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_enable_sets_execute_bits_only(events: Path, provided: Path) -> None:
+    path = add(events, "10.a.script", 0o2640)
+    enable(events, provided, "10.a")
+    assert path.stat().st_mode & 0o7777 == 0o2751
+
+
+def test_enable_nothing(events: Path, provided: Path) -> None:
+    add(provided, "20.bare")
+    (provided / "c" / "30.dangling.script").symlink_to("/nonexistent")
+    for name, rule in (("10.a", "both"), ("20.bare", "suffix"), ("30.dangling", "both")):
+        with pytest.raises(NoSuchScript):
+            enable(events, provided, name, rule)  # type: ignore[arg-type]
+    assert os.listdir(events / "c") == []
+
+
+def test_enable_without_a_directory_to_link_in(events: Path, provided: Path) -> None:
+    add(provided, "10.a.script")
+    (events / "c").rmdir()
+    with pytest.raises(FileNotFoundError):
+        enable(events, provided, "10.a")
+
+
+def test_enable_that_another_was_faster_with(events: Path, provided: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(provided, "10.a.script")
+    link = os.symlink
+
+    def link_twice(target: str, path: str) -> None:
+        link(target, path)
+        link(target, path)
+
+    monkeypatch.setattr(os, "symlink", link_twice)
+    enable(events, provided, "10.a")
+    assert names(events) == ["10.a"]
+
+
+def test_disable_removes_a_link(events: Path) -> None:
+    target = add(events, "target")
+    (events / "c" / "10.a.script").symlink_to("target")
+    scripts.disable(str(events), "c", "10.a")
+    assert os.listdir(events / "c") == ["target"]
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_disable_clears_execute_bits_only(events: Path) -> None:
+    path = add(events, "10.a", 0o2775)
+    scripts.disable(str(events), "c", "10.a")
+    assert path.stat().st_mode & 0o7777 == 0o2664
+
+
+@pytest.mark.parametrize("component", ["c", "nope"])
+def test_disable_nothing(component: str, events: Path) -> None:
+    scripts.disable(str(events), component, "10.a")
+    assert os.listdir(events / "c") == []
+
+
+def test_disable_that_another_was_faster_with(events: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (events / "c" / "10.a.script").symlink_to("/nonexistent")
+    unlink = os.unlink
+
+    def unlink_twice(path: str) -> None:
+        unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", unlink_twice)
+    scripts.disable(str(events), "c", "10.a")
+    monkeypatch.undo()
+    assert os.listdir(events / "c") == []
+
+
+def test_directories_are_neither_enabled_nor_disabled(events: Path, provided: Path) -> None:
+    directory = events / "c" / "10.a.script"
+    directory.mkdir(0o700)
+    with pytest.raises(NotAFile) as caught:
+        enable(events, provided, "10.a")
+    assert caught.value.path == str(directory)
+    with pytest.raises(NotAFile, match="neither a file nor a link"):
+        scripts.disable(str(events), "c", "10.a")
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["README", "1.a", "10", "", "../c/10.a", "10.a/b", "10.a\0"])
+def test_switching_names_that_are_none(name: str, events: Path, provided: Path) -> None:
+    with pytest.raises(InvalidName, match="script"):
+        enable(events, provided, name)
+    with pytest.raises(InvalidName, match="script"):
+        scripts.disable(str(events), "c", name)
+
+
+def test_switching_in_components_that_are_none(events: Path, provided: Path) -> None:
+    with pytest.raises(InvalidName, match="component"):
+        scripts.enable(str(events), str(provided), "../events/c", "10.a")
+    with pytest.raises(InvalidName, match="component"):
+        scripts.disable(str(events), "../events/c", "10.a")
