@@ -108,7 +108,7 @@ def _seconds(line: _Line) -> float:
 
 def _size(minimum: int) -> Callable[[_Line], int]:
     def parse_size(line: _Line) -> int:
-        found = re.fullmatch(r"([0-9]+) ?([KM]?)", line.value, re.IGNORECASE)
+        found = re.fullmatch(r"([0-9]{1,10}) ?([KMkm]?)", line.value)
         size = int(found[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[found[2].upper()] if found else -1
         if not minimum <= size <= 1 << 30:
             raise line.error(f"expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M")

@@ -26,10 +26,10 @@ while read -r _; do :; done
 groups=
 while read -r group; do [ -z "$group" ] || groups="$groups -$group"; done <&3
 [ -n "$groups" ] || exit 0
-kill -TERM -- $groups 2>/dev/null
-kill -CONT -- $groups 2>/dev/null
+kill -s TERM -- $groups 2>/dev/null
+kill -s CONT -- $groups 2>/dev/null
 sleep "$1"
-kill -KILL -- $groups 2>/dev/null
+kill -s KILL -- $groups 2>/dev/null
 """
 _LINE = b"%11d\n"
 _EMPTY_LINE = b" " * 11 + b"\n"

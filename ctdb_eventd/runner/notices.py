@@ -24,7 +24,7 @@ class ListingNotices:
             if self._is_new(path):
                 _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
         for script in listing.scripts:
-            if script.bare and self._is_new(script.path) and script.enabled():
+            if script.bare and script.enabled() and self._is_new(script.name):
                 _log.warning(
                     "%s runs here, but not under CTDB's own event daemon: that wants the name %s.script",
                     *(script.path, script.name),

@@ -198,7 +198,9 @@ async def test_scripts_get_clean_descriptors_signals_and_a_group_of_their_own(no
     assert numbers <= {"0", "1", "2", "3"}, "only the standard ones, and the directory that ls itself reads"
     assert "/dev/null" in lines
     assert "SigBlk:\t0000000000000000" in lines
-    assert "SigIgn:\t0000000000000000" in lines
+    ignored = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+    # the C library's posix_spawn leaves its own two, 32 and 33, ignored; no program can tell
+    assert ignored & ~(3 << 31) == 0
     at = lines.index(f"{node.base}") if f"{node.base}" in lines else -1
     assert lines[at - 3] == lines[at - 2], "the script leads its process group"
 

@@ -34,6 +34,7 @@ monitor)
   [ ! -e {directory}/fail ] || { echo "told to fail"; exit 1; }
   ;;
 slow) exec sleep 1000 ;;
+speak) echo "spoken" ;;
 esac
 """
 
@@ -178,6 +179,22 @@ def test_a_hung_monitor_script_times_out_is_debugged_and_ended(healthy: Node) ->
 
 def _sleepers(node: Node) -> list[int]:
     return [process.pid for process in node.processes() if process.command == "sleep 1000"]
+
+
+def test_log_rotation(healthy: Node) -> None:
+    """ctdbd passes its SIGHUP on; from then on both write to a new file."""
+    log = healthy.directory / "log" / "log.ctdb"
+    rotated = log.rename(log.with_suffix(".ctdb.1"))
+    os.kill(healthy.pid("ctdbd"), signal.SIGHUP)
+
+    def is_in_the_new_log() -> bool:
+        assert healthy.ctdb("event", "run", "30", "legacy", "speak").returncode == 0
+        return "50.local: spoken" in healthy.log
+
+    wait_until(is_in_the_new_log, 10, "the event daemon to write to the new log", healthy.explain)
+    length = rotated.stat().st_size
+    assert is_in_the_new_log()
+    assert rotated.stat().st_size == length
 
 
 def test_our_command_line_in_the_place_of_ctdbs(healthy: Node) -> None:

@@ -87,7 +87,9 @@ def test_every_way_to_cut_a_stream_gives_the_same_messages(
 
 @settings(deadline=None)
 @given(STREAMS.filter(bool), st.data())
-def test_messages_may_be_taken_one_by_one_between_chunks(stream: list[tuple[int, Request]], data: st.DataObject) -> None:
+def test_messages_may_be_taken_one_by_one_between_chunks(
+    stream: list[tuple[int, Request]], data: st.DataObject
+) -> None:
     connection = broker_connection()
     received = []
     for chunk in chunks(b"".join(encode(*one) for one in stream), data.draw(st.lists(st.integers(0, 600)))):

@@ -165,5 +165,5 @@ def test_a_count_that_lies_costs_nothing_and_is_refused_where_the_packet_ends() 
 def test_arbitrary_bytes_as_reports_raise_nothing_else(data: bytes) -> None:
     try:
         list(packet.read_reports(Fields(data)))
-    except RemoteProtocolError as error:
-        assert str(error)  # noqa: PT017 - that it raises is not what is asserted
+    except RemoteProtocolError:
+        pass

@@ -1,0 +1,401 @@
+"""The daemon's life: start, who may run where, signals, log, the process it watches, its end, and its violent end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nodes import (
+    PATIENCE,
+    Node,
+    alive,
+    children_of,
+    command_of,
+    connect,
+    running_daemon,
+    socket_mode,
+    start_daemon,
+    until,
+)
+
+from ctdb_eventd.protocol import packet
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
+    """Runs a daemon that is expected not to start."""
+    return subprocess.run(
+        [sys.executable, "-m", "ctdb_eventd", *options],
+        env=node.environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+async def test_a_start_is_logged_and_told(node: Node) -> None:
+    async with running_daemon(node) as daemon:
+        pid = daemon.process.pid
+        assert (node.base / "run/eventd.pid").read_text() == f"{pid}\n"
+        assert socket_mode(node.socket) == 0o700
+    lines = [line.partition("]: ")[2] for line in node.log.splitlines()]
+    assert lines[:3] == [
+        f"daemon started, pid={pid}",
+        "startup completed successfully",
+        f"listening on {node.socket}",
+    ]
+    assert f" {node.base.name} ctdb-eventd[{pid}]: " in node.log
+
+
+async def test_a_second_instance_refuses_and_the_first_goes_on(node: Node) -> None:
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        second = run_daemon(node)
+        assert second.returncode == 1
+        assert second.stderr == (
+            f"ctdb-eventd: process {daemon.process.pid} already runs as event daemon here: "
+            f"it holds the lock on {node.base}/run/eventd.pid\n"
+        )
+        assert await client.run("monitor") == 0
+
+
+async def test_what_a_killed_daemon_left_is_taken_over(node: Node) -> None:
+    first = start_daemon(node)
+    first.process.kill()
+    first.process.wait()
+    assert first.process.stderr is not None
+    first.process.stderr.close()
+    assert Path(node.socket).exists()
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("monitor") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signals_end_it_cleanly(node: Node, number: signal.Signals) -> None:
+    node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid"), "the script to begin")
+        assert daemon.stop(number) == 0
+    assert not alive(int(node.read("pid")))
+    assert not Path(node.socket).exists()
+    assert not (node.base / "run/eventd.pid").exists()
+    assert f"received {number.name}, shutting down" in node.log
+
+
+async def test_at_its_end_scripts_that_ignore_term_are_killed(node: Node) -> None:
+    node.configure("[eventd]\n kill grace = 0.2\n")
+    node.script("10.s.script", "trap '' TERM; echo $$ > $CTDB_BASE/var/pid; while :; do sleep 0.02; done")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid"), "the script to begin")
+        assert daemon.stop() == 0
+        assert not alive(int(node.read("pid")))
+
+
+async def test_at_its_end_a_debug_script_is_ended_too(node: Node) -> None:
+    debug = node.base / "debug.sh"
+    debug.write_text("#!/bin/sh\necho $$ > $CTDB_BASE/var/debugger\nexec sleep 1000\n")
+    debug.chmod(0o755)
+    node.configure("[event]\n debug script = debug.sh\n[eventd]\n kill grace = 0.2\n")
+    node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("startup", limit=1) == errno.ETIMEDOUT
+        await until(lambda: node.read("debugger"), "the debug script to begin")
+        assert daemon.stop() == 0
+        assert not alive(int(node.read("debugger")))
+        assert not alive(int(node.read("pid")))
+
+
+async def test_it_ends_with_the_process_it_watches(node: Node) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as watched:
+        daemon = start_daemon(node, "-P", str(watched.pid))
+        watched.kill()
+        watched.wait()
+        assert daemon.process.wait(PATIENCE) == 0
+        assert daemon.process.stderr is not None
+        daemon.process.stderr.close()
+    assert f"process {watched.pid} has gone, shutting down" in node.log
+    assert not Path(node.socket).exists()
+
+
+def test_it_does_not_start_for_a_process_that_is_gone(node: Node) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    result = run_daemon(node, "-P", str(gone.pid))
+    assert result.returncode == 1
+    assert f"can't watch process {gone.pid} (option --pid): No such process" in result.stderr
+    assert not (node.base / "run/eventd.pid").exists()
+
+
+def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
+    for options, complaint in (
+        (["-P", "abc"], "'abc' is not a whole number"),
+        (["--startup-fd", "99"], "can't write to descriptor 99 (option --startup-fd)"),
+        (["--bogus"], "unrecognized arguments: --bogus"),
+        (["extra"], "unrecognized arguments: extra"),
+    ):
+        result = run_daemon(node, *options)
+        assert result.returncode == 1
+        assert complaint in result.stderr
+
+
+def test_an_unusable_configuration_keeps_it_from_starting_and_names_the_line(node: Node) -> None:
+    node.configure("[eventd]\n kill grace = soon\n")
+    result = run_daemon(node)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f'ctdb-eventd: {node.base}/ctdb.conf:5: [eventd] kill grace = "soon": expected seconds, such as 5 or 0.5\n'
+    )
+
+
+def test_a_log_that_can_not_be_opened_keeps_it_from_starting(node: Node) -> None:
+    (node.base / "ctdb.conf").write_text("[logging]\nlocation = file:/nonexistent/log\n")
+    result = run_daemon(node)
+    assert result.returncode == 1
+    assert "can't open the log /nonexistent/log: No such file or directory" in result.stderr
+
+
+def test_a_missing_run_directory_is_named(node: Node) -> None:
+    (node.base / "run").rmdir()
+    result = run_daemon(node)
+    assert result.returncode == 1
+    assert f"can't create the pid file {node.base}/run/eventd.pid: No such file or directory" in result.stderr
+
+
+def test_test_mode_wants_a_base_directory(node: Node) -> None:
+    environ = {name: value for name, value in node.environ.items() if name != "CTDB_BASE"}
+    result = subprocess.run(
+        [sys.executable, "-m", "ctdb_eventd"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "CTDB_TEST_MODE is set, so CTDB_BASE must name the directory" in result.stderr
+
+
+async def test_sighup_goes_on_in_a_new_log_file(node: Node) -> None:
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        (node.base / "log").rename(node.base / "log.1")
+        daemon.process.send_signal(signal.SIGHUP)
+        await until(lambda: "log reopened" in node.log, "the new log file")
+        node.script("10.s.script", "echo into the new one")
+        assert await client.run("monitor") == 0
+    assert "into the new one" in node.log
+    assert "into the new one" not in (node.base / "log.1").read_text()
+
+
+async def test_sigusr1_reloads_the_configuration_and_keeps_the_former_one_if_it_is_unusable(node: Node) -> None:
+    node.script("10.bare", "exit 0")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        node.configure("[eventd]\n script names = none\n")
+        daemon.process.send_signal(signal.SIGUSR1)
+        await until(lambda: "configuration not reloaded, the former one stays in force" in node.log, "the complaint")
+        assert await client.run("monitor") == 0
+        assert len((await client.status("monitor")).scripts) == 1
+        node.configure("[eventd]\n script names = suffix\n")
+        daemon.process.send_signal(signal.SIGUSR1)
+        await until(lambda: "configuration reloaded" in node.log, "the new configuration")
+        assert await client.run("monitor") == 0
+        assert (await client.status("monitor")).scripts == ()
+
+
+async def test_unknown_keys_in_shared_sections_are_pointed_out(node: Node) -> None:
+    node.configure("[event]\n debug scirpt = x\n[cluster]\n whatever\n")
+    async with running_daemon(node):
+        pass
+    assert f'{node.base}/ctdb.conf:5: [event] debug scirpt = "x": unknown key is ignored' in node.log
+
+
+async def test_a_full_disk_under_the_log_harms_no_event(node: Node) -> None:
+    (node.base / "ctdb.conf").write_text("[logging]\nlocation = file:/dev/full\n")
+    node.script("10.s.script", "echo something to log; exit 2")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("monitor") == errno.ENOEXEC
+        assert (await client.status("monitor")).summary == 2
+
+
+async def test_interactive_logs_to_standard_error(node: Node) -> None:
+    daemon = start_daemon(node, environ={"CTDB_INTERACTIVE": "1"})
+    assert daemon.stop() == 0
+    assert daemon.process.stderr is not None
+    with daemon.process.stderr as errors:
+        text = errors.read().decode()
+    assert f"listening on {node.socket}\n" in text
+    assert node.log == ""
+
+
+async def test_closed_standard_descriptors_do_no_harm(node: Node) -> None:
+    node.script("10.s.script", "echo fine")
+    shell = f"exec {sys.executable} -m ctdb_eventd <&- >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", shell], env=node.environ) as process:
+        await until(lambda: "listening on" in node.log, "the daemon to listen")
+        with connect(node.socket) as client:
+            client.sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
+            assert client.recv(20)[-4:] == struct.pack("=i", 0)
+            client.sendall(packet.status_request(2, b"legacy", b"monitor"))
+            assert client.recv(4096).endswith(b"\x06\0\0\0fine\n\0")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+async def test_inherited_descriptors_do_not_reach_scripts(node: Node) -> None:
+    node.script("10.s.script", "ls /proc/$$/fd")
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, True)
+    shell = f"exec {sys.executable} -m ctdb_eventd 2>/dev/null"
+    with subprocess.Popen(["sh", "-c", shell], env=node.environ, pass_fds=[write_end]) as process:
+        await until(lambda: "listening on" in node.log, "the daemon to listen")
+        with connect(node.socket) as client:
+            client.sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
+            client.recv(20)
+            client.sendall(packet.status_request(2, b"legacy", b"monitor"))
+            listed = client.recv(4096)
+        process.terminate()
+        process.wait(PATIENCE)
+    os.close(read_end)
+    os.close(write_end)
+    assert f"\n{write_end}\n".encode() not in listed.rpartition(b"10.s")[2]
+
+
+async def test_a_killed_daemon_takes_its_scripts_with_it(node: Node) -> None:
+    node.configure("[eventd]\n kill grace = 0.3\n")
+    node.script(
+        "10.s.script",
+        "trap '' TERM; echo $$ > $CTDB_BASE/var/pid; sleep 1000 & echo $! > $CTDB_BASE/var/child; "
+        "while :; do sleep 0.05; done",
+    )
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("child"), "the script to begin")
+        daemon.process.kill()
+        await until(lambda: not alive(int(node.read("child"))), "the end of the script's child")
+        await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
+
+
+async def test_the_process_that_guards_it_is_replaced_when_killed(node: Node) -> None:
+    node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid"), "the script to begin")
+
+        def guardians() -> list[int]:
+            return [pid for pid in children_of(daemon.process.pid) if "guardian" in command_of(pid)]
+
+        (first,) = guardians()
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: guardians() not in ([], [first]), "another guardian")
+        daemon.process.kill()
+        await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
+
+
+# ---------------------------------------------------------------------- bytes that no client would send
+
+
+BROKEN = {
+    "a length below the header's": struct.pack("=I", 4) + b"abcd" * 5,
+    "a length of zero": struct.pack("=I", 0) + b"abcd" * 5,
+    "a length over the limit": struct.pack("=I", (1 << 20) + 1),
+    "an absurd length": struct.pack("=I", 0xFFFFFFFF),
+    "an unknown command": packet.frame(7, struct.pack("=I", 9)),
+    "no command at all": packet.frame(7, b""),
+    "a string beyond the packet": packet.frame(7, struct.pack("=II", 1, 500) + b"x"),
+    "a string without its NUL": packet.frame(7, struct.pack("=II", 2, 2) + b"xx" + packet.string(b"monitor")),
+    "an unknown action": packet.frame(7, struct.pack("=I", 3) + packet.string(b"a") * 2 + struct.pack("=I", 2)),
+    "a truncated payload": packet.frame(7, struct.pack("=I", 1) + packet.string(b"legacy")),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_packet_ends_its_connection_with_one_line_and_harms_nobody_else(node: Node, name: str) -> None:
+    node.script("10.s.script", "sleep 0.2")
+    async with running_daemon(node) as daemon, daemon.client() as bystander:
+        running = bystander.start("startup")
+        with connect(node.socket) as client:
+            client.sendall(BROKEN[name])
+            assert client.recv(100) == b""
+        assert await bystander.result(running) == 0
+    assert node.log.count("broken packet, connection closed") == 1
+
+
+async def test_a_packet_that_ends_early_is_logged(node: Node) -> None:
+    async with running_daemon(node) as daemon, daemon.client() as bystander:
+        with connect(node.socket) as client:
+            client.sendall(struct.pack("=III", 100, 0, 1))
+        await until(lambda: "connection ended inside a packet, after 12 bytes" in node.log, "the log to say so")
+        assert await bystander.run("monitor") == 0
+
+
+async def test_requests_before_a_broken_packet_are_still_served(node: Node) -> None:
+    async with running_daemon(node):
+        with connect(node.socket) as client:
+            client.sendall(packet.status_request(5, b"nosuch", b"monitor") + struct.pack("=I", 3))
+            reply = client.recv(100)
+            assert struct.unpack("=IIIIi", reply) == (20, 0, 5, 2, errno.ENOENT)
+            assert client.recv(100) == b""
+
+
+async def test_the_version_field_and_trailing_bytes_are_ignored(node: Node) -> None:
+    async with running_daemon(node):
+        with connect(node.socket) as client:
+            body = packet.run_request(0, b"legacy", b"monitor", None, 30, False)[12:] + b"trailing"
+            client.sendall(struct.pack("=III", 12 + len(body), 99, 3) + body)
+            assert struct.unpack("=IIIIi", client.recv(100)) == (20, 0, 3, 1, 0)
+
+
+async def test_a_packet_of_the_largest_size_is_served(node: Node) -> None:
+    async with running_daemon(node):
+        with connect(node.socket) as client:
+            args = b"x" * ((1 << 20) - len(packet.run_request(1, b"nosuch", b"monitor", b"", 30, False)))
+            request = packet.run_request(1, b"nosuch", b"monitor", args, 30, False)
+            assert len(request) == 1 << 20
+            client.sendall(request)
+            assert struct.unpack("=IIIIi", client.recv(100)) == (20, 0, 1, 1, errno.ENOENT)
+
+
+async def test_a_client_that_never_reads_is_not_served_for_ever(node: Node) -> None:
+    node.script("10.s.script", "head -c 500000 /dev/zero | tr '\\0' x")
+    async with running_daemon(node) as daemon, daemon.client() as other:
+        assert await other.run("monitor") == 0
+        with connect(node.socket) as deaf:
+            deaf.setblocking(False)
+            request = packet.status_request(1, b"legacy", b"monitor")
+            with contextlib.suppress(BlockingIOError):
+                while deaf.send(request * 100):
+                    pass
+            resident = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+            assert resident < 64 << 20
+            assert await other.run("monitor") == 0
+            # when it reads at last, it gets what it asked for
+            deaf.settimeout(PATIENCE)
+            length = struct.unpack("=I", deaf.recv(4, socket.MSG_WAITALL))[0]
+            assert length > 500_000
+
+
+async def test_when_descriptors_run_out_new_clients_wait_and_nothing_breaks(node: Node) -> None:
+    node.script("10.s.script", "exit 0")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        used = len(daemon.descriptors())
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 5, used + 5))
+        clients = [connect(node.socket) for _ in range(20)]
+        await until(lambda: "can't accept a connection: Too many open files" in node.log, "the complaint")
+        assert await client.run("monitor") == errno.EIO
+        assert f"{node.base}/events/legacy can't be read: Too many open files" in node.log
+        for late in clients[:-1]:
+            late.close()
+        # the last one has waited its turn
+        clients[-1].sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
+        assert struct.unpack("=IIIIi", clients[-1].recv(100)) == (20, 0, 1, 1, 0)
+        clients[-1].close()
+        assert await client.run("monitor") == 0

@@ -1,0 +1,107 @@
+"""The latest results: what a new one replaces, and what it leaves of the former."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctdb_eventd.errors import NeverRan
+from ctdb_eventd.history.latest import LatestResults
+from ctdb_eventd.model import DISABLED, NOT_REACHED, EventReport, ScriptReport
+
+
+def script(name: str, result: int = 0, begin: int = 1) -> ScriptReport:
+    if result == NOT_REACHED:
+        begin = 0
+    return ScriptReport(name=name, begin=begin, end=begin, result=result)
+
+
+def report(*scripts: ScriptReport) -> EventReport:
+    return EventReport(summary=next((one.result for one in scripts if one.failed), 0), scripts=scripts)
+
+
+def scripts_after(*reports: EventReport) -> tuple[ScriptReport, ...]:
+    latest = LatestResults()
+    for one in reports:
+        latest.record("legacy", "monitor", one)
+    return latest.get("legacy", "monitor").scripts
+
+
+def test_an_event_that_never_ran_is_an_error() -> None:
+    with pytest.raises(NeverRan, match=r"^event monitor has never run in legacy$"):
+        LatestResults().get("legacy", "monitor")
+
+
+def test_components_and_events_are_apart() -> None:
+    latest = LatestResults()
+    reports = {key: report() for key in [("legacy", "monitor"), ("legacy", "takeip"), ("other", "monitor")]}
+    for (component, event), one in reports.items():
+        latest.record(component, event, one)
+    assert {key: latest.get(*key) for key in reports} == reports
+
+
+def test_the_latest_report_replaces_the_former() -> None:
+    assert scripts_after(report(script("00.a"), script("10.b")), report(script("00.a", 1, 2))) == (
+        script("00.a", 1, 2),
+    )
+
+
+def test_a_script_that_was_not_reached_keeps_its_former_data() -> None:
+    before = report(script("00.a", begin=1), script("10.b", 3, begin=2), script("20.c", begin=3))
+    now = report(script("00.a", 1, begin=5), script("10.b", NOT_REACHED), script("20.c", NOT_REACHED))
+    assert scripts_after(before, now) == (now.scripts[0], before.scripts[1], before.scripts[2])
+
+
+def test_the_summary_is_that_of_the_latest_run() -> None:
+    latest = LatestResults()
+    latest.record("legacy", "monitor", report(script("00.a"), script("10.b", 3)))
+    latest.record("legacy", "monitor", report(script("00.a", 1), script("10.b", NOT_REACHED)))
+    assert latest.get("legacy", "monitor").summary == 1
+
+
+def test_former_data_lasts_over_several_failures() -> None:
+    before = report(script("00.a"), script("10.b", begin=2))
+    failures = [report(script("00.a", 1, begin=3 + n), script("10.b", NOT_REACHED)) for n in range(3)]
+    assert scripts_after(before, *failures) == (failures[-1].scripts[0], before.scripts[1])
+
+
+def test_a_script_that_was_never_reached_stays_so() -> None:
+    failure = report(script("00.a", 1), script("10.new", NOT_REACHED))
+    assert scripts_after(report(script("00.a"), script("10.old")), failure) == failure.scripts
+    assert scripts_after(failure, failure) == failure.scripts
+
+
+def test_a_script_that_is_gone_is_forgotten_and_a_disabled_one_is_not_brought_back() -> None:
+    before = report(script("00.a"), script("05.gone"), script("10.b"))
+    now = report(script("00.a", DISABLED), script("10.b", 2))
+    assert scripts_after(before, now) == now.scripts
+
+
+def test_an_event_without_scripts_has_an_empty_report() -> None:
+    assert scripts_after(report(script("00.a")), report()) == ()
+
+
+def test_recording_the_same_report_again_keeps_it() -> None:
+    one = report()
+    latest = LatestResults()
+    latest.record("legacy", "monitor", one)
+    latest.record("legacy", "monitor", one)
+    assert latest.get("legacy", "monitor") is one
+
+
+def test_made_up_names_do_not_fill_the_memory_and_what_runs_is_kept() -> None:
+    latest = LatestResults()
+    for number in range(1500):
+        latest.record("legacy", "monitor", report())
+        latest.record("legacy", f"made-up-{number}", report())
+    latest.get("legacy", "monitor")
+    latest.get("legacy", "made-up-1499")
+    with pytest.raises(NeverRan):
+        latest.get("legacy", "made-up-0")
+    remembered = 0
+    for number in range(1500):
+        try:
+            latest.get("legacy", f"made-up-{number}")
+        except NeverRan:
+            continue
+        remembered += 1
+    assert remembered == 999

@@ -1,0 +1,257 @@
+"""ctdb.conf: what is taken from it, what is refused and how, and what is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ctdb_eventd.config import LOG_LEVELS, Config, load, parse
+from ctdb_eventd.errors import ConfigError
+
+FULL = """
+# a comment
+[cluster]
+    recovery lock = /clusterfs/.ctdb/reclock
+
+[logging]
+    location = syslog:nonblocking
+    log level = debug
+[event]
+    debug script = debug.sh
+[eventd]
+    script names = suffix
+    kill grace = 0.5
+    debug timeout = 0
+    max output = 64 K
+    max packet = 2M
+"""
+
+
+def text_of(section: str, key: str, value: str) -> str:
+    return f"[{section}]\n  {key} = {value}\n"
+
+
+def eventd(key: str, value: str) -> Config:
+    return parse(text_of("eventd", key, value), "ctdb.conf")
+
+
+def refused(text: str, path: str = "ctdb.conf") -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, path)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
+    config = load(os.fspath(tmp_path / "ctdb.conf"))
+    assert config == Config()
+    assert (config.log_location, config.log_level, config.debug_script) == (None, "NOTICE", None)
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(os.fspath(tmp_path))
+    assert str(caught.value) == f"{tmp_path}:0: can't be read: Is a directory"
+
+
+def test_every_key_is_taken(tmp_path: Path) -> None:
+    script = tmp_path / "debug.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    (tmp_path / "ctdb.conf").write_text(FULL)
+    assert load(os.fspath(tmp_path / "ctdb.conf")) == Config(
+        log_location="syslog:nonblocking",
+        log_level="DEBUG",
+        debug_script="debug.sh",
+        script_names="suffix",
+        kill_grace=0.5,
+        debug_timeout=0.0,
+        max_output=65536,
+        max_packet=2 << 20,
+    )
+
+
+def test_bytes_that_are_no_text_reach_the_file_system_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "ctdb.conf"
+    path.write_bytes(b"[logging]\nlocation = file:/\xff/log\n")
+    location = load(os.fspath(path)).log_location
+    assert location is not None
+    assert os.fsencode(location) == b"file:/\xff/log"
+
+
+# ---------------------------------------------------------------------- lines
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "# [eventd]\n; kill grace = x\n", "[eventd]\n\t# max packet = 1\n", "[ eventd ]"]
+)
+def test_text_that_says_nothing_means_the_defaults(text: str) -> None:
+    assert parse(text, "ctdb.conf") == Config()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kill grace = 7",
+        "\t  kill grace=7  ",
+        "kill   grace  =  7\r",
+        "kill\tgrace = 7",
+        "kill grace = 1\nkill grace = 7",
+    ],
+)
+def test_blanks_do_not_matter_and_the_last_line_counts(line: str) -> None:
+    assert parse(f"[eventd]\n{line}\n", "ctdb.conf").kill_grace == 7
+
+
+@pytest.mark.parametrize(
+    "foreign", ["no equals sign", "= nothing before", "kill grace = soon", "\x00\x01", "key = a = b", "] ["]
+)
+def test_sections_of_other_daemons_are_skipped_whatever_they_hold(foreign: str) -> None:
+    assert eventd_after(f"[database]\n  {foreign}\n").kill_grace == 3
+
+
+def eventd_after(text: str) -> Config:
+    return parse(text + "[eventd]\nkill grace = 3\n", "ctdb.conf")
+
+
+def test_a_section_may_be_opened_twice() -> None:
+    config = eventd_after("[eventd]\nmax output = 4096\n[legacy]\nfoo = bar\n")
+    assert (config.max_output, config.kill_grace) == (4096, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\nkill grace = 3", 'ctdb.conf:2: "kill grace = 3": expected a [section] before the first key'),
+        ("[eventd", 'ctdb.conf:1: "[eventd": expected a section in brackets, such as [eventd]'),
+        ("[ ]", 'ctdb.conf:1: "[ ]": expected a section in brackets, such as [eventd]'),
+        ("[eventd] x", 'ctdb.conf:1: "[eventd] x": expected a section in brackets, such as [eventd]'),
+        ("[eventd]\nkill grace", 'ctdb.conf:2: [eventd] "kill grace": expected "key = value"'),
+        ("[logging]\n = DEBUG", 'ctdb.conf:2: [logging] "= DEBUG": expected "key = value"'),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_shown_with_its_place(text: str, expected: str) -> None:
+    assert refused(text) == expected
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
+    assert refused("[eventd]\n\n  kil grace = 3") == (
+        'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
+        '"script names", "kill grace", "debug timeout", "max output", "max packet"'
+    )
+
+
+@pytest.mark.parametrize(("section", "known"), [("logging", '"location", "log level"'), ("event", '"debug script"')])
+def test_an_unknown_key_in_a_section_that_ctdb_shares_is_a_warning(section: str, known: str) -> None:
+    config = parse(text_of(section, "new in 5.0", "yes"), "ctdb.conf")
+    assert config.warnings == (
+        f'ctdb.conf:2: [{section}] new in 5.0 = "yes": unknown key is ignored; known here: {known}',
+    )
+
+
+@pytest.mark.parametrize("level", LOG_LEVELS)
+def test_log_levels_are_taken_in_either_case(level: str) -> None:
+    assert parse(text_of("logging", "log level", level.lower()), "c").log_level == level
+
+
+@pytest.mark.parametrize("level", ["CRITICAL", "", "3"])
+def test_other_log_levels_are_refused(level: str) -> None:
+    expected = f'c:2: [logging] log level = "{level}": expected one of ERROR, WARNING, NOTICE, INFO, DEBUG'
+    assert refused(text_of("logging", "log level", level), "c") == expected
+
+
+@pytest.mark.parametrize(
+    "location", ["file:", "file:/var/log/x", "syslog", "syslog:nonblocking", "syslog:udp", "syslog:udp-rfc5424"]
+)
+def test_log_locations(location: str) -> None:
+    assert parse(text_of("logging", "location", location), "c").log_location == location
+
+
+@pytest.mark.parametrize("location", ["", "file", "file:log", "syslog:", "syslog:tcp", "/var/log/x", "journal"])
+def test_other_log_locations_are_refused(location: str) -> None:
+    assert refused(text_of("logging", "location", location), "c") == (
+        f'c:2: [logging] location = "{location}": expected file:/ABSOLUTE/PATH, file: (standard error), '
+        "syslog or syslog:nonblocking|udp|udp-rfc5424"
+    )
+
+
+@pytest.mark.parametrize("rule", ["both", "suffix", "bare"])
+def test_rules_for_script_names(rule: str) -> None:
+    assert eventd("script names", rule).script_names == rule
+
+
+@pytest.mark.parametrize("rule", ["Both", "none", ""])
+def test_other_rules_for_script_names_are_refused(rule: str) -> None:
+    expected = f'c:2: [eventd] script names = "{rule}": expected one of both, suffix, bare'
+    assert refused(text_of("eventd", "script names", rule), "c") == expected
+
+
+@pytest.mark.parametrize("key", ["kill grace", "debug timeout"])
+@pytest.mark.parametrize("value", ["soon", "-1", "5s", "1e3", "", ".5", "5.", "inf", "nan", "\u0665"])
+def test_times_that_are_no_seconds_are_refused(key: str, value: str) -> None:
+    expected = f'c:2: [eventd] {key} = "{value}": expected seconds, such as 5 or 0.5'
+    assert refused(text_of("eventd", key, value), "c") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [("65536", 65536), ("64K", 65536), ("64 k", 65536), ("1 M", 1 << 20), ("1024 M", 1 << 30), ("4096", 4096)],
+)
+def test_sizes(value: str, size: int) -> None:
+    assert eventd("max packet", value).max_packet == size
+    assert eventd("max output", value).max_output == size
+
+
+@pytest.mark.parametrize(("key", "minimum"), [("max output", 1024), ("max packet", 4096)])
+@pytest.mark.parametrize("value", ["", "0", "-1", "1023", "1 G", "1025 M", "1  K", "big", "1 \u212a", "9" * 5000])
+def test_sizes_out_of_bounds_and_no_sizes_are_refused(key: str, minimum: int, value: str) -> None:
+    assert refused(text_of("eventd", key, value), "c") == (
+        f'c:2: [eventd] {key} = "{value}": expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M'
+    )
+
+
+# ---------------------------------------------------------------------- the debug script
+
+
+def debug_script(directory: Path, value: str) -> Config:
+    return parse(text_of("event", "debug script", value), f"{directory}/ctdb.conf")
+
+
+def debug_script_refused(directory: Path, value: str) -> str:
+    prefix = f'{directory}/ctdb.conf:2: [event] debug script = "{value}": expected '
+    text = refused(text_of("event", "debug script", value), f"{directory}/ctdb.conf")
+    assert text.startswith(prefix)
+    return text.removeprefix(prefix)
+
+
+def test_an_empty_debug_script_is_none(tmp_path: Path) -> None:
+    assert debug_script(tmp_path, "").debug_script is None
+
+
+def test_a_debug_script_with_a_slash_is_refused(tmp_path: Path) -> None:
+    text = "the base name of a script in the configuration directory, without a slash"
+    assert debug_script_refused(tmp_path, "../debug.sh") == text
+
+
+def test_a_debug_script_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is none"
+    assert debug_script_refused(tmp_path, "debug.sh") == text
+
+
+def test_a_directory_is_no_debug_script(tmp_path: Path) -> None:
+    (tmp_path / "debug.d").mkdir()
+    assert debug_script_refused(tmp_path, "debug.d").endswith("does not exist or is none")
+
+
+def test_a_debug_script_that_is_not_executable_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "debug.sh").write_text("#!/bin/sh\n")
+    path = tmp_path / "debug.sh"
+    text = f"an executable file, but {path} is not executable (chmod +x {path})"
+    assert debug_script_refused(tmp_path, "debug.sh") == text
