@@ -24,6 +24,7 @@ __all__ = ["Daemon", "DaemonError", "Node", "both_running", "node", "running", "
 _START_LIMIT = 10.0
 # longer than any grace that a daemon gives its scripts before it kills them
 _STOP_LIMIT = 15.0
+_SETTLED = 1.2
 
 
 class DaemonError(RuntimeError):
@@ -48,8 +49,18 @@ class Node:
 
     def environment(self) -> dict[str, str]:
         """The environment for a daemon or command line of this node; nothing else of CTDB's leaks in."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CTDB")}
+        # and nothing that keeps Python from storing what it compiled: an installed program has that done
+        dropped = ("CTDB", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         return kept | {"CTDB_TEST_MODE": "1", "CTDB_BASE": str(self.base)}
+
+    def settle(self, component: str) -> None:
+        """Waits until the directory of scripts is as old as it would be on any node that has been up for seconds.
+
+        A daemon that remembers a directory's listing can trust its time of change only from some age on.
+        """
+        status = (self.base / "events" / component).stat()
+        time.sleep(max(0.0, max(status.st_mtime, status.st_ctime) + _SETTLED - time.time()))
 
     def add_script(self, component: str, name: str, text: str) -> Path:
         """Writes an enabled script and returns its path."""

@@ -63,6 +63,8 @@ def _round_trips(daemons: tuple[Daemon, Daemon], packet: bytes, rounds: int, dep
 def _run_round_trip(setting: Setting) -> Iterator[Figure]:
     packet = run_packet("legacy", "ipreallocated")
     with one_processor(), both_running(setting, _EMPTY) as daemons:
+        for daemon in daemons:
+            daemon.node.settle("legacy")
         pinned = _round_trips(daemons, packet, setting.rounds)
         yield compared("RUN on an empty component, round trip on one processor", pinned, at_most=1.0)
     with both_running(setting, _EMPTY) as daemons:

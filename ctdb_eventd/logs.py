@@ -18,7 +18,7 @@ from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.paths import Paths, test_mode
 
-__all__ = ["NOTICE", "FileHandler", "Log", "log_output"]
+__all__ = ["NOTICE", "FileHandler", "Log", "complain", "log_output"]
 
 NOTICE = logging.INFO + 5
 """CTDB's level between INFO and WARNING, its default."""
@@ -41,7 +41,7 @@ _PRIORITIES = {
 _SYSLOG_UDP = ("127.0.0.1", 514)
 _SYSLOG_SOCKET = "/dev/log"
 # A script's output is a stranger's text: a control byte could rewrite the lines around it on a terminal.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _output_log = logging.getLogger("ctdb_eventd.output")
 
@@ -135,7 +135,7 @@ class FileHandler(logging.Handler):
             )
             line = f"{self.format(notice)}\n{line}"
         try:
-            data = line.encode() + b"\n"
+            data = line.encode(errors="backslashreplace") + b"\n"
             written = os.write(self._fd, data)
             if written < len(data):
                 os.write(self._fd, b"\n")

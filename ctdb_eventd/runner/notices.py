@@ -21,10 +21,10 @@ class ListingNotices:
     def look_at(self, listing: Listing) -> None:
         """Logs what is new: bare names that run here and not there, and bare names hidden by a `.script`."""
         for path in listing.shadowed:
-            if self._is_new(path):
+            if self._is_new(f"{path}.script"):  # told apart from the bare file when it runs
                 _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
         for script in listing.scripts:
-            if script.bare and script.enabled() and self._is_new(script.name):
+            if script.bare and script.enabled() and self._is_new(script.path):
                 _log.warning(
                     "%s runs here, but not under CTDB's own event daemon: that wants the name %s.script",
                     *(script.path, script.name),

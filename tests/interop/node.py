@@ -67,7 +67,7 @@ class Process:
 
 
 class Node:
-    """A node; `async`-free, so that any kind of test can use it. Use as a context manager.
+    """A node. Use as a context manager; what it offers blocks.
 
     Attributes:
         directory: What the node sees as /etc/ctdb (`etc`), /var/lib/ctdb (`var`), /run (`run`) and /var/log/ctdb.
@@ -146,15 +146,21 @@ class Node:
         holder, self._holder = self._holder, None
         if holder is None:
             return
-        if self._namespace is not None:
-            wait_until(self._kill_all, STOP_SECONDS, "the node's processes to be gone", lambda: f"{self.processes()}")
-            os.close(self._namespace)
-            self._namespace = None
+        try:
+            if self._namespace is not None:
+                wait_until(self._kill_all, STOP_SECONDS, "the node's processes to be gone")
+        finally:
+            self._release(holder)
+
+    def _release(self, holder: subprocess.Popen[str]) -> None:
         holder.kill()
         holder.wait()
         for stream in (holder.stdin, holder.stdout):
             if stream is not None:
                 stream.close()
+        if self._namespace is not None:
+            os.close(self._namespace)
+            self._namespace = None
 
     def _kill_all(self) -> bool:
         # The holder goes with the rest; it stays a zombie until it is waited for, and those are not listed.

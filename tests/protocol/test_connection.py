@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -55,7 +56,7 @@ def messages(connection: Connection[Request]) -> list[tuple[int, Request]]:
 
 def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
     ends = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    return [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(ends)]
 
 
 def after(*received: bytes, max_packet: int = 4096) -> Connection[Request]:

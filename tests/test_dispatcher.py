@@ -1,0 +1,218 @@
+"""From request to reply: every request is answered once, and no exception gets past."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Domain
+from ctdb_eventd.errors import NeverRan, NoSuchScript
+from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.protocol.messages import (
+    Reply,
+    Request,
+    RunReply,
+    RunRequest,
+    ScriptReply,
+    ScriptRequest,
+    StatusReply,
+    StatusRequest,
+)
+
+REPORT = EventReport(summary=0, scripts=())
+
+
+class Job:
+    """A run that goes on."""
+
+    def cancel(self) -> None:
+        """Does nothing; the dispatcher only hands it on."""
+
+
+JOB = Job()
+
+
+class FakeDomain:
+    """Notes what it is asked for; fails with `error` if there is one."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: list[object] = []
+        self.done: Callable[[int], None] | None = None
+        self.error = error
+
+    def ask(self, *what: object) -> None:
+        self.asked.append(what)
+        if self.error is not None:
+            raise self.error
+
+    def run(self, spec: EventSpec, done: Callable[[int], None]) -> Cancellable:
+        self.ask(spec)
+        self.done = done
+        return JOB
+
+    def status(self, component: str, event: str) -> EventReport:
+        self.ask(component, event)
+        return REPORT
+
+    def set_script(self, component: str, script: str, enable: bool) -> None:
+        self.ask(component, script, enable)
+
+    def handle(self, request: Request) -> tuple[list[Reply], Cancellable | None]:
+        domain = Domain(run=self.run, status=self.status, set_script=self.set_script)
+        replies: list[Reply] = []
+        return replies, Dispatcher(domain).handle(request, replies.append)
+
+
+def run(component: str = "legacy", event: str = "takeip", args: tuple[str, ...] = ()) -> RunRequest:
+    return RunRequest(EventSpec(component=component, event=event, args=args, timeout=30, run_all=False))
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "ctdb_eventd")
+
+
+# ---------------------------------------------------------------------- what is carried out
+
+
+def test_a_run_is_answered_when_it_is_over() -> None:
+    domain = FakeDomain()
+    request = run(args=("eth0", "10.0.0.1", "24"))
+    replies, job = domain.handle(request)
+    assert (domain.asked, replies, job) == ([(request.spec,)], [], JOB)
+    assert domain.done is not None
+    domain.done(errno.ETIMEDOUT)
+    assert replies == [RunReply(errno.ETIMEDOUT)]
+
+
+def test_a_run_that_is_over_at_once_is_answered_at_once() -> None:
+    def start(spec: EventSpec, done: Callable[[int], None]) -> Cancellable:
+        done(0)
+        return JOB
+
+    replies: list[Reply] = []
+    idle = FakeDomain()
+    Dispatcher(Domain(run=start, status=idle.status, set_script=idle.set_script)).handle(run(), replies.append)
+    assert replies == [RunReply(0)]
+
+
+def test_a_status_is_answered_with_the_report() -> None:
+    domain = FakeDomain()
+    assert domain.handle(StatusRequest("legacy", "monitor")) == ([StatusReply(0, REPORT)], None)
+    assert domain.asked == [("legacy", "monitor")]
+
+
+@pytest.mark.parametrize(("enable", "word"), [(True, "enabled"), (False, "disabled")])
+def test_a_script_is_enabled_or_disabled_and_the_log_says_so(
+    enable: bool, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    domain = FakeDomain()
+    assert domain.handle(ScriptRequest("legacy", "00.ctdb", enable)) == ([ScriptReply(0)], None)
+    assert domain.asked == [("legacy", "00.ctdb", enable)]
+    assert caplog.messages == [f"legacy: script 00.ctdb {word}"]
+
+
+# ---------------------------------------------------------------------- names
+
+BAD_NAMES = ["", ".", "..", "../events/legacy", "a/b", "/", "a\0b", "x" * 256, "\u00e9" * 128, "\udcff" * 256]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_names_are_answered_einval_and_reach_nobody(name: str) -> None:
+    domain = FakeDomain()
+    requests: list[Request] = [
+        run(component=name),
+        run(event=name),
+        StatusRequest(name, "monitor"),
+        StatusRequest("legacy", name),
+        ScriptRequest(name, "00.ctdb", True),
+        ScriptRequest("legacy", name, True),
+    ]
+    replies = [domain.handle(request) for request in requests]
+    failures: list[Reply] = [RunReply(22), RunReply(22), StatusReply(22, None), StatusReply(22, None)]
+    failures += [ScriptReply(22), ScriptReply(22)]
+    assert replies == [([failure], None) for failure in failures]
+    assert domain.asked == []
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "...", "a b", "\udcff", "~", "NN\n"])
+def test_odd_names_that_are_file_names_pass(name: str) -> None:
+    domain = FakeDomain()
+    domain.handle(StatusRequest(name, name))
+    assert domain.asked == [(name, name)]
+
+
+def test_a_nul_in_an_argument_is_answered_einval(caplog: pytest.LogCaptureFixture) -> None:
+    domain = FakeDomain()
+    assert domain.handle(run(args=("eth0", "10.0\0.0.1"))) == ([RunReply(errno.EINVAL)], None)
+    assert domain.asked == []
+    assert caplog.messages == [r"RunRequest refused: argument name '10.0\x00.0.1' is invalid: it contains a NUL"]
+
+
+def test_a_bad_name_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    FakeDomain().handle(run(component="../x"))
+    assert caplog.record_tuples == [
+        (
+            "ctdb_eventd.dispatcher",
+            logging.WARNING,
+            "RunRequest refused: component name '../x' is invalid: it contains a slash",
+        )
+    ]
+
+
+@pytest.mark.xfail(raises=pytest.fail.Exception, reason="it is passed over in silence")
+def test_what_is_no_request_is_a_bug() -> None:
+    with pytest.raises(AssertionError):
+        FakeDomain().handle(cast(Request, "hello"))
+
+
+# ---------------------------------------------------------------------- failures
+
+REQUESTS = [run(), StatusRequest("legacy", "monitor"), ScriptRequest("legacy", "00.ctdb", True)]
+
+
+def result_of(request: Request, error: Exception) -> int:
+    replies, job = FakeDomain(error).handle(request)
+    assert job is None
+    assert len(replies) == 1
+    reply = replies[0]
+    assert not isinstance(reply, StatusReply) or reply.report is None
+    return reply.result
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=["run", "status", "script"])
+@pytest.mark.parametrize(
+    ("error", "result", "level"),
+    [
+        (NeverRan("legacy", "monitor"), errno.EINVAL, logging.DEBUG),
+        (NoSuchScript("legacy", "00.ctdb"), errno.ENOENT, logging.DEBUG),
+        (PermissionError(errno.EPERM, "not permitted"), errno.EPERM, logging.ERROR),
+        (OSError("no number"), errno.EIO, logging.ERROR),
+        (KeyError("a bug"), errno.EIO, logging.ERROR),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_exception_becomes_a_reply(
+    request_: Request, error: Exception, result: int, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert result_of(request_, error) == result
+    assert [record.levelno for record in caplog.records] == [level]
+
+
+def test_a_bug_is_logged_with_its_request_and_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    result_of(StatusRequest("legacy", "monitor"), KeyError("a bug"))
+    record = caplog.records[0]
+    assert record.getMessage() == (
+        "StatusRequest(component='legacy', event='monitor') failed: this is a bug in ctdb-eventd, please report it"
+    )
+    assert record.exc_info
+    assert record.exc_info[0] is KeyError
+
+
+def test_what_the_file_system_refuses_is_logged_in_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    result_of(ScriptRequest("legacy", "00.ctdb", True), PermissionError(errno.EPERM, "not permitted", "/e/legacy"))
+    assert caplog.messages == ["ScriptRequest failed: [Errno 1] not permitted: '/e/legacy'"]

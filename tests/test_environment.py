@@ -1,0 +1,84 @@
+"""What scripts get of what the daemon was given: environment and descriptors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctdb_eventd.environment import close_on_exec, script_environment
+
+REPORT_STANDARD_DESCRIPTORS = """
+import os, sys
+from ctdb_eventd.environment import ensure_standard_descriptors
+ensure_standard_descriptors()
+found = [os.readlink(f"/proc/self/fd/{fd}") + "+" * os.get_inheritable(fd) for fd in range(3)]
+above = [fd for fd in os.listdir("/proc/self/fd") if int(fd) > 2 and os.path.exists(f"/proc/self/fd/{fd}")]
+with open(sys.argv[1], "w") as report:
+    report.write(" ".join(found + above))
+"""
+
+
+def test_the_environment_is_handed_on_with_bytes_that_are_no_text() -> None:
+    given = {b"CTDB_BASE": b"/etc/ctdb", b"CTDB_DEBUGLEVEL": b"NOTICE", b"PATH": b"/bin", b"ODD\xff": b"\xfe"}
+    assert script_environment(given) == given
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"BASH_ENV",
+        b"ENV",
+        b"IFS",
+        b"LD_PRELOAD",
+        b"LD_LIBRARY_PATH",
+        b"PYTHONPATH",
+        b"NOTIFY_SOCKET",
+        b"LISTEN_FDS",
+        b"VIRTUAL_ENV",
+        b"BASH_FUNC_ip%%",
+    ],
+)
+def test_what_is_not_meant_for_scripts_is_left_out(name: bytes) -> None:
+    assert script_environment({name: b"x", b"PATH": b"/bin"}) == {b"PATH": b"/bin"}
+
+
+def test_names_that_only_resemble_those_are_kept() -> None:
+    given = {b"CTDB_ENV": b"x", b"ENVIRONMENT": b"x", b"PATH": b""}
+    assert script_environment(given) == given
+
+
+def test_there_is_always_a_path() -> None:
+    assert script_environment({}) == {b"PATH": b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def test_the_daemons_own_environment_stays_as_it_is() -> None:
+    given = {b"ENV": b"x"}
+    script_environment(given)
+    assert given == {b"ENV": b"x"}
+
+
+@pytest.mark.parametrize("closed", ["0<&- 1>&- 2>&-", "2>&-", "0<&-", ""])
+def test_standard_descriptors_are_open_whatever_was_closed(tmp_path: Path, closed: str) -> None:
+    report = tmp_path / "report"
+    script = f'exec "$@" {closed}'
+    command = ["sh", "-c", script, "sh", sys.executable, "-c", REPORT_STANDARD_DESCRIPTORS, os.fspath(report)]
+    given = subprocess.DEVNULL
+    subprocess.run(command, stdin=given, stdout=given, stderr=given, check=True, timeout=60)
+    assert report.read_text().split() == ["/dev/null+"] * 3
+
+
+def test_inherited_descriptors_are_not_handed_on() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_inheritable(writing, True)
+        before = [os.get_inheritable(fd) for fd in range(3)]
+        close_on_exec()
+        assert not os.get_inheritable(writing)
+        assert [os.get_inheritable(fd) for fd in range(3)] == before
+    finally:
+        os.close(reading)
+        os.close(writing)

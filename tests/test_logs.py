@@ -1,0 +1,456 @@
+"""The log: where it goes, how a line looks, and that nothing which happens to it reaches the code that logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import resource
+import socket
+import syslog
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ctdb_eventd import logs
+from ctdb_eventd.config import Config
+from ctdb_eventd.errors import StartupError
+from ctdb_eventd.logs import NOTICE, FileHandler, Log, complain, log_output
+from ctdb_eventd.paths import Paths
+
+log = logging.getLogger("ctdb_eventd.tests")
+
+HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d (\S+) ctdb-eventd\[(\d+)\]: ")
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    """Gives the root logger back as it was."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in root.handlers[:]:
+        if type(handler).__module__ == logs.__name__:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
+
+
+def configured(base: Path, config: Config | None = None, **environ: str) -> Log:
+    """The log of a test node; it goes to `base`/log.ctdb unless the configuration says otherwise."""
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": os.fspath(base), **environ}
+    configured_log = Log(environ, Paths(environ))
+    configured_log.configure(config or Config())
+    return configured_log
+
+
+def texts(path: Path) -> list[str]:
+    """What was logged, without time, host and process."""
+    return [HEAD.sub("", line) for line in path.read_text().splitlines()]
+
+
+def handle(text: str, created: float) -> None:
+    record = logging.makeLogRecord({"msg": text, "created": created, "levelno": logging.ERROR})
+    logging.getLogger().handle(record)
+
+
+# ---------------------------------------------------------------------- lines
+
+
+def test_a_line_begins_with_time_host_and_process(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log.error("text")
+    head = HEAD.match((tmp_path / "log.ctdb").read_text())
+    assert head
+    assert head.groups() == (tmp_path.name, str(os.getpid()))
+
+
+def test_outside_test_mode_the_host_is_known_by_its_short_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "node1.example.com")
+    path = tmp_path / "log"
+    Log({}, Paths({})).configure(Config(log_location=f"file:{path}"))
+    log.error("text")
+    assert " node1 ctdb-eventd[" in path.read_text()
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("UTC", "22:13:20.250000+00:00"), ("IST-5:30", "03:43:20.250000+05:30")])
+def test_the_time_is_local_and_names_its_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, shown: str
+) -> None:
+    configured(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        handle("text", 1_700_000_000.25)
+    time.tzset()
+    assert (tmp_path / "log.ctdb").read_text()[11:32] == shown
+
+
+def test_every_line_has_its_own_time(tmp_path: Path) -> None:
+    configured(tmp_path)
+    for created in (1_700_000_000.0, 1_700_000_000.5, 1_700_000_001.0):
+        handle("text", created)
+    times = [line[17:26] for line in (tmp_path / "log.ctdb").read_text().splitlines()]
+    assert times == ["20.000000", "20.500000", "21.000000"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain\ttext caf\u00e9", "plain\ttext caf\u00e9"),
+        ("one\ntwo", "one | two"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("over\rwritten\x00\x7f\x0b", r"over\x0dwritten\x00\x7f\x0b"),
+        ("\x9b31mred\x85", r"\x9b31mred\x85"),
+        ("name\udcff", r"name\udcff"),
+    ],
+)
+def test_a_stranger_cannot_rewrite_the_lines_around_it(tmp_path: Path, text: str, line: str) -> None:
+    configured(tmp_path)
+    log.error("%s", text)
+    assert (tmp_path / "log.ctdb").read_bytes().decode().count("\n") == 1
+    assert HEAD.sub("", (tmp_path / "log.ctdb").read_bytes().decode()) == line + "\n"
+
+
+def test_a_traceback_is_one_line(tmp_path: Path) -> None:
+    configured(tmp_path)
+    try:
+        raise KeyError("key")
+    except KeyError:
+        log.exception("failed")
+    (line,) = texts(tmp_path / "log.ctdb")
+    assert line.startswith("failed | Traceback (most recent call last): | ")
+    assert line.endswith(" | KeyError: 'key'")
+
+
+def test_a_node_whose_directory_is_no_text_has_a_log(tmp_path: Path) -> None:
+    base = tmp_path / os.fsdecode(b"node\xff")
+    base.mkdir()
+    configured(base)
+    log.error("text")
+    assert b" node\\udcff ctdb-eventd[" in (base / "log.ctdb").read_bytes()
+
+
+# ---------------------------------------------------------------------- levels
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        ("ERROR", ["error"]),
+        ("WARNING", ["error", "warning"]),
+        ("NOTICE", ["error", "warning", "notice"]),
+        ("INFO", ["error", "warning", "notice", "info"]),
+        ("DEBUG", ["error", "warning", "notice", "info", "debug"]),
+    ],
+)
+def test_the_level_decides_what_is_heard(tmp_path: Path, level: str, heard: list[str]) -> None:
+    configured(tmp_path, Config(log_level=level))
+    levels = [logging.ERROR, logging.WARNING, NOTICE, logging.INFO, logging.DEBUG]
+    for number, text in zip(levels, ["error", "warning", "notice", "info", "debug"], strict=True):
+        log.log(number, text)
+    assert texts(tmp_path / "log.ctdb") == heard
+
+
+def test_notice_has_a_name_and_lies_between_info_and_warning(tmp_path: Path) -> None:
+    configured(tmp_path)
+    assert logging.getLevelName(NOTICE) == "NOTICE"
+    assert logging.INFO < NOTICE < logging.WARNING
+
+
+# ---------------------------------------------------------------------- output of scripts
+
+
+def test_output_is_logged_line_by_line_as_errors(tmp_path: Path) -> None:
+    configured(tmp_path, Config(log_level="ERROR"))
+    log_output("00.ctdb", b"first\n\n  \n  second")
+    assert texts(tmp_path / "log.ctdb") == ["00.ctdb: first", "00.ctdb:   second"]
+
+
+def test_output_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log_output("00.ctdb", b"caf\xc3\xa9 \xff\x00\n")
+    assert texts(tmp_path / "log.ctdb") == ["00.ctdb: caf\u00e9 \\xff\\x00"]
+
+
+def test_no_output_is_not_worth_a_line(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log_output("00.ctdb", b"")
+    assert texts(tmp_path / "log.ctdb") == []
+
+
+# ---------------------------------------------------------------------- a file that can't be written
+
+
+def test_lines_lost_to_a_full_disk_are_counted_and_reported_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "log.ctdb"
+    path.symlink_to("/dev/full")
+    node_log = configured(tmp_path)
+    log.error("lost")
+    log.error("lost too")
+    path.unlink()
+    node_log.reopen()
+    log.error("kept")
+    log.error("and this")
+    expected = ["2 log lines before this one were lost: No space left on device", "kept", "and this"]
+    assert texts(path) == expected
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file may become larger: the write that crosses the limit is short, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_can_grow_again_is_gone_on_with(tmp_path: Path) -> None:
+    configured(tmp_path)
+    with largest_file(100):
+        log.error("x" * 200)
+        log.error("lost")
+    log.error("kept")
+    assert texts(tmp_path / "log.ctdb")[-1] == "kept"
+    assert "2 log lines before this one were lost: File too large\n" in (tmp_path / "log.ctdb").read_text()
+
+
+@pytest.mark.xfail(reason="the notice is appended to the torn line")
+def test_a_torn_line_is_ended_before_the_next_one(tmp_path: Path) -> None:
+    configured(tmp_path)
+    with largest_file(100):
+        log.error("x" * 200)
+    log.error("kept")
+    assert texts(tmp_path / "log.ctdb")[1:] == ["1 log lines before this one were lost: File too large", "kept"]
+
+
+def test_a_short_write_ends_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data, write=os.write: write(fd, data[: max(1, len(data) - 4)]))
+        log.error("torn off")
+    log.error("whole")
+    assert texts(tmp_path / "log.ctdb") == ["torn ", "whole"]
+
+
+@pytest.mark.xfail(raises=TypeError, reason="formatting is outside of what is caught")
+def test_a_mistake_in_a_log_call_does_not_reach_its_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    configured(tmp_path)
+    log.error("%d", "no number")
+
+
+# ---------------------------------------------------------------------- rotation and reconfiguration
+
+
+def test_reopening_goes_on_in_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "log.ctdb"
+    node_log = configured(tmp_path)
+    log.error("before")
+    rotated = path.rename(tmp_path / "log.ctdb.1")
+    log.error("between")
+    node_log.reopen()
+    log.error("after")
+    assert (texts(rotated), texts(path)) == (["before", "between"], ["after"])
+
+
+def test_a_log_that_cannot_be_reopened_stays_in_use_and_says_so(tmp_path: Path) -> None:
+    node_log = configured(tmp_path)
+    rotated = (tmp_path / "log.ctdb").rename(tmp_path / "log.ctdb.1")
+    (tmp_path / "log.ctdb").mkdir()
+    node_log.reopen()
+    log.error("after")
+    complaint, after = texts(rotated)
+    assert complaint.startswith("can't reopen the log: [Errno 21] Is a directory")
+    assert complaint.endswith("; going on in the old file")
+    assert after == "after"
+
+
+def test_reopening_what_is_no_file_does_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    configured(tmp_path, Config(log_location="file:")).reopen()
+    log.error("text")
+    assert capfd.readouterr().err == "text\n"
+
+
+def test_reopening_before_the_log_is_configured_does_nothing(tmp_path: Path) -> None:
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": os.fspath(tmp_path)}
+    Log(environ, Paths(environ)).reopen()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_level_takes_effect_in_the_same_file(tmp_path: Path) -> None:
+    node_log = configured(tmp_path)
+    handlers = logging.getLogger().handlers[:]
+    node_log.configure(Config(log_level="DEBUG"))
+    log.debug("heard")
+    assert texts(tmp_path / "log.ctdb") == ["heard"]
+    assert logging.getLogger().handlers == handlers
+
+
+def test_another_location_replaces_the_former(tmp_path: Path) -> None:
+    node_log = configured(tmp_path)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    node_log.configure(Config(log_location=f"file:{tmp_path}/other"))
+    log.error("moved")
+    assert (texts(tmp_path / "log.ctdb"), texts(tmp_path / "other")) == ([], ["moved"])
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_log_that_cannot_be_opened_is_an_error_and_the_former_stays_in_use(tmp_path: Path) -> None:
+    node_log = configured(tmp_path)
+    with pytest.raises(StartupError) as caught:
+        node_log.configure(Config(log_location=f"file:{tmp_path}/missing/log", log_level="DEBUG"))
+    assert str(caught.value) == f"can't open the log {tmp_path}/missing/log: No such file or directory"
+    log.error("still here")
+    log.debug("but not this")
+    assert texts(tmp_path / "log.ctdb") == ["still here"]
+
+
+@pytest.mark.xfail(raises=ValueError, reason="only OSError is caught")
+def test_a_location_with_a_nul_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(StartupError):
+        configured(tmp_path, Config(log_location="file:/\0"))
+
+
+def test_libraries_are_heard_and_whatever_was_there_is_replaced(tmp_path: Path) -> None:
+    former = logging.NullHandler()
+    logging.getLogger().addHandler(former)
+    configured(tmp_path)
+    logging.getLogger("some.library").error("text")
+    assert texts(tmp_path / "log.ctdb") == ["text"]
+    assert former not in logging.getLogger().handlers
+
+
+def test_closing_twice_closes_once(tmp_path: Path) -> None:
+    handler = FileHandler(os.fspath(tmp_path / "log"))
+    handler.close()
+    with open(tmp_path / "log") as takes_the_number:
+        handler.close()
+        assert takes_the_number.read() == ""
+
+
+# ---------------------------------------------------------------------- standard error
+
+
+def test_interactively_the_log_is_standard_error_whatever_the_configuration_says(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configured(tmp_path, Config(log_location="syslog"), CTDB_INTERACTIVE="true")
+    log.error("one\ntwo")
+    assert capfd.readouterr().err == "one | two\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_error_that_nobody_reads_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configured(tmp_path, Config(log_location="file:"))
+
+    def broken(fd: int, data: bytes) -> int:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", broken)
+        log.error("lost")
+    log.error("kept")
+    assert capfd.readouterr().err == "kept\n"
+
+
+def test_what_must_be_known_before_there_is_a_log_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("no room")
+    assert capsys.readouterr() == ("", "ctdb-eventd: no room\n")
+
+
+# ---------------------------------------------------------------------- syslog
+
+
+@pytest.fixture
+def syslog_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where the syslog daemon would listen."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(os.fspath(tmp_path / "dev-log"))
+        receiver.settimeout(10)
+        monkeypatch.setattr(logs, "_SYSLOG_SOCKET", os.fspath(tmp_path / "dev-log"))
+        yield receiver
+
+
+@pytest.fixture
+def syslog_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where the syslog daemon would listen on the network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        monkeypatch.setattr(logs, "_SYSLOG_UDP", receiver.getsockname())
+        yield receiver
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [
+        (logging.CRITICAL, 27),
+        (logging.ERROR, 27),
+        (logging.WARNING, 28),
+        (NOTICE, 29),
+        (logging.INFO, 30),
+        (logging.DEBUG, 31),
+    ],
+)
+def test_a_datagram_says_its_priority(tmp_path: Path, syslog_socket: socket.socket, level: int, priority: int) -> None:
+    configured(tmp_path, Config(log_location="syslog:nonblocking", log_level="DEBUG"))
+    log.log(level, "one\ntwo\x1b")
+    assert syslog_socket.recv(1000).decode() == rf"<{priority}>ctdb-eventd[{os.getpid()}]: one | two\x1b"
+
+
+def test_a_syslog_daemon_that_is_slow_is_not_waited_for(tmp_path: Path, syslog_socket: socket.socket) -> None:
+    configured(tmp_path, Config(log_location="syslog:nonblocking"))
+    for number in range(2000):
+        log.error("line %d", number)
+    assert syslog_socket.recv(1000).endswith(b": line 0")
+
+
+def test_a_syslog_daemon_that_comes_back_is_found_again(tmp_path: Path, syslog_socket: socket.socket) -> None:
+    path = tmp_path / "dev-log"
+    configured(tmp_path, Config(log_location="syslog:nonblocking"))
+    path.unlink()
+    log.error("lost")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as restarted:
+        restarted.bind(os.fspath(path))
+        restarted.settimeout(10)
+        log.error("kept")
+        assert restarted.recv(1000).endswith(b": kept")
+
+
+def test_syslog_over_udp(tmp_path: Path, syslog_port: socket.socket) -> None:
+    configured(tmp_path, Config(log_location="syslog:udp"))
+    log.warning("text")
+    assert syslog_port.recv(1000).decode() == f"<28>ctdb-eventd[{os.getpid()}]: text"
+
+
+def test_syslog_over_udp_in_the_newer_format(
+    tmp_path: Path, syslog_port: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "node1")
+    configured(tmp_path, Config(log_location="syslog:udp-rfc5424"))
+    handle("text", 1_700_000_000.25)
+    assert syslog_port.recv(1000).decode() == f"<27>1 2023-11-14T22:13:20Z node1 ctdb-eventd {os.getpid()} - - text"
+
+
+def test_leaving_syslog_closes_its_socket(tmp_path: Path, syslog_socket: socket.socket) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    node_log = configured(tmp_path, Config(log_location="syslog:nonblocking"))
+    node_log.configure(Config(log_location="file:"))
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_plain_syslog_is_that_of_the_c_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[object, ...]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *args: said.append(args))
+    monkeypatch.setattr(syslog, "syslog", lambda *args: said.append(args))
+    configured(tmp_path, Config(log_location="syslog"))
+    log.warning("text")
+    assert said == [("ctdb-eventd", syslog.LOG_PID, syslog.LOG_DAEMON), (syslog.LOG_WARNING, "text")]
