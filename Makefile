@@ -83,8 +83,9 @@ check-imports: $(VENV)/.stamp-dev
 check-shell:
 	contrib/tools/check-shell.sh contrib .ci
 
+interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
-	@contrib/tools/need-packages.sh ctdb iproute2 iptables
+	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool
 	$(VENV)/bin/python -m pytest -m interop
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)

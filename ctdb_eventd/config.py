@@ -2,7 +2,7 @@
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, an unknown key is a warning, since a later CTDB may bring one; in `[eventd]`, ours alone, it
-is an error: a misspelt limit must not be silently without effect.
+is an error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from ctdb_eventd.errors import ConfigError
-from ctdb_eventd.scripts import NAME_RULES
+from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
@@ -48,6 +48,16 @@ class Config:
     """Bytes of a script's output that are kept."""
     max_packet: int = 1 << 20
     """Longest request packet, in bytes."""
+    max_scripts: int = 256
+    """Scripts that run at once at the most, however idle the processors are."""
+    queue_timeout: float | None = None
+    """Seconds that a request may wait before it starts; None is no limit."""
+    command_wait: float = 30.0
+    """Seconds that a serialised command waits for its turn before it fails."""
+    serialise: tuple[str, ...] = ()
+    """Commands that scripts run one at a time, besides iptables and its kin."""
+    locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """For each lock the shown names of the scripts that hold it while they run."""
     warnings: tuple[str, ...] = ()
     """What looked wrong but harms nothing; to be logged."""
 
@@ -117,6 +127,34 @@ def _size(minimum: int) -> Callable[[_Line], int]:
     return parse_size
 
 
+def _count(line: _Line) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", line.value) or int(line.value) < 1:
+        raise line.error("expected a whole number from 1 to 999999")
+    return int(line.value)
+
+
+def _limit(line: _Line) -> float | None:
+    return _seconds(line) or None
+
+
+def _command_names(line: _Line) -> tuple[str, ...]:
+    names = tuple(line.value.split())
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name):
+            raise line.error(f'expected names of commands, separated by blanks, without their directory: not "{name}"')
+    return names
+
+
+def _lock(line: _Line) -> tuple[str, ...]:
+    if not is_lock_name(line.key):
+        raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
+    scripts = tuple(line.value.split())
+    for script in scripts:
+        if shown_name(f"{script}.script") != script:
+            raise line.error(f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"')
+    return scripts
+
+
 _Parser = Callable[[_Line], Any]
 _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
     "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
@@ -127,9 +165,14 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "debug timeout": ("debug_timeout", _seconds),
         "max output": ("max_output", _size(1024)),
         "max packet": ("max_packet", _size(4096)),
+        "max scripts": ("max_scripts", _count),
+        "queue timeout": ("queue_timeout", _limit),
     },
+    "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
 }
 _OURS_ALONE = frozenset({"eventd"})
+_LOCKS = "locks"
+_DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
 
 def load(path: str) -> Config:
@@ -142,7 +185,7 @@ def load(path: str) -> Config:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
     except FileNotFoundError:
-        return Config()
+        text = ""
     except OSError as error:
         raise ConfigError(path, 0, f"can't be read: {error.strerror}") from error
     return parse(text, path)
@@ -154,18 +197,23 @@ def parse(text: str, path: str) -> Config:
     Raises:
         ConfigError: A line of ours can't be used.
     """
+    with open(_DEFAULTS, encoding="utf-8") as file:
+        defaults = file.read()
     values: dict[str, Any] = {}
+    locks: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
-    for line in _lines(text, path):
+    for line in (*_lines(defaults, _DEFAULTS), *_lines(text, path)):
         keys = _KEYS[line.section]
         if line.key in keys:
             field, parser = keys[line.key]
             values[field] = parser(line)
+        elif line.section == _LOCKS:
+            locks[line.key] = _lock(line)
         elif line.section in _OURS_ALONE:
             raise line.error(f"unknown key, expected one of {_alternatives(keys)}")
         else:
             warnings.append(str(line.error(f"unknown key is ignored; known here: {_alternatives(keys)}")))
-    return Config(**values, warnings=tuple(warnings))
+    return Config(**values, locks=locks, warnings=tuple(warnings))
 
 
 def _alternatives(keys: Mapping[str, object]) -> str:

@@ -19,18 +19,24 @@ from anyio.abc import TaskGroup
 
 from ctdb_eventd import environment, scripts
 from ctdb_eventd.config import Config, load
-from ctdb_eventd.dispatcher import Dispatcher, Domain
+from ctdb_eventd.dispatcher import Dispatcher, Domain, Peer
 from ctdb_eventd.errors import EventdError, NeverRan, NoSuchComponent, StartupError
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.logs import NOTICE, Log
-from ctdb_eventd.model import EventReport
+from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.pidfile import PidFile
+from ctdb_eventd.runner.ancestry import ancestor_groups
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
 from ctdb_eventd.runner.guardian import Guardian
 from ctdb_eventd.runner.process import SpawnContext
-from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.runner.wrappers import Wrappers
+from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.load import LoadReader, processors
+from ctdb_eventd.scheduler.service import Job, Scheduler
+from ctdb_eventd.scheduler.show import describe
 from ctdb_eventd.server import Server
 
 __all__ = ["Daemon", "Options"]
@@ -61,6 +67,7 @@ class Daemon:
         self._log = Log(environ, paths)
         self._config = Config()
         self._results = LatestResults()
+        self._wrappers = Wrappers(state_dir=paths.state_dir, run_dir=paths.run_dir)
         self._stop = asyncio.Event()
         self._watched = -1
         # Whatever was made at the start is given back at the end, the last first, however the end comes.
@@ -103,7 +110,9 @@ class Daemon:
         self._guardian.startup(self._config.kill_grace)
 
     def _build(self, tasks: TaskGroup) -> None:
-        environ = environment.script_environment(os.environb)
+        self._wrappers.write(self._config)
+        self._resources.callback(self._wrappers.remove)
+        environ = environment.script_environment(os.environb, first_in_path=self._wrappers.directory)
         self._guardian = Guardian()
         self._resources.push_async_callback(self._guardian.shutdown)
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -115,8 +124,16 @@ class Daemon:
             spawn=spawn,
             debugger=Debugger(config_dir=self._paths.config_dir, spawn=spawn),
         )
-        self._scheduler = Scheduler(start=self._runner.start, record=self._results.record)
-        domain = Domain(run=self._scheduler.submit, status=self._status, set_script=self._set_script)
+        load = LoadReader()
+        self._resources.callback(load.close)
+        self._scheduler = Scheduler(
+            core=Core(Admission(processors=processors(), limit=self._config.max_scripts)),
+            start=self._runner.start,
+            record=self._results.record,
+            load=load,
+            queue_timeout=self._config.queue_timeout,
+        )
+        domain = Domain(run=self._run_event, status=self._status, set_script=self._set_script)
         self._server = Server(self._paths.socket, Dispatcher(domain), max_packet=self._config.max_packet)
         self._resources.callback(self._server.shutdown)
 
@@ -153,6 +170,7 @@ class Daemon:
             loop.add_signal_handler(number, self._on_stop_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_reopen)
         loop.add_signal_handler(signal.SIGUSR1, self._on_reload)
+        loop.add_signal_handler(signal.SIGUSR2, self._on_show)
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
         _log.log(NOTICE, "received %s, shutting down", number.name)
@@ -171,17 +189,32 @@ class Daemon:
         try:
             config = load(self._paths.config_file)
             self._log.configure(config)
+            self._wrappers.write(config)
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             return
         self._config = self._runner.config = config
         self._server.max_packet = config.max_packet
+        self._scheduler.queue_timeout = config.queue_timeout
+        self._scheduler.core.admission.set_limit(config.max_scripts)
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")
+
+    def _on_show(self) -> None:
+        for line in describe(self._scheduler.core):
+            _log.log(NOTICE, "state: %s", line)
 
     def _log_warnings(self) -> None:
         for warning in self._config.warnings:
             _log.warning("%s", warning)
+
+    def _run_event(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Job:
+        if not peer.asker_known:
+            # A script that starts later can't become an ancestor of a process that is there already.
+            peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
+            peer.asker_known = True
+        asker = peer.asker
+        return self._scheduler.submit(spec, done, asker if isinstance(asker, Job) else None)
 
     def _status(self, component: str, event: str) -> EventReport:
         try:

@@ -6,12 +6,13 @@ import errno
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import attrs
 
-from ctdb_eventd.errors import InvalidName, RequestError
+from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol.messages import (
     Reply,
     Request,
@@ -22,9 +23,8 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
-from ctdb_eventd.scripts import check_name
 
-__all__ = ["Cancellable", "Dispatcher", "Domain"]
+__all__ = ["Cancellable", "Dispatcher", "Domain", "Peer"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +36,24 @@ class Cancellable(Protocol):
         """Takes it back: it will not be answered."""
 
 
+@attrs.define
+class Peer:
+    """The process at the other end of a session."""
+
+    pid: int
+    uid: int
+    asker: object | None = None
+    """The job whose script it descends from, if it does."""
+    asker_known: bool = False
+    """It was found out whether there is one; that can't change any more."""
+
+
 @attrs.frozen(kw_only=True)
 class Domain:
     """What requests can ask for. Each function raises RequestError, or OSError, for what it can't do."""
 
-    run: Callable[[EventSpec, Callable[[int], None]], Cancellable]
-    """Runs an event and calls back with 0 or an errno, possibly at once."""
+    run: Callable[[EventSpec, Callable[[int], None], Peer], Cancellable]
+    """Runs an event for somebody and calls back with 0 or an errno, possibly at once."""
     status: Callable[[str, str], EventReport]
     """Returns the latest report of a component's event."""
     set_script: Callable[[str, str, bool], None]
@@ -55,7 +67,7 @@ class Dispatcher:
         """Serves what `domain` can do."""
         self._domain = domain
 
-    def handle(self, request: Request, reply: Callable[[Reply], None]) -> Cancellable | None:
+    def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
         """Carries out a request and calls `reply` once, now or later.
 
         Returns:
@@ -63,19 +75,21 @@ class Dispatcher:
         """
         match request:
             case RunRequest():
-                return self._run(request, reply)
+                return self._run(request, reply, peer)
             case StatusRequest():
                 reply(self._status(request))
             case ScriptRequest():
                 reply(self._set_script(request))
+            case _:
+                assert_never(request)
         return None
 
-    def _run(self, request: RunRequest, reply: Callable[[Reply], None]) -> Cancellable | None:
+    def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
         spec = request.spec
         try:
             _check_names(spec.component, "event", spec.event)
             _check_arguments(spec)
-            return self._domain.run(spec, lambda result: reply(_run_reply(result)))
+            return self._domain.run(spec, lambda result: reply(_run_reply(result)), peer)
         except Exception as error:
             reply(RunReply(_errno(error, request)))
             return None
@@ -116,7 +130,7 @@ def _check_arguments(spec: EventSpec) -> None:
 def _errno(error: Exception, request: Request) -> int:
     """Returns the errno that answers a request, and logs what the client can't be told."""
     if isinstance(error, RequestError):
-        level = logging.WARNING if isinstance(error, InvalidName) else logging.DEBUG
+        level = logging.WARNING if isinstance(error, InvalidName | WouldDeadlock) else logging.DEBUG
         _log.log(level, "%s refused: %s", type(request).__name__, error)
         return error.errno
     if isinstance(error, OSError):

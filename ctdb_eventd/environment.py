@@ -18,15 +18,21 @@ _NOT_FOR_SCRIPTS = frozenset(
 )
 
 
-def script_environment(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Returns the environment for scripts: the daemon's own, less what isn't meant for them, and with a PATH."""
+def script_environment(environ: Mapping[bytes, bytes], *, first_in_path: str = "") -> dict[bytes, bytes]:
+    """Returns the environment for scripts: the daemon's own, less what isn't meant for them, and with a PATH.
+
+    Args:
+        environ: The daemon's own.
+        first_in_path: Directory whose programs go before all others; empty if there is none.
+    """
     wanted = {
         name: value
         for name, value in environ.items()
         # exported shell functions would replace commands under the scripts' feet
         if name not in _NOT_FOR_SCRIPTS and not name.startswith(b"BASH_FUNC_")
     }
-    wanted.setdefault(b"PATH", _DEFAULT_PATH)
+    path = wanted.get(b"PATH") or _DEFAULT_PATH
+    wanted[b"PATH"] = os.fsencode(first_in_path) + b":" + path if first_in_path else path
     return wanted
 
 

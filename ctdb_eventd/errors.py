@@ -14,7 +14,8 @@
         ├── UnreadableComponent    EIO: its directory is there and can't be read
         ├── NoSuchScript           ENOENT
         ├── NotAFile               EINVAL: a directory or device where a script should be
-        └── NeverRan               EINVAL: no result of that event is known
+        ├── NeverRan               EINVAL: no result of that event is known
+        └── WouldDeadlock          EDEADLK: a script asks for an event that would wait for the script's own
 
 Exceptions carry data; `__str__` makes the sentence. This module imports nothing heavy: the command line loads it.
 """
@@ -39,7 +40,12 @@ __all__ = [
     "RequestError",
     "StartupError",
     "UnreadableComponent",
+    "WouldDeadlock",
 ]
+
+
+_SHOWN = 300
+"""Characters of a name that are shown: more than any good one has."""
 
 
 class EventdError(Exception):
@@ -143,7 +149,8 @@ class InvalidName(RequestError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.kind} name {self.name!r} is invalid: {self.reason}"
+        name = self.name if len(self.name) <= _SHOWN else self.name[:_SHOWN] + "..."
+        return f"{self.kind} name {name!r} is invalid: {self.reason}"
 
 
 class NoSuchComponent(RequestError):
@@ -211,3 +218,17 @@ class NeverRan(RequestError):
 
     def __str__(self) -> str:
         return f"event {self.event} has never run in {self.component}"
+
+
+class WouldDeadlock(RequestError):
+    """A script asks for an event that could start only after the script's own event is over."""
+
+    errno = _errno.EDEADLK
+
+    def __init__(self, asked: str, asker: str) -> None:
+        super().__init__(asked, asker)
+        self.asked = asked
+        self.asker = asker
+
+    def __str__(self) -> str:
+        return f"{self.asked} would wait for {self.asker}, whose script asks for it and waits"

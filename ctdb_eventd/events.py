@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["Mode", "mode_of"]
+import attrs
+
+__all__ = ["CATALOGUE", "EventKind", "Mode", "Plan", "plan"]
 
 
 class Mode(enum.Enum):
@@ -12,13 +16,80 @@ class Mode(enum.Enum):
 
     EXCLUSIVE = "exclusive"
     """Nothing: it waits for everything before it, and everything after it waits."""
+    ADDRESS = "address"
+    """Its like, for other addresses: it waits only for exclusive events before it, and for its address."""
     MONITOR = "monitor"
     """Nothing, and it yields: it is not started while anything else is there, and ended when anything comes."""
 
 
-_MODES = {"monitor": Mode.MONITOR}
+@attrs.frozen
+class EventKind:
+    """What is known of an event by its name."""
+
+    name: str
+    mode: Mode
+    arguments: tuple[str, ...] = ()
+    """What its arguments are, in order; the words `address` and `netmask bits` are checked."""
 
 
-def mode_of(event: str) -> Mode:
-    """Returns how an event runs beside others; exclusive if nothing else is known of it."""
-    return _MODES.get(event, Mode.EXCLUSIVE)
+_TAKE = ("interface", "address", "netmask bits")
+
+CATALOGUE = {
+    kind.name: kind
+    for kind in (
+        EventKind("init", Mode.EXCLUSIVE),
+        EventKind("setup", Mode.EXCLUSIVE),
+        EventKind("startup", Mode.EXCLUSIVE),
+        EventKind("shutdown", Mode.EXCLUSIVE),
+        EventKind("monitor", Mode.MONITOR),
+        EventKind("startrecovery", Mode.EXCLUSIVE),
+        EventKind("recovered", Mode.EXCLUSIVE),
+        EventKind("takeip", Mode.ADDRESS, _TAKE),
+        EventKind("startipreallocate", Mode.EXCLUSIVE),
+        EventKind("releaseip", Mode.ADDRESS, _TAKE),
+        EventKind("updateip", Mode.ADDRESS, ("old interface", "new interface", "address", "netmask bits")),
+        EventKind("ipreallocated", Mode.EXCLUSIVE),
+    )
+}
+"""Every event that CTDB has, in the order in which a node meets them."""
+
+
+@attrs.frozen
+class Plan:
+    """How a request to run an event is to be treated beside others."""
+
+    mode: Mode
+    resources: tuple[str, ...] = ()
+    """Locks that it holds from its start until nothing of it is left, such as `address:10.0.0.1`."""
+    warning: str = ""
+    """Why it is not treated as its name suggests; empty if it is."""
+
+
+@lru_cache(maxsize=4096)  # a cluster has a few hundred addresses, and three events for each
+def plan(event: str, args: tuple[str, ...]) -> Plan:
+    """Plans a run. An address event whose arguments don't fit runs alone: scripts may define their own."""
+    kind = CATALOGUE.get(event)
+    if kind is None:
+        return Plan(Mode.EXCLUSIVE)
+    if kind.mode is not Mode.ADDRESS:
+        return Plan(kind.mode)
+    try:
+        address = _address_of(kind, args)
+    except ValueError as error:
+        expected = " ".join(f"<{name}>" for name in kind.arguments)
+        return Plan(Mode.EXCLUSIVE, (), f"{error}; expected: {event} {expected}. It runs alone")
+    return Plan(Mode.ADDRESS, (f"address:{address}",))
+
+
+def _address_of(kind: EventKind, args: tuple[str, ...]) -> IPv4Address | IPv6Address:
+    if len(args) != len(kind.arguments):
+        raise ValueError(f"{len(args)} arguments instead of {len(kind.arguments)}")
+    named = dict(zip(kind.arguments, args, strict=True))
+    try:
+        address = ip_address(named["address"])
+    except ValueError:
+        raise ValueError(f'"{named["address"]}" is no IP address') from None
+    bits = named["netmask bits"]
+    if not (bits.isascii() and bits.isdigit() and int(bits) <= address.max_prefixlen):
+        raise ValueError(f'"{bits}" is no number of netmask bits from 0 to {address.max_prefixlen}')
+    return address

@@ -59,7 +59,11 @@ class _Formatter(logging.Formatter):
     """One event, one line: control characters are written as escapes, further lines of a traceback are joined."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            # A mistake in the caller's arguments: better a clumsy line than none, or an error where it is not expected.
+            text = f"{record.msg} {record.args!r}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         text = text.encode("utf-8", "backslashreplace").decode()
@@ -106,6 +110,7 @@ class FileHandler(logging.Handler):
         self._fd = self._open()
         self._lost = 0
         self._why = ""
+        self._torn = False
 
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -122,28 +127,27 @@ class FileHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one line."""
-        line = self.format(record)
+        data = (self.format(record) + "\n").encode(errors="backslashreplace")
         if self._lost:
-            notice = logging.LogRecord(
-                __name__,
-                logging.ERROR,
-                "",
-                0,
-                "%d log lines before this one were lost: %s",
-                (self._lost, self._why),
-                None,
-            )
-            line = f"{self.format(notice)}\n{line}"
+            data = self._notice() + data
         try:
-            data = line.encode(errors="backslashreplace") + b"\n"
+            if self._torn:
+                data = b"\n" + data
             written = os.write(self._fd, data)
-            if written < len(data):
+            self._torn = written < len(data)
+            if self._torn:
                 os.write(self._fd, b"\n")
+                self._torn = False
         except OSError as error:
             self._lost += 1
             self._why = error.strerror or str(error)
         else:
             self._lost = 0
+
+    def _notice(self) -> bytes:
+        text = "%d log lines before this one were lost: %s"
+        record = logging.LogRecord(__name__, logging.ERROR, "", 0, text, (self._lost, self._why), None)
+        return (self.format(record) + "\n").encode(errors="backslashreplace")
 
     def close(self) -> None:
         """Closes the file."""
@@ -251,8 +255,9 @@ class Log:
         else:
             try:
                 handler = FileHandler(rest)
-            except OSError as error:
-                raise StartupError(f"can't open the log {rest}: {error.strerror}") from error
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                raise StartupError(f"can't open the log {rest}: {why}") from error
             handler.setFormatter(_Stamp(self._host()))
         return handler
 

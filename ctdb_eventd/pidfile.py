@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -28,12 +29,14 @@ class PidFile:
         try:
             # POSIX locks, since CTDB's daemon uses the same ones on this file
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, f"{os.getpid()}\n".encode())
+        except OSError as error:
             holder = os.read(self._fd, 32)
             os.close(self._fd)
-            raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, f"{os.getpid()}\n".encode())
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None
+            raise StartupError(f"can't lock and write the pid file {path}: {error.strerror}") from error
 
     def remove(self) -> None:
         """Removes the file and gives up the lock."""

@@ -10,6 +10,7 @@ import os
 import stat
 
 from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript, NotAFile
+from ctdb_eventd.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,27 +20,32 @@ if TYPE_CHECKING:
     NameRule = Literal["both", "suffix", "bare"]
 
 __all__ = [
-    "NAME_MAX",
+    "LOCKS_MARK",
     "NAME_RULES",
     "Listing",
     "Script",
-    "check_name",
     "component_directory",
+    "declared_locks",
     "disable",
     "discover",
     "enable",
     "find",
+    "is_lock_name",
     "shown_name",
 ]
 
-NAME_MAX = 255
-"""Longest name that a file can have, in bytes (Linux NAME_MAX)."""
 NAME_RULES = ("both", "suffix", "bare")
 """Which file names are scripts: `NN.name.script` (suffix, what CTDB runs since 4.9), `NN.name` (bare), or both."""
 
 _SUFFIX = ".script"
 _OWNER_EXECUTES = stat.S_IXUSR
 _ALL_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
+
+LOCKS_MARK = "# ctdb-eventd-locks:"
+"""Starts the line in a script's head that names the locks it needs while it runs, separated by blanks."""
+_HEAD_SIZE = 4096
+_LOCK_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 class Script:
@@ -66,11 +72,16 @@ class Script:
 
         A dangling link and a file that has just vanished are disabled, not errors.
         """
+        return self.look() is not None
+
+    def look(self) -> os.stat_result | None:
+        """Returns the file's status if the script is enabled, None if it is not."""
         try:
-            mode = os.stat(self.path).st_mode
+            status = os.stat(self.path)
         except OSError:
-            return False
-        return bool(mode & _OWNER_EXECUTES) and stat.S_ISREG(mode)
+            return None
+        mode = status.st_mode
+        return status if mode & _OWNER_EXECUTES and stat.S_ISREG(mode) else None
 
 
 class Listing:
@@ -88,31 +99,6 @@ class Listing:
         self.shadowed = shadowed
 
 
-def check_name(kind: str, name: str) -> None:
-    """Refuses names that are no plain file names, before they come near a path.
-
-    Args:
-        kind: What it names (component, event, script), for the message.
-        name: As it came from the client.
-
-    Raises:
-        InvalidName: Empty, `.`, `..`, with a slash or a NUL, or longer than a file name can be.
-    """
-    if not name:
-        reason = "it is empty"
-    elif "/" in name:
-        reason = "it contains a slash"
-    elif "\0" in name:
-        reason = "it contains a NUL"
-    elif name in (".", ".."):
-        reason = "it is a directory's own name"
-    elif len(name) * 4 > NAME_MAX and len(os.fsencode(name)) > NAME_MAX:
-        reason = f"it is longer than {NAME_MAX} bytes"
-    else:
-        return
-    raise InvalidName(kind, name, reason)
-
-
 def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
     """Returns the name under which a file is shown and run, None if it is no script.
 
@@ -126,6 +112,28 @@ def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
     if rule == "suffix" or "." in file_name[3:] or file_name.endswith("~"):
         return None
     return file_name
+
+
+def is_lock_name(name: str) -> bool:
+    """Tells whether a lock can have that name: ASCII letters, digits, dots, dashes and underscores."""
+    return bool(name) and _LOCK_NAME_CHARACTERS.issuperset(name)
+
+
+def declared_locks(path: str) -> list[str]:
+    """Returns the names that a script's head declares as locks, good or not: see `is_lock_name`.
+
+    The head is the first 4 KiB. A file that can't be read declares nothing.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_SIZE)
+    except OSError:
+        return []
+    names: list[str] = []
+    for line in head.decode("utf-8", "replace").split("\n"):
+        if line.startswith(LOCKS_MARK):
+            names += line[len(LOCKS_MARK) :].split()
+    return names
 
 
 def component_directory(events_dir: str, component: str) -> str:

@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher import Cancellable, Dispatcher
+from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Peer
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol.connection import broker_connection
 from ctdb_eventd.protocol.messages import Reply, Request
@@ -68,7 +68,9 @@ class Session:
         self._in_flight: dict[_Call, Cancellable | None] = {}
         self._unsent = bytearray()
         self._closed = self._reading = False
-        self.name = "client {} (uid {})".format(*peer_credentials(client))
+        pid, uid, _gid = peer_credentials(client)
+        self._peer = Peer(pid, uid)
+        self.name = f"client {pid} (uid {uid})"
         self._set_reading(True)
 
     def close(self) -> None:
@@ -141,7 +143,7 @@ class Session:
 
     def _carry_out(self, reqid: int, request: Request) -> None:
         call = _Call(self, reqid)
-        job = self._dispatcher.handle(request, call.reply)
+        job = self._dispatcher.handle(request, call.reply, self._peer)
         if not call.answered:
             self._in_flight[call] = job
 

@@ -164,7 +164,6 @@ def test_a_bad_name_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None
     ]
 
 
-@pytest.mark.xfail(raises=pytest.fail.Exception, reason="it is passed over in silence")
 def test_what_is_no_request_is_a_bug() -> None:
     with pytest.raises(AssertionError):
         FakeDomain().handle(cast(Request, "hello"))

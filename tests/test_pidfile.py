@@ -92,7 +92,6 @@ def test_a_file_that_cannot_be_made_is_a_startup_error(tmp_path: Path) -> None:
     assert str(caught.value) == f"can't create the pid file {path}: No such file or directory"
 
 
-@pytest.mark.xfail(raises=OSError, reason="the write's error gets out as it is")
 def test_a_file_that_cannot_be_written_is_a_startup_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_eventd import scripts
+from ctdb_eventd import names, scripts
 from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript, NotAFile
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def test_shown_name_of_any_file(file_name: str) -> None:
 @given(st.text(max_size=300))
 def test_checked_names_stay_in_their_directory(name: str) -> None:
     try:
-        scripts.check_name("script", name)
+        names.check_name("script", name)
     except InvalidName:
-        assert name in ("", ".", "..") or "/" in name or "\0" in name or len(os.fsencode(name)) > scripts.NAME_MAX
+        assert name in ("", ".", "..") or "/" in name or "\0" in name or len(os.fsencode(name)) > names.NAME_MAX
     except UnicodeEncodeError:
         # lone surrogates that no byte stands for; names from the wire are decoded with surrogateescape
         assert any("\ud800" <= character <= "\udfff" for character in name)
@@ -121,13 +121,13 @@ def test_checked_names_stay_in_their_directory(name: str) -> None:
 )
 def test_refused_names(name: str, reason: str) -> None:
     with pytest.raises(InvalidName) as caught:
-        scripts.check_name("component", name)
+        names.check_name("component", name)
     assert (caught.value.kind, caught.value.name, caught.value.reason) == ("component", name, reason)
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "...", "legacy", "\udcff"])
 def test_accepted_names(name: str) -> None:
-    scripts.check_name("component", name)
+    names.check_name("component", name)
     assert scripts.component_directory("/events", name) == f"/events/{name}"
 
 

@@ -13,7 +13,7 @@ from ctdb_event.console import Failure, say, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.paths import Paths, PathsError, test_mode
 from ctdb_eventd.protocol import packet
-from ctdb_eventd.scripts import check_name
+from ctdb_eventd.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,14 +18,26 @@ class LatestResults:
 
     def __init__(self) -> None:
         """Starts empty."""
-        self._reports: dict[tuple[str, str], EventReport] = {}
+        self._reports: dict[tuple[str, str], tuple[EventReport, int | None]] = {}
 
-    def record(self, component: str, event: str, report: EventReport) -> None:
-        """Stores a report; a script that wasn't reached this time keeps what is known of it from before."""
-        former = self._reports.pop((component, event), None)
+    def record(self, component: str, event: str, report: EventReport, batch: int | None = None) -> None:
+        """Stores a report; a script that wasn't reached this time keeps what is known of it from before.
+
+        Args:
+            component: Where it ran.
+            event: What ran.
+            report: How it went.
+            batch: Runs with the same number went side by side. Of them the worst is the event's latest result: a
+                failed address must not be hidden by the next one that went well.
+        """
+        key = component, event
+        former, former_batch = self._reports.pop(key, (None, None))
         if former is not None and former is not report:
-            report = _merge(report, former)
-        self._reports[component, event] = report
+            if batch is not None and batch == former_batch and former.summary and not report.summary:
+                report = former
+            else:
+                report = _merge(report, former)
+        self._reports[key] = report, batch
         if len(self._reports) > _MOST_EVENTS:
             del self._reports[next(iter(self._reports))]
 
@@ -36,7 +48,7 @@ class LatestResults:
             NeverRan: There is none.
         """
         try:
-            return self._reports[component, event]
+            return self._reports[component, event][0]
         except KeyError:
             raise NeverRan(component, event) from None
 

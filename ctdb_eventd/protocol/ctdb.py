@@ -39,7 +39,10 @@ def _text(value: bytes | None) -> str:
 
 
 def _bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogateescape")
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"{value!r} stands for no bytes") from None
 
 
 def decode_request(data: bytes) -> tuple[int, Request]:
@@ -148,7 +151,10 @@ def _encode_status(reqid: int, result: int, report: EventReport | None) -> bytes
         return _head(reqid, packet.COMMAND_STATUS, result)
     payload = _encoded.get(report)
     if payload is None:
-        payload = _encoded[report] = _encode_report(report)
+        try:
+            payload = _encoded[report] = _encode_report(report)
+        except struct_error:
+            raise LocalProtocolError(f"a number in {report} doesn't fit its field") from None
     return _head(reqid, packet.COMMAND_STATUS, result, len(payload)) + payload
 
 

@@ -78,8 +78,15 @@ def string(value: bytes | None) -> bytes:
 
 
 def frame(reqid: int, body: bytes) -> bytes:
-    """Puts the packet header in front of a body; the version field is 0, as every known sender writes it."""
-    return _HEADER.pack(HEADER_SIZE + len(body), 0, reqid) + body
+    """Puts the packet header in front of a body; the version field is 0, as every known sender writes it.
+
+    Raises:
+        LocalProtocolError: The request id, or the length of it all, doesn't fit its field.
+    """
+    try:
+        return _HEADER.pack(HEADER_SIZE + len(body), 0, reqid) + body
+    except struct_error:
+        raise LocalProtocolError(f"request {reqid} with {len(body)} bytes doesn't fit a packet") from None
 
 
 def packet_length(data: bytes | bytearray | memoryview, limit: int) -> int:

@@ -5,8 +5,10 @@ Knows scripts and children, and tells a listener how it went; who may run when i
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
+import math
 import signal
 import time
 from collections.abc import Sequence
@@ -32,6 +34,7 @@ from ctdb_eventd.model import (
     ScriptReport,
 )
 from ctdb_eventd.runner.debug import Debugger
+from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.listing import Listings
 from ctdb_eventd.runner.process import Child, SpawnContext
 
@@ -42,6 +45,8 @@ _log = logging.getLogger(__name__)
 PREEMPTION_GRACE = 0.5
 """Seconds that a monitor may take to clean up after TERM when another event wants its place: that event is a failover
 more often than not, and every client of the address waits for it."""
+_NOTABLE_WAIT = 1.0
+"""Seconds of waiting for locks and a slot from which on the log tells of it."""
 _UNKILLABLE_WAIT = 2.0
 """Seconds after KILL until others go on. A killed process ends at once, unless the kernel holds it (state D)."""
 
@@ -60,7 +65,16 @@ _NOTHING_TO_RUN = RunResult(0, EventReport(summary=0, scripts=()))
 
 
 class RunListener(Protocol):
-    """Is told how a run goes; each method is called exactly once, in this order, from the event loop."""
+    """Is asked and told how a run goes, from the event loop. The last three are called once each, in this order."""
+
+    def want_script(self, locks: tuple[str, ...]) -> bool:
+        """The next script is to start and needs these locks; False means that it has to wait for `proceed`."""
+
+    def script_started(self) -> None:
+        """It runs."""
+
+    def script_over(self) -> None:
+        """It is over, or won't start after all; also when it isn't clear which."""
 
     def reported(self, result: RunResult) -> None:
         """The result is known; remains of a run that was broken off may still be there."""
@@ -94,6 +108,7 @@ class EventRunner:
         self.config = config
         self.spawn = spawn
         self.debugger = debugger
+        self.declarations = Declarations()
         self._listings = Listings(events_dir)
         self._tasks = tasks
 
@@ -140,7 +155,19 @@ class RunningEvent:
         self._reports: list[ScriptReport] = []
         self._child: Child | None = None
         self._child_began = 0
+        self._leave: asyncio.Future[None] | None = None
+        self._waited = 0.0
         self._is_reported = self._is_released = False
+
+    @property
+    def group(self) -> int:
+        """The process group of the script that runs right now, 0 if none does."""
+        return self._child.pid if self._child is not None else 0
+
+    def proceed(self) -> None:
+        """Lets the next script start, after `want_script` has said that it must wait."""
+        if self._leave is not None and not self._leave.done():
+            self._leave.set_result(None)
 
     def cancel(self, *, yielding: bool = False) -> None:
         """Ends the run: its result is "cancelled". Does nothing to a run whose result is known.
@@ -189,14 +216,41 @@ class RunningEvent:
 
     async def _run_script(self, script: scripts.Script) -> ScriptReport:
         began = self._child_began = _wall_clock()
-        if not script.enabled():
+        status = script.look()
+        if status is None:
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
+        locks = self._runner.declarations.locks(script, status, self._config)
+        if not self._listener.want_script(locks):
+            await self._wait_for_leave(script.name, locks)
+            began = self._child_began = _wall_clock()
+        report = await self._run_child(script, began)
+        self._listener.script_over()
+        return report
+
+    async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
+        """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
+        left, self._scope.deadline = self._scope.deadline - anyio.current_time(), math.inf
+        asked = anyio.current_time()
+        self._leave = asyncio.get_running_loop().create_future()
+        try:
+            await self._leave
+        finally:
+            self._leave = None
+        now = anyio.current_time()
+        self._scope.deadline = now + left
+        self._waited += now - asked
+        if now - asked >= _NOTABLE_WAIT:
+            what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
+            _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
+
+    async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         started = time.monotonic_ns()
         argv = (script.name, self._spec.event, *self._spec.args)
         try:
             child = self._child = Child.spawn(script.path, argv, self._runner.spawn, self._config.max_output)
         except (OSError, ValueError) as error:
             return self._not_started(script, began, error)
+        self._listener.script_started()
         await child.wait()
         self._child = None
         output, status = child.output, child.close()
@@ -297,6 +351,7 @@ class RunningEvent:
             child.close()
         self._report(RunResult(errno.EIO))
         self._release()
+        # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
         self._listener.gone()
 
     def _report(self, result: RunResult) -> None:

@@ -1,17 +1,19 @@
 """One component's events: who runs, who waits, who has to yield. Pure: no clock, no I/O, no tasks.
 
-The backlog is first come, first served. The head of the queue starts as soon as nothing runs. A monitor is the
-exception on both sides:
+The backlog is first come, first served, and a sequence of barriers: the head of the queue starts as soon as nothing
+runs, or as soon as it and everything that runs are address events. So neighbouring address events run together, and
+an exclusive event sees all before it done. A monitor is the exception on both sides:
 
     arrives \\ there is   nothing   a monitor runs            anything else runs or waits
     monitor              starts    ends it, runs after it    is refused
-    anything else        starts    ends it, runs after it    waits
+    anything else        starts    ends it, runs after it    waits, or joins its like
 
 A monitor that waits for an ended one is refused as well when something else arrives.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
@@ -43,14 +45,22 @@ _NOTHING: Decision[Any] = Decision()
 
 
 class Backlog(Generic[J]):
-    """The queue of one component. Every method costs constant time, however long the queue is."""
+    """The queue of one component. What a call costs does not depend on how long the queue is.
+
+    Attributes:
+        batch: Grows whenever something other than an address event starts. Address events that started with the same
+            number ran side by side, between the same two barriers.
+    """
 
     def __init__(self) -> None:
         """Starts empty."""
-        # Plain dicts keep arrival order and give up a member from the middle at no cost.
-        self._waiting: dict[J, Mode] = {}
+        # Keeps the order of arrival and gives up a member from the middle at no cost. A plain dict does too, but takes
+        # ever longer to find its first one when many were taken from the front.
+        self._waiting: OrderedDict[J, Mode] = OrderedDict()
         self._running: dict[J, Mode] = {}
         self._ending: set[J] = set()
+        self._mode = Mode.EXCLUSIVE
+        self.batch = 0
 
     @property
     def idle(self) -> bool:
@@ -69,12 +79,12 @@ class Backlog(Generic[J]):
 
     def submit(self, job: J, mode: Mode) -> Decision[J]:
         """Adds a job that has just arrived."""
-        if not self._running and not self._waiting:
-            self._running[job] = mode
+        if self._may_start(mode):
+            self._start(job, mode)
             return Decision(start=(job,))
         if mode is Mode.MONITOR and not self._only_monitors():
             return Decision(refuse=(job,))
-        refuse = tuple(other for other, its_mode in self._tail_monitors() if its_mode is Mode.MONITOR)
+        refuse = self._waiting_monitor()
         for other in refuse:
             del self._waiting[other]
         end = self._monitors_to_end()
@@ -82,7 +92,7 @@ class Backlog(Generic[J]):
         return Decision(refuse=refuse, end=end)
 
     def finished(self, job: J) -> Decision[J]:
-        """Notes that a running job is over and gone."""
+        """Notes that a running job is over."""
         del self._running[job]
         self._ending.discard(job)
         return self._start_ready()
@@ -97,24 +107,56 @@ class Backlog(Generic[J]):
             return Decision(end=(job,))
         return _NOTHING
 
-    def _only_monitors(self) -> bool:
-        return all(mode is Mode.MONITOR for mode in self._running.values()) and len(self._waiting) == len(
-            self._tail_monitors()
-        )
+    def blockers(self, job: J) -> tuple[J, ...]:
+        """Returns the jobs that have to be over before a waiting one can start; nobody for any other."""
+        if job not in self._waiting:
+            return ()
+        before = list(self._running)
+        for other in self._waiting:
+            if other == job:
+                break
+            before.append(other)
+        return tuple(before)
 
-    def _tail_monitors(self) -> list[tuple[J, Mode]]:
+    def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
+        """Returns the jobs that a new one of that mode would have to wait for."""
+        return () if self._may_start(mode) else (*self._running, *self._waiting)
+
+    def _may_start(self, mode: Mode) -> bool:
+        if self._waiting:
+            return False
+        return not self._running or mode is Mode.ADDRESS is self._mode
+
+    def _start(self, job: J, mode: Mode) -> None:
+        self._running[job] = self._mode = mode
+        if mode is not Mode.ADDRESS:
+            self.batch += 1
+
+    def _only_monitors(self) -> bool:
+        return self._mode is Mode.MONITOR and len(self._waiting) == len(self._waiting_monitor())
+
+    def _waiting_monitor(self) -> tuple[J, ...]:
         # A monitor can only wait at the very front, behind a monitor that is being ended: one look is enough.
-        first = next(iter(self._waiting.items()), None)
-        return [first] if first is not None and first[1] is Mode.MONITOR else []
+        for first, mode in self._waiting.items():
+            return (first,) if mode is Mode.MONITOR else ()
+        return ()
 
     def _monitors_to_end(self) -> tuple[J, ...]:
-        end = tuple(job for job, mode in self._running.items() if mode is Mode.MONITOR and job not in self._ending)
+        if self._mode is not Mode.MONITOR:
+            return ()
+        end = tuple(job for job in self._running if job not in self._ending)
         self._ending.update(end)
         return end
 
     def _start_ready(self) -> Decision[J]:
-        if self._running or not self._waiting:
+        if not self._waiting:
             return _NOTHING
-        job = next(iter(self._waiting))
-        self._running[job] = self._waiting.pop(job)
-        return Decision(start=(job,))
+        started: list[J] = []
+        for job, mode in self._waiting.items():
+            if self._running and not mode is Mode.ADDRESS is self._mode:
+                break
+            self._start(job, mode)
+            started.append(job)
+        for job in started:
+            del self._waiting[job]
+        return Decision(start=tuple(started)) if started else _NOTHING

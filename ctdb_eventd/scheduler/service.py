@@ -1,18 +1,29 @@
-"""Carries out what the backlogs decide: starts, ends and answers runs. One backlog for each component."""
+"""Carries out what the core decides: starts, ends and answers runs, lets scripts go, and keeps the queue's time."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
-from collections import deque
+import time
 from collections.abc import Callable
 from typing import Protocol
 
-from ctdb_eventd.events import mode_of
+from ctdb_eventd.errors import WouldDeadlock
+from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.model import EventReport, EventSpec
-from ctdb_eventd.scheduler.backlog import Backlog, Decision
+from ctdb_eventd.scheduler.admission import Load
+from ctdb_eventd.scheduler.core import Core, Do
 
-__all__ = ["Job", "RunHandle", "Scheduler", "StartRun"]
+__all__ = ["Job", "RunHandle", "Scheduler"]
+
+_log = logging.getLogger(__name__)
+
+_LOAD_INTERVAL = 0.002
+"""Seconds between two looks at the load while a script waits for an idle processor: about what starting one takes."""
+
+QUEUE_TIMED_OUT = errno.EBUSY
+"""Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
 
 
 class RunHandle(Protocol):
@@ -20,6 +31,13 @@ class RunHandle(Protocol):
 
     def cancel(self, *, yielding: bool = False) -> None:
         """Ends it; `yielding` if another event waits for its place."""
+
+    def proceed(self) -> None:
+        """Lets the script start for which it waits."""
+
+    @property
+    def group(self) -> int:
+        """The process group of the script that runs right now, 0 if none does."""
 
 
 class RunResult(Protocol):
@@ -34,26 +52,27 @@ class RunResult(Protocol):
         """Script by script; None if the run was cancelled or could not start."""
 
 
-_log = logging.getLogger(__name__)
-
-_KEPT_BACKLOGS = 16
-"""Empty backlogs are kept for the usual few components, and dropped when somebody asks for ever new names."""
-
 StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
-Record = Callable[[str, str, EventReport], None]
+Record = Callable[[str, str, EventReport, int | None], None]
 Done = Callable[[int], None]
 
 
 class Job:
     """A request to run an event, from its arrival until nothing of it is left. Listens to its own run."""
 
-    __slots__ = ("_done", "_scheduler", "handle", "spec")
+    __slots__ = ("_done", "_scheduler", "arrived", "handle", "patience", "plan", "spec")
 
-    def __init__(self, scheduler: Scheduler, spec: EventSpec, done: Done) -> None:
+    def __init__(self, scheduler: Scheduler, spec: EventSpec, its_plan: Plan, done: Done) -> None:
         self._scheduler = scheduler
         self._done: Done | None = done
         self.spec = spec
+        self.plan = its_plan
         self.handle: RunHandle | None = None
+        self.patience: asyncio.TimerHandle | None = None
+        self.arrived = time.monotonic()
+
+    def __str__(self) -> str:
+        return str(self.spec)
 
     def cancel(self) -> None:
         """Takes the request back: it is not answered, what runs of it is ended."""
@@ -69,12 +88,24 @@ class Job:
     def reported(self, result: RunResult) -> None:
         """Is told the result by the run."""
         if result.report is not None:
-            self._scheduler.record(self.spec.component, self.spec.event, result.report)
+            self._scheduler.record(self, result.report)
         self.answer(result.errno)
+
+    def want_script(self, locks: tuple[str, ...]) -> bool:
+        """Is asked by the run for leave to start its next script; False means to wait for `proceed`."""
+        return self._scheduler.core.want_script(self, locks)
+
+    def script_started(self) -> None:
+        """Is told by the run that a script is running."""
+        self._scheduler.look_at_load()
+
+    def script_over(self) -> None:
+        """Is told by the run that nothing of its script is left that matters."""
+        self._scheduler.script_over(self)
 
     def released(self) -> None:
         """Is told by the run that others may go on."""
-        self._scheduler.finished(self)
+        self._scheduler.released(self)
 
     def gone(self) -> None:
         """Is told by the run that nothing of it is left."""
@@ -83,94 +114,194 @@ class Job:
 
 
 class Scheduler:
-    """Runs events when their component lets them."""
+    """Runs events when the core lets them.
 
-    def __init__(self, *, start: StartRun, record: Record) -> None:
+    Attributes:
+        core: Decides; may be looked at by whoever shows the state.
+        queue_timeout: Seconds that a request may wait before it starts; None is no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: Core[Job],
+        start: StartRun,
+        record: Record,
+        load: Callable[[], Load | None],
+        queue_timeout: float | None = None,
+    ) -> None:
         """Prepares.
 
         Args:
+            core: Decides.
             start: Starts a run that tells the job how it goes; returns None if it is over already.
-            record: Takes the report of every run that came to an end of its own.
+            record: Takes the report of every run that came to an end of its own, with the number of its batch if
+                it ran beside its like.
+            load: Tells what the machine is doing; None if it can't be told.
+            queue_timeout: See the attribute.
         """
+        self.core = core
+        self.queue_timeout = queue_timeout
         self._start = start
-        self.record = record
-        self._backlogs: dict[str, Backlog[Job]] = {}
-        self._alive: dict[Job, None] = {}
-        self._decisions: deque[Decision[Job]] = deque()
-        self._deciding = False
+        self._record = record
+        self._load = load
+        self._obeying = False
         self._on_idle: Callable[[], None] | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
-    def submit(self, spec: EventSpec, done: Done) -> Job:
-        """Takes a request; `done` is called with 0 or an errno, possibly before this returns."""
-        backlog = self._backlogs.get(spec.component)
-        if backlog is None:
-            backlog = self._backlogs[spec.component] = Backlog()
-        job = Job(self, spec, done)
-        self._carry_out(backlog.submit(job, mode_of(spec.event)))
+    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None) -> Job:
+        """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
+
+        Args:
+            spec: What to run.
+            done: Is told the result.
+            asker: The job whose script asks, if it is one.
+
+        Raises:
+            WouldDeadlock: It would have to wait for `asker`, which waits for it.
+        """
+        its_plan = plan(spec.event, spec.args)
+        if its_plan.warning:
+            _log.warning("%s: %s", spec, its_plan.warning)
+        if asker is not None and self.core.would_deadlock(spec.component, its_plan, asker):
+            raise WouldDeadlock(str(spec), str(asker))
+        job = Job(self, spec, its_plan, done)
+        self.core.submit(job, spec.component, its_plan, asker)
+        self._obey()
+        if self.queue_timeout is not None and self.core.waits(job):
+            loop = asyncio.get_running_loop()
+            job.patience = loop.call_later(self.queue_timeout, self._give_up, job, self.queue_timeout)
         return job
 
     def cancel(self, job: Job) -> None:
         """Drops a job that waits, ends one that runs; does nothing for one that is over."""
-        backlog = self._backlogs.get(job.spec.component)
-        if backlog is not None:
-            self._carry_out(backlog.cancel(job))
+        self._forget_patience(job)
+        self.core.cancel(job)
+        self._obey()
+        self._check_idle()
 
-    def finished(self, job: Job) -> None:
+    def record(self, job: Job, report: EventReport) -> None:
+        """Stores how a job went."""
+        batch = self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None
+        self._record(job.spec.component, job.spec.event, report, batch)
+
+    def script_over(self, job: Job) -> None:
+        """Lets others have what a job's script had."""
+        self.core.script_over(job)
+        self.look_at_load()
+        self._obey()
+
+    def released(self, job: Job) -> None:
         """Lets the component go on after a job."""
-        component = job.spec.component
-        backlog = self._backlogs[component]
-        self._carry_out(backlog.finished(job))
-        if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
-            self._backlogs.pop(component, None)
+        self.core.released(job)
+        self._obey()
 
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
-        self._alive.pop(job, None)
-        if not self._alive and self._on_idle is not None:
-            self._on_idle()
+        self.core.gone(job)
+        self._obey()
+        self._check_idle()
+
+    @property
+    def busy(self) -> bool:
+        """Tells whether anything of any job is left."""
+        return bool(self.core.jobs)
+
+    def job_of(self, groups: set[int]) -> Job | None:
+        """Returns the job whose running script has one of these process groups."""
+        for job in self.core.jobs:
+            if job.handle is not None and job.handle.group in groups:
+                return job
+        return None
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left."""
         self._on_idle = on_idle
-        for backlog in list(self._backlogs.values()):
-            for job in (*reversed(backlog.waiting), *backlog.running):
-                job.cancel()
-        for job in list(self._alive):
+        if self._next_look is not None:
+            self._next_look.cancel()
+        # The youngest first, or ending the one that runs would start the next only to end it too.
+        for job in reversed(self.core.jobs):
+            job.cancel()
             if job.handle is not None:
                 job.handle.cancel()
-        if not self._alive:
-            on_idle()
+        self._check_idle()
 
-    def _carry_out(self, decision: Decision[Job]) -> None:
+    def _check_idle(self) -> None:
+        if self._on_idle is not None and not self.core.jobs:
+            self._on_idle()
+
+    # ------------------------------------------------------------------ obeying the core
+
+    def _obey(self) -> None:
         # A job without scripts is over as soon as it starts, which decides about the next one: a loop and not a
         # recursion, or a thousand such jobs in a row would exhaust the stack.
-        if not decision:
+        if self._obeying:
             return
-        self._decisions.append(decision)
-        if self._deciding:
-            return
-        self._deciding = True
+        self._obeying = True
         try:
-            while self._decisions:
-                self._obey(self._decisions.popleft())
+            while (step := self.core.take()) is not None:
+                self._carry_out(*step)
         finally:
-            self._deciding = False
+            self._obeying = False
 
-    def _obey(self, decision: Decision[Job]) -> None:
-        for job in decision.refuse:
+    def _carry_out(self, what: Do, job: Job) -> None:
+        if what is Do.START:
+            self._start_run(job)
+        elif what is Do.REFUSE:
+            self._forget_patience(job)
             job.answer(errno.ECANCELED)
-        for job in decision.end:
-            if job.handle is not None:
-                job.handle.cancel(yielding=True)
-        for job in decision.start:
-            self._alive[job] = None
-            try:
-                handle = self._start(job.spec, job)
-            except Exception:
-                _log.exception("%s: could not be started: this is a bug in ctdb-eventd, please report it", job.spec)
-                job.answer(errno.EIO)
-                job.released()
-                job.gone()
+        elif job.handle is not None:
+            if what is Do.GO:
+                job.handle.proceed()
             else:
-                if handle is not None:
-                    job.handle = handle
+                job.handle.cancel(yielding=what is Do.YIELD)
+
+    def _start_run(self, job: Job) -> None:
+        self._forget_patience(job)
+        try:
+            handle = self._start(job.spec, job)
+        except Exception:
+            _log.exception("%s: could not be started: this is a bug in ctdb-eventd, please report it", job)
+            job.answer(errno.EIO)
+            job.released()
+            job.gone()
+        else:
+            if handle is not None:
+                job.handle = handle
+
+    # ------------------------------------------------------------------ the load
+
+    def look_at_load(self) -> None:
+        """Gives one more slot if the processors have time, and looks again soon if somebody still waits for that."""
+        admission = self.core.admission
+        if not admission.wants_load:
+            return
+        load = self._load()
+        if load is not None:
+            self.core.admit_one(load)
+            self._obey()
+        if admission.wants_load and self._next_look is None and self._on_idle is None:
+            self._next_look = asyncio.get_running_loop().call_later(_LOAD_INTERVAL, self._look_again)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        self.look_at_load()
+
+    # ------------------------------------------------------------------ the queue's time
+
+    def _forget_patience(self, job: Job) -> None:
+        if job.patience is not None:
+            job.patience.cancel()
+            job.patience = None
+
+    def _give_up(self, job: Job, limit: float) -> None:
+        job.patience = None
+        blockers = self.core.blockers(job)
+        if not self.core.waits(job):
+            return
+        self.core.cancel(job)
+        first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
+        more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
+        _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
+        job.answer(QUEUE_TIMED_OUT)
+        self._obey()

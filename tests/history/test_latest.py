@@ -93,7 +93,7 @@ def test_made_up_names_do_not_fill_the_memory_and_what_runs_is_kept() -> None:
     for number in range(1500):
         latest.record("legacy", "monitor", report())
         latest.record("legacy", f"made-up-{number}", report())
-    latest.get("legacy", "monitor")
+        latest.get("legacy", "monitor")
     latest.get("legacy", "made-up-1499")
     with pytest.raises(NeverRan):
         latest.get("legacy", "made-up-0")

@@ -202,8 +202,9 @@ def test_an_end_inside_a_packet_is_an_error(size: int) -> None:
 
 def test_an_end_inside_a_packet_that_came_in_pieces_is_an_error() -> None:
     data = encode(1, STATUS)
-    connection = after(data + data[:5], data[5:9])
+    connection = after(data + data[:5])
     assert messages(connection) == [(1, STATUS)]
+    connection.receive_data(data[5:9])
     with pytest.raises(RemoteProtocolError, match="after 9 bytes of it"):
         connection.receive_eof()
 

@@ -1,0 +1,122 @@
+"""Commands that scripts may only run one at a time: small shell programs of the same names, in front of their PATH.
+
+Each takes an exclusive flock and becomes the real command, which keeps the lock until it exits. Its arguments, input,
+output, exit status, and what signals do to it, are the real command's, as it is the real command then. Shell and flock
+are all that it costs; nothing of Python is started.
+
+No deadlock can come of it. Whoever holds such a lock is the real command, which waits for no lock of ours: one that
+runs the same command inside goes straight to the real one, as the environment tells it. Locks that scripts take
+around the command, as CTDB's own functions do with iptables, are always taken before ours and never after.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.errors import StartupError
+
+__all__ = ["IPTABLES", "Wrappers"]
+
+_log = logging.getLogger(__name__)
+
+IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
+"""They work on the same tables of the kernel, so they share one lock."""
+
+_WRAPPER = """\
+#!/bin/sh
+# Written by ctdb-eventd at its start. Lets event scripts run one @NAME@ at a time, whatever runs side by side.
+set -f
+_eventd_real=
+IFS=:
+for _eventd_dir in $PATH; do
+	[ "$_eventd_dir" = '@DIRECTORY@' ] && continue
+	[ -f "${_eventd_dir:-.}/@NAME@" ] && [ -x "${_eventd_dir:-.}/@NAME@" ] || continue
+	_eventd_real=${_eventd_dir:-.}/@NAME@
+	break
+done
+unset IFS
+set +f
+if [ -z "$_eventd_real" ]; then
+	echo "@NAME@: not found in PATH ($PATH), behind the wrapper in @DIRECTORY@" >&2
+	exit 127
+fi
+case " $CTDB_EVENTD_HOLDS " in
+*' @LOCK@ '*) exec "$_eventd_real" "$@" ;;
+esac
+if ! command -v flock >/dev/null; then
+	echo "@NAME@: flock not found in PATH ($PATH): install util-linux; not run, as nothing would keep it alone" >&2
+	exit 127
+fi
+for _eventd_fd in 9 8 7 6 5 4 3; do
+	[ -e "/proc/self/fd/$_eventd_fd" ] || break
+done
+if ! eval "command exec $_eventd_fd>>'@FILE@'" 2>/dev/null; then
+	echo "@NAME@: can't open the lock @FILE@; not run, as nothing would keep it alone" >&2
+	exit 75
+fi
+if ! flock -w @WAIT@ "$_eventd_fd"; then
+	echo "@NAME@: not run: waited @WAIT@ s for its turn, something else holds @FILE@ (see: fuser -v @FILE@)" >&2
+	exit 75
+fi
+export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@"
+exec "$_eventd_real" "$@"
+"""
+
+
+class Wrappers:
+    """The directory of wrappers; scripts find it first in their PATH."""
+
+    def __init__(self, *, state_dir: str, run_dir: str) -> None:
+        """Prepares.
+
+        Args:
+            state_dir: The programs go below it: it may execute, which the run directory often may not (noexec).
+            run_dir: The lock files go below it.
+        """
+        self.directory = os.path.join(state_dir, "eventd", "bin")
+        self._locks = os.path.join(run_dir, "eventd.locks")
+
+    def write(self, config: Config) -> None:
+        """Writes a wrapper for every command that has to run alone, and removes those that need not any more.
+
+        A wrapper that is being run stays as it is until its end.
+
+        Raises:
+            StartupError: They can't be written.
+        """
+        names = dict.fromkeys(IPTABLES, "iptables") | {name: name for name in config.serialise if name not in IPTABLES}
+        try:
+            os.makedirs(self.directory, mode=0o755, exist_ok=True)
+            os.makedirs(self._locks, mode=0o755, exist_ok=True)
+            for stale in set(os.listdir(self.directory)) - set(names):
+                os.unlink(os.path.join(self.directory, stale))
+            for name, lock in names.items():
+                self._write(name, lock, config.command_wait)
+        except OSError as error:
+            raise StartupError(f"can't write the command wrappers in {self.directory}: {error}") from error
+        if not os.access(os.path.join(self.directory, IPTABLES[0]), os.X_OK):
+            raise StartupError(f"programs in {self.directory} can't be executed: is it mounted noexec?")
+
+    def _write(self, name: str, lock: str, wait: float) -> None:
+        text = _WRAPPER
+        for mark, value in (
+            ("@NAME@", name),
+            ("@LOCK@", lock),
+            ("@FILE@", os.path.join(self._locks, lock)),
+            ("@DIRECTORY@", self.directory),
+            ("@WAIT@", f"{wait:g}"),
+        ):
+            text = text.replace(mark, value)
+        path = os.path.join(self.directory, name)
+        # a new file under the old name, since a shell reads on in the file that it runs
+        with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
+            os.fchmod(file.fileno(), 0o755)
+            file.write(text)
+        os.rename(f"{path}.new", path)
+
+    def remove(self) -> None:
+        """Removes the programs. The lock files stay: whoever holds one must stay alone with it."""
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,126 @@
+"""Named locks: who holds which, who waits for which, first come first served. Pure.
+
+An owner asks for all its locks at once and gets all or none, so nobody ever holds one lock while waiting for another
+of the same request. And it asks for them behind everybody who asked for any of them before: a lock that happens to be
+free is not taken past an earlier one that needs it too, or that one might wait for ever.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterable
+from typing import Generic, TypeVar
+
+import attrs
+
+__all__ = ["LockState", "LockTable"]
+
+O = TypeVar("O", bound=Hashable)  # noqa: E741  (an owner)
+
+
+@attrs.frozen
+class LockState(Generic[O]):
+    """One lock, as it is now."""
+
+    name: str
+    holder: O | None
+    """None if it is free, which it is only while who waits first for it also waits for another lock."""
+    waiting: tuple[O, ...]
+    """In the order in which they asked."""
+
+
+class _Lock(Generic[O]):
+    __slots__ = ("holder", "waiting")
+
+    def __init__(self) -> None:
+        self.holder: O | None = None
+        # keeps the order, gives up a member from the middle and finds the first one at no cost
+        self.waiting: OrderedDict[O, None] = OrderedDict()
+
+
+class LockTable(Generic[O]):
+    """All locks that somebody holds or waits for. The cost of a call grows with the locks it names, not with others."""
+
+    def __init__(self) -> None:
+        """Starts with every lock free."""
+        self._locks: dict[str, _Lock[O]] = {}
+        self._names: dict[O, tuple[str, ...]] = {}
+        self._held: set[O] = set()
+
+    def acquire(self, owner: O, names: Iterable[str]) -> bool:
+        """Asks for locks, all at once.
+
+        Args:
+            owner: Who asks; may not hold or wait for any lock already.
+            names: Which locks; repetitions count once.
+
+        Returns:
+            True if the owner holds them all now, False if it waits; `release` then tells when it was its turn.
+        """
+        if owner in self._names:
+            raise ValueError(f"{owner!r} has asked for locks already")
+        self._names[owner] = wanted = tuple(dict.fromkeys(names))
+        for name in wanted:
+            self._locks.setdefault(name, _Lock()).waiting[owner] = None
+        return self._try(owner)
+
+    def release(self, owner: O) -> tuple[O, ...]:
+        """Gives back the locks that an owner holds, or takes back its wish if it waits; nothing if neither.
+
+        Returns:
+            The owners that hold their locks now because of it, in the order in which they asked.
+        """
+        names = self._names.pop(owner, ())
+        self._held.discard(owner)
+        for name in names:
+            lock = self._locks[name]
+            lock.waiting.pop(owner, None)
+            if lock.holder == owner:
+                lock.holder = None
+        granted = self._grant_next(names)
+        for name in names:
+            lock = self._locks[name]
+            if lock.holder is None and not lock.waiting:
+                del self._locks[name]
+        return granted
+
+    def holds(self, owner: O) -> bool:
+        """Tells whether an owner has got what it asked for."""
+        return owner in self._held
+
+    def blockers(self, owner: O) -> tuple[O, ...]:
+        """Returns for whom an owner waits: holders of its locks, and who asked for one of them before it."""
+        if owner in self._held:
+            return ()
+        found: dict[O, None] = {}
+        for name in self._names.get(owner, ()):
+            lock = self._locks[name]
+            if lock.holder is not None:
+                found[lock.holder] = None
+            for other in lock.waiting:
+                if other == owner:
+                    break
+                found[other] = None
+        return tuple(found)
+
+    def snapshot(self) -> tuple[LockState[O], ...]:
+        """Returns every lock that is held or waited for, by name."""
+        return tuple(LockState(name, lock.holder, tuple(lock.waiting)) for name, lock in sorted(self._locks.items()))
+
+    def _grant_next(self, names: Collection[str]) -> tuple[O, ...]:
+        granted = []
+        for name in names:
+            first = next(iter(self._locks[name].waiting), None)
+            if first is not None and self._try(first):
+                granted.append(first)
+        return tuple(granted)
+
+    def _try(self, owner: O) -> bool:
+        locks = [self._locks[name] for name in self._names[owner]]
+        if any(lock.holder is not None or next(iter(lock.waiting)) != owner for lock in locks):
+            return False
+        for lock in locks:
+            del lock.waiting[owner]
+            lock.holder = owner
+        self._held.add(owner)
+        return True
