@@ -22,7 +22,7 @@ _FREE_BESIDES = 16
 # Runnable processes for each processor up to which there is room for another script. One would be an exactly full
 # machine; a script that has just been started is runnable for the first millisecond whatever it does later, so at one
 # the starting itself would look like load.
-_RUNNABLE_PER_PROCESSOR = 2
+_RUNNABLE_PER_PROCESSOR = 3
 
 
 @attrs.frozen

@@ -93,7 +93,10 @@ class Job:
 
     def want_script(self, locks: tuple[str, ...]) -> bool:
         """Is asked by the run for leave to start its next script; False means to wait for `proceed`."""
-        return self._scheduler.core.want_script(self, locks)
+        granted = self._scheduler.core.want_script(self, locks)
+        if not granted:
+            self._scheduler.look_soon()
+        return granted
 
     def script_started(self) -> None:
         """Is told by the run that a script is running."""
@@ -280,7 +283,11 @@ class Scheduler:
         if load is not None:
             self.core.admit_one(load)
             self._obey()
-        if admission.wants_load and self._next_look is None and self._on_idle is None:
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Sees to it that the load is looked at again for as long as somebody waits for it to fall."""
+        if self.core.admission.wants_load and self._next_look is None and self._on_idle is None:
             self._next_look = asyncio.get_running_loop().call_later(_LOAD_INTERVAL, self._look_again)
 
     def _look_again(self) -> None:
