@@ -129,6 +129,7 @@ class Daemon:
         self._scheduler = Scheduler(
             core=Core(Admission(processors=processors(), limit=self._config.max_scripts)),
             start=self._runner.start,
+            foregone=self._runner.foregone,
             record=self._results.record,
             load=load,
             queue_timeout=self._config.queue_timeout,
@@ -208,7 +209,7 @@ class Daemon:
         for warning in self._config.warnings:
             _log.warning("%s", warning)
 
-    def _run_event(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Job:
+    def _run_event(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Job | None:
         if not peer.asker_known:
             # A script that starts later can't become an ancestor of a process that is there already.
             peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None

@@ -52,8 +52,8 @@ class Peer:
 class Domain:
     """What requests can ask for. Each function raises RequestError, or OSError, for what it can't do."""
 
-    run: Callable[[EventSpec, Callable[[int], None], Peer], Cancellable]
-    """Runs an event for somebody and calls back with 0 or an errno, possibly at once."""
+    run: Callable[[EventSpec, Callable[[int], None], Peer], Cancellable | None]
+    """Runs an event for somebody and calls back with 0 or an errno; returns None if it did so at once."""
     status: Callable[[str, str], EventReport]
     """Returns the latest report of a component's event."""
     set_script: Callable[[str, str, bool], None]

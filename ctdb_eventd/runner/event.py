@@ -112,22 +112,31 @@ class EventRunner:
         self._listings = Listings(events_dir)
         self._tasks = tasks
 
+    def foregone(self, spec: EventSpec) -> RunResult | None:
+        """Returns an event's result if there is nothing to run, or no such component; None if there are scripts."""
+        found = self._list(spec)
+        if isinstance(found, RunResult):
+            return found
+        return None if found else _NOTHING_TO_RUN
+
+    def _list(self, spec: EventSpec) -> Sequence[scripts.Script] | RunResult:
+        try:
+            return self._listings.of(spec.component, self.config.script_names)
+        except RequestError as error:
+            _log.warning("%s: %s", spec, error)
+            return RunResult(error.errno)
+
     def start(self, spec: EventSpec, listener: RunListener) -> RunningEvent | None:
         """Starts an event.
 
         An event without scripts, and one that can't be started, is over when this returns: the listener was told
-        everything and there is nothing to cancel. That costs no task, as ctdbd waits for hundreds of such in turn.
+        everything and there is nothing to cancel. That costs no task.
         """
-        try:
-            listing = self._listings.of(spec.component, self.config.script_names)
-        except RequestError as error:
-            _log.warning("%s: %s", spec, error)
-            _tell_all(listener, RunResult(error.errno))
+        found = self._list(spec)
+        if isinstance(found, RunResult) or not found:
+            _tell_all(listener, found if isinstance(found, RunResult) else _NOTHING_TO_RUN)
             return None
-        if not listing:
-            _tell_all(listener, _NOTHING_TO_RUN)
-            return None
-        run = RunningEvent(self, spec, listing, listener)
+        run = RunningEvent(self, spec, found, listener)
         self._tasks.start_soon(run.main, name=f"event {spec}")
         return run
 

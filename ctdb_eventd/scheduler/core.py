@@ -108,6 +108,11 @@ class Core(Generic[J]):
             admission=self.admission.state,
         )
 
+    def idle(self, component: str) -> bool:
+        """Tells whether nothing of a component runs or waits."""
+        backlog = self._backlogs.get(component)
+        return backlog is None or backlog.idle
+
     def batch(self, job: J) -> int:
         """Returns which address events a job ran with: those with the same number."""
         return self._jobs[job].batch

@@ -53,6 +53,7 @@ class RunResult(Protocol):
 
 
 StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
+Foregone = Callable[[EventSpec], "RunResult | None"]
 Record = Callable[[str, str, EventReport, int | None], None]
 Done = Callable[[int], None]
 
@@ -129,6 +130,7 @@ class Scheduler:
         *,
         core: Core[Job],
         start: StartRun,
+        foregone: Foregone,
         record: Record,
         load: Callable[[], Load | None],
         queue_timeout: float | None = None,
@@ -138,6 +140,7 @@ class Scheduler:
         Args:
             core: Decides.
             start: Starts a run that tells the job how it goes; returns None if it is over already.
+            foregone: Returns the result of a run for which there is nothing to do, None if there is.
             record: Takes the report of every run that came to an end of its own, with the number of its batch if
                 it ran beside its like.
             load: Tells what the machine is doing; None if it can't be told.
@@ -146,23 +149,35 @@ class Scheduler:
         self.core = core
         self.queue_timeout = queue_timeout
         self._start = start
+        self._foregone = foregone
         self._record = record
         self._load = load
         self._obeying = False
         self._on_idle: Callable[[], None] | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
-    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None) -> Job:
+    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None) -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
+
+        A run for which there is nothing to do, in a component where nothing is going on, is over at once and never
+        becomes a job: ctdbd waits for many such in turn.
 
         Args:
             spec: What to run.
             done: Is told the result.
             asker: The job whose script asks, if it is one.
 
+        Returns:
+            What can be cancelled; None if it is over already.
+
         Raises:
             WouldDeadlock: It would have to wait for `asker`, which waits for it.
         """
+        if self.core.idle(spec.component) and (result := self._foregone(spec)) is not None:
+            if result.report is not None:
+                self._record(spec.component, spec.event, result.report, None)
+            done(result.errno)
+            return None
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
             _log.warning("%s: %s", spec, its_plan.warning)

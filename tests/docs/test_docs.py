@@ -167,10 +167,16 @@ def test_the_documented_default_is_the_default(section: str, key: str) -> None:
     if key == "location":
         assert default is None
         assert stated == f"file:{Paths({}).log_file}"
-    elif default is None:
-        assert stated == "none"
+    elif stated == "none":
+        assert not default
     else:
         assert getattr(parse(f"[{section}]\n{key} = {stated}\n", "ctdb.conf"), _KEYS[section][key][0]) == default
+
+
+def test_the_locks_that_are_set_are_documented() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    for lock, scripts in parse("", "ctdb.conf").locks.items():
+        assert f"| `{lock}` | {', '.join(f'`{script}`' for script in scripts)} |" in page
 
 
 # ---------------------------------------------------------------------- messages
