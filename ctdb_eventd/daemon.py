@@ -81,7 +81,7 @@ class Daemon:
         """
         try:
             async with anyio.create_task_group() as tasks:
-                self.startup(tasks)
+                self._startup_or_log(tasks)
                 await self.serve()
                 await self.shutdown(tasks)
         finally:
@@ -89,6 +89,15 @@ class Daemon:
                 await self._resources.aclose()
 
     # ------------------------------------------------------------------ startup
+
+    def _startup_or_log(self, tasks: TaskGroup) -> None:
+        try:
+            self.startup(tasks)
+        except EventdError as error:
+            # Standard error is told as well, but only ctdbd reads that.
+            if self._log.is_open:
+                _log.error("can't start: %s", error)
+            raise
 
     def startup(self, tasks: TaskGroup) -> None:
         """Starts every part; when this returns, requests are served.

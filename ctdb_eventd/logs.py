@@ -239,6 +239,11 @@ class Log:
             self._location, self._handler = location, handler
         root.setLevel(_LEVELS[config.log_level])
 
+    @property
+    def is_open(self) -> bool:
+        """Tells whether what is logged goes anywhere."""
+        return self._handler is not None
+
     def reopen(self) -> None:
         """Goes on in a new file if the log is a file."""
         if isinstance(self._handler, FileHandler):

@@ -9,11 +9,11 @@ import errno
 import os
 import time
 
-from ctdb_event.console import Failure, say, status_code
+from ctdb_event.console import Failure, complain, say, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
+from ctdb_eventd.names import check_name
 from ctdb_eventd.paths import Paths, PathsError, test_mode
 from ctdb_eventd.protocol import packet
-from ctdb_eventd.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ __all__ = ["run", "status"]
 _REQID = 1  # one request on a connection of its own
 _RECEIVE_SIZE = 1 << 16
 _BLANKS = " \t\n\r\v\f"
+
+
+# What these mean here; the line on stdout has no words for them.
+_EXPLANATIONS = {
+    errno.EDEADLK: "refused: it would have to wait for the event whose script asks for it, and which waits in turn; "
+    "let the script ask in the background of a later event, or do the work itself",
+    errno.EBUSY: "not run: it waited in the queue for as long as [eventd] queue timeout allows; "
+    "the daemon's log names the event before it",
+}
 
 
 def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str]) -> int:
@@ -50,6 +59,8 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
     except RemoteProtocolError as error:
         raise _malformed(path, error) from None
     say(_run_message(result, component, event))
+    if result in _EXPLANATIONS:
+        complain(f"ctdb-event: {_EXPLANATIONS[result]}")
     return status_code(result)
 
 

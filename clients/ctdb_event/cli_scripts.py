@@ -28,23 +28,33 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
         environ: Decides where scripts and configuration lie.
 
     Raises:
-        Failure: A name is none, the configuration can't be used, or the file system refuses.
+        Failure: A name is none, or the file system refuses.
     """
     try:
         paths = Paths(environ)
-        # late: the configuration's module costs more than all the rest here
-        from ctdb_eventd.config import load
-
-        rule = load(paths.config_file).script_names
+        rule = _name_rule(paths)
         if action == "list":
             return _list(paths, arguments[0], rule)
         return _switch(paths, action, arguments[0], arguments[1], rule)
-    except (PathsError, ConfigError) as error:
+    except PathsError as error:
         raise Failure(str(error)) from None
     except InvalidName as error:
         raise Failure(str(error), error.errno) from None
     except OSError as error:
         raise Failure(_os_error_text(error), error.errno or 1) from None
+
+
+def _name_rule(paths: Paths) -> NameRule:
+    # late: the configuration's module costs more than all the rest here
+    from ctdb_eventd.config import Config, load
+
+    try:
+        return load(paths.config_file).script_names
+    except ConfigError as error:
+        # A script that makes trouble must be disabled now, whatever else is wrong on this node.
+        rule = Config().script_names
+        complain(f"ctdb-event: {error}; going on with the default, [eventd] script names = {rule}")
+        return rule
 
 
 def _os_error_text(error: OSError) -> str:

@@ -127,13 +127,28 @@ def test_run_all_is_for_test_mode_only(
         (125, "Event monitor in legacy got cancelled\n", 125),
         (5, "Failed to run event monitor in legacy, result=5\n", 5),
         (-5, "Failed to run event monitor in legacy, result=-5\n", 5),
-        (35, "Failed to run event monitor in legacy, result=35\n", 35),
     ],
 )
 def test_run_results(result: int, line: str, code: int, daemon: FakeDaemon, capfdbinary: Captured) -> None:
     daemon.reply(plain_reply(1, result))
     assert cli.main(["run", "30", "legacy", "monitor"]) == code
     assert capfdbinary.readouterr() == (line.encode(), b"")
+
+
+@pytest.mark.parametrize(
+    ("result", "explanation"),
+    [(35, b"it would have to wait for the event whose script asks for it"), (16, b"it waited in the queue")],
+)
+def test_results_that_need_it_are_explained_on_stderr(
+    result: int, explanation: bytes, daemon: FakeDaemon, capfdbinary: Captured
+) -> None:
+    daemon.reply(plain_reply(1, result))
+    assert cli.main(["run", "30", "legacy", "monitor"]) == result
+    out, err = capfdbinary.readouterr()
+    assert out == f"Failed to run event monitor in legacy, result={result}\n".encode()
+    assert explanation in err
+    assert err.startswith(b"ctdb-event: ")
+    assert err.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

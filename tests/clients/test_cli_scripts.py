@@ -115,12 +115,15 @@ def test_error_without_a_file_name(node: Path, monkeypatch: pytest.MonkeyPatch, 
     assert capfdbinary.readouterr() == (b"", b"ctdb-event: Too many open files\n")
 
 
-def test_configuration_that_can_not_be_used(node: Path, capfdbinary: Captured) -> None:
+def test_configuration_that_can_not_be_used_does_not_keep_scripts_from_being_switched(
+    node: Path, capfdbinary: Captured
+) -> None:
     set_names(node, "some")
-    assert script("list", "one") == 1
+    assert script("disable", "one", "20.b") == 0
     out, err = capfdbinary.readouterr()
     assert out == b""
     assert err.startswith(f"ctdb-event: {node}/ctdb.conf:2: ".encode())
+    assert err.endswith(b"; going on with the default, [eventd] script names = both\n")
     assert err.count(b"\n") == 1
 
 
