@@ -150,7 +150,7 @@ def _lock(line: _Line) -> tuple[str, ...]:
         raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
     scripts = tuple(line.value.split())
     for script in scripts:
-        if shown_name(f"{script}.script") != script:
+        if shown_name(f"{script}.script") != script or script.endswith((".script", ",")):
             raise line.error(f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"')
     return scripts
 

@@ -26,7 +26,17 @@ FULL = """
     debug timeout = 0
     max output = 64 K
     max packet = 2M
+    max scripts = 64
+    queue timeout = 12.5
+[locks]
+    serialise = ipset  tc
+    command wait = 3
+    route-table =
+    firewall = 10.interface 50.local
 """
+
+BUILT_IN = {"nfs-callout": ("06.nfs", "60.nfs"), "route-table": ("13.per_ip_routing",)}
+DEFAULTS = Config(locks=BUILT_IN)
 
 
 def text_of(section: str, key: str, value: str) -> str:
@@ -48,7 +58,7 @@ def refused(text: str, path: str = "ctdb.conf") -> str:
 
 def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
     config = load(os.fspath(tmp_path / "ctdb.conf"))
-    assert config == Config()
+    assert config == DEFAULTS
     assert (config.log_location, config.log_level, config.debug_script) == (None, "NOTICE", None)
 
 
@@ -72,6 +82,11 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         debug_timeout=0.0,
         max_output=65536,
         max_packet=2 << 20,
+        max_scripts=64,
+        queue_timeout=12.5,
+        serialise=("ipset", "tc"),
+        command_wait=3.0,
+        locks={"nfs-callout": ("06.nfs", "60.nfs"), "route-table": (), "firewall": ("10.interface", "50.local")},
     )
 
 
@@ -90,7 +105,7 @@ def test_bytes_that_are_no_text_reach_the_file_system_unharmed(tmp_path: Path) -
     "text", ["", "\n\n", "# [eventd]\n; kill grace = x\n", "[eventd]\n\t# max packet = 1\n", "[ eventd ]"]
 )
 def test_text_that_says_nothing_means_the_defaults(text: str) -> None:
-    assert parse(text, "ctdb.conf") == Config()
+    assert parse(text, "ctdb.conf") == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -144,7 +159,7 @@ def test_a_line_that_cannot_be_read_is_shown_with_its_place(text: str, expected:
 def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
-        '"script names", "kill grace", "debug timeout", "max output", "max packet"'
+        '"script names", "kill grace", "debug timeout", "max output", "max packet", "max scripts", "queue timeout"'
     )
 
 
@@ -193,7 +208,7 @@ def test_other_rules_for_script_names_are_refused(rule: str) -> None:
     assert refused(text_of("eventd", "script names", rule), "c") == expected
 
 
-@pytest.mark.parametrize("key", ["kill grace", "debug timeout"])
+@pytest.mark.parametrize("key", ["kill grace", "debug timeout", "queue timeout"])
 @pytest.mark.parametrize("value", ["soon", "-1", "5s", "1e3", "", ".5", "5.", "inf", "nan", "\u0665"])
 def test_times_that_are_no_seconds_are_refused(key: str, value: str) -> None:
     expected = f'c:2: [eventd] {key} = "{value}": expected seconds, such as 5 or 0.5'
@@ -214,6 +229,85 @@ def test_sizes(value: str, size: int) -> None:
 def test_sizes_out_of_bounds_and_no_sizes_are_refused(key: str, minimum: int, value: str) -> None:
     assert refused(text_of("eventd", key, value), "c") == (
         f'c:2: [eventd] {key} = "{value}": expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M'
+    )
+
+
+@pytest.mark.parametrize(("value", "limit"), [("0", None), ("0.0", None), ("0.5", 0.5), ("30", 30.0)])
+def test_a_queue_timeout_of_zero_is_no_limit(value: str, limit: float | None) -> None:
+    assert eventd("queue timeout", value).queue_timeout == limit
+
+
+@pytest.mark.parametrize("value", ["1", "256", "999999", "007"])
+def test_numbers_of_scripts(value: str) -> None:
+    assert eventd("max scripts", value).max_scripts == int(value)
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "1000000", "many", "\u0665", "4 K"])
+def test_numbers_of_scripts_out_of_bounds_are_refused(value: str) -> None:
+    expected = f'c:2: [eventd] max scripts = "{value}": expected a whole number from 1 to 999999'
+    assert refused(text_of("eventd", "max scripts", value), "c") == expected
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def locks(key: str, value: str) -> Config:
+    return parse(text_of("locks", key, value), "c")
+
+
+def test_the_locks_of_the_provided_scripts_are_there_without_any_configuration() -> None:
+    assert DEFAULTS.locks == BUILT_IN
+    assert (DEFAULTS.serialise, DEFAULTS.command_wait, DEFAULTS.max_scripts) == ((), 30.0, 256)
+
+
+def test_a_lock_of_ones_own_is_added_to_them() -> None:
+    assert locks("mine", "50.a 60.b").locks == {**BUILT_IN, "mine": ("50.a", "60.b")}
+
+
+def test_a_lock_that_is_configured_replaces_the_one_that_is_built_in() -> None:
+    assert locks("nfs-callout", "60.nfs").locks["nfs-callout"] == ("60.nfs",)
+
+
+def test_a_lock_with_nothing_behind_it_is_done_away_with() -> None:
+    assert locks("nfs-callout", "").locks["nfs-callout"] == ()
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "\u00e9", "comand wait"])
+def test_what_cannot_be_the_name_of_a_lock_is_refused(name: str) -> None:
+    assert refused(text_of("locks", name, "60.nfs"), "c") == (
+        f'c:2: [locks] {name} = "60.nfs": expected the name of a lock: letters, digits, dots, dashes and underscores'
+    )
+
+
+@pytest.mark.parametrize("script", ["nfs", "60.nfs.script", "60.nfs,", "/60.nfs", "6.nfs"])
+def test_locks_are_for_scripts_by_their_shown_names(script: str) -> None:
+    text = refused(text_of("locks", "mine", f"10.interface {script}"), "c")
+    assert text == (
+        f'c:2: [locks] mine = "10.interface {script}": '
+        f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("", ()), ("ipset", ("ipset",)), ("  ipset\ttc_2  mkfs.x g++ ", ("ipset", "tc_2", "mkfs.x", "g++"))],
+)
+def test_commands_to_be_serialised(value: str, names: tuple[str, ...]) -> None:
+    assert locks("serialise", value).serialise == names
+
+
+@pytest.mark.parametrize("name", ["/sbin/ipset", "..", ".x", "-x", "a;b", "a'b", "$x", "\u00e9", "a\0b"])
+def test_what_is_no_plain_name_of_a_command_is_refused(name: str) -> None:
+    expected = f'expected names of commands, separated by blanks, without their directory: not "{name}"'
+    assert refused(text_of("locks", "serialise", f"ipset {name}"), "c") == (
+        f'c:2: [locks] serialise = "ipset {name}": {expected}'
+    )
+
+
+def test_the_wait_for_a_command_is_in_seconds() -> None:
+    assert locks("command wait", "0.5").command_wait == 0.5
+    assert refused(text_of("locks", "command wait", "long"), "c") == (
+        'c:2: [locks] command wait = "long": expected seconds, such as 5 or 0.5'
     )
 
 

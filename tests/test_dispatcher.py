@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Domain
-from ctdb_eventd.errors import NeverRan, NoSuchScript
+from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Domain, Peer
+from ctdb_eventd.errors import NeverRan, NoSuchScript, WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.protocol.messages import (
     Reply,
@@ -34,6 +34,7 @@ class Job:
 
 
 JOB = Job()
+PEER = Peer(pid=4711, uid=0)
 
 
 class FakeDomain:
@@ -49,8 +50,8 @@ class FakeDomain:
         if self.error is not None:
             raise self.error
 
-    def run(self, spec: EventSpec, done: Callable[[int], None]) -> Cancellable:
-        self.ask(spec)
+    def run(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Cancellable | None:
+        self.ask(spec, peer)
         self.done = done
         return JOB
 
@@ -64,7 +65,7 @@ class FakeDomain:
     def handle(self, request: Request) -> tuple[list[Reply], Cancellable | None]:
         domain = Domain(run=self.run, status=self.status, set_script=self.set_script)
         replies: list[Reply] = []
-        return replies, Dispatcher(domain).handle(request, replies.append)
+        return replies, Dispatcher(domain).handle(request, replies.append, PEER)
 
 
 def run(component: str = "legacy", event: str = "takeip", args: tuple[str, ...] = ()) -> RunRequest:
@@ -83,21 +84,38 @@ def test_a_run_is_answered_when_it_is_over() -> None:
     domain = FakeDomain()
     request = run(args=("eth0", "10.0.0.1", "24"))
     replies, job = domain.handle(request)
-    assert (domain.asked, replies, job) == ([(request.spec,)], [], JOB)
+    assert (domain.asked, replies, job) == ([(request.spec, PEER)], [], JOB)
     assert domain.done is not None
     domain.done(errno.ETIMEDOUT)
     assert replies == [RunReply(errno.ETIMEDOUT)]
 
 
-def test_a_run_that_is_over_at_once_is_answered_at_once() -> None:
-    def start(spec: EventSpec, done: Callable[[int], None]) -> Cancellable:
+@pytest.mark.parametrize("job", [JOB, None])
+def test_a_run_that_is_over_at_once_is_answered_at_once(job: Job | None) -> None:
+    def start(spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Cancellable | None:
         done(0)
-        return JOB
+        return job
 
     replies: list[Reply] = []
     idle = FakeDomain()
-    Dispatcher(Domain(run=start, status=idle.status, set_script=idle.set_script)).handle(run(), replies.append)
+    dispatcher = Dispatcher(Domain(run=start, status=idle.status, set_script=idle.set_script))
+    assert dispatcher.handle(run(), replies.append, PEER) is job
     assert replies == [RunReply(0)]
+
+
+def test_a_script_that_asks_for_what_would_wait_for_it_is_answered_edeadlk_and_the_log_names_both(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    domain = FakeDomain(WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"))
+    assert domain.handle(run(event="ipreallocated")) == ([RunReply(errno.EDEADLK)], None)
+    assert caplog.record_tuples == [
+        (
+            "ctdb_eventd.dispatcher",
+            logging.WARNING,
+            "RunRequest refused: legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, "
+            "whose script asks for it and waits",
+        )
+    ]
 
 
 def test_a_status_is_answered_with_the_report() -> None:

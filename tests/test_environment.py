@@ -47,12 +47,23 @@ def test_what_is_not_meant_for_scripts_is_left_out(name: bytes) -> None:
 
 
 def test_names_that_only_resemble_those_are_kept() -> None:
-    given = {b"CTDB_ENV": b"x", b"ENVIRONMENT": b"x", b"PATH": b""}
+    given = {b"CTDB_ENV": b"x", b"ENVIRONMENT": b"x", b"PATH": b"/bin"}
     assert script_environment(given) == given
 
 
-def test_there_is_always_a_path() -> None:
-    assert script_environment({}) == {b"PATH": b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@pytest.mark.parametrize("given", [{}, {b"PATH": b""}])
+def test_there_is_always_a_path(given: dict[bytes, bytes]) -> None:
+    assert script_environment(given) == {b"PATH": DEFAULT_PATH}
+    assert script_environment(given, first_in_path="/wrappers") == {b"PATH": b"/wrappers:" + DEFAULT_PATH}
+
+
+def test_a_directory_can_be_put_in_front_of_the_path() -> None:
+    given = {b"PATH": b"/bin:/sbin", b"CTDB_BASE": b"/etc/ctdb"}
+    wanted = {b"PATH": b"/a b/\xff:/bin:/sbin", b"CTDB_BASE": b"/etc/ctdb"}
+    assert script_environment(given, first_in_path=os.fsdecode(b"/a b/\xff")) == wanted
 
 
 def test_the_daemons_own_environment_stays_as_it_is() -> None:

@@ -22,6 +22,7 @@ from ctdb_eventd.errors import (
     RequestError,
     StartupError,
     UnreadableComponent,
+    WouldDeadlock,
 )
 
 TEXTS: list[tuple[EventdError, str]] = [
@@ -53,7 +54,13 @@ TEXTS: list[tuple[EventdError, str]] = [
     (UnreadableComponent("/e/legacy", OSError(errno.EACCES, "denied")), "/e/legacy can't be read: denied"),
     (NoSuchScript("legacy", "00.ctdb"), "script 00.ctdb does not exist in legacy"),
     (NotAFile("/e/legacy/00.d"), "/e/legacy/00.d is neither a file nor a link"),
+    (InvalidName("event", "x" * 300, "it is too long"), f"event name '{'x' * 300}' is invalid: it is too long"),
+    (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}...' is invalid: it is too long"),
     (NeverRan("legacy", "monitor"), "event monitor has never run in legacy"),
+    (
+        WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"),
+        "legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, whose script asks for it and waits",
+    ),
 ]
 
 CODES: list[tuple[RequestError, int]] = [
@@ -64,6 +71,7 @@ CODES: list[tuple[RequestError, int]] = [
     (NoSuchScript("legacy", "00.ctdb"), errno.ENOENT),
     (NotAFile("/e/legacy/00.d"), errno.EINVAL),
     (NeverRan("legacy", "monitor"), errno.EINVAL),
+    (WouldDeadlock("legacy ipreallocated", "legacy takeip"), errno.EDEADLK),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_eventd import names, scripts
+from ctdb_eventd import scripts
 from ctdb_eventd.errors import InvalidName, NoSuchComponent, NoSuchScript, NotAFile
 
 if TYPE_CHECKING:
@@ -94,41 +94,8 @@ def test_shown_name_of_any_file(file_name: str) -> None:
         assert shown is None or (shown[:2].isascii() and shown[:2].isdigit() and shown[2] == ".")
 
 
-@given(st.text(max_size=300))
-def test_checked_names_stay_in_their_directory(name: str) -> None:
-    try:
-        names.check_name("script", name)
-    except InvalidName:
-        assert name in ("", ".", "..") or "/" in name or "\0" in name or len(os.fsencode(name)) > names.NAME_MAX
-    except UnicodeEncodeError:
-        # lone surrogates that no byte stands for; names from the wire are decoded with surrogateescape
-        assert any("\ud800" <= character <= "\udfff" for character in name)
-    else:
-        assert os.path.basename(os.path.normpath(f"/scripts/{name}")) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("", "it is empty"),
-        ("a/b", "it contains a slash"),
-        ("a\0b", "it contains a NUL"),
-        (".", "it is a directory's own name"),
-        ("..", "it is a directory's own name"),
-        ("x" * 256, "it is longer than 255 bytes"),
-        ("é" * 128, "it is longer than 255 bytes"),
-    ],
-)
-def test_refused_names(name: str, reason: str) -> None:
-    with pytest.raises(InvalidName) as caught:
-        names.check_name("component", name)
-    assert (caught.value.kind, caught.value.name, caught.value.reason) == ("component", name, reason)
-
-
-@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "...", "legacy", "\udcff"])
-def test_accepted_names(name: str) -> None:
-    names.check_name("component", name)
-    assert scripts.component_directory("/events", name) == f"/events/{name}"
+def test_component_directory() -> None:
+    assert scripts.component_directory("/events", "legacy") == "/events/legacy"
 
 
 def test_component_directory_checks_the_name() -> None:
@@ -341,3 +308,52 @@ def test_switching_in_components_that_are_none(events: Path, provided: Path) -> 
         scripts.enable(str(events), str(provided), "../events/c", "10.a")
     with pytest.raises(InvalidName, match="component"):
         scripts.disable(str(events), "../events/c", "10.a")
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def head(tmp_path: Path, text: str | bytes) -> str:
+    path = tmp_path / "10.a.script"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return os.fspath(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", []),
+        ("#!/bin/sh\nexit 0\n", []),
+        ("#!/bin/sh\n# ctdb-eventd-locks: iptables route-table\n", ["iptables", "route-table"]),
+        ("# ctdb-eventd-locks:a\n# ctdb-eventd-locks:\t b  a \n", ["a", "b", "a"]),
+        ("# ctdb-eventd-locks: a\r\n", ["a"]),
+        ("# ctdb-eventd-locks:\n", []),
+        ("# ctdb-eventd-locks: last line without an end", ["last", "line", "without", "an", "end"]),
+        (" # ctdb-eventd-locks: a\n#ctdb-eventd-locks: b\necho '# ctdb-eventd-locks: c'\n", []),
+        ("# ctdb-eventd-locks: a/b $(reboot)\n", ["a/b", "$(reboot)"]),
+        (b"\x7fELF\xff\n# ctdb-eventd-locks: \xff a\n", ["\ufffd", "a"]),
+    ],
+)
+def test_the_locks_that_a_script_declares(text: str | bytes, names: list[str], tmp_path: Path) -> None:
+    assert scripts.declared_locks(head(tmp_path, text)) == names
+
+
+def test_locks_are_declared_in_the_first_4_kib(tmp_path: Path) -> None:
+    line = f"{scripts.LOCKS_MARK} a\n"
+    assert scripts.declared_locks(head(tmp_path, "\n" * (4096 - len(line)) + line)) == ["a"]
+    assert scripts.declared_locks(head(tmp_path, "\n" * 4096 + line)) == []
+
+
+def test_a_script_that_cannot_be_read_declares_nothing(tmp_path: Path) -> None:
+    assert scripts.declared_locks(os.fspath(tmp_path / "gone")) == []
+    assert scripts.declared_locks(os.fspath(tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", ["iptables", "route-table", "a", "A.b_c-9", ".", "-"])
+def test_names_that_locks_can_have(name: str) -> None:
+    assert scripts.is_lock_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "\u00e9", "a:b", "$a", "a\n", "address:10.0.0.1"])
+def test_names_that_locks_cannot_have(name: str) -> None:
+    assert not scripts.is_lock_name(name)

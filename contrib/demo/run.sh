@@ -97,6 +97,7 @@ heading "A private node in $base"
 mkdir -p "$base/events" "$base/share/events/legacy" "$base/run" "$base/var" &&
 	cp -Rp "$top/contrib/events/legacy" "$base/events/" &&
 	cp "$top/contrib/events/sample-functions" "$base/" &&
+	cp "$top/contrib/functions" "$base/eventd-functions" &&
 	printf '[logging]\n\tlocation = file:%s\n\tlog level = NOTICE\n' "$base/log" >"$base/ctdb.conf" &&
 	mkfifo "$base/ready" ||
 	fail "cannot prepare the directory"

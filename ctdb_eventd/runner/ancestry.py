@@ -23,6 +23,6 @@ def ancestor_groups(pid: int) -> set[int]:
                 _state, parent, group = file.read().rpartition(b")")[2].split(None, 3)[:3]
         except OSError:
             break
-        found |= {pid, int(group)}
+        found |= {pid, int(group)} - {0}  # 0 is a group outside of our pid namespace
         pid = int(parent)
     return found

@@ -120,7 +120,8 @@ class Backlog(Generic[J]):
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""
-        return () if self._may_start(mode) else (*self._running, *self._waiting)
+        refused = mode is Mode.MONITOR and not self._only_monitors()
+        return () if refused or self._may_start(mode) else (*self._running, *self._waiting)
 
     def _may_start(self, mode: Mode) -> bool:
         if self._waiting:

@@ -135,7 +135,7 @@ class Core(Generic[J]):
     def cancel(self, job: J) -> None:
         """Takes a job back: it is forgotten if it waits, has to be ended if it runs."""
         entry = self._jobs.get(job)
-        if entry is None:
+        if entry is None or entry.stage is Stage.RELEASED:
             return
         backlog = self._backlogs[entry.component]
         if entry.stage is Stage.QUEUED:

@@ -394,6 +394,7 @@ async def test_when_descriptors_run_out_new_clients_wait_and_nothing_breaks(node
         assert f"{node.base}/events/legacy can't be read: Too many open files" in node.log
         for late in clients[:-1]:
             late.close()
+        await until(lambda: len(daemon.descriptors()) <= used + 1, "the daemon to see that they have gone")
         # the last one has waited its turn
         clients[-1].sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
         assert struct.unpack("=IIIIi", clients[-1].recv(100)) == (20, 0, 1, 1, 0)

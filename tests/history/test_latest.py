@@ -105,3 +105,49 @@ def test_made_up_names_do_not_fill_the_memory_and_what_runs_is_kept() -> None:
             continue
         remembered += 1
     assert remembered == 999
+
+
+# ---------------------------------------------------------------------- runs side by side
+
+GOOD = report(script("00.a"), script("10.interface"))
+BAD = report(script("00.a"), script("10.interface", 3), script("20.c", NOT_REACHED))
+WORSE = report(script("00.a", 5), script("10.interface", NOT_REACHED))
+
+
+def latest_of(*runs: tuple[EventReport, int | None]) -> EventReport:
+    latest = LatestResults()
+    for one, batch in runs:
+        latest.record("legacy", "takeip", one, batch)
+    return latest.get("legacy", "takeip")
+
+
+@pytest.mark.parametrize("runs", [[(BAD, 7), (GOOD, 7)], [(GOOD, 7), (BAD, 7)], [(BAD, 7), (GOOD, 7), (GOOD, 7)]])
+def test_of_runs_side_by_side_a_failed_one_is_the_latest_whichever_came_first(
+    runs: list[tuple[EventReport, int | None]],
+) -> None:
+    kept = latest_of(*runs)
+    assert (kept.summary, kept.scripts[1].result) == (3, 3)
+
+
+def test_of_failures_side_by_side_the_last_one_is_the_latest() -> None:
+    assert latest_of((BAD, 7), (WORSE, 7)).summary == 5
+    assert latest_of((BAD, 7), (WORSE, 7), (GOOD, 7)).summary == 5
+
+
+@pytest.mark.parametrize(("before", "now"), [(7, 8), (None, 7), (7, None), (None, None)])
+def test_a_failure_before_the_last_barrier_is_replaced(before: int | None, now: int | None) -> None:
+    assert latest_of((BAD, before), (GOOD, now)) is GOOD
+
+
+def test_a_failure_of_the_first_batch_counts_too() -> None:
+    assert latest_of((BAD, 0), (GOOD, 0)) is BAD
+
+
+def test_batches_of_another_event_or_component_do_not_matter() -> None:
+    latest = LatestResults()
+    latest.record("legacy", "takeip", BAD, 7)
+    latest.record("legacy", "releaseip", GOOD, 7)
+    latest.record("other", "takeip", GOOD, 7)
+    assert latest.get("legacy", "takeip") is BAD
+    assert latest.get("legacy", "releaseip") is GOOD
+    assert latest.get("other", "takeip") is GOOD

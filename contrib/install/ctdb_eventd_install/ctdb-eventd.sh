@@ -1,0 +1,48 @@
+#!/bin/sh
+# ctdb-eventd-install put this file here, in the place of CTDB's own event daemon, which is kept beside it.
+#
+# It starts our event daemon. Should that not run (its directory has gone, Python was upgraded, a module can't be
+# loaded), it says so in the system log and starts CTDB's own instead: a broken installation must not take a node down.
+# The way back is `ctdb-eventd-install --remove`; by hand, where that program has gone as well:
+#     cp -p @KEPT@ @NEW@
+#     mv @NEW@ @HELPER@
+#     @FORGET@
+#     rm @KEPT@
+# SPDX-License-Identifier: Apache-2.0
+
+program=@PROGRAM@
+python=@PYTHON@
+python_option=@PYTHON_OPTION@
+kept=@KEPT@
+check=@CHECK@
+
+# Each command in a process of its own and with a limit: nothing here may hang or end this shell, for ctdbd waits no
+# longer than ten seconds for its event daemon.
+say()
+{
+	(echo "ctdb-eventd: $1" >&2)
+	timeout 2 logger -t ctdb-eventd -p daemon.err -- "$1" 2>/dev/null
+}
+
+if [ ! -x "$program" ]; then
+	reason="it is missing, or is not executable"
+elif [ ! -x "$python" ]; then
+	reason="its Python, $python, is missing"
+elif reason="$(timeout -k 1 5 "$python" ${python_option:+"$python_option"} -c "$check" "$program" 2>&1 >/dev/null </dev/null)"; then
+	# Replaces this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
+	exec "$program" "$@"
+else
+	status=$?
+	# The last line of what Python printed names the error.
+	reason="${reason##*
+}"
+	[ "$status" -ne 124 ] || reason="trying it took more than 5 seconds"
+	[ -n "$reason" ] || reason="trying it ended with exit status $status"
+fi
+
+if [ ! -x "$kept" ]; then
+	say "can't start $program ($reason), and CTDB's own event daemon is not there either: $kept. Install CTDB's package again"
+	exit 1
+fi
+say "can't start $program ($reason): starting CTDB's own event daemon instead, $kept"
+exec "$kept" "$@"

@@ -1,0 +1,124 @@
+"""What keeps the installer from doing what it was asked; every text says what to do about it."""
+
+from __future__ import annotations
+
+from ctdb_eventd.errors import EventdError
+
+__all__ = [
+    "DivertedByOthers",
+    "InstallError",
+    "KeptIsMissing",
+    "NoEventDaemon",
+    "NotAllowed",
+    "NotAPythonProgram",
+    "ReviewFailed",
+    "SeveralHelperDirectories",
+    "StepFailed",
+]
+
+
+class InstallError(EventdError):
+    """The installer can't do what it was asked to do."""
+
+
+class NoEventDaemon(InstallError):
+    """CTDB's event daemon is in none of the places where it could be."""
+
+    def __init__(self, looked_in: tuple[str, ...]) -> None:
+        super().__init__(looked_in)
+        self.looked_in = looked_in
+
+    def __str__(self) -> str:
+        return (
+            f"CTDB's event daemon, ctdb-eventd, is not in {' or '.join(self.looked_in)}: "
+            "install CTDB first, or name its directory with --helper-dir"
+        )
+
+
+class SeveralHelperDirectories(InstallError):
+    """CTDB is here more than once, and only the administrator knows which one is in use."""
+
+    def __init__(self, found: tuple[str, ...]) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"CTDB's event daemon is in {' and in '.join(self.found)}: choose one with --helper-dir"
+
+
+class KeptIsMissing(InstallError):
+    """Our file is in place, but CTDB's own daemon, to fall back on or to go back to, has gone."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__(kept)
+        self.kept = kept
+
+    def __str__(self) -> str:
+        return (
+            f"CTDB's own event daemon has gone, it should be {self.kept}: install CTDB's package again "
+            "(Debian: apt-get install --reinstall ctdb; RPM: dnf reinstall ctdb), then repeat this"
+        )
+
+
+class DivertedByOthers(InstallError):
+    """dpkg already leads the helper elsewhere, for somebody else."""
+
+    def __init__(self, helper: str, target: str, holder: str) -> None:
+        super().__init__(helper, target, holder)
+        self.helper = helper
+        self.target = target
+        self.holder = holder
+
+    def __str__(self) -> str:
+        who = "the administrator" if self.holder == "LOCAL" else f"the package {self.holder}"
+        return f"{who} has diverted {self.helper} to {self.target} already (dpkg-divert --list): undo that first"
+
+
+class NotAllowed(InstallError):
+    """Only root may change the node's programs."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return f"{self.directory} is not writable: run this as root (sudo), or with --dry-run"
+
+
+class NotAPythonProgram(InstallError):
+    """The daemon to install is no script that names its Python."""
+
+    def __init__(self, program: str, reason: str) -> None:
+        super().__init__(program, reason)
+        self.program = program
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.program} can't be installed as event daemon: {self.reason}"
+
+
+class ReviewFailed(InstallError):
+    """The node would not come up with our daemon; what is wrong was listed before."""
+
+    def __init__(self, errors: int) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        what = "the error" if self.errors == 1 else f"the {self.errors} errors"
+        return f"nothing was changed: correct {what} above and run this again"
+
+
+class StepFailed(InstallError):
+    """A step could not be done; the ones before it were. The node runs on in every such state."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(step, reason)
+        self.step = step
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"could not {self.step}: {self.reason}. The node still has an event daemon that works; "
+            "remove the cause and run this again, or go back with --remove"
+        )

@@ -1,0 +1,146 @@
+"""How the system is told that CTDB's daemon has moved aside, so that an upgrade of CTDB finds its way.
+
+Debian's dpkg keeps diversions: it then unpacks CTDB's new daemon beside ours. RPM has nothing like it, and puts the
+new daemon over ours; a marker file tells that state, which wants the installer again, from one without ours.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+
+from ctdb_eventd_install.places import NodePlaces
+from ctdb_eventd_install.problems import DivertedByOthers
+
+__all__ = ["DpkgDiversion", "MarkerFile", "Record", "choose_record"]
+
+_MARKER_TEXT = """\
+ctdb-eventd-install put another event daemon in the place of CTDB's own, which is kept beside it.
+Run `ctdb-eventd-install` again after each upgrade of CTDB, `ctdb-eventd-install --remove` to go back.
+"""
+
+
+class Record(abc.ABC):
+    """One way to remember it. Each change is made at once or not at all.
+
+    Attributes:
+        upgrades_go_aside: An upgrade of CTDB renews the daemon that is kept, not the one in place.
+        making: What `make` does, as a command to somebody.
+        undoing: The same of `undo`.
+        undo_command: What an administrator types in its place.
+    """
+
+    upgrades_go_aside: bool
+    making: str
+    undoing: str
+    undo_command: str
+
+    @abc.abstractmethod
+    def exists(self) -> bool:
+        """Tells whether it is recorded."""
+
+    @abc.abstractmethod
+    def make(self) -> None:
+        """Records it."""
+
+    @abc.abstractmethod
+    def undo(self) -> None:
+        """Forgets it."""
+
+
+class MarkerFile(Record):
+    """A file beside the daemons, for systems whose package manager knows no diversions."""
+
+    upgrades_go_aside = False
+
+    def __init__(self, places: NodePlaces) -> None:
+        """Takes the name from `places`."""
+        self._path = places.below(places.marker)
+        self.making = f"leave a marker that tells an upgraded CTDB from one without ours: {places.marker}"
+        self.undoing = f"remove the marker {places.marker}"
+        self.undo_command = f"rm {shlex.quote(places.marker)}"
+
+    def exists(self) -> bool:
+        return os.path.lexists(self._path)
+
+    def make(self) -> None:
+        with open(self._path, "w", encoding="utf-8") as file:
+            file.write(_MARKER_TEXT)
+        os.chmod(self._path, 0o644)
+
+    def undo(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+
+class DpkgDiversion(Record):
+    """An entry in dpkg's list of diversions.
+
+    dpkg-divert would rename the daemon as well, but leave the node without one until ours is in place; so it is told
+    not to.
+    """
+
+    upgrades_go_aside = True
+
+    def __init__(self, places: NodePlaces, package: str | None) -> None:
+        """Takes names from `places`; `package` is the Debian package that we are, None if we are none."""
+        self._places = places
+        self._owner = ["--package", package] if package else ["--local"]
+        self.making = f"have dpkg install CTDB's daemon there from now on (dpkg-divert --add {places.helper})"
+        self.undoing = f"have dpkg install CTDB's daemon in its own place again (dpkg-divert --remove {places.helper})"
+        self.undo_command = f"dpkg-divert --remove --no-rename {shlex.quote(places.helper)}"
+
+    def exists(self) -> bool:
+        """Tells whether there is a diversion to where we keep CTDB's daemon.
+
+        Raises:
+            DivertedByOthers: There is one to somewhere else.
+        """
+        target = self._ask("--truename")
+        if target == self._places.helper:
+            return False
+        if target != self._places.kept:
+            raise DivertedByOthers(self._places.helper, target, self._ask("--listpackage"))
+        return True
+
+    def make(self) -> None:
+        self._divert(*self._owner, "--add", "--no-rename", "--divert", self._places.kept, self._places.helper)
+
+    def undo(self) -> None:
+        # Whoever made it: from a package and by the administrator come to the same.
+        holder = self._ask("--listpackage")
+        owner = ["--local"] if holder == "LOCAL" else ["--package", holder]
+        self._divert(*owner, "--remove", "--no-rename", self._places.helper)
+
+    def _ask(self, question: str) -> str:
+        return self._divert(question, self._places.helper)
+
+    def _divert(self, *arguments: str) -> str:
+        command = ["dpkg-divert", "--root", self._places.root, "--quiet", *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise OSError(0, run.stderr.strip() or f"dpkg-divert failed with exit status {run.returncode}")
+        return run.stdout.strip()
+
+
+def choose_record(places: NodePlaces, package: str | None) -> Record:
+    """Chooses dpkg where the daemon came with a Debian package, else the marker file.
+
+    That dpkg is installed says nothing: other systems have it too, as a tool.
+    """
+    if shutil.which("dpkg-divert") is None or not _dpkg_knows(places):
+        return MarkerFile(places)
+    return DpkgDiversion(places, package)
+
+
+def _dpkg_knows(places: NodePlaces) -> bool:
+    database = places.below("/var/lib/dpkg")
+    command = ["dpkg-query", "--admindir", database, "--search", places.helper]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False

@@ -1,0 +1,83 @@
+"""The files of a lab: what each node sees as /etc/ctdb, /var/lib/ctdb, /run and /var/log/ctdb."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ctdb_lab.errors import LabError
+from ctdb_lab.plan import PROVIDED_SCRIPTS, Plan
+
+__all__ = ["MARK", "create", "remove"]
+
+MARK = ".ctdb-lab"
+"""In every directory that was made for a lab: nothing else is ever removed."""
+
+_ENABLED = ("00.ctdb", "10.interface")
+_EMPTY = ("run/ctdb", "run/lock", "var/persistent", "var/volatile", "var/state", "log")
+_CONFIGURATION = """[logging]
+	location = file:/var/log/ctdb/log.ctdb
+	log level = NOTICE
+[cluster]
+	recovery lock = {reclock}
+[event]
+	debug script = debug-hung-script.sh
+"""
+
+
+def create(directory: Path, plan: Plan) -> None:
+    """Writes all files of a lab into a new directory.
+
+    Raises:
+        LabError: It is there already.
+    """
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        raise LabError(f"{directory} is there already: a lab that runs (make lab-status), or its remains") from None
+    (directory / MARK).touch()
+    plan.save(directory / "plan.json")
+    for number in range(plan.nodes):
+        _create_node(directory, plan, number)
+
+
+def remove(directory: Path) -> None:
+    """Removes a lab's directory; does nothing if there is none.
+
+    Raises:
+        LabError: It was not made for a lab.
+    """
+    if not directory.exists():
+        return
+    if not (directory / MARK).exists() and any(directory.iterdir()):
+        raise LabError(f"{directory} is no lab's directory, it stays")
+    shutil.rmtree(directory)
+
+
+def _create_node(directory: Path, plan: Plan, number: int) -> None:
+    node = directory / f"node{number}"
+    node.mkdir()
+    for name in _EMPTY:
+        (node / name).mkdir(parents=True)
+    (node / "address").write_text(f"{plan.node_addresses[number]}/24\n")
+    (node / "eventd").write_text(plan.eventd)
+    _create_configuration(node, directory, plan)
+
+
+def _create_configuration(node: Path, directory: Path, plan: Plan) -> None:
+    etc = node / "etc"
+    shutil.copytree("/etc/ctdb", etc, symlinks=True)
+    # on the shared file system of a real cluster
+    (etc / "ctdb.conf").write_text(_CONFIGURATION.format(reclock=directory / "recovery-lock"))
+    (etc / "ctdb.tunables").write_text("".join(f"{name}={value}\n" for name, value in plan.all_tunables.items()))
+    (etc / "nodes").write_text("".join(f"{address}\n" for address in plan.node_addresses))
+    (etc / "public_addresses").write_text("".join(f"{address.line}\n" for address in plan.public_addresses))
+    scripts = etc / "events" / "legacy"
+    shutil.rmtree(scripts, ignore_errors=True)
+    scripts.mkdir(parents=True)
+    for name in _ENABLED:
+        (scripts / f"{name}.script").symlink_to(f"{PROVIDED_SCRIPTS}/{name}.script")
+    for name, text in plan.scripts.items():
+        script = scripts / f"{name}.script"
+        script.write_text(text.replace("@NODE@", str(node)))
+        script.chmod(0o755)

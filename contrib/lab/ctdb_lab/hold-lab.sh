@@ -1,0 +1,28 @@
+#!/bin/sh
+# hold-lab.sh DIRECTORY lab: process 1 of a lab's own namespaces (processes, mounts, network, host name). Makes the
+# bridge, starts a holder for each node, and holds everything: with the end of this process the kernel ends all others
+# and takes the namespaces down, however this end came.
+# Environment: LAB_NODES, how many nodes; LAB_HOLD, the command whose end is the lab's end.
+# SPDX-License-Identifier: Apache-2.0
+
+set -eu
+
+mount -t proc proc /proc
+hostname lab
+ip link set lo up
+# No spanning tree: ports forward at once. No snooping: it needs a querier, and duplicate address detection needs the
+# multicast that it would hold back.
+ip link add lab0 type bridge stp_state 0 mcast_snooping 0
+ip link set lab0 up
+# The nodes put the far ends of their links here.
+exec 3</proc/self/ns/net
+
+number=0
+while [ "$number" -lt "$LAB_NODES" ]; do
+	unshare --pid --fork --kill-child --mount --propagation private --net --uts \
+		sh "${0%/*}/hold-node.sh" "$1" "node$number" </dev/null &
+	number=$((number + 1))
+done
+
+# In the foreground and not exec'd: while a shell waits for one child it also buries all that lost their parents.
+$LAB_HOLD >/dev/null || :

@@ -1,0 +1,228 @@
+"""The lab as a whole: coming up, being asked and waited for, and going down without a trace."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+
+from ctdb_lab import files
+from ctdb_lab.addresses import State
+from ctdb_lab.errors import LabError
+from ctdb_lab.node import Node
+from ctdb_lab.plan import Plan
+from ctdb_lab.processes import find_holder, wait_for_end
+from ctdb_lab.requirements import missing_requirements
+from ctdb_lab.waiting import wait_until
+
+__all__ = ["Lab", "take_down"]
+
+HEALTHY_SECONDS = 120
+_READY_SECONDS = 20
+_DOWN_SECONDS = 20
+_HOLD_LAB = str(Path(__file__).with_name("hold-lab.sh"))
+_UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--net", "--uts")
+
+
+class Lab:
+    """A lab. As a context manager it is one's own: it comes up, and goes down at the end or with this process.
+
+    Attributes:
+        directory: All of its files.
+        plan: What it consists of.
+        nodes: The nodes, in order; empty before it is up.
+    """
+
+    def __init__(self, directory: Path, plan: Plan) -> None:
+        """Describes a lab.
+
+        Args:
+            directory: Doesn't exist yet; below one that does.
+            plan: What it shall consist of.
+        """
+        self.directory = directory.resolve()
+        self.plan = plan
+        self.nodes: list[Node] = []
+        self._unshare: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def attach(cls, directory: Path) -> Lab:
+        """A lab that runs already; `close` lets go of it.
+
+        Raises:
+            LabError: There is none.
+        """
+        try:
+            plan = Plan.load(directory / "plan.json")
+        except FileNotFoundError:
+            raise LabError(f"there is no lab in {directory}: make lab") from None
+        lab = cls(directory, plan)
+        lab._attach_nodes()
+        return lab
+
+    def __enter__(self) -> Lab:
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # Up and down
+
+    def up(self, *, detached: bool = False) -> None:
+        """Makes the namespaces and starts ctdbd on every node; returns before they are healthy.
+
+        Args:
+            detached: The lab outlives this process, until `take_down`.
+
+        Raises:
+            LabError: It can't come up; nothing of it is left then.
+        """
+        problem = missing_requirements(self.plan.eventd)
+        if problem:
+            raise LabError(problem)
+        files.create(self.directory, self.plan)
+        try:
+            self._hold(detached)
+            self._wait_until_held()
+            self._attach_nodes()
+            for node in self.nodes:
+                node.start()
+        except BaseException:
+            self.down()
+            raise
+
+    def _hold(self, detached: bool) -> None:
+        # cat: ends with its standard input, of which this process has the other end
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LAB_NODES": str(self.plan.nodes),
+            "LAB_HOLD": "sleep infinity" if detached else "cat",
+        }
+        with (self.directory / "setup.log").open("wb") as log:
+            self._unshare = subprocess.Popen(
+                [*_UNSHARE, "sh", _HOLD_LAB, str(self.directory), "lab"],
+                env=environment,
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # an interrupt from the keyboard is ours to handle: it takes the lab down in order
+                start_new_session=True,
+            )
+
+    def _wait_until_held(self) -> None:
+        ready = [self.directory / f"node{number}" / "ready" for number in range(self.plan.nodes)]
+
+        def are_ready() -> bool:
+            assert self._unshare is not None, "nobody started it"
+            if self._unshare.poll() is not None:
+                raise LabError(f"the lab's namespaces could not be made:\n{self._setup_log()}")
+            return all(path.exists() for path in ready)
+
+        wait_until(are_ready, _READY_SECONDS, "the nodes to be set up", self._setup_log)
+
+    def _setup_log(self) -> str:
+        return (self.directory / "setup.log").read_text(errors="replace")
+
+    def _attach_nodes(self) -> None:
+        for number in range(self.plan.nodes):
+            self.nodes.append(Node(self.directory, self.plan, number))
+
+    def close(self) -> None:
+        """Lets go of a lab that runs on."""
+        for node in self.nodes:
+            node.close()
+        self.nodes = []
+
+    def down(self) -> None:
+        """Ends every process of the lab and with them all namespaces, links and mounts; removes its files."""
+        self.close()
+        unshare, self._unshare = self._unshare, None
+        if unshare is not None:
+            # killed, it takes process 1 of the lab with it even before that is known by its command line
+            unshare.kill()
+            unshare.wait()
+            if unshare.stdin is not None:
+                unshare.stdin.close()
+        take_down(self.directory)
+
+    # Looking at it
+
+    def hosting(self) -> dict[str, dict[int, State]]:
+        """For each public address the nodes whose kernel has it."""
+        found = [node.addresses() for node in self.nodes]
+        return {
+            public.address: {
+                node.number: has[public.address]
+                for node, has in zip(self.nodes, found, strict=True)
+                if public.address in has
+            }
+            for public in self.plan.public_addresses
+        }
+
+    def is_hosted_once(self, on: Collection[int] | None = None) -> bool:
+        """Tells whether every public address is usable on exactly one node, and that one of these.
+
+        Args:
+            on: Numbers of nodes; all of them by default.
+        """
+        allowed = range(self.plan.nodes) if on is None else on
+        return all(
+            len(hosts) == 1 and all(number in allowed and state is State.USABLE for number, state in hosts.items())
+            for hosts in self.hosting().values()
+        )
+
+    def is_agreed(self, on: Collection[int]) -> bool:
+        """Tells whether each of these nodes' ctdbd has the same account of who hosts what as the kernels."""
+        truth = {address: next(iter(hosts), -1) for address, hosts in self.hosting().items()}
+        return all(self.nodes[number].hosts_by_ctdb() == truth for number in on)
+
+    def wait_until_hosted(self, on: Collection[int] | None = None, timeout: float = 60, poll: float = 0.1) -> float:
+        """Returns the seconds that it took until every address was hosted once, by these nodes only.
+
+        Raises:
+            LabError: Not within `timeout` seconds.
+        """
+        who = "any node" if on is None else f"the nodes {sorted(on)}"
+        what = f"every address to be hosted exactly once, by {who}"
+        return wait_until(lambda: self.is_hosted_once(on), timeout, what, self.explain, poll=poll)
+
+    def wait_until_healthy(self, timeout: float = HEALTHY_SECONDS) -> float:
+        """Returns the seconds that it took until all nodes were healthy, hosted all addresses, and agreed on it."""
+        everybody = range(self.plan.nodes)
+
+        def is_fine() -> bool:
+            return (
+                all(node.is_healthy() for node in self.nodes) and self.is_hosted_once() and self.is_agreed(everybody)
+            )
+
+        return wait_until(is_fine, timeout, "all nodes to be healthy and all addresses hosted", self.explain, poll=0.3)
+
+    def explain(self) -> str:
+        """For failures: which address is where that should not be, what ctdbd says, and the ends of the logs."""
+        odd = {
+            address: {number: state.value for number, state in hosts.items()}
+            for address, hosts in self.hosting().items()
+            if list(hosts.values()) != [State.USABLE]
+        }
+        status = "\n".join(node.ctdb("status").stdout or f"node {node.number} is silent" for node in self.nodes)
+        return "\n".join([f"not hosted once: {odd}", status, *(node.explain() for node in self.nodes)])
+
+
+def take_down(directory: Path) -> bool:
+    """Ends the lab in a directory, whoever started it and however far it came; tells whether anything was there.
+
+    Raises:
+        LabError: Its processes don't end (a kernel that holds one), or the directory is not a lab's.
+    """
+    directory = directory.resolve()
+    there = directory.exists()
+    while (holder := find_holder(directory, "lab")) is not None:
+        there = True
+        if not wait_for_end(holder, 9, _DOWN_SECONDS):
+            raise LabError(f"process {holder} and what it holds doesn't end; see /proc/{holder}/stack")
+    files.remove(directory)
+    return there

@@ -1,0 +1,191 @@
+"""One node of a lab: a host with ctdbd on it. What it offers blocks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from ctdb_lab.addresses import AddressReader, State
+from ctdb_lab.errors import LabError
+from ctdb_lab.plan import CTDB_TOOL, CTDBD, Plan
+from ctdb_lab.processes import Process, find_holder, kill_member, members
+from ctdb_lab.waiting import wait_until
+
+__all__ = ["Node"]
+
+START_SECONDS = 60
+STOP_SECONDS = 30
+_LOG_TAIL = 6000
+_OUTCOME = re.compile(r"^(\d\d\.\S+) +(OK|ERROR|TIMEDOUT|DISABLED|CANNOT RUN)\b", re.MULTILINE)
+
+
+class Node:
+    """A node that runs.
+
+    Attributes:
+        number: CTDB's number of it, from 0.
+        directory: What the node sees as /etc/ctdb (`etc`), /var/lib/ctdb (`var`), /run (`run`) and /var/log/ctdb.
+        address: The node's own address.
+    """
+
+    def __init__(self, lab: Path, plan: Plan, number: int) -> None:
+        """Attaches to a node.
+
+        Args:
+            lab: The lab's directory.
+            plan: The lab's description.
+            number: The node's, from 0.
+
+        Raises:
+            LabError: It doesn't run.
+        """
+        self.number = number
+        self.directory = lab / f"node{number}"
+        self.address = plan.node_addresses[number]
+        holder = find_holder(lab, f"node{number}")
+        if holder is None:
+            raise LabError(f"node {number} of the lab in {lab} doesn't run; make lab-down removes what is left of it")
+        self._holder = holder
+        self._reader = AddressReader(f"/proc/{holder}/ns/net")
+
+    def close(self) -> None:
+        """Lets go of it; the node runs on."""
+        self._reader.close()
+
+    # Using it
+
+    def entering(self, *argv: str) -> list[str]:
+        """A command line that runs `argv` on the node."""
+        return ["nsenter", f"--target={self._holder}", "--pid", "--mount", "--net", "--uts", *argv]
+
+    def run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Runs a command on the node to its end; its output is text."""
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CTDB_EVENTD": self.eventd}
+        return subprocess.run(
+            self.entering(*argv), env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def ctdb(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Runs the real ctdb tool on the node."""
+        return self.run(CTDB_TOOL, *argv)
+
+    def order(self, *argv: str) -> None:
+        """Runs the ctdb tool, which has to succeed.
+
+        Raises:
+            LabError: It failed.
+        """
+        done = self.ctdb(*argv)
+        if done.returncode != 0:
+            raise LabError(f"node {self.number}: ctdb {' '.join(argv)}: {done.stdout}{done.stderr}{self.explain()}")
+
+    # Its life
+
+    @property
+    def eventd(self) -> str:
+        """The event daemon that ctdbd starts; another one counts from the next start on."""
+        return (self.directory / "eventd").read_text()
+
+    @eventd.setter
+    def eventd(self, path: str) -> None:
+        (self.directory / "eventd").write_text(path)
+
+    def start(self) -> None:
+        """Starts ctdbd and waits until it answers; its event daemon is up by then.
+
+        Raises:
+            LabError: It doesn't start.
+        """
+        started = self.run(CTDBD)
+        if started.returncode != 0:
+            raise LabError(f"node {self.number}: ctdbd doesn't start: {started.stderr}\n{self.explain()}")
+        wait_until(self.is_running, START_SECONDS, f"ctdbd of node {self.number} to answer", self.explain)
+
+    def stop(self) -> None:
+        """Shuts ctdbd down in the orderly way and waits until nothing of it is left."""
+        self.order("shutdown")
+        self.wait_until_empty()
+
+    def restart_after_crash(self) -> None:
+        """What an administrator does when ctdbd is gone: makes sure that it is, and starts it again."""
+        self.wait_until_empty()
+        self.start()
+
+    def wait_until_empty(self) -> None:
+        """Returns when no process of the node is left."""
+        wait_until(lambda: not self.processes(), STOP_SECONDS, f"node {self.number} to be empty", self.explain)
+
+    def kill(self, process: Process, number: int = signal.SIGKILL) -> bool:
+        """Sends a signal to one of its processes; tells whether it was still there."""
+        return kill_member(self._holder, process.pid, number)
+
+    def kill_all(self) -> None:
+        """Ends all of its processes at once, as a power failure does; its addresses stay on its interface."""
+        for process in self.processes():
+            self.kill(process)
+        self.wait_until_empty()
+
+    # Looking at it
+
+    def is_running(self) -> bool:
+        """Tells whether ctdbd answers."""
+        return self.ctdb("ping").returncode == 0
+
+    def is_healthy(self) -> bool:
+        """Tells whether ctdbd calls this node OK."""
+        return self.ctdb("nodestatus").returncode == 0
+
+    def addresses(self) -> dict[str, State]:
+        """All addresses that the kernel has on this node's interfaces, whatever ctdbd says."""
+        return self._reader.read()
+
+    def hosts_by_ctdb(self) -> dict[str, int]:
+        """Who hosts each public address by this ctdbd's account; -1 is nobody, and empty that ctdbd doesn't answer."""
+        rows = [line.split("|") for line in self.ctdb("-X", "ip", "all").stdout.splitlines()[1:]]
+        return {row[1]: int(row[2]) for row in rows}
+
+    def outcomes(self, event: str) -> dict[str, str]:
+        """The word that `ctdb event status` has for each script in the event's last run."""
+        return dict(_OUTCOME.findall(self.ctdb("event", "status", "legacy", event).stdout))
+
+    def processes(self) -> list[Process]:
+        """All living processes of the node but what holds it."""
+        found = members(self._holder)
+        return [process for process in found if not (process.parent == self._holder and _is_sleep(process))]
+
+    def daemon(self, name: str) -> Process | None:
+        """The process that a daemon's pid file (`ctdbd`, `eventd`) names; None if it doesn't run."""
+        try:
+            inner = int((self.directory / "run" / "ctdb" / f"{name}.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return next((process for process in self.processes() if process.inner == inner), None)
+
+    def scripts(self) -> list[Process]:
+        """The running event scripts: what the event daemon itself has started from the directory of scripts."""
+        eventd = self.daemon("eventd")
+        if eventd is None:
+            return []
+        return [process for process in self.processes() if process.parent == eventd.pid and _is_script(process)]
+
+    @property
+    def log(self) -> str:
+        """What ctdbd and the event daemon have logged so far."""
+        path = self.directory / "log" / "log.ctdb"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def explain(self) -> str:
+        """For failures: who is there, and the end of the log."""
+        shown = "\n".join(f"  {process}" for process in self.processes())
+        return f"node {self.number}, processes:\n{shown}\nnode {self.number}, log:\n…{self.log[-_LOG_TAIL:]}"
+
+
+def _is_sleep(process: Process) -> bool:
+    return process.command == "sleep infinity"
+
+
+def _is_script(process: Process) -> bool:
+    return f"/events{os.sep}" in process.command and ".script" in process.command

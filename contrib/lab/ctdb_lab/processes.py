@@ -1,0 +1,127 @@
+"""Processes of a lab as the machine sees them: found by their namespace, killed only while they are in it.
+
+Numbers here are the machine's. What a node writes into its pid files are its own, see `Process.inner`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+__all__ = ["HOLDERS", "Process", "find_holder", "kill_member", "members", "wait_for_end"]
+
+HOLDERS = ("hold-lab.sh", "hold-node.sh")
+"""The shell scripts that are process 1 of their namespace; directory and name follow. So they are found."""
+
+_GONE = (FileNotFoundError, ProcessLookupError)
+
+
+@attrs.frozen(kw_only=True)
+class Process:
+    """A living process of a lab."""
+
+    pid: int
+    """As the machine numbers it."""
+    inner: int
+    """As the innermost namespace numbers it."""
+    parent: int
+    """The machine's number of its parent."""
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.pid} (child of {self.parent}): {self.command}"
+
+
+def find_holder(directory: Path, name: str) -> int | None:
+    """The process that holds the namespaces of a node, or of the whole lab (`lab`); None if there is none."""
+    for pid in _pids():
+        argv = _argv(pid)
+        if argv[-2:] == [str(directory), name] and os.path.basename(argv[-3]) in HOLDERS:
+            status = _status(pid)
+            # unshare itself has the same arguments; it is not in the namespace
+            if status is not None and len(status.numbers) > 1 and status.numbers[-1] == 1:
+                return pid
+    return None
+
+
+def members(holder: int) -> list[Process]:
+    """All living processes of the holder's namespace but itself."""
+    namespace = _namespace(holder)
+    found = []
+    for pid in _pids():
+        if namespace is not None and pid != holder and _namespace(pid) == namespace:
+            status = _status(pid)
+            if status is not None:
+                command = " ".join(_argv(pid)) or f"[{status.name}]"
+                found.append(Process(pid=pid, inner=status.numbers[-1], parent=status.parent, command=command))
+    return found
+
+
+def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
+    """Sends a signal to a process if it is one of the holder's; tells whether it was."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            # asked with the pidfd open: only now is it certain that the number can't become a stranger's
+            if _namespace(pid) == _namespace(holder) is not None:
+                signal.pidfd_send_signal(pidfd, number)
+                return True
+        finally:
+            os.close(pidfd)
+    return False
+
+
+def wait_for_end(pid: int, number: int, seconds: float) -> bool:
+    """Sends a signal to a process and waits for its end, or for it to become a zombie; tells whether it came."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(pidfd, number)
+            return bool(select.select([pidfd], [], [], seconds)[0])
+        finally:
+            os.close(pidfd)
+    return True
+
+
+@attrs.frozen(kw_only=True)
+class _Status:
+    name: str
+    parent: int
+    numbers: list[int]
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdecimal())
+
+
+def _argv(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").removesuffix("\0").split("\0")
+    except _GONE:
+        return []
+
+
+def _status(pid: int) -> _Status | None:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except _GONE:
+        return None
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    if fields["State"][0] in "ZX":
+        return None
+    numbers = [int(number) for number in fields["NSpid"].split()]
+    return _Status(name=fields["Name"], parent=int(fields["PPid"]), numbers=numbers)
+
+
+def _namespace(pid: int) -> tuple[int, int] | None:
+    try:
+        found = os.stat(f"/proc/{pid}/ns/pid")
+    except (*_GONE, PermissionError):
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,64 @@
+"""What a lab needs of the machine, and how to name what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from ctdb_lab.plan import CTDB_EVENTD, CTDB_TOOL, CTDBD, PROVIDED_SCRIPTS
+
+__all__ = ["missing_requirements"]
+
+# What runs in a lab and Debian's package that brings it; 10.interface needs iptables and ethtool.
+_NEEDED = {
+    CTDBD: "ctdb",
+    CTDB_TOOL: "ctdb",
+    CTDB_EVENTD: "ctdb",
+    f"{PROVIDED_SCRIPTS}/00.ctdb.script": "ctdb",
+    f"{PROVIDED_SCRIPTS}/10.interface.script": "ctdb",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "ip6tables": "iptables",
+    "ethtool": "ethtool",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "flock": "util-linux",
+    "pstree": "psmisc",
+}
+# For tools that a plain user's PATH has not; the message about root comes with it anyway.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The same that a lab asks for, and the one thing in it that a container may forbid apart from the namespaces.
+_ATTEMPT = (
+    "unshare",
+    *("--pid", "--fork", "--kill-child", "--mount", "--net", "--uts"),
+    *("sh", "-c", "mount -t proc proc /proc && ip link add lab0 type bridge && ip link add a0 type veth peer name b0"),
+)
+
+
+def missing_requirements(eventd: str = CTDB_EVENTD) -> str:
+    """Names what this machine lacks and what helps; empty if nothing is missing.
+
+    Args:
+        eventd: The event daemon that is to run.
+    """
+    problems = []
+    if os.geteuid() != 0:
+        problems.append("root: run it with sudo")
+    absent = {what: package for what, package in _NEEDED.items() if shutil.which(what, path=_PATH) is None}
+    if absent:
+        packages = " ".join(sorted(set(absent.values())))
+        problems.append(f"{', '.join(absent)}: apt-get install --no-install-recommends {packages}")
+    if not os.access(eventd, os.X_OK):
+        problems.append(f"{eventd}: make venv")
+    if not problems:
+        problems += _namespace_problem()
+    return f"the lab needs {'; and '.join(problems)}" if problems else ""
+
+
+def _namespace_problem() -> list[str]:
+    attempt = subprocess.run(_ATTEMPT, capture_output=True, text=True, check=False)
+    if attempt.returncode == 0:
+        return []
+    reason = attempt.stderr.strip()
+    return [f"leave to create namespaces, a bridge and veth links (CAP_SYS_ADMIN, CAP_NET_ADMIN): {reason}"]

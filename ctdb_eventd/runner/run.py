@@ -1,0 +1,293 @@
+"""One run of an event: its scripts in sequence, stop at the first failure, one deadline, and every way out.
+
+Knows scripts and children, and tells a listener how it went; who may run when is the scheduler's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import time
+from collections.abc import Sequence
+
+import anyio
+import attrs
+
+from ctdb_eventd import scripts
+from ctdb_eventd.config import Config
+from ctdb_eventd.logs import log_output
+from ctdb_eventd.model import (
+    CANNOT_EXECUTE,
+    DISABLED,
+    NOT_REACHED,
+    SIGNALLED,
+    TIMED_OUT,
+    EventOutcome,
+    EventReport,
+    EventSpec,
+    ScriptReport,
+)
+from ctdb_eventd.runner.debug import Debugger
+from ctdb_eventd.runner.declarations import Declarations
+from ctdb_eventd.runner.explain import how_ended, signal_name, why_not_started
+from ctdb_eventd.runner.listener import RunListener, RunResult
+from ctdb_eventd.runner.process import Child, SpawnContext
+
+__all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
+
+_log = logging.getLogger(__name__)
+
+PREEMPTION_GRACE = 0.5
+"""Seconds that a monitor may take to clean up after TERM when another event wants its place: that event is a failover
+more often than not, and every client of the address waits for it."""
+_NOTABLE_WAIT = 1.0
+"""Seconds of waiting for locks and a slot from which on the log tells of it."""
+_UNKILLABLE_WAIT = 2.0
+"""Seconds after KILL until others go on. A killed process ends at once, unless the kernel holds it (state D)."""
+
+
+@attrs.frozen(kw_only=True)
+class RunContext:
+    """What a run works with."""
+
+    config: Config
+    """In force when it was started; a reload changes nothing for it."""
+    spawn: SpawnContext
+    """What every script is given."""
+    debugger: Debugger
+    """Looks at a script that hangs."""
+    declarations: Declarations
+    """Knows the locks that scripts need."""
+
+
+class RunningEvent:
+    """A run that was started."""
+
+    def __init__(
+        self, context: RunContext, spec: EventSpec, listing: Sequence[scripts.Script], listener: RunListener
+    ) -> None:
+        self._context = context
+        self._config = context.config
+        self._spec = spec
+        self._listing = listing
+        self._listener = listener
+        self._scope = anyio.CancelScope()
+        self._cancelled = False
+        self._grace = self._config.kill_grace
+        self._reports: list[ScriptReport] = []
+        self._child: Child | None = None
+        self._child_began = 0
+        self._leave: asyncio.Future[None] | None = None
+        self._waited = 0.0
+        self._is_reported = self._is_released = False
+
+    @property
+    def group(self) -> int:
+        """The process group of the script that runs right now, 0 if none does."""
+        return self._child.pid if self._child is not None else 0
+
+    def proceed(self) -> None:
+        """Lets the next script start, after `want_script` has said that it must wait."""
+        if self._leave is not None and not self._leave.done():
+            self._leave.set_result(None)
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        """Ends the run: its result is "cancelled". Does nothing to a run whose result is known.
+
+        Args:
+            yielding: Another event waits for its place, so it gets less time to clean up.
+        """
+        if self._is_reported:
+            return
+        self._cancelled = True
+        if yielding:
+            self._grace = min(self._grace, PREEMPTION_GRACE)
+        self._scope.cancel()
+
+    async def main(self) -> None:
+        """Runs the event to its end and tells the listener, whatever happens. No process survives this call."""
+        if self._spec.timeout:
+            self._scope.deadline = anyio.current_time() + self._spec.timeout
+        try:
+            with self._scope:
+                await self._run_scripts()
+            if not self._scope.cancelled_caught:
+                self._report(self._completed())
+            elif self._cancelled:
+                await self._break_off()
+            else:
+                await self._time_out()
+        except Exception:
+            _log.exception("%s: broke off: this is a bug in ctdb-eventd, please report it", self._spec)
+        finally:
+            await self._clean_up()
+
+    # ------------------------------------------------------------------ scripts
+
+    async def _run_scripts(self) -> None:
+        for script in self._listing:
+            if self._scope.cancel_called or anyio.current_time() >= self._scope.deadline:
+                # No script is started for an event that is over; sleeping is what lets the scope end it.
+                self._child_began = _wall_clock()
+                self._scope.cancel()
+                await anyio.sleep_forever()
+            report = await self._run_script(script)
+            self._reports.append(report)
+            if report.failed and not self._spec.run_all:
+                return
+
+    async def _run_script(self, script: scripts.Script) -> ScriptReport:
+        began = self._child_began = _wall_clock()
+        status = script.look()
+        if status is None:
+            return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
+        locks = self._context.declarations.locks(script, status, self._config)
+        if not self._listener.want_script(locks):
+            await self._wait_for_leave(script.name, locks)
+            began = self._child_began = _wall_clock()
+        report = await self._run_child(script, began)
+        self._listener.script_over()
+        return report
+
+    async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
+        """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
+        left, self._scope.deadline = self._scope.deadline - anyio.current_time(), math.inf
+        asked = anyio.current_time()
+        self._leave = asyncio.get_running_loop().create_future()
+        try:
+            await self._leave
+        finally:
+            self._leave = None
+        now = anyio.current_time()
+        self._scope.deadline = now + left
+        self._waited += now - asked
+        if now - asked >= _NOTABLE_WAIT:
+            what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
+            _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
+
+    async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
+        started = time.monotonic_ns()
+        argv = (script.name, self._spec.event, *self._spec.args)
+        try:
+            child = self._child = Child.spawn(script.path, argv, self._context.spawn, self._config.max_output)
+        except (OSError, ValueError) as error:
+            return self._not_started(script, began, error)
+        self._listener.script_started()
+        await child.wait()
+        self._child = None
+        output, status = child.output, child.close()
+        ended = began + (time.monotonic_ns() - started) // 1000
+        log_output(script.name, output)
+        if status:
+            self._log_failure(script.name, status, (ended - began) / 1e6)
+        result = SIGNALLED if status < 0 else status
+        return ScriptReport(name=script.name, begin=began, end=ended, result=result, output=output)
+
+    def _not_started(self, script: scripts.Script, began: int, error: OSError | ValueError) -> ScriptReport:
+        number = (error.errno if isinstance(error, OSError) else None) or errno.EINVAL
+        if number == errno.ENOENT and not script.enabled():
+            # It vanished between the look at the directory and the start: as if it had never been there.
+            return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
+        text = f"cannot run {script.path}: {why_not_started(number, error)}"
+        _log.error("%s: %s: %s", self._spec, script.name, text)
+        result = CANNOT_EXECUTE if number == errno.ENOEXEC else -number
+        return ScriptReport(
+            name=script.name,
+            begin=began,
+            end=_wall_clock(),
+            result=result,
+            output=text.encode(errors="replace") + b"\n",
+        )
+
+    def _log_failure(self, name: str, status: int, seconds: float) -> None:
+        if status > 0:
+            _log.error("%s: %s failed with exit status %d after %.3f s", self._spec, name, status, seconds)
+        else:
+            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, signal_name(-status), seconds)
+
+    # ------------------------------------------------------------------ results
+
+    def _completed(self) -> RunResult:
+        failures = [report.result for report in self._reports if report.failed]
+        outcome = EventOutcome.FAILED if failures else EventOutcome.SUCCESS
+        return RunResult(outcome.errno, self._event_report(failures[-1] if failures else 0))
+
+    def _timed_out(self) -> RunResult:
+        script = self._listing[len(self._reports)]
+        began, ended = self._child_began, _wall_clock()
+        output = self._child.output if self._child is not None else b""
+        log_output(script.name, output)
+        _log.error(
+            "%s: timed out: its %d s were over while %s ran, for %.3f s%s",
+            *(self._spec, self._spec.timeout, script.name, (ended - began) / 1e6),
+            f" as process {self._child.pid}" if self._child is not None else "",
+        )
+        self._reports.append(ScriptReport(name=script.name, begin=began, end=ended, result=TIMED_OUT, output=output))
+        return RunResult(EventOutcome.TIMED_OUT.errno, self._event_report(TIMED_OUT))
+
+    def _event_report(self, summary: int) -> EventReport:
+        for script in self._listing[len(self._reports) :]:
+            self._reports.append(ScriptReport(name=script.name, begin=0, end=0, result=NOT_REACHED))
+        return EventReport(summary=summary, scripts=tuple(self._reports))
+
+    # ------------------------------------------------------------------ ways out
+
+    async def _break_off(self) -> None:
+        _log.info("%s: cancelled", self._spec)
+        self._report(RunResult(EventOutcome.CANCELLED.errno))
+        await self._end_child()
+
+    async def _time_out(self) -> None:
+        # The reply first, and the component is free: whoever asked must know, and the debug script may well ask for
+        # the status of this very event.
+        self._report(self._timed_out())
+        self._release()
+        child = self._child
+        if child is not None:
+            await self._context.debugger.look_at(child, self._spec.event, self._config)
+            await self._end_child()
+
+    async def _end_child(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        with anyio.move_on_after(self._grace + _UNKILLABLE_WAIT) as patience:
+            await child.end(self._grace)
+        if patience.cancelled_caught:
+            _log.error(
+                "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
+                *(self._spec, child.pid, child.pid),
+            )
+            self._release()
+            await child.end(0)
+        self._child = None
+        _log.info("%s: process group %d is gone, ended by %s", self._spec, child.pid, how_ended(child.close()))
+
+    async def _clean_up(self) -> None:
+        # Only a bug or the daemon's own end leave a child here: no time for grace then.
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            with anyio.move_on_after(_UNKILLABLE_WAIT, shield=True):
+                await child.wait()
+            child.close()
+        self._report(RunResult(errno.EIO))
+        self._release()
+        # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
+        self._listener.gone()
+
+    def _report(self, result: RunResult) -> None:
+        if not self._is_reported:
+            self._is_reported = True
+            self._listener.reported(result)
+
+    def _release(self) -> None:
+        if not self._is_released:
+            self._is_released = True
+            self._listener.released()
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1000
