@@ -386,17 +386,20 @@ async def test_a_client_that_never_reads_is_not_served_for_ever(node: Node) -> N
 async def test_when_descriptors_run_out_new_clients_wait_and_nothing_breaks(node: Node) -> None:
     node.script("10.s.script", "exit 0")
     async with running_daemon(node) as daemon, daemon.client() as client:
+        # an answer means that the daemon has taken the client in
+        assert await client.run("monitor") == 0
         used = len(daemon.descriptors())
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 5, used + 5))
-        clients = [connect(node.socket) for _ in range(20)]
-        await until(lambda: "can't accept a connection: Too many open files" in node.log, "the complaint")
-        assert await client.run("monitor") == errno.EIO
-        assert f"{node.base}/events/legacy can't be read: Too many open files" in node.log
-        for late in clients[:-1]:
-            late.close()
-        await until(lambda: len(daemon.descriptors()) <= used + 1, "the daemon to see that they have gone")
-        # the last one has waited its turn
-        clients[-1].sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
-        assert struct.unpack("=IIIIi", clients[-1].recv(100)) == (20, 0, 1, 1, 0)
-        clients[-1].close()
+        with contextlib.ExitStack() as clients, connect(node.socket) as early:
+            others = [clients.enter_context(connect(node.socket)) for _ in range(20)]
+            await until(lambda: "can't accept a connection: Too many open files" in node.log, "the complaint")
+            assert await client.run("monitor") == errno.EIO
+            assert f"{node.base}/events/legacy can't be read: Too many open files" in node.log
+            for other in others[:-1]:
+                other.close()
+            early.close()
+            await until(lambda: len(daemon.descriptors()) <= used + 1, "the daemon to see that they have gone")
+            # the last one has waited its turn
+            others[-1].sendall(packet.run_request(1, b"legacy", b"monitor", None, 30, False))
+            assert struct.unpack("=IIIIi", others[-1].recv(100)) == (20, 0, 1, 1, 0)
         assert await client.run("monitor") == 0
