@@ -404,8 +404,19 @@ def test_two_hundred_at_once_set_one_flag(shell: Shell) -> None:
     assert not shell.due()
 
 
-# Lists the addresses as a service would: what it saw is what it serves.
-LIST = 'ls "$CTDB_BASE/addresses" >"$CTDB_BASE/new.$$" && mv "$CTDB_BASE/new.$$" "$CTDB_BASE/served"'
+def serving(end: str = "true") -> str:
+    """Defines a service_reconfigure that looks which addresses there are, then meets its end, then serves them.
+
+    Serving is adding to a list: of several at once one that has looked earlier may be through later.
+    """
+    listing = '"$CTDB_BASE/seen.$$"'
+    work = f'ls "$CTDB_BASE/addresses" >{listing} && {end} && cat {listing} >>"$CTDB_BASE/served"'
+    return f"service_reconfigure() {{ {work}; }}; "
+
+
+def served(shell: Shell) -> set[str]:
+    """Returns the addresses that any successful service_reconfigure has seen."""
+    return set((shell.base / "served").read_text().split())
 
 
 def test_no_address_is_forgotten_while_some_reconfigure_fail_and_some_are_killed(shell: Shell) -> None:
@@ -420,27 +431,22 @@ def test_no_address_is_forgotten_while_some_reconfigure_fail_and_some_are_killed
             shell.start(f"read -r line; {taking}", "takeip", "eth0", f"10.0.0.{number}", "24", stdin=reader)
         )
         if number % 5 == 0:
-            listing = f"service_reconfigure() {{ {LIST}; {ends[number // 5 % 4]}; }}; "
-            processes.append(shell.start(f"read -r line; {listing}{IF_DUE}", "ipreallocated", stdin=reader))
+            script = f"read -r line; {serving(ends[number // 5 % 4])}{IF_DUE}"
+            processes.append(shell.start(script, "ipreallocated", stdin=reader))
     os.close(reader)
     results = go_at_once(processes, gate)
     assert {status for status, _, _ in results} <= {0, 1, -signal.SIGKILL}
-    status, _, errors = shell.run(f"service_reconfigure() {{ {LIST}; }}; {IF_DUE}")
+    status, _, errors = shell.run(serving() + IF_DUE)
     assert (status, errors) == (0, "")
     assert not shell.due()
-    served = (shell.base / "served").read_text().split()
-    assert sorted(served) == sorted(f"10.0.0.{number}" for number in range(120))
+    assert served(shell) == {f"10.0.0.{number}" for number in range(120)}
 
 
 def test_one_after_another_serves_all_that_was_there_before_the_flag(shell: Shell) -> None:
     """Setters come while a single reconfiguring script goes round and round, and is the last to look."""
     (shell.base / "addresses").mkdir()
-    rounds = f"""
-    service_reconfigure() {{ {LIST}; }}
-    while [ ! -e "$CTDB_BASE/stop" ]; do ctdb_service_reconfigure; done
-    ctdb_service_reconfigure
-    """
-    loop = shell.start(rounds, "ipreallocated")
+    rounds = 'while [ ! -e "$CTDB_BASE/stop" ]; do ctdb_service_reconfigure; done; ctdb_service_reconfigure'
+    loop = shell.start(serving() + rounds, "ipreallocated")
     reader, gate = os.pipe()
     taking = 'read -r line; : >"$CTDB_BASE/addresses/$3"; ctdb_service_set_reconfigure'
     processes = [shell.start(taking, "takeip", "eth0", f"10.0.0.{n}", "24", stdin=reader) for n in range(100)]
@@ -449,7 +455,7 @@ def test_one_after_another_serves_all_that_was_there_before_the_flag(shell: Shel
     (shell.base / "stop").write_text("")
     status, _, errors = ended(loop)
     assert (status, errors) == (0, "")
-    assert len((shell.base / "served").read_text().split()) == 100
+    assert len(served(shell)) == 100
     assert not shell.due()
 
 
