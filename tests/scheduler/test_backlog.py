@@ -10,12 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ctdb_eventd.events import Mode
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
 
-EXCLUSIVE, MONITOR = Mode.EXCLUSIVE, Mode.MONITOR
+EXCLUSIVE, MONITOR, ADDRESS = Mode.EXCLUSIVE, Mode.MONITOR, Mode.ADDRESS
 NOTHING: Decision[str] = Decision()
 
 
 def backlog_of(*jobs: str) -> Backlog[str]:
-    """A backlog in which these have arrived; names that begin with m are monitors."""
+    """A backlog in which these have arrived; see `submit`."""
     backlog: Backlog[str] = Backlog()
     for job in jobs:
         submit(backlog, job)
@@ -23,13 +23,18 @@ def backlog_of(*jobs: str) -> Backlog[str]:
 
 
 def submit(backlog: Backlog[str], job: str) -> Decision[str]:
-    return backlog.submit(job, MONITOR if job.startswith("m") else EXCLUSIVE)
+    """Names that begin with m are monitors, those with @ are address events."""
+    return backlog.submit(job, mode_of(job))
+
+
+def mode_of(job: str) -> Mode:
+    return MONITOR if job.startswith("m") else ADDRESS if "@" in job else EXCLUSIVE
 
 
 # ---------------------------------------------------------------------- arrivals
 
 
-@pytest.mark.parametrize("job", ["takeip", "monitor"])
+@pytest.mark.parametrize("job", ["startup", "monitor", "takeip@1"])
 def test_a_job_starts_when_nothing_is_there(job: str) -> None:
     backlog = backlog_of()
     assert backlog.idle
@@ -43,14 +48,14 @@ def test_a_job_waits_for_the_one_that_runs() -> None:
     assert (backlog.running, backlog.waiting) == (("first",), ("second",))
 
 
-@pytest.mark.parametrize("there", [("a",), ("a", "b")])
+@pytest.mark.parametrize("there", [("a",), ("a", "b"), ("@1",), ("@1", "b"), ("@1", "@2")])
 def test_a_monitor_is_refused_while_anything_else_is_there(there: tuple[str, ...]) -> None:
     backlog = backlog_of(*there)
     assert submit(backlog, "monitor") == Decision(refuse=("monitor",))
     assert backlog.running + backlog.waiting == there
 
 
-@pytest.mark.parametrize("job", ["takeip", "m2"])
+@pytest.mark.parametrize("job", ["takeip@1", "startup", "m2"])
 def test_whatever_arrives_ends_a_running_monitor_and_runs_after_it(job: str) -> None:
     backlog = backlog_of("m1")
     assert submit(backlog, job) == Decision(end=("m1",))
@@ -63,7 +68,7 @@ def test_a_monitor_is_ended_once() -> None:
     assert backlog.waiting == ("a", "b")
 
 
-@pytest.mark.parametrize("job", ["takeip", "m3"])
+@pytest.mark.parametrize("job", ["takeip@1", "startup", "m3"])
 def test_whatever_arrives_takes_the_place_of_a_waiting_monitor(job: str) -> None:
     backlog = backlog_of("m1", "m2")
     assert submit(backlog, job) == Decision(refuse=("m2",))
@@ -133,6 +138,113 @@ def test_a_decision_is_true_when_there_is_something_to_do(field: str) -> None:
     assert not Decision()
 
 
+# ---------------------------------------------------------------------- address events
+
+
+def test_address_events_run_together() -> None:
+    backlog = backlog_of("@1", "@2")
+    assert submit(backlog, "@3") == Decision(start=("@3",))
+    assert backlog.running == ("@1", "@2", "@3")
+
+
+def test_an_exclusive_event_waits_for_all_address_events_before_it() -> None:
+    backlog = backlog_of("@1", "@2", "after")
+    assert backlog.finished("@2") == NOTHING
+    assert backlog.finished("@1") == Decision(start=("after",))
+
+
+def test_an_address_event_does_not_pass_an_exclusive_one() -> None:
+    backlog = backlog_of("@1", "barrier")
+    assert submit(backlog, "@2") == NOTHING
+    assert backlog.finished("@1") == Decision(start=("barrier",))
+    assert backlog.finished("barrier") == Decision(start=("@2",))
+
+
+def test_neighbouring_address_events_start_together() -> None:
+    backlog = backlog_of("first", "@1", "@2", "barrier", "@3")
+    assert backlog.finished("first") == Decision(start=("@1", "@2"))
+    assert backlog.waiting == ("barrier", "@3")
+
+
+def test_without_their_barrier_address_events_join_those_that_run() -> None:
+    backlog = backlog_of("@1", "barrier", "@2", "@3", "last")
+    assert backlog.cancel("barrier") == Decision(start=("@2", "@3"))
+    assert backlog.running == ("@1", "@2", "@3")
+
+
+def test_a_cancelled_address_event_is_ended_and_the_others_go_on() -> None:
+    backlog = backlog_of("@1", "@2", "after")
+    assert backlog.cancel("@1") == Decision(end=("@1",))
+    assert backlog.finished("@1") == NOTHING
+    assert backlog.finished("@2") == Decision(start=("after",))
+
+
+def test_an_address_event_does_not_join_an_exclusive_or_a_monitor() -> None:
+    assert submit(backlog_of("alone"), "@1") == NOTHING
+    assert submit(backlog_of("monitor"), "@1") == Decision(end=("monitor",))
+
+
+def test_address_events_wait_together_for_a_monitor_to_end() -> None:
+    backlog = backlog_of("monitor", "@1", "@2", "after")
+    assert backlog.finished("monitor") == Decision(start=("@1", "@2"))
+
+
+def test_the_batch_grows_with_whatever_is_no_address_event() -> None:
+    backlog = backlog_of("@1", "@2")
+    batches = [backlog.batch]
+    for job in ("@1", "@2"):
+        backlog.finished(job)
+    for job in ("@3", "alone", "@4", "m"):
+        submit(backlog, job)
+        batches.append(backlog.batch)
+        backlog.finished(job) if job in backlog.running else backlog.cancel(job)
+    assert batches == [0, 0, 1, 1, 2]
+
+
+def test_events_that_start_together_after_a_barrier_are_of_one_batch() -> None:
+    backlog = backlog_of("first", "@1", "@2")
+    backlog.finished("first")
+    before = backlog.batch
+    submit(backlog, "@3")
+    assert backlog.batch == before == 1
+
+
+# ---------------------------------------------------------------------- who is in the way
+
+
+def test_what_waits_waits_for_all_that_run_and_all_before_it() -> None:
+    backlog = backlog_of("@1", "@2", "barrier", "@3")
+    assert backlog.blockers("barrier") == ("@1", "@2")
+    assert backlog.blockers("@3") == ("@1", "@2", "barrier")
+
+
+@pytest.mark.parametrize("job", ["@1", "stranger"])
+def test_what_does_not_wait_waits_for_nobody(job: str) -> None:
+    assert backlog_of("@1", "barrier").blockers(job) == ()
+
+
+@pytest.mark.parametrize(
+    ("there", "job", "blockers"),
+    [
+        ((), "alone", ()),
+        ((), "m", ()),
+        (("@1",), "@2", ()),
+        (("@1",), "alone", ("@1",)),
+        (("@1", "barrier"), "@2", ("@1", "barrier")),
+        (("alone",), "@1", ("alone",)),
+        (("m1",), "alone", ("m1",)),
+        (("m1",), "m2", ("m1",)),
+        (("m1", "alone"), "@1", ("m1", "alone")),
+        # a monitor that would be refused waits for nobody
+        (("alone",), "m", ()),
+        (("@1",), "m", ()),
+        (("m1", "alone"), "m2", ()),
+    ],
+)
+def test_for_whom_a_new_event_would_wait(there: tuple[str, ...], job: str, blockers: tuple[str, ...]) -> None:
+    assert backlog_of(*there).blockers_of_new(mode_of(job)) == blockers
+
+
 # ---------------------------------------------------------------------- any sequence
 
 
@@ -160,6 +272,7 @@ class AnySequence(RuleBasedStateMachine):
             self.ending.add(job)
         for job in decision.start:
             assert job == self.waiting[0], "not the one that waited longest"
+            assert all(self.modes[job] is ADDRESS is self.modes[other] for other in self.running), "not its like"
             self.leave(job, "started")
             self.running.append(job)
             self.started.append(job)
@@ -169,7 +282,7 @@ class AnySequence(RuleBasedStateMachine):
         self.waiting.remove(job)
         self.fates[job] = fate
 
-    @rule(mode=st.sampled_from([EXCLUSIVE, MONITOR]))
+    @rule(mode=st.sampled_from([ADDRESS, ADDRESS, EXCLUSIVE, MONITOR]))
     def submit(self, mode: Mode) -> None:
         job = len(self.modes)
         there = [self.modes[other] for other in self.running + self.waiting]
@@ -179,19 +292,24 @@ class AnySequence(RuleBasedStateMachine):
         )
         self.modes[job] = mode
         self.waiting.append(job)
+        expected = self.backlog.blockers_of_new(mode)
         decision = self.backlog.submit(job, mode)
-        if not there:
+        if {mode, *there} == {ADDRESS} or not there:
             assert decision == Decision(start=(job,))
-        elif mode is MONITOR and EXCLUSIVE in there:
+        elif mode is MONITOR and there.count(MONITOR) < len(there):
             assert decision == Decision(refuse=(job,))
         else:
             assert decision == Decision(refuse=monitors_waiting, end=monitors_to_end)
+        assert bool(expected) == (job not in (*decision.start, *decision.refuse))
         self.obey(decision)
 
     @precondition(lambda self: self.running)
-    @rule()
-    def finish(self) -> None:
-        job = self.running.pop()
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        self.do_finish(data.draw(st.sampled_from(self.running), label="job"))
+
+    def do_finish(self, job: int) -> None:
+        self.running.remove(job)
         self.ending.discard(job)
         self.obey(self.backlog.finished(job))
 
@@ -213,8 +331,13 @@ class AnySequence(RuleBasedStateMachine):
         assert self.backlog.idle == (not self.running and not self.waiting)
 
     @invariant()
-    def at_most_one_runs(self) -> None:
-        assert len(self.running) <= 1
+    def only_address_events_run_together(self) -> None:
+        assert len(self.running) <= 1 or {self.modes[job] for job in self.running} == {ADDRESS}
+
+    @invariant()
+    def whatever_waits_waits_for_somebody(self) -> None:
+        for job in self.modes:
+            assert bool(self.backlog.blockers(job)) == (job in self.waiting)
 
     @invariant()
     def nothing_waits_for_nothing(self) -> None:
@@ -232,10 +355,10 @@ class AnySequence(RuleBasedStateMachine):
     def teardown(self) -> None:
         # Only ends from here on: everything that waits must get its turn, in as many steps as there are jobs.
         for _ in range(len(self.running + self.waiting)):
-            self.finish()
+            self.do_finish(self.running[0])
         assert self.backlog.idle
         assert self.fates.keys() == self.modes.keys(), "lost"
-        assert "refused" not in {self.fates[job] for job, mode in self.modes.items() if mode is EXCLUSIVE}
+        assert "refused" not in {self.fates[job] for job, mode in self.modes.items() if mode is not MONITOR}
 
 
 TestAnySequence = AnySequence.TestCase

@@ -1,0 +1,176 @@
+"""The Debian package: built, installed, upgraded, broken and removed on a copy of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .machine import Machine, missing_requirements
+
+pytestmark = pytest.mark.interop
+
+TOP = Path(__file__).resolve().parents[2]
+HELPER = "/usr/libexec/ctdb/ctdb-eventd"
+# Names, kinds, modes, owners and sizes of everything that the installation could touch, times and contents of the
+# programs in the helper directory. An overlay has other sizes of directories once they were written to.
+FINGERPRINT = """cd / && for what in usr/libexec/ctdb usr/lib/ctdb-eventd usr/bin usr/sbin etc/ctdb; do
+  [ ! -e $what ] || find $what -type d -printf '%p d %m %U:%G\\n' -o -printf '%p %y %m %U:%G %l %s\\n'
+done | sort
+stat -c '%n %Y' usr/libexec/ctdb/*
+sha256sum usr/libexec/ctdb/*
+dpkg-divert --list; dpkg -V ctdb; ls usr/share/doc | grep ctdb
+"""
+# What ctdbd does: a pipe for the daemon's word, and a process to watch. Prints who it is, then ends it.
+START = """set -e
+export CTDB_TEST_MODE=1 CTDB_BASE=/tmp/node
+rm -rf $CTDB_BASE; mkdir -p $CTDB_BASE/run $CTDB_BASE/var $CTDB_BASE/events/legacy $CTDB_BASE/share/events/legacy
+printf '[logging]\\n\\tlocation = file:/tmp/node/log\\n' >$CTDB_BASE/ctdb.conf
+printf '#!/bin/sh\\necho it ran\\n' >$CTDB_BASE/events/legacy/00.test.script
+chmod 755 $CTDB_BASE/events/legacy/00.test.script
+mkfifo /tmp/node/ready
+/usr/libexec/ctdb/ctdb-eventd -P $$ -S 9 9>/tmp/node/ready &
+exec 8</tmp/node/ready
+test "$(timeout 10 head -c 4 <&8 | od -An -tx1 | tr -d ' ')" = 00000000
+test "$(cat /tmp/node/run/eventd.pid)" = $!
+echo "exe $(readlink /proc/$!/exe)"
+{cli} run 30 legacy monitor
+{cli} status legacy monitor
+kill $!
+wait $! || test "{ours}" = no
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def requirements() -> None:
+    """Skips with the reason, or fails where `make interop` promises that they run."""
+    problem = missing_requirements()
+    if problem and os.environ.get("INTEROP_REQUIRED"):
+        pytest.fail(problem)
+    if problem:
+        pytest.skip(problem)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory, requirements: None) -> Path:
+    """The package, built."""
+    directory = tmp_path_factory.mktemp("package")
+    command = [str(TOP / "contrib/debian/build.sh"), sys.executable, str(directory)]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture
+def machine(tmp_path: Path, package: Path) -> Iterator[Machine]:
+    """A copy of this machine with the package's file on it."""
+    with Machine(tmp_path) as machine:
+        machine.run("cat >/ctdb-eventd.deb; mkdir -p /run/ctdb", stdin=package.read_bytes())
+        yield machine
+
+
+def start(machine: Machine, *, ours: bool = True) -> str:
+    """Starts what is in the helper's place; returns what it said of itself."""
+    cli = "/usr/bin/ctdb-event" if ours else "/usr/libexec/ctdb/ctdb-event"
+    return machine.run(START.format(cli=cli, ours="yes" if ours else "no"))
+
+
+def test_the_package_names_nothing_of_the_machine_it_was_built_on(package: Path) -> None:
+    names = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
+    assert "__pycache__" not in names
+    assert "direct_url.json" not in names
+    assert {line.split()[1] for line in names.splitlines()} == {"root/root"}
+    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True).stdout
+    assert str(TOP).encode() not in content
+    control = subprocess.run(["dpkg-deb", "-f", package], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^Depends: python3 \(>= 3\.11\), ctdb, util-linux$", control, flags=re.MULTILINE)
+
+
+def test_installed_it_is_what_ctdbd_starts_and_removed_all_is_as_before(machine: Machine) -> None:
+    before = machine.run(FINGERPRINT)
+    original = machine.run(f"sha256sum <{HELPER}")
+    assert "Done: put a shell file" in machine.run("dpkg -i /ctdb-eventd.deb")
+    assert machine.run(f"dpkg-divert --listpackage {HELPER}") == "ctdb-eventd\n"
+    assert machine.run(f"sha256sum <{HELPER}.ctdb") == original
+    said = start(machine)
+    assert re.search(r"^exe /usr/bin/python3", said)
+    assert "00.test " in said
+    assert machine.run("ctdb-eventd-install --status").count("ERROR") == 0
+    assert "Nothing to do" in machine.run("dpkg -i /ctdb-eventd.deb"), "an upgrade leaves it in place"
+    machine.run("dpkg -r ctdb-eventd")
+    assert machine.run(FINGERPRINT) == before
+
+
+def test_a_real_ctdbd_starts_it_and_goes_on_if_it_breaks(machine: Machine) -> None:
+    machine.run("dpkg -i /ctdb-eventd.deb && echo 127.0.0.1 >/etc/ctdb/nodes && rm -f /etc/ctdb/events/legacy/*")
+    machine.run("printf '[logging]\\n\\tlocation = file:/var/log/ctdb/log.ctdb\\n' >/etc/ctdb/ctdb.conf")
+    ctdbd = "ctdbd && timeout 20 sh -c 'until ctdb ping; do sleep 0.1; done' >/dev/null && "
+    look = "readlink /proc/$(cat /run/ctdb/eventd.pid)/exe && ctdb event status legacy init && ctdb shutdown"
+    gone = " && timeout 20 sh -c 'while [ -e /run/ctdb/eventd.pid ]; do sleep 0.1; done'"
+    assert machine.run(ctdbd + look + gone).startswith("/usr/bin/python3")
+    machine.run("mv /usr/lib/ctdb-eventd /usr/lib/moved-away")
+    assert machine.run(ctdbd + look + gone).startswith(f"{HELPER}.ctdb\n")
+    log = machine.run("cat /var/log/ctdb/log.ctdb")
+    assert "ctdb-eventd: can't start /usr/lib/ctdb-eventd/bin/ctdb-eventd" in log
+    assert "starting CTDB's own event daemon instead" in log
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("rm /usr/lib/ctdb-eventd/bin/ctdb-eventd", "it is missing"),
+        ("mv /usr/bin/python3 /usr/bin/python3-away", "its Python, /usr/bin/python3, is missing"),
+        ("rm -r /usr/lib/ctdb-eventd/python/anyio/_backends", "Backend 'asyncio' is not available"),
+        ("rm -r /usr/lib/ctdb-eventd/python/ctdb_eventd", "ModuleNotFoundError: No module named 'ctdb_eventd'"),
+    ],
+)
+def test_broken_it_gives_way_to_ctdbs_own(machine: Machine, damage: str, reason: str) -> None:
+    machine.run("dpkg -i /ctdb-eventd.deb")
+    machine.run(damage)
+    said = start(machine, ours=False)
+    assert reason in said
+    assert f"exe {HELPER}.ctdb\n" in said
+
+
+def test_an_upgrade_of_ctdb_leaves_ours_in_place(machine: Machine) -> None:
+    machine.run("dpkg -i /ctdb-eventd.deb")
+    ours = machine.run(f"sha256sum <{HELPER}")
+    machine.run(
+        f"""set -e; mkdir -p /new/DEBIAN /new{os.path.dirname(HELPER)}; echo newer >/new{HELPER}
+        printf '%s\\n' 'Package: ctdb' 'Version: 9:9' 'Architecture: all' 'Maintainer: x' 'Description: x' \\
+            >/new/DEBIAN/control
+        dpkg-deb --build /new /new.deb; dpkg --no-triggers -i /new.deb"""
+    )
+    assert machine.run(f"sha256sum <{HELPER}") == ours
+    assert machine.run(f"cat {HELPER}.ctdb") == "newer\n"
+    machine.run("dpkg -r ctdb-eventd")
+    assert machine.run(f"cat {HELPER}; ls {os.path.dirname(HELPER)}") == "newer\nctdb-eventd\n"
+
+
+def test_a_node_that_cant_take_it_keeps_what_it_has(machine: Machine) -> None:
+    machine.run("printf '[eventd]\\nkill grace = soon\\n' >>/etc/ctdb/ctdb.conf")
+    before = machine.run(f"sha256sum <{HELPER}")
+    said = machine.run("dpkg -i /ctdb-eventd.deb")
+    assert "expected seconds" in said
+    assert "this node goes on with the event daemon that it has" in said
+    assert machine.run(f"sha256sum <{HELPER}") == before
+    assert machine.run("dpkg-query -W -f '${db:Status-Status}' ctdb-eventd") == "installed"
+    machine.run("sed -i '/eventd/,$d' /etc/ctdb/ctdb.conf && ctdb-eventd-install && ctdb-eventd-install --status")
+    machine.run("dpkg -r ctdb-eventd")
+    assert machine.run(f"sha256sum <{HELPER}") == before
+
+
+def test_each_step_can_be_done_by_hand(machine: Machine) -> None:
+    """The commands that the file in the helper's place gives for the case that the installer has gone."""
+    before = machine.run(f"sha256sum <{HELPER}")
+    machine.run("dpkg -i /ctdb-eventd.deb")
+    by_hand = re.findall(r"^#     (.*)$", machine.run(f"cat {HELPER}"), flags=re.MULTILINE)
+    assert len(by_hand) == 4
+    machine.run("set -e\n" + "\n".join(by_hand))
+    assert machine.run(f"sha256sum <{HELPER}") == before
+    assert machine.attempt("ctdb-eventd-install --status").returncode == 3

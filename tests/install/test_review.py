@@ -1,0 +1,215 @@
+"""What the installer finds out about a node before it changes anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ctdb_eventd.config import Config
+from ctdb_eventd_install import cli
+from ctdb_eventd_install.places import NodePlaces, find_places
+from ctdb_eventd_install.review import (
+    Finding,
+    Severity,
+    review,
+    review_configuration,
+    review_program,
+    review_scripts,
+    review_version,
+)
+
+from .tree import PROGRAM, FakeNode
+
+LEGACY = "/etc/ctdb/events/legacy"
+
+
+def places_of(node: FakeNode) -> NodePlaces:
+    return find_places(str(node.root))
+
+
+def warnings(node: FakeNode, config: Config | None = None) -> list[str]:
+    findings = review_scripts(places_of(node), config or Config())
+    return [finding.text for finding in findings if finding.severity is not Severity.GOOD]
+
+
+# ---------------------------------------------------------------------- versions
+
+
+@pytest.mark.parametrize(
+    ("version", "severity", "text"),
+    [
+        ("4.17.12-Debian", Severity.GOOD, "CTDB 4.17.12-Debian"),
+        ("CTDB version: 4.24.0", Severity.GOOD, "4.24.0"),
+        ("4.9.1", Severity.WARNING, "was not tried with this one"),
+        ("5.0", Severity.WARNING, "was not tried with this one"),
+        ("4.8.12", Severity.ERROR, "too old: 4.9 is the first"),
+        ("nonsense", Severity.WARNING, "version is unknown"),
+        (None, Severity.WARNING, "version is unknown"),
+    ],
+)
+def test_the_version_is_judged(version: str | None, severity: Severity, text: str) -> None:
+    (finding,) = review_version(version)
+    assert finding.severity is severity
+    assert text in finding.text
+
+
+def test_the_version_is_what_ctdbs_tool_says(rpm_node: FakeNode) -> None:
+    places = places_of(rpm_node)
+    assert places.ctdb_version() == "4.17.12-Debian"
+    rpm_node.file("usr/bin/ctdb", "#!/bin/sh\nexit 1\n")
+    assert places.ctdb_version() is None
+    (rpm_node.root / "usr/bin/ctdb").unlink()
+    assert places.ctdb_version() is None
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+def test_a_good_configuration(rpm_node: FakeNode) -> None:
+    config, findings = review_configuration(places_of(rpm_node))
+    assert config.log_location == "syslog"
+    assert findings == [Finding(Severity.GOOD, "configuration /etc/ctdb/ctdb.conf")]
+
+
+def test_an_error_in_the_configuration_keeps_ours_out(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
+    node.file("etc/ctdb/ctdb.conf", "[eventd]\n  kill grace = soon\n")
+    before = node.snapshot()
+    assert node.run() == cli.EXIT_ERROR
+    said = capsys.readouterr()
+    assert 'ctdb.conf:2: [eventd] kill grace = "soon": expected seconds' in said.out
+    assert "nothing was changed: correct the error above" in said.err
+    assert node.run("--dry-run") == cli.EXIT_ERROR
+    assert node.snapshot() == before
+
+
+def test_a_warning_about_the_configuration_does_not(rpm_node: FakeNode) -> None:
+    rpm_node.file("etc/ctdb/ctdb.conf", "[logging]\n  colour = blue\n")
+    _, (finding,) = review_configuration(places_of(rpm_node))
+    assert finding.severity is Severity.WARNING
+    assert "unknown key is ignored" in finding.text
+    assert rpm_node.run() == 0
+
+
+# ---------------------------------------------------------------------- scripts
+
+
+def test_ctdbs_own_scripts_are_nothing_to_speak_of(rpm_node: FakeNode) -> None:
+    (rpm_node.root / "etc/ctdb/events/notification").mkdir()
+    rpm_node.file("etc/ctdb/events/README", "")
+    assert [finding.text for finding in review_scripts(places_of(rpm_node), Config())] == [
+        f"{LEGACY}: 1 enabled of 1 event scripts",
+        "/etc/ctdb/events/notification: 0 enabled of 0 event scripts",
+    ]
+
+
+def test_a_bare_name_runs_with_ours_only(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site")
+    rpm_node.script("61.disabled", mode=0o644)
+    rpm_node.link("62.dangling", "/nonexistent")
+    (text,) = warnings(rpm_node)
+    assert text.startswith(
+        f"{LEGACY}/60.site: runs with ours, not with CTDB's daemon (that wants {LEGACY}/60.site.script"
+    )
+    assert warnings(rpm_node, Config(script_names="suffix")) == []
+
+
+def test_a_hidden_name_runs_with_neither(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site")
+    rpm_node.script("60.site.script")
+    assert warnings(rpm_node) == [f"{LEGACY}/60.site: runs with neither daemon, {LEGACY}/60.site.script hides it"]
+
+
+def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) -> None:
+    rpm_node.script("61.disabled.script", mode=0o644)
+    assert warnings(rpm_node, Config(script_names="bare")) == [
+        f"{LEGACY}/00.ctdb.script: runs with CTDB's daemon, not with ours (script names = bare)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("echo no first line\n", "is no program, its first line names no interpreter"),
+        ("#!\n", "is no program, its first line names no interpreter"),
+        ("", "is no program"),
+        ("#!/bin/sh\r\n", r"its interpreter '/bin/sh\r' does not exist"),
+        ("#!/usr/bin/perl -w\n", "its interpreter '/usr/bin/perl' does not exist"),
+    ],
+)
+def test_what_is_no_program_fails_with_ours(rpm_node: FakeNode, text: str, fault: str) -> None:
+    rpm_node.script("60.site.script", text)
+    (warning,) = warnings(rpm_node)
+    assert warning.startswith(f"{LEGACY}/60.site.script: {fault}")
+    assert "CTDB's daemon may pass over it" in warning
+
+
+def test_machine_code_is_a_program(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site.script", "\x7fELF")
+    assert warnings(rpm_node) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "who"),
+    [
+        (0o775, "writable by its group"),
+        (0o757, "writable by everybody"),
+        (0o777, "writable by its group and everybody"),
+    ],
+)
+def test_scripts_that_others_can_change_are_named(rpm_node: FakeNode, mode: int, who: str) -> None:
+    path = rpm_node.script("60.site.script")
+    path.chmod(mode)
+    text = f"{LEGACY}/60.site.script: runs with either, but is unsafe: {LEGACY}/60.site.script is {who}"
+    assert warnings(rpm_node) == [text]
+
+
+def test_a_links_target_counts_and_its_directory(rpm_node: FakeNode) -> None:
+    rpm_node.file("srv/scripts/tool", "#!/bin/sh\n").parent.chmod(0o777)
+    rpm_node.link("60.site.script", "/srv/scripts/tool")
+    (text,) = warnings(rpm_node)
+    assert text.endswith("but is unsafe: /srv/scripts is writable by its group and everybody")
+
+
+def test_the_scripts_directory_counts_once(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site.script")
+    rpm_node.script("61.site.script")
+    (rpm_node.root / "etc/ctdb/events/legacy").chmod(0o775)
+    assert warnings(rpm_node) == [f"{LEGACY} is writable by its group: whoever can change it is root"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_stranger_as_owner_is_named(rpm_node: FakeNode) -> None:
+    os.chown(rpm_node.script("60.site.script"), 12345, -1)
+    (text,) = warnings(rpm_node)
+    assert text.endswith("is owned by user 12345, not root")
+
+
+def test_links_that_go_round_are_no_scripts(rpm_node: FakeNode) -> None:
+    rpm_node.link("60.site.script", "60.site.script")
+    assert warnings(rpm_node) == []
+
+
+def test_without_a_directory_of_scripts_that_is_said(tmp_path: Path) -> None:
+    (finding,) = review_scripts(NodePlaces(root=str(tmp_path), helper_dir="/usr/libexec/ctdb"), Config())
+    assert finding.text == "/etc/ctdb/events can't be read: No such file or directory"
+
+
+def test_a_script_that_vanishes_meanwhile_harms_nothing(rpm_node: FakeNode) -> None:
+    """Between the listing and each look at the file."""
+    findings = [*review(places_of(rpm_node)), *review_program(places_of(rpm_node), "/nonexistent/program")]
+    assert all(finding.severity is Severity.GOOD for finding in findings)
+
+
+# ---------------------------------------------------------------------- our own program
+
+
+def test_a_program_that_others_can_change_is_named(rpm_node: FakeNode) -> None:
+    places = places_of(rpm_node)
+    assert list(review_program(places, PROGRAM)) == []
+    (rpm_node.root / "opt/eventd").chmod(0o777)
+    (finding,) = review_program(places, PROGRAM, PROGRAM)
+    assert finding.text.startswith("/opt/eventd is writable by its group and everybody")
+    (rpm_node.root / "opt/eventd").chmod(0o1777)
+    assert list(review_program(places, PROGRAM)) == []

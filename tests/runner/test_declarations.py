@@ -1,0 +1,81 @@
+"""The locks of a script: from its head, read again when the file changes, and from the configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.runner.declarations import Declarations
+from ctdb_eventd.scripts import Script
+
+NONE = Config()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    made = Script("10.a", os.fspath(tmp_path / "10.a.script"), bare=False)
+    write(made, "iptables routes")
+    return made
+
+
+def write(script: Script, locks: str, *, age: int = 0) -> None:
+    """Writes the script anew, under its old name; `age` makes each time of change another one."""
+    path = Path(script.path)
+    path.with_suffix(".new").write_text(f"#!/bin/sh\n# ctdb-eventd-locks: {locks}\n")
+    path.with_suffix(".new").chmod(0o755)
+    os.utime(path.with_suffix(".new"), ns=(age, age))
+    path.with_suffix(".new").rename(path)
+
+
+def locks(declarations: Declarations, script: Script, config: Config = NONE) -> tuple[str, ...]:
+    return declarations.locks(script, os.stat(script.path), config)
+
+
+def test_the_head_declares_locks(script: Script) -> None:
+    assert locks(Declarations(), script) == ("iptables", "routes")
+
+
+def test_the_configuration_adds_locks_by_the_shown_name(script: Script) -> None:
+    config = Config(locks={"nfs": ("10.a", "20.b"), "other": ("20.b",), "none": (), "last": ("10.a",)})
+    assert locks(Declarations(), script, config) == ("iptables", "routes", "nfs", "last")
+
+
+def test_a_script_without_any_needs_none(script: Script) -> None:
+    write(script, "")
+    assert locks(Declarations(), script) == ()
+    assert locks(Declarations(), script, Config(locks={"nfs": ("10.a",)})) == ("nfs",)
+
+
+def test_a_head_is_read_once(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    declarations = Declarations()
+    first = locks(declarations, script)
+    monkeypatch.delattr("builtins.open")
+    assert locks(declarations, script) == first
+
+
+def test_a_script_that_changed_is_read_again(script: Script) -> None:
+    declarations = Declarations()
+    locks(declarations, script)
+    write(script, "elsewhere", age=1)
+    assert locks(declarations, script) == ("elsewhere",)
+
+
+def test_another_configuration_counts_at_once(script: Script) -> None:
+    declarations = Declarations()
+    assert locks(declarations, script, Config(locks={"nfs": ("10.a",)})) == ("iptables", "routes", "nfs")
+    assert locks(declarations, script) == ("iptables", "routes")
+
+
+def test_a_name_that_no_lock_can_have_is_ignored_and_logged_once(
+    script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(script, "good a/b address:10.0.0.1")
+    declarations = Declarations()
+    assert locks(declarations, script) == locks(declarations, script) == ("good",)
+    assert caplog.messages == [
+        f"{script.path}: its head declares a lock that can't be one, it is ignored: {name!r}"
+        for name in ("a/b", "address:10.0.0.1")
+    ]

@@ -1,0 +1,401 @@
+"""Commands that run one at a time: the wrappers themselves, with other commands behind them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from nodes import children_of, until
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.errors import StartupError
+from ctdb_eventd.runner.wrappers import IPTABLES, Wrappers
+
+TOOLS = ("flock", "cat", "mkdir", "rmdir", "sleep", "readlink", "sh", "ls", "env")
+# fails loudly if another one runs beside it
+ALONE = 'mkdir "$BUSY" || exit 99; sleep 0.02; rmdir "$BUSY"; echo "$0" >> "$BUSY.done"'
+
+
+class Place:
+    """Wrappers, with commands of our own behind them in a PATH of their own."""
+
+    def __init__(self, tmp_path: Path, name: str = "state") -> None:
+        self.real = tmp_path / "real"
+        self.tools = tmp_path / "tools"
+        for directory in (self.real, self.tools):
+            directory.mkdir()
+        for tool in TOOLS:
+            path = shutil.which(tool)
+            assert path is not None
+            (self.tools / tool).symlink_to(path)
+        self.run_dir = tmp_path / f"{name}.run"
+        self.wrappers = Wrappers(state_dir=os.fspath(tmp_path / name), run_dir=os.fspath(self.run_dir))
+        self.directory = Path(self.wrappers.directory)
+        self.environ = {"PATH": f"{self.directory}:{self.real}:{self.tools}", "BUSY": os.fspath(tmp_path / "busy")}
+
+    def write(self, *serialise: str, wait: float = 30) -> None:
+        self.wrappers.write(Config(serialise=serialise, command_wait=wait))
+
+    def command(self, body: str, *names: str) -> None:
+        for name in names or ("iptables",):
+            (self.real / name).write_text(f"#!/bin/sh\n{body}\n")
+            (self.real / name).chmod(0o755)
+
+    def lock(self, name: str = "iptables") -> Path:
+        return self.run_dir / "eventd.locks" / name
+
+    def popen(self, *args: str, name: str = "iptables") -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [self.directory / name, *args], env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, close_fds=True
+        )
+
+    def run(self, *args: str, name: str = "iptables", given: bytes = b"") -> tuple[int, bytes, str]:
+        """Runs a wrapper; returns its status, output and errors."""
+        process = self.popen(*args, name=name)
+        output, errors = process.communicate(given, timeout=60)
+        return process.returncode, output, errors.decode()
+
+    def shell(self, text: str) -> tuple[int, str, str]:
+        """Runs a script that uses commands as an event script does."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", text], env=self.environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds a lock file as a running command does."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    made.write()
+    return made
+
+
+# ---------------------------------------------------------------------- nobody notices
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("",),
+        ("", "", ""),
+        ("-A", "INPUT", "-m", "comment", "--comment", "two words"),
+        ("new\nline", "\t tab ", " "),
+        ("*", "?", "[a-z]", "~", "/*"),
+        ("'", '"', "\\", "`reboot`", "$(reboot)", "$PATH", "!!", "a;b", "a&b", "a|b", "#"),
+        ("-n", "--", "-e", "%s\\n", "\\0"),
+        ("\udcff\udcfe", "é"),
+        ("x" * 100_000,),
+    ],
+    ids=range(10),
+)
+def test_arguments_arrive_as_they_are(place: Place, args: tuple[str, ...]) -> None:
+    place.command('printf "%s\\n" "$#"; for word in "$@"; do printf "%s\\0" "$word"; done')
+    status, output, errors = place.run(*args)
+    assert (status, errors) == (0, "")
+    assert output == f"{len(args)}\n".encode() + b"".join(os.fsencode(word) + b"\0" for word in args)
+
+
+def test_input_and_output_pass_as_they_are(place: Place) -> None:
+    place.command("exec cat", "iptables-restore")
+    given = bytes(range(256)) * 1000
+    assert place.run(name="iptables-restore", given=given) == (0, given, "")
+
+
+def test_output_and_errors_stay_apart(place: Place) -> None:
+    place.command("echo out; echo err >&2")
+    assert place.run() == (0, b"out\n", "err\n")
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 4, 75, 126, 127, 255])
+def test_the_exit_status_is_the_commands(place: Place, status: int) -> None:
+    place.command(f"exit {status}")
+    assert place.run() == (status, b"", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
+def test_death_by_a_signal_is_seen_as_that(place: Place, number: signal.Signals) -> None:
+    place.command(f"kill -{number.value} $$")
+    assert place.run()[0] == -number
+
+
+def test_the_process_is_the_commands_so_signals_reach_it(place: Place) -> None:
+    place.command("trap 'echo bye; exit 3' TERM; echo $$; while :; do read -r _ || sleep 0.01; done")
+    process = place.popen()
+    assert process.stdout is not None
+    assert int(process.stdout.readline()) == process.pid
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (3, b"bye\n")
+
+
+def test_the_environment_differs_in_one_variable_that_says_what_is_held(place: Place) -> None:
+    (place.real / "iptables").symlink_to(place.tools / "env")
+    place.environ |= {"ODD": "a b\n*'\"", "EMPTY": ""}
+    status, output, _ = place.run("-0")
+    assert status == 0
+    found = dict(line.split("=", 1) for line in output.decode().rstrip("\0").split("\0"))
+    holds = found.pop("CTDB_EVENTD_HOLDS")
+    # a shell that is given no PWD tells it, when it is asked to export anything
+    assert found.pop("PWD", os.getcwd()) == os.getcwd()
+    assert found == place.environ
+    assert holds.split() == ["iptables"]
+
+
+def test_the_command_is_called_by_its_path_and_in_the_same_directory(place: Place, tmp_path: Path) -> None:
+    place.command('echo "$0"; readlink /proc/self/cwd')
+    status, output, _ = place.run()
+    assert (status, output.decode().splitlines()) == (0, [f"{place.real}/iptables", os.getcwd()])
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_the_real_command_is_the_first_behind_the_wrapper_wherever_it_stands(place: Place, where: str) -> None:
+    place.command("echo real")
+    (place.tools / "iptables").write_text("not executable")
+    others = [os.fspath(place.tools), os.fspath(place.real)]
+    others.insert({"first": 0, "middle": 1, "last": 2}[where], os.fspath(place.directory))
+    place.environ["PATH"] = ":".join(["/nonexistent", *others])
+    assert place.run() == (0, b"real\n", "")
+
+
+def test_a_directory_of_that_name_is_not_the_command(place: Place) -> None:
+    (place.tools / "iptables").mkdir()
+    place.command("echo real")
+    place.environ["PATH"] = f"{place.directory}:{place.tools}:{place.real}"
+    assert place.run() == (0, b"real\n", "")
+
+
+def test_an_empty_part_of_the_path_is_the_working_directory(place: Place) -> None:
+    place.command("echo here")
+    place.environ["PATH"] = f"{place.directory}::{place.tools}"
+    done = subprocess.run(
+        [place.directory / "iptables"], cwd=place.real, env=place.environ, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, b"here\n")
+
+
+@pytest.mark.parametrize("name", ["a b", "a'b", 'a"b', "a$HOME", "a`b`", "a\\b", "a*b", "a;b", "é", "-a"])
+def test_the_directories_may_have_any_name(tmp_path: Path, name: str) -> None:
+    place = Place(tmp_path, name)
+    place.write(wait=0.01)
+    place.command("echo real")
+    assert place.run() == (0, b"real\n", "")
+    assert place.lock().exists()
+    with held(place.lock()):
+        status, _, errors = place.run()
+    assert status == 75
+    assert os.fspath(place.lock()) in errors
+
+
+# ---------------------------------------------------------------------- one at a time
+
+
+def test_many_at_once_run_one_after_the_other(place: Place) -> None:
+    place.command(ALONE, *IPTABLES)
+    with ThreadPoolExecutor(12) as pool:
+        results = [*pool.map(lambda number: place.run(name=IPTABLES[number % len(IPTABLES)]), range(24))]
+    assert results == [(0, b"", "")] * 24
+    done = Path(place.environ["BUSY"] + ".done").read_text().split()
+    assert sorted(done) == sorted(f"{place.real}/{name}" for name in IPTABLES * 4)
+
+
+def test_a_command_that_the_configuration_names_runs_alone_but_beside_iptables(place: Place) -> None:
+    place.write("ipset", wait=0.01)
+    place.command("echo ran", "ipset", "iptables")
+    with held(place.lock("ipset")):
+        assert place.run(name="iptables") == (0, b"ran\n", "")
+        assert place.run(name="ipset")[0] == 75
+    with held(place.lock("iptables")):
+        assert place.run(name="ipset") == (0, b"ran\n", "")
+
+
+def test_iptables_may_be_named_too_and_keeps_the_lock_of_its_kin(place: Place) -> None:
+    place.write("iptables", "ip6tables", wait=0.01)
+    place.command("echo ran", "ip6tables")
+    with held(place.lock("iptables")):
+        assert place.run(name="ip6tables")[0] == 75
+
+
+def test_a_command_that_calls_itself_or_its_kin_goes_through(place: Place) -> None:
+    place.write(wait=0.5)
+    place.command("ip6tables-save inner && echo outer")
+    place.command('echo "$1"; [ "$1" = innermost ] || iptables-restore innermost', "ip6tables-save")
+    place.command('echo "$1"', "iptables-restore")
+    assert place.run() == (0, b"inner\ninnermost\nouter\n", "")
+
+
+def test_a_command_that_calls_another_serialised_one_takes_both_locks(place: Place) -> None:
+    place.write("firewall", wait=0.01)
+    place.command("iptables -L", "firewall")
+    place.command('echo "$CTDB_EVENTD_HOLDS"')
+    status, output, _ = place.run(name="firewall")
+    assert (status, output.split()) == (0, [b"firewall", b"iptables"])
+    with held(place.lock("iptables")):
+        assert place.run(name="firewall")[0] == 75
+
+
+def test_the_lock_is_held_until_the_command_exits(place: Place, tmp_path: Path) -> None:
+    place.write(wait=0.01)
+    place.command("echo started; read -r _")
+    process = place.popen()
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+    assert place.run()[0] == 75
+    process.communicate(b"\n", timeout=60)
+    assert place.run(given=b"\n")[0] == 0
+
+
+def test_a_listing_may_be_piped_into_a_restore(place: Place) -> None:
+    place.write(wait=1)
+    place.command("echo rules", "iptables-save")
+    place.command('mkdir "$BUSY"; exec cat', "iptables-restore")
+    restore_first = 'until [ -d "$BUSY" ]; do sleep 0.01; done; iptables-save'
+    assert place.shell(f"{{ {restore_first}; }} | iptables-restore") == (0, "rules\n", "")
+
+
+# ---------------------------------------------------------------------- inside of other locks
+
+
+def test_a_caller_that_uses_the_usual_descriptor_keeps_it(place: Place, tmp_path: Path) -> None:
+    place.command("readlink /proc/$$/fd/9")
+    mine = tmp_path / "mine.flock"
+    assert place.shell(f"( flock -w 5 9; iptables ) 9>'{mine}'") == (0, f"{mine}\n", "")
+
+
+@pytest.mark.parametrize("used", [(9,), (9, 8, 7), (9, 8, 7, 6, 5, 4)])
+def test_every_descriptor_of_the_caller_is_left_alone(place: Place, tmp_path: Path, used: tuple[int, ...]) -> None:
+    place.command("ls -l /proc/$$/fd; flock -n -x 0 < " + f"'{place.lock()}' && echo not held; exit 0")
+    redirections = " ".join(f"{fd}>'{tmp_path}/mine.{fd}'" for fd in used)
+    status, output, errors = place.shell(f"iptables {redirections}")
+    assert (status, errors) == (0, "")
+    assert "not held" not in output
+    assert all(f"{tmp_path}/mine.{fd}" in output for fd in used)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'flock -w 30 "$BUSY.flock" iptables -L',
+        '( flock -w 30 9 || exit 1; iptables -L ) 9>"$BUSY.flock"',
+        'iptables -L; flock -w 30 "$BUSY.flock" iptables -L; ip6tables -L',
+    ],
+)
+def test_callers_with_a_lock_of_their_own_around_it_do_not_deadlock(place: Place, call: str) -> None:
+    place.command(ALONE, "iptables", "ip6tables")
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(lambda _: place.shell(call), range(16))] == [(0, "", "")] * 16
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+
+def test_who_waits_too_long_fails_and_says_for_what(place: Place) -> None:
+    place.write(wait=0.2)
+    place.command("echo ran")
+    with held(place.lock()):
+        assert place.run() == (
+            75,
+            b"",
+            f"iptables: not run: waited 0.2 s for its turn, something else holds {place.lock()} "
+            f"(see: fuser -v {place.lock()})\n",
+        )
+
+
+def test_without_flock_nothing_is_run(place: Place) -> None:
+    place.command("echo ran")
+    (place.tools / "flock").unlink()
+    path = place.environ["PATH"]
+    assert place.run() == (
+        127,
+        b"",
+        f"iptables: flock not found in PATH ({path}): install util-linux; not run, as nothing would keep it alone\n",
+    )
+
+
+def test_a_command_that_is_not_installed_is_not_found(place: Place) -> None:
+    path = place.environ["PATH"]
+    assert place.run() == (
+        127,
+        b"",
+        f"iptables: not found in PATH ({path}), behind the wrapper in {place.directory}\n",
+    )
+
+
+def test_a_lock_that_cannot_be_opened_fails_like_one_that_is_not_had(place: Place) -> None:
+    place.command("echo ran")
+    place.lock().mkdir()
+    assert place.run() == (
+        75,
+        b"",
+        f"iptables: can't open the lock {place.lock()}; not run, as nothing would keep it alone\n",
+    )
+
+
+# ---------------------------------------------------------------------- writing and removing
+
+
+def test_there_is_a_wrapper_for_each_command_and_nothing_else(place: Place) -> None:
+    place.write("ipset", "tc")
+    assert sorted(os.listdir(place.directory)) == sorted([*IPTABLES, "ipset", "tc"])
+    assert {(place.directory / name).stat().st_mode & 0o7777 for name in IPTABLES} == {0o755}
+
+
+def test_what_is_no_longer_configured_is_removed_and_leftovers_too(place: Place) -> None:
+    place.write("ipset")
+    (place.directory / "tc.new").touch()
+    place.write()
+    assert sorted(os.listdir(place.directory)) == sorted(IPTABLES)
+
+
+async def test_one_that_runs_goes_on_when_it_is_written_anew(place: Place) -> None:
+    place.command("echo ran")
+    with held(place.lock()):
+        process = place.popen()
+        await until(lambda: children_of(process.pid), "the flock that waits")
+        place.write(wait=0.01)
+        assert place.run()[0] == 75
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, b"ran\n", b"")
+
+
+def test_removing_leaves_the_locks(place: Place) -> None:
+    place.command("echo ran")
+    place.run()
+    place.wrappers.remove()
+    place.wrappers.remove()
+    assert not place.directory.exists()
+    assert place.lock().exists()
+
+
+def test_a_directory_that_cannot_be_made_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with pytest.raises(
+        StartupError, match=r"^can't write the command wrappers in .*/state/eventd/bin: .*Not a directory"
+    ):
+        Place(tmp_path).write()
+
+
+def test_a_directory_from_which_nothing_can_be_executed_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(StartupError, match=r"^programs in .*/eventd/bin can't be executed: is it mounted noexec\?$"):
+        place.write()

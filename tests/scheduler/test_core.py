@@ -1,0 +1,404 @@
+"""Backlogs, address locks, script locks and slots put together: each step of a job's way."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctdb_eventd.events import Mode, Plan, plan
+from ctdb_eventd.scheduler.admission import Admission, AdmissionState, Load
+from ctdb_eventd.scheduler.core import Core, CoreState, Do, Stage
+from ctdb_eventd.scheduler.locks import LockState
+
+ALONE, MONITOR = Plan(Mode.EXCLUSIVE), Plan(Mode.MONITOR)
+X, Y = plan("takeip", ("eth0", "10.0.0.1", "24")), plan("takeip", ("eth0", "10.0.0.2", "24"))
+RELEASE_X = plan("releaseip", ("eth1", "10.0.0.1", "24"))
+SIX, SIX_AGAIN = plan("takeip", ("eth0", "2001:DB8::1", "64")), plan("releaseip", ("eth0", "2001:db8:0:0::1", "64"))
+
+
+def core_of(*jobs: tuple[str, Plan], limit: int = 100) -> Core[str]:
+    """A core to which these were submitted, and which was obeyed."""
+    core: Core[str] = Core(Admission(processors=1, limit=limit))
+    for job, its_plan in jobs:
+        core.submit(job, "legacy", its_plan)
+    todo(core)
+    return core
+
+
+def todo(core: Core[str]) -> list[tuple[Do, str]]:
+    found = []
+    while (step := core.take()) is not None:
+        found.append(step)
+    return found
+
+
+def over(core: Core[str], job: str) -> list[tuple[Do, str]]:
+    """Ends a job all at once."""
+    core.released(job)
+    core.gone(job)
+    return todo(core)
+
+
+# ---------------------------------------------------------------------- a job's way
+
+
+def test_a_new_core_has_nothing_to_do() -> None:
+    core = core_of()
+    assert core.take() is None
+    assert core.jobs == ()
+    assert core.idle("legacy")
+
+
+def test_an_event_is_started_when_nothing_is_there() -> None:
+    core = core_of()
+    core.submit("a", "legacy", ALONE)
+    assert todo(core) == [(Do.START, "a")]
+    assert (core.idle("legacy"), core.idle("other"), core.waits("a")) == (False, True, False)
+
+
+def test_components_do_not_wait_for_one_another() -> None:
+    core = core_of(("a", ALONE))
+    core.submit("b", "other", ALONE)
+    assert todo(core) == [(Do.START, "b")]
+
+
+def test_an_exclusive_event_waits_until_all_before_it_are_released() -> None:
+    core = core_of(("x", X), ("y", Y), ("after", ALONE))
+    core.released("x")
+    assert todo(core) == []
+    core.released("y")
+    assert todo(core) == [(Do.START, "after")]
+
+
+def test_address_events_run_together_and_those_behind_a_barrier_wait_for_it() -> None:
+    core = core_of(("x", X))
+    core.submit("y", "legacy", Y)
+    core.submit("barrier", "legacy", ALONE)
+    core.submit("x2", "legacy", X)
+    assert todo(core) == [(Do.START, "y")]
+    assert over(core, "x") == []
+    assert over(core, "y") == [(Do.START, "barrier")]
+    assert over(core, "barrier") == [(Do.START, "x2")]
+
+
+def test_the_same_address_waits_until_nothing_of_the_former_event_is_left() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X))
+    assert core.waits("release")
+    core.released("take")
+    assert todo(core) == []
+    assert core.waits("release")
+    core.gone("take")
+    assert todo(core) == [(Do.START, "release")]
+
+
+def test_two_spellings_of_an_address_are_one() -> None:
+    core = core_of(("take", SIX), ("release", SIX_AGAIN))
+    assert core.waits("release")
+    assert over(core, "take") == [(Do.START, "release")]
+
+
+def test_an_address_is_one_in_all_components() -> None:
+    core = core_of(("take", X))
+    core.submit("elsewhere", "other", RELEASE_X)
+    assert todo(core) == []
+    assert over(core, "take") == [(Do.START, "elsewhere")]
+
+
+def test_an_exclusive_event_also_waits_for_those_that_wait_for_their_address() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("after", ALONE))
+    assert over(core, "take") == [(Do.START, "release")]
+    assert over(core, "release") == [(Do.START, "after")]
+
+
+def test_an_exclusive_event_may_start_while_a_timed_out_one_still_holds_its_address() -> None:
+    core = core_of(("take", X), ("after", ALONE), ("again", X))
+    core.released("take")
+    assert todo(core) == [(Do.START, "after")]
+    core.released("after")
+    core.gone("after")
+    assert todo(core) == []
+    core.gone("take")
+    assert todo(core) == [(Do.START, "again")]
+
+
+def test_a_monitor_is_ended_by_what_comes_and_refused_while_something_else_is_there() -> None:
+    core = core_of(("monitor", MONITOR))
+    core.submit("take", "legacy", X)
+    assert todo(core) == [(Do.YIELD, "monitor")]
+    core.submit("another", "legacy", MONITOR)
+    assert todo(core) == [(Do.REFUSE, "another")]
+    assert core.jobs == ("monitor", "take")
+    assert over(core, "monitor") == [(Do.START, "take")]
+
+
+def test_a_monitor_that_waits_for_an_ended_one_is_refused_when_something_else_comes() -> None:
+    core = core_of(("first", MONITOR), ("second", MONITOR))
+    core.submit("take", "legacy", X)
+    assert todo(core) == [(Do.REFUSE, "second")]
+
+
+def test_batches_tell_which_address_events_ran_between_the_same_two_barriers() -> None:
+    core = core_of(("x", X), ("y", Y), ("barrier", ALONE), ("x2", X), ("y2", Y))
+    batches = [core.batch("x"), core.batch("y")]
+    for job in ("x", "y", "barrier"):
+        over(core, job)
+    batches += [core.batch("x2"), core.batch("y2")]
+    assert batches == [0, 0, 1, 1]
+
+
+# ---------------------------------------------------------------------- cancelling
+
+
+def test_a_cancelled_event_that_waits_is_forgotten_and_a_barrier_less_lets_others_go() -> None:
+    core = core_of(("x", X), ("barrier", ALONE), ("y", Y))
+    core.cancel("barrier")
+    assert todo(core) == [(Do.START, "y")]
+    assert core.jobs == ("x", "y")
+
+
+def test_a_cancelled_event_that_runs_is_ended_once() -> None:
+    core = core_of(("a", ALONE))
+    core.cancel("a")
+    core.cancel("a")
+    assert todo(core) == [(Do.END, "a")]
+    assert over(core, "a") == []
+
+
+def test_a_cancelled_event_that_waits_for_its_address_is_forgotten() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("again", X), ("after", ALONE))
+    core.cancel("release")
+    assert todo(core) == []
+    assert core.jobs == ("take", "again", "after")
+    assert over(core, "take") == [(Do.START, "again")]
+    assert over(core, "again") == [(Do.START, "after")]
+
+
+def test_the_last_event_before_a_barrier_may_be_cancelled_while_it_waits_for_its_address() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("after", ALONE))
+    core.released("take")
+    core.cancel("release")
+    assert todo(core) == [(Do.START, "after")]
+
+
+def test_what_is_over_may_be_cancelled() -> None:
+    core = core_of(("a", X))
+    core.released("a")
+    core.cancel("a")
+    core.gone("a")
+    core.cancel("a")
+    assert todo(core) == []
+
+
+def test_a_timed_out_event_may_be_cancelled_after_its_component_was_forgotten() -> None:
+    core = core_of()
+    for number in range(20):
+        core.submit(f"job {number}", f"component {number}", ALONE)
+        core.released(f"job {number}")
+    for number in range(20):
+        core.cancel(f"job {number}")
+        core.gone(f"job {number}")
+    assert core.jobs == ()
+
+
+def test_a_component_that_was_forgotten_can_come_back() -> None:
+    core = core_of()
+    for number in range(20):
+        core.submit("job", f"component {number}", ALONE)
+        assert todo(core) == [(Do.START, "job")]
+        assert over(core, "job") == []
+    core.submit("job", "component 19", ALONE)
+    assert todo(core) == [(Do.START, "job")]
+
+
+# ---------------------------------------------------------------------- scripts
+
+
+def test_a_script_without_locks_may_start_while_there_are_slots() -> None:
+    core = core_of(("x", X), ("y", Y), limit=1)
+    assert core.want_script("x", ())
+    assert not core.want_script("y", ())
+    core.script_over("x")
+    assert todo(core) == [(Do.GO, "y")]
+
+
+def test_a_script_waits_for_its_locks() -> None:
+    core = core_of(("x", X), ("y", Y))
+    assert core.want_script("x", ("iptables",))
+    assert not core.want_script("y", ("iptables", "routes"))
+    core.script_over("x")
+    assert todo(core) == [(Do.GO, "y")]
+
+
+def test_the_next_script_of_the_same_event_needs_leave_again() -> None:
+    core = core_of(("x", X), ("y", Y))
+    assert core.want_script("x", ("iptables",))
+    assert not core.want_script("y", ("iptables",))
+    core.script_over("x")
+    assert not core.want_script("x", ("iptables",))
+    assert todo(core) == [(Do.GO, "y")]
+
+
+def test_who_has_its_locks_still_needs_a_slot() -> None:
+    core = core_of(("x", X), ("y", Y), ("z", plan("takeip", ("eth0", "10.0.0.3", "24"))), limit=2)
+    assert core.want_script("x", ("iptables",))
+    assert core.want_script("z", ())
+    assert not core.want_script("y", ("iptables",))
+    core.admission.set_limit(1)
+    core.script_over("x")
+    assert todo(core) == [], "has the lock, and no slot"
+    core.script_over("z")
+    assert todo(core) == [(Do.GO, "y")]
+
+
+def test_locks_and_slot_of_a_script_that_was_broken_off_are_held_until_it_is_gone() -> None:
+    core = core_of(("x", X), ("y", Y))
+    core.want_script("x", ("iptables",))
+    core.want_script("y", ("iptables",))
+    core.released("x")
+    assert todo(core) == []
+    core.gone("x")
+    assert todo(core) == [(Do.GO, "y")]
+
+
+def test_a_wish_that_was_not_granted_is_gone_with_its_event() -> None:
+    core = core_of(("x", X), ("y", Y))
+    core.want_script("x", ("iptables",))
+    core.want_script("y", ("iptables",))
+    assert over(core, "y") == []
+    core.script_over("x")
+    assert todo(core) == []
+    assert core.state.scripts == ()
+
+
+def test_a_script_that_is_over_twice_is_over_once() -> None:
+    core = core_of(("x", X))
+    core.want_script("x", ("iptables",))
+    core.script_over("x")
+    core.script_over("x")
+    assert core.state.admission.running == 0
+
+
+def test_beyond_the_free_slots_the_load_decides_one_by_one() -> None:
+    jobs = [(f"job {number}", plan("takeip", ("eth0", f"10.0.0.{number}", "24"))) for number in range(21)]
+    core = core_of(*jobs)
+    assert [core.want_script(job, ()) for job, _ in jobs] == [True] * 18 + [False] * 3
+    core.admit_one(Load(100))
+    core.admit_free()
+    assert todo(core) == []
+    core.admit_one(Load(0))
+    assert todo(core) == [(Do.GO, "job 18")]
+
+
+# ---------------------------------------------------------------------- what is shown
+
+
+def test_the_state_shows_every_job_lock_and_slot() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("y", Y), ("after", ALONE))
+    core.want_script("take", ("iptables",))
+    core.want_script("y", ("iptables",))
+    core.released("take")
+    assert core.state == CoreState(
+        stages=(
+            ("take", Stage.RELEASED),
+            ("release", Stage.LOCKING),
+            ("y", Stage.RUNNING),
+            ("after", Stage.QUEUED),
+        ),
+        addresses=(LockState("address:10.0.0.1", "take", ("release",)), LockState("address:10.0.0.2", "y", ())),
+        scripts=(LockState("iptables", "take", ("y",)),),
+        admission=AdmissionState(running=1, waiting=0, free_limit=18, limit=100, held_back=False),
+    )
+
+
+def test_blockers_are_those_for_whom_an_event_waits_before_its_start() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("after", ALONE), ("last", Y))
+    assert core.blockers("take") == ()
+    assert core.blockers("release") == ("take",)
+    assert core.blockers("after") == ("take", "release")
+    assert core.blockers("last") == ("take", "release", "after")
+    assert core.blockers("stranger") == ()
+    assert not core.waits("stranger")
+
+
+# ---------------------------------------------------------------------- whoever waits for itself
+
+
+def test_an_event_that_would_wait_for_its_asker_would_deadlock() -> None:
+    core = core_of(("asker", X))
+    assert core.would_deadlock("legacy", ALONE, "asker")
+    assert not core.would_deadlock("other", ALONE, "asker")
+
+
+def test_an_address_event_may_ask_for_another_address_but_not_for_its_own() -> None:
+    core = core_of(("asker", X))
+    assert not core.would_deadlock("legacy", Y, "asker")
+    assert core.would_deadlock("legacy", RELEASE_X, "asker")
+    assert core.would_deadlock("other", RELEASE_X, "asker")
+
+
+def test_another_address_would_deadlock_too_behind_what_waits_for_the_asker() -> None:
+    core = core_of(("asker", X), ("barrier", ALONE))
+    assert core.would_deadlock("legacy", Y, "asker")
+
+
+def test_behind_somebody_who_waits_for_the_askers_address_is_behind_the_asker() -> None:
+    core = core_of(("asker", X))
+    core.submit("waits", "other", RELEASE_X)
+    assert core.would_deadlock("other", ALONE, "asker")
+
+
+def test_waiting_for_others_is_no_deadlock() -> None:
+    core = core_of(("other's", ALONE), ("queued", ALONE))
+    core.submit("asker", "other", ALONE)
+    assert not core.would_deadlock("legacy", ALONE, "asker")
+
+
+@pytest.mark.parametrize("mode", [ALONE, X])
+def test_a_monitor_that_would_be_refused_waits_for_nobody(mode: Plan) -> None:
+    assert not core_of(("asker", mode)).would_deadlock("legacy", MONITOR, "asker")
+
+
+def test_what_would_end_the_asking_monitor_would_deadlock() -> None:
+    core = core_of(("asker", MONITOR))
+    assert core.would_deadlock("legacy", ALONE, "asker")
+    assert core.would_deadlock("legacy", MONITOR, "asker")
+
+
+def test_a_circle_through_another_script_that_asked_would_deadlock() -> None:
+    core = core_of(("first", ALONE))
+    core.submit("second", "other", ALONE)
+    core.submit("asked by first", "other", ALONE, "first")
+    assert core.would_deadlock("legacy", ALONE, "second")
+    assert not core.would_deadlock("third", ALONE, "second")
+
+
+def test_a_circle_through_three_components_would_deadlock() -> None:
+    core = core_of(("a", ALONE))
+    core.submit("b", "two", ALONE)
+    core.submit("c", "three", ALONE)
+    core.submit("asked by a", "two", ALONE, "a")
+    core.submit("asked by b", "three", ALONE, "b")
+    assert core.would_deadlock("legacy", ALONE, "c")
+    assert not core.would_deadlock("four", ALONE, "c")
+
+
+def test_an_asker_that_asked_for_several_events_is_behind_each_of_them() -> None:
+    core = core_of(("a", ALONE))
+    core.submit("b", "two", ALONE)
+    core.submit("free", "three", ALONE, "a")
+    core.submit("queued", "two", ALONE, "a")
+    assert core.would_deadlock("legacy", ALONE, "b")
+
+
+def test_a_circle_through_a_script_lock_would_deadlock() -> None:
+    core = core_of(("asker", ALONE))
+    core.submit("other's", "other", ALONE)
+    core.want_script("asker", ("iptables",))
+    core.want_script("other's", ("iptables",))
+    assert core.would_deadlock("other", ALONE, "asker")
+
+
+def test_a_circle_through_an_address_that_a_queued_event_will_need_would_deadlock() -> None:
+    core = core_of(("asker", X))
+    core.submit("runs", "other", ALONE)
+    core.submit("needs the address", "other", RELEASE_X)
+    assert core.would_deadlock("other", ALONE, "asker")

@@ -1,0 +1,562 @@
+"""The scheduler's shell: it starts, answers and ends what the core says, and keeps the time."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+
+import anyio
+import attrs
+import pytest
+from nodes import until
+
+from ctdb_eventd.errors import WouldDeadlock
+from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.scheduler.admission import Admission, Load
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.service import Job, Scheduler
+
+REPORT = EventReport(summary=0, scripts=())
+
+
+@attrs.frozen
+class Result:
+    """How a run ended."""
+
+    errno: int = 0
+    report: EventReport | None = None
+
+
+class Run:
+    """A run that does what the test says; it is over when the test calls `end`."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.group = 0
+        self.calls: list[str] = []
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        self.calls.append("yield" if yielding else "cancel")
+
+    def proceed(self) -> None:
+        self.calls.append("proceed")
+
+    def end(self, result: int = 0, report: EventReport | None = REPORT) -> None:
+        self.job.reported(Result(result, report))
+        self.job.released()
+        self.job.gone()
+
+
+class Node:
+    """A scheduler, the runs that it started, the answers that it gave and the reports that it stored."""
+
+    def __init__(
+        self,
+        *,
+        processors: int = 1,
+        limit: int = 256,
+        queue_timeout: float | None = None,
+        start: Callable[[EventSpec, Job], Run | None] | None = None,
+        foregone: Callable[[EventSpec], Result | None] | None = None,
+    ) -> None:
+        self.runs: dict[str, Run] = {}
+        self.answers: list[tuple[str, int]] = []
+        self.records: list[tuple[str, str, EventReport, int | None]] = []
+        self.load: Load | None = Load(100)
+        self.looks = 0
+        self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
+        self.scheduler = Scheduler(
+            core=self.core,
+            start=start or self.start,
+            foregone=foregone or (lambda spec: None),
+            record=lambda *what: self.records.append(what),
+            load=self.look,
+            queue_timeout=queue_timeout,
+        )
+
+    def start(self, spec: EventSpec, job: Job) -> Run:
+        made = self.runs[str(spec)] = Run(job)
+        return made
+
+    def look(self) -> Load | None:
+        self.looks += 1
+        return self.load
+
+    def submit(self, text: str, asker: Job | None = None) -> Job | None:
+        """Submits what `text` says: component, event, arguments."""
+        component, event, *args = text.split()
+        spec = EventSpec(component=component, event=event, args=tuple(args), timeout=30, run_all=False)
+        return self.scheduler.submit(spec, lambda result: self.answers.append((text, result)), asker)
+
+    def job(self, text: str, asker: Job | None = None) -> Job:
+        made = self.submit(text, asker)
+        assert made is not None
+        return made
+
+
+def take(number: int, component: str = "legacy") -> str:
+    return f"{component} takeip eth0 10.0.0.{number} 24"
+
+
+async def comes(condition: Callable[[], object]) -> None:
+    await until(condition, "what a timer brings about")
+
+
+# ---------------------------------------------------------------------- runs and answers
+
+
+def test_a_run_is_started_recorded_and_answered() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    assert node.answers == []
+    node.runs["legacy startup"].end(errno.ENOEXEC)
+    assert node.answers == [("legacy startup", errno.ENOEXEC)]
+    assert node.records == [("legacy", "startup", REPORT, None)]
+    assert (job.handle, node.scheduler.busy) == (None, False)
+
+
+def test_a_run_without_a_report_is_answered_and_not_recorded() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    node.runs["legacy startup"].end(errno.ECANCELED, None)
+    assert (node.answers, node.records) == ([("legacy startup", errno.ECANCELED)], [])
+
+
+def test_runs_side_by_side_are_recorded_with_their_batch() -> None:
+    node = Node()
+    for text in (take(1), take(2), "legacy ipreallocated", take(3)):
+        node.submit(text)
+    for text in (take(1), take(2), "legacy ipreallocated", take(3)):
+        node.runs[text].end()
+    assert [batch for *_, batch in node.records] == [0, 0, None, 1]
+
+
+def test_the_next_one_starts_when_the_former_is_released() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    node.submit("legacy recovered")
+    node.runs["legacy startup"].job.released()
+    assert "legacy recovered" in node.runs
+
+
+def test_the_same_address_starts_when_nothing_of_the_former_is_left() -> None:
+    node = Node()
+    node.submit(take(1))
+    node.submit("legacy releaseip eth0 10.0.0.1 24")
+    run = node.runs[take(1)]
+    run.job.reported(Result(errno.ETIMEDOUT, REPORT))
+    run.job.released()
+    assert len(node.runs) == 1
+    run.job.gone()
+    assert len(node.runs) == 2
+
+
+def test_a_run_that_is_over_at_once_is_answered_within_the_call() -> None:
+    def start(spec: EventSpec, job: Job) -> None:
+        job.reported(Result(0, REPORT))
+        job.released()
+        job.gone()
+
+    node = Node(start=start)
+    node.submit("legacy startup")
+    assert node.answers == [("legacy startup", 0)]
+    assert not node.scheduler.busy
+
+
+def test_a_thousand_waiting_runs_that_are_over_at_once_do_not_exhaust_the_stack() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    for _ in range(2000):
+        node.submit("legacy recovered")
+
+    def start(spec: EventSpec, job: Job) -> None:
+        job.reported(Result())
+        job.released()
+        job.gone()
+
+    node.scheduler._start = start
+    node.runs["legacy startup"].end()
+    assert len(node.answers) == 2001
+    assert not node.scheduler.busy
+
+
+def test_a_monitor_is_refused_while_something_runs_and_yields_when_something_comes() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    node.submit("legacy monitor")
+    assert node.answers == [("legacy monitor", errno.ECANCELED)]
+    node.runs["legacy startup"].end()
+    node.submit("legacy monitor")
+    node.submit(take(1))
+    assert node.runs["legacy monitor"].calls == ["yield"]
+
+
+def test_arguments_that_do_not_fit_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    node = Node()
+    node.submit("legacy takeip eth0")
+    node.submit(take(1))
+    assert len(node.runs) == 1, "it runs alone"
+    assert caplog.record_tuples == [
+        (
+            "ctdb_eventd.scheduler.service",
+            logging.WARNING,
+            "legacy takeip eth0: 1 arguments instead of 3; "
+            "expected: takeip <interface> <address> <netmask bits>. It runs alone",
+        )
+    ]
+
+
+def test_a_start_that_fails_is_answered_and_does_not_stop_the_queue(caplog: pytest.LogCaptureFixture) -> None:
+    node = Node()
+
+    def start(spec: EventSpec, job: Job) -> Run:
+        if spec.event == "recovered":
+            raise RuntimeError("no idea")
+        return node.start(spec, job)
+
+    node.scheduler._start = start
+    for text in ("legacy startup", "legacy recovered", "legacy setup"):
+        node.submit(text)
+    node.runs["legacy startup"].end()
+    assert node.answers == [("legacy startup", 0), ("legacy recovered", errno.EIO)]
+    assert "legacy setup" in node.runs
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "legacy recovered: could not be started: this is a bug in ctdb-eventd, please report it"
+    )
+    assert record.exc_info
+
+
+# ---------------------------------------------------------------------- nothing to do
+
+
+@pytest.mark.parametrize("report", [REPORT, None])
+def test_a_run_for_which_there_is_nothing_to_do_never_becomes_a_job(report: EventReport | None) -> None:
+    node = Node(foregone=lambda spec: Result(0 if report else errno.ENOENT, report))
+    assert node.submit("legacy startup") is None
+    assert node.answers == [("legacy startup", 0 if report else errno.ENOENT)]
+    assert node.records == ([("legacy", "startup", report, None)] if report else [])
+    assert node.runs == {}
+
+
+def test_a_run_for_which_there_is_nothing_to_do_waits_for_those_before_it() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    node.scheduler._foregone = lambda spec: Result()
+    node.submit("legacy recovered")
+    assert node.answers == []
+    assert node.submit("other startup") is None
+
+
+# ---------------------------------------------------------------------- cancelling
+
+
+def test_a_cancelled_run_is_ended_and_not_answered() -> None:
+    node = Node()
+    node.job("legacy startup").cancel()
+    run = node.runs["legacy startup"]
+    assert run.calls == ["cancel"]
+    run.end(errno.ECANCELED, None)
+    assert node.answers == []
+
+
+def test_a_cancelled_request_that_waits_never_runs() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    node.job("legacy recovered").cancel()
+    node.runs["legacy startup"].end()
+    assert list(node.runs) == ["legacy startup"]
+    assert node.answers == [("legacy startup", 0)]
+
+
+def test_what_is_over_may_be_cancelled() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    run = node.runs["legacy startup"]
+    run.end()
+    job.cancel()
+    assert run.calls == []
+
+
+def test_a_run_that_was_cancelled_before_it_could_be_reached_is_over() -> None:
+    node = Node()
+    jobs: list[Job] = []
+
+    def start(spec: EventSpec, job: Job) -> None:
+        jobs.append(job)
+        job.cancel()
+        job.reported(Result(errno.ECANCELED))
+        job.released()
+        job.gone()
+
+    node.scheduler._start = start
+    node.submit("legacy startup")
+    assert len(jobs) == 1
+    assert node.answers == []
+    assert not node.scheduler.busy
+
+
+# ---------------------------------------------------------------------- scripts
+
+
+def test_a_script_proceeds_when_its_locks_are_free() -> None:
+    node = Node()
+    node.submit(take(1))
+    node.submit(take(2))
+    first, second = node.runs[take(1)], node.runs[take(2)]
+    assert first.job.want_script(("iptables",))
+    assert not second.job.want_script(("iptables",))
+    first.job.script_over()
+    assert second.calls == ["proceed"]
+
+
+def test_leave_that_comes_when_the_run_is_over_goes_to_nobody() -> None:
+    node = Node()
+    first, second = node.job(take(1)), node.job(take(2))
+    first.want_script(("iptables",))
+    second.want_script(("iptables",))
+    second.handle = None
+    first.script_over()
+    assert node.runs[take(2)].calls == []
+
+
+def test_a_job_is_found_by_the_process_group_of_its_script() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    node.submit("legacy recovered")
+    node.submit("other startup")
+    node.runs["legacy startup"].group = 4711
+    assert node.scheduler.job_of({1, 4711}) is job
+    assert node.scheduler.job_of({1, 4712}) is None
+
+
+# ---------------------------------------------------------------------- the load
+
+
+def crowded(count: int = 19) -> Node:
+    """Where all free slots are taken, by takeip 0 to 17, and the others wait for an idle processor."""
+    node = Node(processors=1)
+    for number in range(count):
+        job = node.job(take(number))
+        assert job.want_script(()) == (number < 18)
+    return node
+
+
+async def test_the_load_is_looked_at_while_somebody_waits_for_it_to_fall() -> None:
+    node = crowded()
+    await comes(lambda: node.looks >= 3)
+    assert node.runs[take(18)].calls == []
+    node.load = Load(0)
+    await comes(lambda: node.runs[take(18)].calls == ["proceed"])
+
+
+async def test_nobody_looks_at_the_load_when_nobody_waits() -> None:
+    node = crowded(18)
+    node.scheduler.look_at_load()
+    assert (node.looks, node.scheduler._next_look) == (0, None)
+
+
+async def test_looking_ends_with_the_last_one_who_waits() -> None:
+    node = crowded(20)
+    node.load = Load(0)
+    await comes(lambda: node.runs[take(19)].calls)
+    assert node.runs[take(18)].calls == ["proceed"]
+    await comes(lambda: node.scheduler._next_look is None)
+    assert node.looks == 2
+
+
+async def test_looking_ends_when_those_who_wait_are_cancelled() -> None:
+    node = crowded()
+    run = node.runs[take(18)]
+    run.job.cancel()
+    run.end(errno.ECANCELED, None)
+    await comes(lambda: node.scheduler._next_look is None)
+    assert node.looks == 0
+
+
+async def test_a_load_that_cannot_be_told_lets_nobody_through_but_a_free_slot_does() -> None:
+    node = crowded()
+    node.load = None
+    await comes(lambda: node.looks >= 2)
+    assert node.runs[take(18)].calls == []
+    node.runs[take(0)].job.script_over()
+    assert node.runs[take(18)].calls == ["proceed"]
+    await comes(lambda: node.scheduler._next_look is None)
+
+
+async def test_a_script_that_has_started_lets_the_next_one_be_considered_at_once() -> None:
+    node = crowded()
+    node.load = Load(0)
+    node.runs[take(17)].job.script_started()
+    assert node.runs[take(18)].calls == ["proceed"]
+
+
+async def test_looking_ends_at_shutdown() -> None:
+    node = crowded()
+    node.scheduler.shut_down(lambda: None)
+    looks = node.looks
+    node.scheduler.look_soon()
+    await anyio.wait_all_tasks_blocked()
+    assert node.looks == looks
+
+
+# ---------------------------------------------------------------------- the queue's time
+
+
+async def test_a_request_that_waits_too_long_is_answered_ebusy_and_the_log_says_behind_what(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    node = Node(queue_timeout=0.02)
+    node.submit("legacy startup")
+    node.submit("legacy recovered")
+    await comes(lambda: node.answers)
+    assert node.answers == [("legacy recovered", errno.EBUSY)]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == (
+        "legacy recovered: not run: waited 0.02 s in the queue behind legacy startup, which arrived 0.0 s ago"
+    )
+    node.runs["legacy startup"].end()
+    assert list(node.runs) == ["legacy startup"]
+
+
+async def test_the_log_counts_the_others_that_are_in_the_way(caplog: pytest.LogCaptureFixture) -> None:
+    node = Node(queue_timeout=0.02)
+    for number in range(3):
+        node.submit(take(number))
+    node.submit("legacy ipreallocated")
+    await comes(lambda: node.answers)
+    assert f"behind {take(0)}, which arrived" in caplog.text
+    assert caplog.messages[0].endswith("s ago and 2 more")
+
+
+async def test_those_behind_a_request_that_gave_up_may_start() -> None:
+    node = Node()
+    node.submit(take(1))
+    node.scheduler.queue_timeout = 0.01
+    node.submit("legacy ipreallocated")
+    node.scheduler.queue_timeout = None
+    node.submit(take(2))
+    await comes(lambda: take(2) in node.runs)
+    assert node.answers == [("legacy ipreallocated", errno.EBUSY)]
+
+
+async def test_waiting_for_an_address_is_waiting_in_the_queue(caplog: pytest.LogCaptureFixture) -> None:
+    node = Node(queue_timeout=0.01)
+    node.submit(take(1))
+    node.submit("legacy releaseip eth0 10.0.0.1 24")
+    await comes(lambda: node.answers)
+    assert f"in the queue behind {take(1)}" in caplog.text
+
+
+async def test_what_has_started_has_no_queue_time() -> None:
+    node = Node(queue_timeout=0.01)
+    started = node.job("legacy startup")
+    waits, refused = node.job("legacy recovered"), node.job("legacy monitor")
+    assert started.patience is None
+    assert refused.patience is None
+    assert waits.patience is not None
+    node.runs["legacy startup"].end()
+    assert waits.patience is None
+
+
+async def test_a_cancelled_request_does_not_give_up() -> None:
+    node = Node(queue_timeout=0.01)
+    node.submit("legacy startup")
+    waits = node.job("legacy recovered")
+    waits.cancel()
+    assert waits.patience is None
+    assert node.answers == []
+
+
+async def test_a_waiting_monitor_that_is_refused_does_not_give_up_too() -> None:
+    node = Node(queue_timeout=0.01)
+    node.submit("legacy monitor")
+    waits = node.job("legacy monitor")
+    assert waits.patience is not None
+    node.submit("legacy startup")
+    assert waits.patience is None
+    assert node.answers == [("legacy monitor", errno.ECANCELED)]
+
+
+def test_giving_up_in_the_moment_of_the_start_does_nothing() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    node.scheduler._give_up(job, 1.0)
+    assert node.answers == []
+    assert node.runs["legacy startup"].calls == []
+
+
+# ---------------------------------------------------------------------- whoever waits for itself
+
+
+def test_a_script_that_asks_for_what_would_wait_for_it_is_refused_and_nothing_is_queued() -> None:
+    node = Node()
+    asker = node.job(take(1))
+    with pytest.raises(WouldDeadlock) as caught:
+        node.submit("legacy ipreallocated", asker)
+    assert (caught.value.asked, caught.value.asker) == ("legacy ipreallocated", take(1))
+    assert node.core.jobs == (asker,)
+    node.submit(take(2), asker)
+    assert take(2) in node.runs
+
+
+def test_a_circle_through_another_component_is_refused() -> None:
+    node = Node()
+    first, second = node.job("legacy startup"), node.job("other startup")
+    node.submit("other recovered", first)
+    with pytest.raises(WouldDeadlock):
+        node.submit("legacy recovered", second)
+    node.submit("third startup", second)
+    node.runs["third startup"].end()
+    node.runs["other startup"].end()
+    node.runs["other recovered"].end()
+    node.runs["legacy startup"].end()
+    assert not node.scheduler.busy
+
+
+def test_an_asker_that_is_over_waits_for_nothing() -> None:
+    node = Node()
+    asker = node.job("legacy startup")
+    node.runs["legacy startup"].end()
+    node.submit("legacy recovered")
+    node.submit("legacy setup", asker)
+    assert len(node.core.jobs) == 2
+
+
+# ---------------------------------------------------------------------- shutdown
+
+
+def test_a_scheduler_without_jobs_is_idle_at_once() -> None:
+    idle: list[bool] = []
+    Node().scheduler.shut_down(lambda: idle.append(True))
+    assert idle == [True]
+
+
+async def test_shutting_down_drops_what_waits_and_ends_what_runs() -> None:
+    node = Node(queue_timeout=0.01)
+    for text in (take(1), take(2), "legacy ipreallocated", take(3), "other startup"):
+        node.submit(text)
+    running = [*node.runs.values()]
+    idle: list[bool] = []
+    node.scheduler.shut_down(lambda: idle.append(True))
+    assert len(node.runs) == len(running) == 3, "nothing was started only to be ended"
+    assert all("cancel" in run.calls for run in running)
+    for run in running:
+        assert idle == []
+        run.end(errno.ECANCELED, None)
+    assert idle
+    assert node.answers == []
+
+
+def test_shutting_down_waits_for_what_is_over_but_not_gone() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    job.reported(Result(errno.ETIMEDOUT, REPORT))
+    job.released()
+    idle: list[bool] = []
+    node.scheduler.shut_down(lambda: idle.append(True))
+    assert idle == []
+    job.gone()
+    assert idle == [True]
