@@ -137,9 +137,15 @@ def _limit(line: _Line) -> float | None:
     return _seconds(line) or None
 
 
+# what the wrappers are made of
+_NEVER_SERIALISED = frozenset({"sh", "flock", "cat", "mktemp", "rm"})
+
+
 def _command_names(line: _Line) -> tuple[str, ...]:
     names = tuple(line.value.split())
     for name in names:
+        if name in _NEVER_SERIALISED:
+            raise line.error(f"expected commands that don't serve to serialise others: not {name}")
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name):
             raise line.error(f'expected names of commands, separated by blanks, without their directory: not "{name}"')
     return names

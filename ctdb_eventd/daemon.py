@@ -206,7 +206,7 @@ class Daemon:
         self._config = self._runner.config = config
         self._server.max_packet = config.max_packet
         self._scheduler.queue_timeout = config.queue_timeout
-        self._scheduler.core.admission.set_limit(config.max_scripts)
+        self._scheduler.set_limit(config.max_scripts)
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")
 

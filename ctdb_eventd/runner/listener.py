@@ -25,7 +25,11 @@ class RunListener(Protocol):
     """Is asked and told how a run goes, from the event loop. The last three are called once each, in this order."""
 
     def want_script(self, locks: tuple[str, ...]) -> bool:
-        """The next script is to start and needs these locks; False means that it has to wait for `proceed`."""
+        """The next script is to start and needs these locks; False means that it has to wait for `proceed`.
+
+        Raises:
+            RequestError: It would have to wait for ever.
+        """
 
     def script_started(self) -> None:
         """It runs."""

@@ -17,6 +17,7 @@ import attrs
 
 from ctdb_eventd import scripts
 from ctdb_eventd.config import Config
+from ctdb_eventd.errors import RequestError
 from ctdb_eventd.logs import log_output
 from ctdb_eventd.model import (
     CANNOT_EXECUTE,
@@ -144,7 +145,11 @@ class RunningEvent:
         if status is None:
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         locks = self._context.declarations.locks(script, status, self._config)
-        if not self._listener.want_script(locks):
+        try:
+            may_start = self._listener.want_script(locks)
+        except RequestError as error:
+            return self._not_started(script, began, OSError(error.errno, str(error)))
+        if not may_start:
             await self._wait_for_leave(script.name, locks)
             began = self._child_began = _wall_clock()
         report = await self._run_child(script, began)

@@ -4,15 +4,19 @@ Each takes an exclusive flock and becomes the real command, which keeps the lock
 output, exit status, and what signals do to it, are the real command's, as it is the real command then. Shell and flock
 are all that it costs; nothing of Python is started.
 
-No deadlock can come of it. Whoever holds such a lock is the real command, which waits for no lock of ours: one that
-runs the same command inside goes straight to the real one, as the environment tells it. Locks that scripts take
-around the command, as CTDB's own functions do with iptables, are always taken before ours and never after.
+No deadlock can come of iptables and its kin. Whoever holds their lock is the real command, which waits for nothing that
+waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as the
+environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed on after).
+Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken before ours and
+never after. Of commands that the configuration adds nothing of the kind is known: two of them that run each other, or
+one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail with status 75.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 
 from ctdb_eventd.config import Config
@@ -28,11 +32,13 @@ IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6ta
 _WRAPPER = """\
 #!/bin/sh
 # Written by ctdb-eventd at its start. Lets event scripts run one @NAME@ at a time, whatever runs side by side.
+_eventd_mine=@DIRECTORY@
+_eventd_lock=@FILE@
 set -f
 _eventd_real=
 IFS=:
 for _eventd_dir in $PATH; do
-	[ "$_eventd_dir" = '@DIRECTORY@' ] && continue
+	[ "$_eventd_dir" = "$_eventd_mine" ] && continue
 	[ -f "${_eventd_dir:-.}/@NAME@" ] && [ -x "${_eventd_dir:-.}/@NAME@" ] || continue
 	_eventd_real=${_eventd_dir:-.}/@NAME@
 	break
@@ -40,29 +46,57 @@ done
 unset IFS
 set +f
 if [ -z "$_eventd_real" ]; then
-	echo "@NAME@: not found in PATH ($PATH), behind the wrapper in @DIRECTORY@" >&2
+	printf '%s\\n' "@NAME@: not found in PATH ($PATH), behind the wrapper in $_eventd_mine" >&2
 	exit 127
 fi
 case " $CTDB_EVENTD_HOLDS " in
 *' @LOCK@ '*) exec "$_eventd_real" "$@" ;;
 esac
-if ! command -v flock >/dev/null; then
-	echo "@NAME@: flock not found in PATH ($PATH): install util-linux; not run, as nothing would keep it alone" >&2
+@PREPARE@if ! command -v flock >/dev/null; then
+	printf '%s %s\\n' "@NAME@: flock not found in PATH ($PATH): install util-linux; not run," \\
+		"as nothing would keep it alone" >&2
 	exit 127
 fi
 for _eventd_fd in 9 8 7 6 5 4 3; do
 	[ -e "/proc/self/fd/$_eventd_fd" ] || break
 done
-if ! eval "command exec $_eventd_fd>>'@FILE@'" 2>/dev/null; then
-	echo "@NAME@: can't open the lock @FILE@; not run, as nothing would keep it alone" >&2
+if ! eval "command exec $_eventd_fd>>\\"\\$_eventd_lock\\"" 2>/dev/null; then
+	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as nothing would keep it alone" >&2
 	exit 75
 fi
 if ! flock -w @WAIT@ "$_eventd_fd"; then
-	echo "@NAME@: not run: waited @WAIT@ s for its turn, something else holds @FILE@ (see: fuser -v @FILE@)" >&2
+	printf '%s %s\\n' "@NAME@: not run: waited @WAIT@ s for its turn, something else holds $_eventd_lock" \\
+		"(see: fuser -v $_eventd_lock)" >&2
 	exit 75
 fi
 export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@"
+@RUN@"""
+
+# Put before the lock is taken: what feeds the pipe may need the lock itself, as in `iptables-save | iptables-restore`.
+_READ_FIRST = """\
+if [ -p /proc/self/fd/0 ]; then
+	_eventd_input=$(mktemp) && cat >"$_eventd_input" && exec <"$_eventd_input" && rm -f "$_eventd_input" || exit 75
+fi
+"""
+_EXEC = """\
 exec "$_eventd_real" "$@"
+"""
+# The other side of it: what reads the pipe may need the lock before it has read all, so a listing is complete, and the
+# lock given back, before the first byte is passed on.
+_WRITE_LAST = """\
+case "@NAME@ $* " in
+*-save*|*' -S '*|*' -L '*|*' --list'*) ;;
+*) exec "$_eventd_real" "$@" ;;
+esac
+[ -p /proc/self/fd/1 ] || exec "$_eventd_real" "$@"
+_eventd_output=$(mktemp) || exit 75
+"$_eventd_real" "$@" >"$_eventd_output"
+_eventd_status=$?
+eval "exec $_eventd_fd>&-"
+cat "$_eventd_output"
+rm -f "$_eventd_output"
+[ "$_eventd_status" -le 128 ] || kill -s "$(kill -l "$_eventd_status")" $$
+exit "$_eventd_status"
 """
 
 
@@ -102,11 +136,14 @@ class Wrappers:
 
     def _write(self, name: str, lock: str, wait: float) -> None:
         text = _WRAPPER
+        lists = lock == IPTABLES[0] and not name.endswith("-restore")
         for mark, value in (
+            ("@PREPARE@", _READ_FIRST if name.endswith("-restore") else ""),
+            ("@RUN@", _WRITE_LAST if lists else _EXEC),
             ("@NAME@", name),
             ("@LOCK@", lock),
-            ("@FILE@", os.path.join(self._locks, lock)),
-            ("@DIRECTORY@", self.directory),
+            ("@FILE@", shlex.quote(os.path.join(self._locks, lock))),
+            ("@DIRECTORY@", shlex.quote(self.directory)),
             ("@WAIT@", f"{wait:g}"),
         ):
             text = text.replace(mark, value)

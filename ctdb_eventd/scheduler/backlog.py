@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -52,15 +53,15 @@ class Backlog(Generic[J]):
             number ran side by side, between the same two barriers.
     """
 
-    def __init__(self) -> None:
-        """Starts empty."""
+    def __init__(self, batch: int = 0) -> None:
+        """Starts empty, with that number as its first batch."""
         # Keeps the order of arrival and gives up a member from the middle at no cost. A plain dict does too, but takes
         # ever longer to find its first one when many were taken from the front.
         self._waiting: OrderedDict[J, Mode] = OrderedDict()
         self._running: dict[J, Mode] = {}
         self._ending: set[J] = set()
         self._mode = Mode.EXCLUSIVE
-        self.batch = 0
+        self.batch = batch
 
     @property
     def idle(self) -> bool:
@@ -111,12 +112,7 @@ class Backlog(Generic[J]):
         """Returns the jobs that have to be over before a waiting one can start; nobody for any other."""
         if job not in self._waiting:
             return ()
-        before = list(self._running)
-        for other in self._waiting:
-            if other == job:
-                break
-            before.append(other)
-        return tuple(before)
+        return (*self._running, *takewhile(lambda other: other != job, self._waiting))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""

@@ -16,10 +16,11 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, AdmissionState, Load
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
@@ -62,7 +63,7 @@ class _Entry:
     component: str
     plan: Plan
     stage: Stage
-    asker: object | None
+    asker: Any
     batch: int = 0
     begun: bool = False
 
@@ -86,6 +87,7 @@ class Core(Generic[J]):
         self._todo: deque[tuple[Do, J]] = deque()
         self._jobs: dict[J, _Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
+        self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
         self._scripts: LockTable[J] = LockTable()
 
@@ -128,7 +130,7 @@ class Core(Generic[J]):
         """Takes a job that has just arrived; `asker` is the job whose script asks for it, if any."""
         backlog = self._backlogs.get(component)
         if backlog is None:
-            backlog = self._backlogs[component] = Backlog()
+            backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = _Entry(component, plan, Stage.QUEUED, asker)
         self._follow(backlog, backlog.submit(job, plan.mode))
 
@@ -154,6 +156,8 @@ class Core(Generic[J]):
         self._follow(backlog, backlog.finished(job))
         if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
             del self._backlogs[entry.component]
+            # should the component come again, its batches must not be taken for those it had
+            self._first_batch = max(self._first_batch, backlog.batch + 1)
 
     def gone(self, job: J) -> None:
         """Notes that nothing of a released job is left."""
@@ -169,10 +173,7 @@ class Core(Generic[J]):
             del self._jobs[job]
             todo.append((Do.REFUSE, job))
         for job in decision.end:
-            if self._jobs[job].stage is Stage.LOCKING:
-                self._forget_locking(job, backlog)
-            else:
-                todo.append((Do.YIELD, job))
+            todo.append((Do.YIELD, job))  # a monitor, which waits for no address
         for job in decision.start:
             entry = self._jobs[job]
             entry.batch = backlog.batch
@@ -200,18 +201,37 @@ class Core(Generic[J]):
 
         Returns:
             True if it may start now, False if it has to wait for GO.
+
+        Raises:
+            WouldDeadlock: A script that waits for this very job holds one of the locks.
         """
         entry = self._jobs[job]
+        if locks and entry.asker is not None:
+            self._check_askers(job, locks)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
             return False
-        return self.admission.request(job, entry.component, begun=begun)
+        return self._want_slot(job, begun=begun)
+
+    def _want_slot(self, job: J, *, begun: bool) -> bool:
+        # A script that waits for this job has a slot, and does nothing with it: were there no other, both would wait.
+        if self._jobs[job].asker in self._jobs:
+            return True
+        return self.admission.request(job, self._jobs[job].component, begun=begun)
+
+    def _check_askers(self, job: J, locks: tuple[str, ...]) -> None:
+        users = self._scripts.users(locks)
+        asker = self._jobs[job].asker
+        while asker is not None and asker in self._jobs:
+            if asker in users:
+                raise WouldDeadlock(f"a script of {job} with the locks {' '.join(locks)}", str(asker))
+            asker = self._jobs[asker].asker
 
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
         for other in self._scripts.release(job):
-            if self.admission.request(other, self._jobs[other].component, begun=True):
+            if self._want_slot(other, begun=True):
                 self._todo.append((Do.GO, other))
         self.admit_free()
 
@@ -244,9 +264,7 @@ class Core(Generic[J]):
         """
         backlog = self._backlogs.get(component)
         to_see: list[J] = [] if backlog is None else list(backlog.blockers_of_new(plan.mode))
-        for lock in self._addresses.snapshot() if plan.resources else ():
-            if lock.name in plan.resources:
-                to_see += [job for job in (lock.holder, *lock.waiting) if job is not None]
+        to_see += self._addresses.users(plan.resources)
         asked_by: dict[object, list[J]] = {}
         for job, entry in self._jobs.items():
             if entry.asker is not None:
@@ -258,6 +276,13 @@ class Core(Generic[J]):
                 return True
             if job not in seen:
                 seen.add(job)
-                to_see += self.blockers(job)
+                to_see += self._in_the_way(job)
                 to_see += asked_by.get(job, ())
         return False
+
+    def _in_the_way(self, job: J) -> tuple[J, ...]:
+        """Returns the jobs that a job waits for, or will have to wait for before its end as far as is known."""
+        entry = self._jobs[job]
+        if entry.stage is Stage.QUEUED:
+            return (*self.blockers(job), *self._addresses.users(entry.plan.resources))
+        return (*self.blockers(job), *self._scripts.blockers(job))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable
+from itertools import islice, takewhile
 from typing import Generic, TypeVar
 
 import attrs
@@ -46,6 +47,8 @@ class LockTable(Generic[O]):
         self._locks: dict[str, _Lock[O]] = {}
         self._names: dict[O, tuple[str, ...]] = {}
         self._held: set[O] = set()
+        self._numbers: dict[O, int] = {}  # grow in the order of asking
+        self._next_number = 0
 
     def acquire(self, owner: O, names: Iterable[str]) -> bool:
         """Asks for locks, all at once.
@@ -60,6 +63,8 @@ class LockTable(Generic[O]):
         if owner in self._names:
             raise ValueError(f"{owner!r} has asked for locks already")
         self._names[owner] = wanted = tuple(dict.fromkeys(names))
+        self._numbers[owner] = self._next_number
+        self._next_number += 1
         for name in wanted:
             self._locks.setdefault(name, _Lock()).waiting[owner] = None
         return self._try(owner)
@@ -71,6 +76,7 @@ class LockTable(Generic[O]):
             The owners that hold their locks now because of it, in the order in which they asked.
         """
         names = self._names.pop(owner, ())
+        self._numbers.pop(owner, None)
         self._held.discard(owner)
         for name in names:
             lock = self._locks[name]
@@ -97,23 +103,21 @@ class LockTable(Generic[O]):
             lock = self._locks[name]
             if lock.holder is not None:
                 found[lock.holder] = None
-            for other in lock.waiting:
-                if other == owner:
-                    break
-                found[other] = None
+            found |= dict.fromkeys(takewhile(lambda other: other != owner, lock.waiting))
         return tuple(found)
+
+    def users(self, names: Iterable[str]) -> list[O]:
+        """Returns who holds one of these locks or waits for one."""
+        locks = [self._locks[name] for name in names if name in self._locks]
+        return [owner for lock in locks for owner in (lock.holder, *lock.waiting) if owner is not None]
 
     def snapshot(self) -> tuple[LockState[O], ...]:
         """Returns every lock that is held or waited for, by name."""
         return tuple(LockState(name, lock.holder, tuple(lock.waiting)) for name, lock in sorted(self._locks.items()))
 
     def _grant_next(self, names: Collection[str]) -> tuple[O, ...]:
-        granted = []
-        for name in names:
-            first = next(iter(self._locks[name].waiting), None)
-            if first is not None and self._try(first):
-                granted.append(first)
-        return tuple(granted)
+        first = {owner for name in names for owner in islice(self._locks[name].waiting, 1)}
+        return tuple(owner for owner in sorted(first, key=self._numbers.__getitem__) if self._try(owner))
 
     def _try(self, owner: O) -> bool:
         locks = [self._locks[name] for name in self._names[owner]]

@@ -191,6 +191,13 @@ class Scheduler:
             job.patience = loop.call_later(self.queue_timeout, self._give_up, job, self.queue_timeout)
         return job
 
+    def set_limit(self, scripts: int) -> None:
+        """Changes how many scripts may run at once at the most; those that wait profit at once."""
+        self.core.admission.set_limit(scripts)
+        self.core.admit_free()
+        self._obey()
+        self.look_at_load()
+
     def cancel(self, job: Job) -> None:
         """Drops a job that waits, ends one that runs; does nothing for one that is over."""
         self._forget_patience(job)

@@ -19,7 +19,7 @@ from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.runner.wrappers import IPTABLES, Wrappers
 
-TOOLS = ("flock", "cat", "mkdir", "rmdir", "sleep", "readlink", "sh", "ls", "env")
+TOOLS = ("flock", "cat", "mktemp", "rm", "mkdir", "rmdir", "sleep", "readlink", "sh", "ls", "env")
 # fails loudly if another one runs beside it
 ALONE = 'mkdir "$BUSY" || exit 99; sleep 0.02; rmdir "$BUSY"; echo "$0" >> "$BUSY.done"'
 
@@ -263,11 +263,25 @@ def test_the_lock_is_held_until_the_command_exits(place: Place, tmp_path: Path) 
 
 
 def test_a_listing_may_be_piped_into_a_restore(place: Place) -> None:
-    place.write(wait=1)
     place.command("echo rules", "iptables-save")
-    place.command('mkdir "$BUSY"; exec cat', "iptables-restore")
-    restore_first = 'until [ -d "$BUSY" ]; do sleep 0.01; done; iptables-save'
-    assert place.shell(f"{{ {restore_first}; }} | iptables-restore") == (0, "rules\n", "")
+    place.command("exec cat", "iptables-restore")
+    feed = "sleep 0.2; iptables-save"
+    assert place.shell(f"{{ {feed}; }} | iptables-restore") == (0, "rules\n", "")
+
+
+def test_a_listing_longer_than_a_pipe_may_be_read_by_what_runs_the_command_itself(place: Place) -> None:
+    place.command(
+        '[ "$1" = -S ] || exit 0; line=$(printf "%0200d" 1); n=0; while [ $n -lt 800 ]; do echo $line; n=$((n+1)); done'
+    )
+    loop = "while read -r line; do [ $n -gt 3 ] || iptables -D $line || exit 9; n=$((n+1)); done; echo $n"
+    assert place.shell(f"iptables -S | {{ n=0; {loop}; }}") == (0, "800\n", "")
+
+
+def test_the_status_of_a_piped_listing_is_the_real_commands(place: Place) -> None:
+    place.command('echo listed; [ "$2" = die ] && kill -TERM $$; exit 4')
+    status = 'a=$( { iptables -L "$0"; echo $? >&3; } | cat ) 3>&1; echo "$a"'
+    assert place.shell(f"set -- ; {status.replace('$0', 'no')}")[1].split() == ["4", "listed"]
+    assert place.shell(status.replace("$0", "die"))[1].split() == ["143", "listed"]
 
 
 # ---------------------------------------------------------------------- inside of other locks

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.scheduler.admission import Admission, AdmissionState, Load
 from ctdb_eventd.scheduler.core import Core, CoreState, Do, Stage
 from ctdb_eventd.scheduler.locks import LockState
+
+EXCLUSIVE = Plan(Mode.EXCLUSIVE)
 
 ALONE, MONITOR = Plan(Mode.EXCLUSIVE), Plan(Mode.MONITOR)
 X, Y = plan("takeip", ("eth0", "10.0.0.1", "24")), plan("takeip", ("eth0", "10.0.0.2", "24"))
@@ -402,3 +405,49 @@ def test_a_circle_through_an_address_that_a_queued_event_will_need_would_deadloc
     core.submit("runs", "other", ALONE)
     core.submit("needs the address", "other", RELEASE_X)
     assert core.would_deadlock("other", ALONE, "asker")
+
+
+def test_an_event_that_a_script_asks_for_runs_in_the_scripts_place_when_no_slot_is_left() -> None:
+    core: Core[str] = Core(Admission(processors=1, limit=1))
+    core.submit("asker", "legacy", EXCLUSIVE)
+    assert core.take() == (Do.START, "asker")
+    assert core.want_script("asker", ())
+    core.submit("asked", "site", EXCLUSIVE, "asker")
+    assert core.take() == (Do.START, "asked")
+    assert core.want_script("asked", ())
+    core.submit("other", "third", EXCLUSIVE)
+    assert core.take() == (Do.START, "other")
+    assert not core.want_script("other", ())
+
+
+def test_a_script_that_needs_a_lock_of_the_script_that_waits_for_it_is_refused() -> None:
+    core: Core[str] = Core(Admission(processors=1, limit=8))
+    core.submit("asker", "legacy", EXCLUSIVE)
+    assert core.take() == (Do.START, "asker")
+    assert core.want_script("asker", ("table",))
+    core.submit("asked", "site", EXCLUSIVE, "asker")
+    assert core.take() == (Do.START, "asked")
+    with pytest.raises(WouldDeadlock, match=r"^a script of asked with the locks table other would wait for asker"):
+        core.want_script("asked", ("table", "other"))
+    assert core.want_script("asked", ("other",))
+
+
+def test_batches_of_a_component_that_was_forgotten_do_not_come_again() -> None:
+    core: Core[str] = Core(Admission(processors=1, limit=100))
+    batches = set()
+    for number in range(50):
+        for component in ("legacy", f"c{number}"):
+            job = f"{component} {number}"
+            core.submit(job, component, Plan(Mode.ADDRESS))
+            while core.take() is not None:
+                pass
+            if component == "legacy":
+                core.submit(f"{job} barrier", component, EXCLUSIVE)
+                batches.add(core.batch(job))
+                core.released(job)
+                core.gone(job)
+                while core.take() is not None:
+                    pass
+                core.released(f"{job} barrier")
+                core.gone(f"{job} barrier")
+    assert len(batches) == 50

@@ -51,6 +51,10 @@ class Book:
     ending: bool = False
     waits_for: int | None = None
     """The job that its script asked for, and waits for."""
+    asker: int | None = None
+    """The job whose script asked for it."""
+    borrowed: bool = False
+    """Its script runs in the place of its asker's, which does nothing but wait for it."""
 
     @property
     def mode(self) -> Mode:
@@ -88,8 +92,9 @@ class Driver:
             book.number for book in self.select(Stage.RELEASED)
         ]
         running = [book for book in self.books.values() if book.granted]
-        assert len(running) == state.admission.running
-        assert len(running) <= self.limit
+        slots = sum(not book.borrowed for book in running)
+        assert slots == state.admission.running
+        assert slots <= self.limit
         assert sum(len(book.locks) for book in running) == len(frozenset().union(*(book.locks for book in running)))
         for component in COMPONENTS:
             here = [book for book in self.select(Stage.RUNNING) if book.component == component]
@@ -139,6 +144,7 @@ class Driver:
         for other in self.books.values():
             assert not (other.wish and other.wish < book.wish and other.locks & book.locks), "overtaken on a lock"
         book.granted = True
+        book.borrowed = book.asker in self.books
 
     def forget(self, book: Book, fate: str) -> None:
         del self.books[book.number]
@@ -151,7 +157,7 @@ class Driver:
 
     def submit(self, component: str, its_plan: Plan, asker: int | None = None) -> Book:
         number = len(self.books) + len(self.over)
-        book = self.books[number] = Book(number, component, its_plan)
+        book = self.books[number] = Book(number, component, its_plan, asker=asker)
         there = self.neighbours(book)
         monitors = [one for one in there if one.mode is Mode.MONITOR]
         self.core.submit(number, component, its_plan, asker)
