@@ -15,13 +15,14 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
+.PHONY: deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## List the targets
 	@echo "Targets (make TARGET):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 15
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV)"
 
 # --- The environment ---------------------------------------------------------------------------------------------
@@ -85,12 +86,43 @@ check-shell:
 
 interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
-	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool
+	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3
 	$(VENV)/bin/python -m pytest -m interop
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
 	$(VENV)/bin/python -m benchmarks
+
+# --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
+
+# EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go.
+LAB ?= /tmp/ctdb-lab
+lab_packages := ctdb iproute2 iptables ethtool psmisc
+ctdb_lab = PYTHONPATH=contrib/lab $(VENV)/bin/python -m ctdb_lab --directory "$(LAB)"
+lab_options = --eventd "$(EVENTD)" $(if $(NODES),--nodes $(NODES)) \
+	$(if $(ADDRESSES4),--addresses4 $(ADDRESSES4)) $(if $(ADDRESSES6),--addresses6 $(ADDRESSES6))
+
+lab: $(VENV)/.stamp-run ## Bring up a cluster of real ctdbd nodes (Debian, root)
+	@contrib/tools/need-packages.sh $(lab_packages)
+	@$(ctdb_lab) up $(lab_options)
+
+lab-status: $(VENV)/.stamp-run ## Show who hosts which address, and how each node does
+	@$(ctdb_lab) status
+
+lab-failover: $(VENV)/.stamp-run ## Take a node out and in again in every way, with times
+	@$(ctdb_lab) failover
+
+lab-down: $(VENV)/.stamp-run ## End the cluster and remove all traces of it
+	@$(ctdb_lab) down
+
+bench-lab: $(VENV)/.stamp-run ## Measure failovers on that cluster against CTDB's own daemon (Debian, root)
+	@contrib/tools/need-packages.sh $(lab_packages)
+	$(VENV)/bin/python -m benchmarks.lab $(BENCH_LAB_OPTIONS)
+
+# --- Installing it, see docs/installation.md ---------------------------------------------------------------------
+
+deb: $(VENV)/.stamp-run ## Build the Debian package into dist/ (Debian, Ubuntu)
+	@contrib/debian/build.sh $(VENV)/bin/python dist
 
 # The guard is for a VENV given by mistake: only what is an environment is removed.
 clean: ## Remove the environment and everything made

@@ -34,8 +34,9 @@ from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.load import LoadReader, processors
-from ctdb_eventd.scheduler.service import Job, Scheduler
+from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.show import describe
 from ctdb_eventd.server import Server
 

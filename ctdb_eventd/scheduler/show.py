@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from ctdb_eventd.scheduler.core import Core, Stage
+from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
-from ctdb_eventd.scheduler.service import Job
 
 __all__ = ["describe"]
 

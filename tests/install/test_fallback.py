@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import struct
@@ -284,3 +285,16 @@ def test_other_files_are_not_ours(place: Place) -> None:
     assert not is_ours(other)
     assert program_in(other) is None
     assert not is_ours("/nonexistent")
+
+
+def test_what_it_says_is_in_the_manual() -> None:
+    top = Path(__file__).resolve().parents[2]
+    manual = (top / "docs/installation.md").read_text()
+    text = (top / "contrib/install/ctdb_eventd_install/ctdb-eventd.sh").read_text()
+    said = re.findall(r'(?:reason=|say )"((?!\$[({])[^"]+)"', text)
+    assert len(said) == 6
+    words = {"$program": "PROGRAM", "$python": "PATH", "$reason": "REASON", "$kept": "KEPT", "$status": "N"}
+    for message in said:
+        for variable, shown in words.items():
+            message = message.replace(variable, shown)
+        assert f"`{message}`" in manual

@@ -134,8 +134,13 @@ def provide_interface_script(node: Node, addresses: Iterable[PublicAddress]) -> 
     """Enables CTDB's own 10.interface for these addresses."""
     lines = (f"{address.ip}/{address.bits} {','.join(INTERFACES)}\n" for address in addresses)
     (node.base / "public_addresses").write_text("".join(lines))
-    name = "10.interface.script"
-    (node.base / "events" / "legacy" / name).symlink_to(f"{PROVIDED_SCRIPTS}/{name}")
+    provide(node, "10.interface")
+
+
+def provide(node: Node, *scripts: str) -> None:
+    """Enables scripts of CTDB's own, unmodified, by their names without `.script`."""
+    for name in scripts:
+        (node.base / "events" / "legacy" / f"{name}.script").symlink_to(f"{PROVIDED_SCRIPTS}/{name}.script")
 
 
 def _search_path(node: Node) -> str:

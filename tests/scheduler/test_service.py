@@ -15,7 +15,8 @@ from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.service import Job, Scheduler
+from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.scheduler.service import Scheduler
 
 REPORT = EventReport(summary=0, scripts=())
 

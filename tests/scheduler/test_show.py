@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ctdb_eventd.model import EventSpec
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.service import Job, RunHandle, Scheduler
+from ctdb_eventd.scheduler.job import Job, RunHandle
+from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.show import describe
 
 

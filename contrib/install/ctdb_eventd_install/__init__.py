@@ -1,1 +1,1 @@
-"""Puts our event daemon in the place of CTDB's own on a node, and CTDB's back again: the program ctdb-eventd-install."""
+"""Puts our event daemon in the place of CTDB's own, and that one back again: the program ctdb-eventd-install."""

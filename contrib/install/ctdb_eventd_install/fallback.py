@@ -13,7 +13,7 @@ import sys
 
 import attrs
 
-from ctdb_eventd_install.places import NodePlaces
+from ctdb_eventd_install.places import NodePlaces, shebang
 from ctdb_eventd_install.problems import NotAPythonProgram
 
 __all__ = ["CHECK", "Daemon", "find_daemon", "is_ours", "program_in", "render", "why_it_does_not_run"]
@@ -59,18 +59,17 @@ def find_daemon(program: str, below: str) -> Daemon:
     """
     try:
         with open(below, "rb") as file:
-            line = os.fsdecode(file.readline(4096))
+            interpreter, option = shebang(file.readline(4096))
     except OSError as error:
         raise NotAPythonProgram(program, f"it can't be read: {error.strerror}") from error
     if not os.access(below, os.X_OK):
         raise NotAPythonProgram(program, "it is not executable")
-    words = line[2:].strip().split(maxsplit=1) if line.startswith("#!") else []
-    if words and words[0] == "/bin/sh":
+    if interpreter == "/bin/sh":
         # pip writes a detour through the shell if the interpreter's path is too long for a first line
-        words = [sys.executable]
-    if not words or "python" not in os.path.basename(words[0]):
+        interpreter, option = sys.executable, ""
+    if "python" not in os.path.basename(interpreter):
         raise NotAPythonProgram(program, "its first line names no Python")
-    return Daemon(program=program, python=words[0], python_option=words[1] if len(words) > 1 else "")
+    return Daemon(program=program, python=interpreter, python_option=option)
 
 
 def why_it_does_not_run(daemon: Daemon) -> str | None:

@@ -13,7 +13,7 @@ import attrs
 from ctdb_eventd.paths import Paths
 from ctdb_eventd_install.problems import NoEventDaemon, SeveralHelperDirectories
 
-__all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places"]
+__all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places", "shebang"]
 
 HELPER_DIRS = ("/usr/libexec/ctdb", "/usr/lib/ctdb", "/usr/local/libexec/ctdb")
 """Where distributions, older Debian releases and `make install` have CTDB's helper programs."""
@@ -83,6 +83,17 @@ class NodePlaces:
         return any(os.path.exists(self.below(f"{prefix}/sbin/ctdbd")) for prefix in ("/usr", "/usr/local"))
 
 
+def shebang(line: bytes) -> tuple[str, str]:
+    """Reads a file's first line as the kernel does: the interpreter and its one option, empty if there is none.
+
+    A carriage return is part of the name, so that a script with Windows line ends has an interpreter that isn't there.
+    """
+    if not line.startswith(b"#!"):
+        return "", ""
+    words = os.fsdecode(line[2:]).strip(" \t\n").replace("\t", " ").partition(" ")
+    return words[0], words[2].strip(" ")
+
+
 def _first_line(*command: str) -> str | None:
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_SECONDS, check=True)
@@ -98,7 +109,7 @@ def find_places(root: str, helper_dir: str | None = None) -> NodePlaces:
         NoEventDaemon: None of them has an event daemon, neither in place nor kept.
         SeveralHelperDirectories: More than one has.
     """
-    root = os.path.abspath(root)
+    root = os.path.realpath(root)
     candidates = (os.path.join("/", helper_dir),) if helper_dir else HELPER_DIRS
     places = [NodePlaces(root=root, helper_dir=candidate) for candidate in candidates]
     found = [place for place in places if any(os.path.lexists(place.below(p)) for p in (place.helper, place.kept))]

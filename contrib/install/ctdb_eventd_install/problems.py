@@ -9,8 +9,8 @@ __all__ = [
     "InstallError",
     "KeptIsMissing",
     "NoEventDaemon",
-    "NotAllowed",
     "NotAPythonProgram",
+    "NotAllowed",
     "ReviewFailed",
     "SeveralHelperDirectories",
     "StepFailed",
@@ -94,7 +94,7 @@ class NotAPythonProgram(InstallError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.program} can't be installed as event daemon: {self.reason}"
+        return f"{self.program} can't be used as event daemon: {self.reason}"
 
 
 class ReviewFailed(InstallError):

@@ -1,0 +1,240 @@
+"""The command line of `ctdb-eventd-install`: says what there is and what it will do, and does it.
+
+Reports go to stdout, errors to stderr. Everything that is decided is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import io
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from ctdb_eventd import __version__
+from ctdb_eventd.errors import EventdError
+from ctdb_eventd_install import swap
+from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
+from ctdb_eventd_install.places import NodePlaces, find_places
+from ctdb_eventd_install.problems import InstallError, NotAllowed, ReviewFailed
+from ctdb_eventd_install.records import Record, choose_record
+from ctdb_eventd_install.review import Finding, Severity, review, review_program
+from ctdb_eventd_install.running import running_daemon
+
+__all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_NOT_INSTALLED", "main"]
+
+EXIT_ERROR = 1
+"""It could not be done; stderr says why. 2 is a wrong command line."""
+EXIT_NOT_INSTALLED = 3
+"""--status: CTDB's own daemon is in place."""
+EXIT_DAMAGED = 4
+"""--status: ours is in place, but would not run, or something is half done."""
+
+_TAKES_EFFECT = (
+    "This takes effect when ctdbd is started the next time: `systemctl restart ctdb`. "
+    "The node's addresses move to others until it is back."
+)
+
+
+@attrs.frozen(kw_only=True)
+class _Task:
+    """What was asked for, and where."""
+
+    places: NodePlaces
+    record: Record
+    program: str
+    """Our daemon."""
+    dry_run: bool
+
+    @property
+    def below_root(self) -> bool:
+        """Works on an image: our daemon can't be run from here."""
+        return self.places.root != "/"
+
+
+def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Runs the installer.
+
+    Args:
+        argv: The command line, sys.argv if None.
+        program: Our daemon if --program doesn't name it; the one that was installed with this program if None.
+
+    Returns:
+        0 if all is as asked for, 1 after an error, and for --status also 3 and 4, see the constants here.
+    """
+    arguments = _parse(argv, program or os.path.join(sysconfig.get_path("scripts"), "ctdb-eventd"))
+    try:
+        return _run(arguments, os.environ)
+    except EventdError as error:
+        sys.stdout.flush()
+        print(f"ctdb-eventd-install: {error}", file=sys.stderr)
+        return EXIT_ERROR
+
+
+def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="ctdb-eventd-install",
+        description="Puts this event daemon in the place of CTDB's own, which is kept beside it. Can be repeated.",
+        epilog="Exit status: 0 done; 1 could not be done; 2 usage; --status: 3 not installed, 4 installed and damaged.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(task="install")
+    tasks = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("remove", "put CTDB's own event daemon back"),
+        ("status", "tell which daemon is in place and whether it would run"),
+        ("reapply", "install again if it was installed, after an upgrade of CTDB (RPM); else do nothing"),
+    ):
+        tasks.add_argument(f"--{name}", dest="task", action="store_const", const=name, help=text)
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be done, change nothing")
+    parser.add_argument("--root", default="/", metavar="DIR", help="work on the system below this directory")
+    parser.add_argument("--helper-dir", metavar="DIR", help="CTDB's helper programs, if they are in an unusual place")
+    parser.add_argument("--program", default=program, metavar="FILE", help="our daemon (%(default)s)")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser.parse_args(argv)
+
+
+def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a script may be anything
+    places = find_places(arguments.root, arguments.helper_dir)
+    task = _Task(
+        places=places,
+        record=choose_record(places, environ.get("DPKG_MAINTSCRIPT_PACKAGE")),
+        program=os.path.abspath(arguments.program),
+        dry_run=arguments.dry_run,
+    )
+    if arguments.task == "status":
+        return _status(task)
+    with _alone(task):
+        if arguments.task == "remove":
+            return _remove(task)
+        return _install(task, only_again=arguments.task == "reapply")
+
+
+@contextlib.contextmanager
+def _alone(task: _Task) -> Iterator[None]:
+    """Sees to it that only one installer works on the node, and that it may."""
+    directory = task.places.below(task.places.helper_dir)
+    if not task.dry_run and not os.access(directory, os.W_OK):
+        raise NotAllowed(directory)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InstallError("another ctdb-eventd-install is at work on this node: wait until it is through") from None
+
+
+# ---------------------------------------------------------------------- the three tasks
+
+
+def _install(task: _Task, only_again: bool) -> int:
+    state = swap.look(task.places, task.record)
+    if only_again and not state.recorded:
+        print("Not installed: nothing to do.")
+        return 0
+    daemon = find_daemon(task.program, task.places.below(task.program))
+    findings = [*review(task.places), *_review_ours(task, task.program)]
+    _show(findings)
+    content = render(daemon, task.places, task.record.undo_command)
+    steps = swap.plan_install(task.places, task.record, state, content)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors and not task.dry_run:
+        raise ReviewFailed(len(errors))
+    _work(task, steps, f"Ours is in place already: {task.program}")
+    return EXIT_ERROR if errors else 0
+
+
+def _remove(task: _Task) -> int:
+    state = swap.look(task.places, task.record)
+    steps = swap.plan_remove(task.places, task.record, state)
+    _work(task, steps, f"CTDB's own event daemon is in place already: {task.places.helper}")
+    return 0
+
+
+def _status(task: _Task) -> int:
+    places = task.places
+    state = swap.look(places, task.record)
+    program = program_in(places.below(places.helper)) if state.helper_is_ours else None
+    findings = review(places)
+    damage = _damage(task, state)
+    if program:
+        ours = _review_ours(task, program)
+        findings += [finding for finding in ours if finding.severity is not Severity.ERROR]
+        broken = [finding.text for finding in ours if finding.severity is Severity.ERROR]
+        damage += [f"{text}. CTDB's own daemon is started instead" for text in broken]
+    _show(findings + [Finding(Severity.ERROR, text) for text in damage])
+    print(f"In place: {_in_place(task, state, program)}")
+    print(f"Running:  {running_daemon(places.below(places.node.pid_file))}")
+    if damage:
+        return EXIT_DAMAGED
+    return 0 if state.installed else EXIT_NOT_INSTALLED
+
+
+def _in_place(task: _Task, state: swap.State, program: str | None) -> str:
+    if not state.helper_exists:
+        return f"nothing: {task.places.helper} is missing"
+    if program:
+        kept = f"CTDB's own is kept as {task.places.kept}" if state.kept_exists else "CTDB's own is not there"
+        return f"our daemon, {program}; {kept}"
+    return f"CTDB's own event daemon, {task.places.helper}"
+
+
+def _damage(task: _Task, state: swap.State) -> list[str]:
+    if state.installed or state.untouched:
+        return []
+    if state.helper_is_ours and not state.kept_exists:
+        return [f"{task.places.kept} is missing: there is nothing to fall back on. Install CTDB's package again"]
+    if state.recorded and not state.helper_is_ours and not task.record.upgrades_go_aside and not state.same:
+        return ["CTDB was upgraded, and its own daemon is back in place: run ctdb-eventd-install again"]
+    return ["an installation or removal was broken off: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
+
+
+def _review_ours(task: _Task, program: str) -> list[Finding]:
+    try:
+        daemon = find_daemon(program, task.places.below(program))
+    except InstallError as error:
+        return [Finding(Severity.ERROR, str(error))]
+    unsafe = list(review_program(task.places, daemon.program, daemon.python))
+    if task.below_root:
+        return [*unsafe, Finding(Severity.WARNING, f"{daemon.program} was not tried: it is below {task.places.root}")]
+    reason = why_it_does_not_run(daemon)
+    if reason:
+        return [*unsafe, Finding(Severity.ERROR, f"our daemon {daemon.program} can't run: {reason}")]
+    return [*unsafe, Finding(Severity.GOOD, f"our daemon {daemon.program} can run")]
+
+
+# ---------------------------------------------------------------------- saying and doing
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        print(f"{finding.severity.value + ':':9}{finding.text}")
+
+
+def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
+    if not steps:
+        print(f"{nothing}. Nothing to do.")
+        return
+    print("Would:" if task.dry_run else "Will:")
+    for number, step in enumerate(steps, 1):
+        print(f"  {number}. {step.text}")
+    if task.dry_run:
+        print("Nothing was changed (--dry-run).")
+        return
+    sys.stdout.flush()
+    swap.carry_out(steps, task.places, lambda text: print(f"Done: {text}", flush=True))
+    print(_TAKES_EFFECT)
