@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "load", "parse"]
 
+_LOG_LEVEL_ALIASES = {"ERR": "ERROR", "0": "ERROR", "1": "WARNING", "2": "NOTICE", "3": "INFO", "4": "INFO"} | {
+    str(number): "DEBUG" for number in range(5, 11)
+}
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """From least to most talkative."""
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
@@ -69,13 +72,15 @@ class _Line:
     section: str
     key: str
     value: str
+    has_value: bool = True
 
     def error(self, expected: str) -> ConfigError:
-        return ConfigError(self.file, self.number, expected, section=self.section, key=self.key, value=self.value)
+        value = self.value if self.has_value or not self.key else None
+        return ConfigError(self.file, self.number, expected, section=self.section, key=self.key, value=value)
 
 
 def _log_level(line: _Line) -> str:
-    level = line.value.upper()
+    level = _LOG_LEVEL_ALIASES.get(line.value.upper(), line.value.upper())
     if level not in LOG_LEVELS:
         raise line.error(f"expected one of {', '.join(LOG_LEVELS)}")
     return level
@@ -178,6 +183,7 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
 }
 _OURS_ALONE = frozenset({"eventd"})
 _LOCKS = "locks"
+_OURS = _OURS_ALONE | {_LOCKS}
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
 
@@ -209,9 +215,16 @@ def parse(text: str, path: str) -> Config:
     locks: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
     for line in (*_lines(defaults, _DEFAULTS), *_lines(text, path)):
+        if not line.section:
+            warnings.append(str(line.error("ignored: expected a [section] before the first key")))
+            continue
         keys = _KEYS[line.section]
-        if line.key in keys:
-            field, parser = keys[line.key]
+        if not line.has_value:
+            if line.section in _OURS:
+                raise line.error('expected "key = value"')
+            warnings.append(str(line.error('ignored: expected "key = value"')))
+        elif line.key.lower() in keys:
+            field, parser = keys[line.key.lower()]
             values[field] = parser(line)
         elif line.section == _LOCKS:
             locks[line.key] = _lock(line)
@@ -227,26 +240,34 @@ def _alternatives(keys: Mapping[str, object]) -> str:
 
 
 def _lines(text: str, path: str) -> Iterator[_Line]:
-    """Yields the assignments in our sections."""
-    section: str | None = None
-    for number, raw in enumerate(text.split("\n"), 1):
+    """Yields the lines in our sections; whatever stands elsewhere is for other daemons to judge."""
+    section = ""
+    for number, raw in _joined(text):
         stripped = raw.strip()
         if not stripped or stripped[0] in "#;":
             continue
         if stripped[0] == "[":
-            section = _section(stripped, path, number)
+            section = stripped[1:].partition("]")[0].strip().lower()
+            continue
+        if section and section not in _KEYS:
             continue
         key, equals, value = stripped.partition("=")
-        if section is None:
-            raise ConfigError(path, number, "expected a [section] before the first key", value=stripped)
-        if section not in _KEYS:
+        key = " ".join(key.split())
+        yield _Line(
+            file=path, number=number, section=section, key=key, value=value.strip(), has_value=bool(equals and key)
+        )
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Yields lines with their numbers; one that ends in a backslash goes on in the next."""
+    start, whole = 0, ""
+    for number, line in enumerate(text.split("\n"), 1):
+        start = start or number
+        whole += line.rstrip()
+        if whole.endswith("\\"):
+            whole = whole[:-1] + " "
             continue
-        if not equals or not key.strip():
-            raise ConfigError(path, number, 'expected "key = value"', section=section, value=stripped)
-        yield _Line(file=path, number=number, section=section, key=" ".join(key.split()), value=value.strip())
-
-
-def _section(stripped: str, path: str, number: int) -> str:
-    if not stripped.endswith("]") or not stripped[1:-1].strip():
-        raise ConfigError(path, number, "expected a section in brackets, such as [eventd]", value=stripped)
-    return stripped[1:-1].strip()
+        yield start, whole
+        start, whole = 0, ""
+    if whole:
+        yield start, whole

@@ -199,8 +199,8 @@ class Daemon:
     def _on_reload(self) -> None:
         try:
             config = load(self._paths.config_file)
-            self._log.configure(config)
             self._wrappers.write(config)
+            self._log.configure(config)
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             return

@@ -43,16 +43,26 @@ _SYSLOG_SOCKET = "/dev/log"
 # A script's output is a stranger's text: a control byte could rewrite the lines around it on a terminal.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_MOST_LINES = 1000
+"""Lines of a script's output that are logged from its beginning, and from its end: all of a megabyte of short lines
+would keep everybody waiting for seconds."""
+
 _output_log = logging.getLogger("ctdb_eventd.output")
 
 
 def log_output(name: str, output: bytes) -> None:
-    """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out."""
+    """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out.
+
+    Of very many lines the first and the last are logged, and how many are between.
+    """
     if not output:
         return
-    for line in output.decode("utf-8", "backslashreplace").split("\n"):
-        if line.strip():
-            _output_log.error("%s: %s", name, line)
+    lines = [line for line in output.decode("utf-8", "backslashreplace").split("\n") if line.strip()]
+    left_out = len(lines) - 2 * _MOST_LINES
+    if left_out > 0:
+        lines[_MOST_LINES:-_MOST_LINES] = [f"[{left_out} lines left out here; the event's status has what was kept]"]
+    for line in lines:
+        _output_log.error("%s: %s", name, line)
 
 
 class _Formatter(logging.Formatter):

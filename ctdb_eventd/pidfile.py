@@ -22,6 +22,12 @@ class PidFile:
             StartupError: The file can't be made.
         """
         self._path = path
+        while not self._take():
+            pass
+
+    def _take(self) -> bool:
+        """Returns False if the file was removed while it was being locked: an instance that ends does so last."""
+        path = self._path
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -29,6 +35,9 @@ class PidFile:
         try:
             # POSIX locks, since CTDB's daemon uses the same ones on this file
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._is_there():
+                os.close(self._fd)
+                return False
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
         except OSError as error:
@@ -37,6 +46,13 @@ class PidFile:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None
             raise StartupError(f"can't lock and write the pid file {path}: {error.strerror}") from error
+        return True
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
     def remove(self) -> None:
         """Removes the file and gives up the lock."""

@@ -138,19 +138,32 @@ def test_a_section_may_be_opened_twice() -> None:
     assert (config.max_output, config.kill_grace) == (4096, 3)
 
 
+def test_a_line_of_ours_that_cannot_be_read_is_refused_with_its_place() -> None:
+    assert refused("[eventd]\nkill grace") == 'ctdb.conf:2: [eventd] "kill grace": expected "key = value"'
+    assert refused("[locks]\n = 60.nfs") == 'ctdb.conf:2: [locks] "60.nfs": expected "key = value"'
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "warning"),
     [
-        ("\nkill grace = 3", 'ctdb.conf:2: "kill grace = 3": expected a [section] before the first key'),
-        ("[eventd", 'ctdb.conf:1: "[eventd": expected a section in brackets, such as [eventd]'),
-        ("[ ]", 'ctdb.conf:1: "[ ]": expected a section in brackets, such as [eventd]'),
-        ("[eventd] x", 'ctdb.conf:1: "[eventd] x": expected a section in brackets, such as [eventd]'),
-        ("[eventd]\nkill grace", 'ctdb.conf:2: [eventd] "kill grace": expected "key = value"'),
-        ("[logging]\n = DEBUG", 'ctdb.conf:2: [logging] "= DEBUG": expected "key = value"'),
+        ("\nkill grace = 3", 'ctdb.conf:2: kill grace = "3": ignored: expected a [section] before the first key'),
+        ("[logging]\n = DEBUG", 'ctdb.conf:2: [logging] "DEBUG": ignored: expected "key = value"'),
+        ("[event]\nnonsense", 'ctdb.conf:2: [event] "nonsense": ignored: expected "key = value"'),
     ],
 )
-def test_a_line_that_cannot_be_read_is_shown_with_its_place(text: str, expected: str) -> None:
-    assert refused(text) == expected
+def test_what_ctdb_passes_over_is_no_error_but_pointed_out(text: str, warning: str) -> None:
+    assert parse(text, "ctdb.conf").warnings == (warning,)
+
+
+def test_sections_and_keys_are_known_in_either_case_and_end_at_their_bracket() -> None:
+    config = parse("[EventD] # ours\n Kill Grace = 3\n[LOGGING]\nLOG LEVEL = info\n", "ctdb.conf")
+    assert (config.kill_grace, config.log_level) == (3, "INFO")
+
+
+def test_a_line_that_ends_in_a_backslash_goes_on_in_the_next() -> None:
+    text = "[locks]\n table = 10.interface \\\n   60.nfs\n[other]\n x = \\\n[eventd]\n[eventd]\n kil = 3\n"
+    assert parse(text.partition("[other]")[0], "c").locks["table"] == ("10.interface", "60.nfs")
+    assert refused(text, "c").startswith('c:8: [eventd] kil = "3": unknown key')
 
 
 # ---------------------------------------------------------------------- keys
@@ -176,7 +189,14 @@ def test_log_levels_are_taken_in_either_case(level: str) -> None:
     assert parse(text_of("logging", "log level", level.lower()), "c").log_level == level
 
 
-@pytest.mark.parametrize("level", ["CRITICAL", "", "3"])
+@pytest.mark.parametrize(
+    ("alias", "level"), [("ERR", "ERROR"), ("0", "ERROR"), ("2", "NOTICE"), ("4", "INFO"), ("10", "DEBUG")]
+)
+def test_log_levels_have_ctdbs_other_names_too(alias: str, level: str) -> None:
+    assert parse(text_of("logging", "log level", alias), "c").log_level == level
+
+
+@pytest.mark.parametrize("level", ["CRITICAL", "", "11"])
 def test_other_log_levels_are_refused(level: str) -> None:
     expected = f'c:2: [logging] log level = "{level}": expected one of ERROR, WARNING, NOTICE, INFO, DEBUG'
     assert refused(text_of("logging", "log level", level), "c") == expected

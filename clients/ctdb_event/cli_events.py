@@ -30,7 +30,7 @@ _BLANKS = " \t\n\r\v\f"
 # What these mean here; the line on stdout has no words for them.
 _EXPLANATIONS = {
     errno.EDEADLK: "refused: it would have to wait for the event whose script asks for it, and which waits in turn; "
-    "let the script ask in the background of a later event, or do the work itself",
+    "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
     errno.EBUSY: "not run: it waited in the queue for as long as [eventd] queue timeout allows; "
     "the daemon's log names the event before it",
 }

@@ -16,6 +16,11 @@ __all__ = ["Debugger"]
 _log = logging.getLogger(__name__)
 
 _NAME = "event_debug"
+_TURN_PATIENCE = 10.0
+"""Seconds that a hung script waits to be looked at while the debug script looks at others: its locks and its address
+are held meanwhile, and a failover waits for them."""
+_KILL_PATIENCE = 2.0
+"""Seconds after KILL until a debug script is left alone that the kernel holds, in /proc of the process it looks at."""
 
 
 class Debugger:
@@ -35,9 +40,17 @@ class Debugger:
         """
         if config.debug_script is None:
             return
-        async with self._turn:
+        path = os.path.join(self._config_dir, config.debug_script)
+        with anyio.move_on_after(_TURN_PATIENCE) as patience:
+            await self._turn.acquire()
+        if patience.cancelled_caught:
+            _log.warning("%s: process %d is ended without a look: the debug script is busy with others", path, hung.pid)
+            return
+        try:
             if not hung.exited:
-                await self._run(os.path.join(self._config_dir, config.debug_script), hung.pid, event, config)
+                await self._run(path, hung.pid, event, config)
+        finally:
+            self._turn.release()
 
     async def _run(self, path: str, pid: int, event: str, config: Config) -> None:
         try:
@@ -50,11 +63,12 @@ class Debugger:
                 await child.wait()
             if patience.cancelled_caught:
                 _log.error("debug script %s is ended: it took longer than %g s", path, config.debug_timeout)
-                await child.end(config.kill_grace)
+                with anyio.move_on_after(config.kill_grace + _KILL_PATIENCE):
+                    await child.end(config.kill_grace)
         finally:
             if not child.exited:
                 child.kill()
-                with anyio.move_on_after(config.kill_grace, shield=True):
+                with anyio.move_on_after(_KILL_PATIENCE, shield=True):
                     await child.wait()
             output, status = child.output, child.close()
             log_output(_NAME, output)

@@ -7,6 +7,7 @@ number, so that no signal can reach a stranger that was given the same one.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from collections.abc import Iterator
 import anyio
 
 __all__ = ["end_group", "exited", "members"]
+
+
+_DESCRIPTOR_PAUSE = 0.1
 
 
 def members(pgid: int) -> list[int]:
@@ -56,9 +60,17 @@ async def exited(pidfd: int) -> None:
 
 async def _group_gone(pgid: int) -> None:
     # Members may fork while we look, hence again until a look finds nobody.
-    while pids := members(pgid):
-        for pid in pids:
-            await _process_gone(pid)
+    while True:
+        try:
+            pids = members(pgid)
+            if not pids:
+                return
+            for pid in pids:
+                await _process_gone(pid)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            await anyio.sleep(_DESCRIPTOR_PAUSE)  # no descriptor to look with: others come and go
 
 
 async def _process_gone(pid: int) -> None:

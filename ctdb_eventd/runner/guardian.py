@@ -35,6 +35,7 @@ _LINE = b"%11d\n"
 _EMPTY_LINE = b" " * 11 + b"\n"
 _LINE_SIZE = len(_EMPTY_LINE)
 _EXIT_PATIENCE = 1.0
+_RESTART_PAUSE = 1.0
 
 
 class Guardian:
@@ -47,6 +48,7 @@ class Guardian:
         self._free: list[int] = []
         self._pid = 0
         self._pidfd = self._pipe = -1
+        self._restart: asyncio.TimerHandle | None = None
 
     def startup(self, grace: float) -> None:
         """Starts the process; without it (no shell, no memory) the daemon works too, and says so in the log.
@@ -54,6 +56,14 @@ class Guardian:
         Args:
             grace: Seconds between TERM and KILL.
         """
+        try:
+            self._start(grace)
+        except OSError as error:
+            _log.error("no guardian (%s): should this daemon be killed, its scripts go on running", error)
+            return
+        asyncio.get_running_loop().add_reader(self._pidfd, self._on_death, grace)
+
+    def _start(self, grace: float) -> None:
         read_end, self._pipe = os.pipe2(os.O_CLOEXEC)
         actions = [
             (os.POSIX_SPAWN_DUP2, read_end, 0),
@@ -64,12 +74,8 @@ class Guardian:
             argv = ("ctdb-eventd-guardian", "-c", _SCRIPT, "ctdb-eventd-guardian", f"{grace:g}")
             self._pid = os.posix_spawn(_SHELL, argv, {b"PATH": b"/usr/bin:/bin"}, file_actions=actions, setpgroup=0)
             self._pidfd = os.pidfd_open(self._pid)
-        except OSError as error:
-            _log.error("no guardian (%s): should this daemon be killed, its scripts go on running", error)
-            return
         finally:
             os.close(read_end)
-        asyncio.get_running_loop().add_reader(self._pidfd, self._on_death, grace)
 
     def protect(self, group: int) -> int:
         """Enters a process group; returns the line it stands in."""
@@ -87,6 +93,8 @@ class Guardian:
 
     async def shutdown(self) -> None:
         """Lets the process go, and waits for it."""
+        if self._restart is not None:
+            self._restart.cancel()
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
@@ -100,8 +108,10 @@ class Guardian:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         self._reap()
         os.close(self._pipe)
-        _log.warning("the guardian process %d was killed, starting another one", self._pid)
-        self.startup(grace)
+        self._pipe = -1
+        _log.warning("the guardian process %d was killed, another one is started", self._pid)
+        # not at once, or a shell that can't run would be started for ever
+        self._restart = asyncio.get_running_loop().call_later(_RESTART_PAUSE, self.startup, grace)
 
     def _reap(self) -> None:
         os.close(self._pidfd)

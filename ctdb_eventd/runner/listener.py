@@ -37,6 +37,9 @@ class RunListener(Protocol):
     def script_over(self) -> None:
         """It is over, or won't start after all; also when it isn't clear which."""
 
+    def stuck(self) -> None:
+        """Its last script can't be ended, not even by SIGKILL; it may be so for ever."""
+
     def reported(self, result: RunResult) -> None:
         """The result is known; remains of a run that was broken off may still be there."""
 

@@ -23,6 +23,8 @@ _READ_SIZE = 1 << 16
 # After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
 # ever: stop after what a pipe can hold at the most (fcntl F_SETPIPE_SZ for unprivileged users).
 _DRAIN_LIMIT = 1 << 20
+_TRACER_INTERVAL = 0.01
+"""Seconds between two looks whether a tracer has let go of an exited script."""
 # Python ignores SIGPIPE for itself, and whoever started us may have ignored others; a script starts as from a shell.
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
@@ -46,7 +48,18 @@ class Child:
         pid: Its process id, which is its group's too.
     """
 
-    __slots__ = ("_capture", "_exit_waiter", "_exited", "_guardian", "_line", "_loop", "_pidfd", "_pipe", "pid")
+    __slots__ = (
+        "_capture",
+        "_exit_waiter",
+        "_exited",
+        "_guardian",
+        "_line",
+        "_loop",
+        "_pidfd",
+        "_pipe",
+        "_retry",
+        "pid",
+    )
 
     def __init__(self, pid: int, pidfd: int, pipe: int, guardian: Guardian, capture: Capture) -> None:
         self.pid = pid
@@ -57,6 +70,7 @@ class Child:
         self._capture = capture
         self._exited = False
         self._exit_waiter: asyncio.Future[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._on_exit)
         self._loop.add_reader(pipe, self._on_output)
@@ -101,15 +115,20 @@ class Child:
 
     @classmethod
     def _watch(cls, pid: int, pipe: int, guardian: Guardian, max_output: int) -> Child:
+        pidfd = -1
         try:
             pidfd = os.pidfd_open(pid)
+            return cls(pid, pidfd, pipe, guardian, Capture(max_output))
         except OSError:
-            # out of descriptors: without a pidfd it can't be watched, so it must not run
-            os.close(pipe)
+            # Out of descriptors or of something else: what can't be watched must not run.
+            loop = asyncio.get_running_loop()
+            for fd in (pipe, pidfd):
+                if fd >= 0:
+                    loop.remove_reader(fd)
+                    os.close(fd)
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        return cls(pid, pidfd, pipe, guardian, Capture(max_output))
 
     @property
     def exited(self) -> bool:
@@ -130,19 +149,24 @@ class Child:
     async def end(self, grace: float) -> None:
         """Ends its whole group: TERM, up to `grace` seconds, KILL. Returns when nobody of it is left."""
         await group.end_group(self.pid, grace)
+        await self.wait()
 
     def close(self) -> int:
         """Reaps the process and gives back every descriptor. It should have exited; this never waits for it.
 
         Returns:
-            The exit status, or the negative number of the signal that killed it; 0 if it still runs.
+            The exit status, or the negative number of the signal that killed it; that of SIGKILL if it isn't over,
+            since closing what still runs is the last thing after killing it.
         """
         if self._pipe >= 0:
             self._close_pipe()
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._guardian.release(self._line)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, os.WNOHANG)[1])
+        if self._retry is not None:
+            self._retry.cancel()
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else -signal.SIGKILL
 
     def kill(self) -> None:
         """Kills its whole group at once, without any grace; for ways out that can't wait."""
@@ -150,6 +174,10 @@ class Child:
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
+        if os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
+            self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
+            return
         self._exited = True
         self._drain()
         if self._exit_waiter is not None and not self._exit_waiter.done():

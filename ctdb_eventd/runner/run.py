@@ -45,6 +45,8 @@ PREEMPTION_GRACE = 0.5
 more often than not, and every client of the address waits for it."""
 _NOTABLE_WAIT = 1.0
 """Seconds of waiting for locks and a slot from which on the log tells of it."""
+_LONG_WAIT = 10.0
+"""Seconds of waiting for them after which the log warns while it lasts: it should be over by now."""
 _UNKILLABLE_WAIT = 2.0
 """Seconds after KILL until others go on. A killed process ends at once, unless the kernel holds it (state D)."""
 
@@ -75,6 +77,7 @@ class RunningEvent:
         self._listing = listing
         self._listener = listener
         self._scope = anyio.CancelScope()
+        self._look = anyio.CancelScope()
         self._cancelled = False
         self._grace = self._config.kill_grace
         self._reports: list[ScriptReport] = []
@@ -101,6 +104,8 @@ class RunningEvent:
             yielding: Another event waits for its place, so it gets less time to clean up.
         """
         if self._is_reported:
+            # what is left is to end the remains: no time for a closer look at them
+            self._look.cancel()
             return
         self._cancelled = True
         if yielding:
@@ -151,6 +156,8 @@ class RunningEvent:
             return self._not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
             await self._wait_for_leave(script.name, locks)
+            if self._scope.cancel_called:
+                await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
             began = self._child_began = _wall_clock()
         report = await self._run_child(script, began)
         self._listener.script_over()
@@ -160,16 +167,19 @@ class RunningEvent:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
         left, self._scope.deadline = self._scope.deadline - anyio.current_time(), math.inf
         asked = anyio.current_time()
-        self._leave = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._leave = loop.create_future()
+        what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
+        warning = loop.call_later(_LONG_WAIT, _log.warning, "%s: %s still waits for %s", self._spec, name, what)
         try:
             await self._leave
         finally:
             self._leave = None
+            warning.cancel()
         now = anyio.current_time()
         self._scope.deadline = now + left
         self._waited += now - asked
         if now - asked >= _NOTABLE_WAIT:
-            what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
@@ -251,7 +261,8 @@ class RunningEvent:
         self._release()
         child = self._child
         if child is not None:
-            await self._context.debugger.look_at(child, self._spec.event, self._config)
+            with self._look:
+                await self._context.debugger.look_at(child, self._spec.event, self._config)
             await self._end_child()
 
     async def _end_child(self) -> None:
@@ -265,6 +276,9 @@ class RunningEvent:
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
                 *(self._spec, child.pid, child.pid),
             )
+            # Its address stays locked, but a lock or a slot for ever would bring the whole node to a stop.
+            self._listener.script_over()
+            self._listener.stuck()
             self._release()
             await child.end(0)
         self._child = None

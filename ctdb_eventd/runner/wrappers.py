@@ -1,8 +1,8 @@
 """Commands that scripts may only run one at a time: small shell programs of the same names, in front of their PATH.
 
 Each takes an exclusive flock and becomes the real command, which keeps the lock until it exits. Its arguments, input,
-output, exit status, and what signals do to it, are the real command's, as it is the real command then. Shell and flock
-are all that it costs; nothing of Python is started.
+output, exit status, and what signals do to it, are the real command's, as it is the real command then (but for a
+listing into a pipe, whose wrapper stays around it). Shell and flock are all that it costs; nothing of Python is started.
 
 No deadlock can come of iptables and its kin. Whoever holds their lock is the real command, which waits for nothing that
 waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as the
@@ -18,6 +18,7 @@ import logging
 import os
 import shlex
 import shutil
+import time
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
@@ -29,6 +30,9 @@ _log = logging.getLogger(__name__)
 IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
 """They work on the same tables of the kernel, so they share one lock."""
 
+_LEFT_OVER_AGE = 3600
+"""Seconds from which on a file of a wrapper's belongs to nobody any more: no event takes that long."""
+
 _WRAPPER = """\
 #!/bin/sh
 # Written by ctdb-eventd at its start. Lets event scripts run one @NAME@ at a time, whatever runs side by side.
@@ -38,7 +42,8 @@ set -f
 _eventd_real=
 IFS=:
 for _eventd_dir in $PATH; do
-	[ "$_eventd_dir" = "$_eventd_mine" ] && continue
+	# nor another daemon's wrapper, which would come back to here
+	case $_eventd_dir in "$_eventd_mine"|*/eventd/bin|*/eventd/bin/) continue ;; esac
 	[ -f "${_eventd_dir:-.}/@NAME@" ] && [ -x "${_eventd_dir:-.}/@NAME@" ] || continue
 	_eventd_real=${_eventd_dir:-.}/@NAME@
 	break
@@ -75,7 +80,8 @@ export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@"
 # Put before the lock is taken: what feeds the pipe may need the lock itself, as in `iptables-save | iptables-restore`.
 _READ_FIRST = """\
 if [ -p /proc/self/fd/0 ]; then
-	_eventd_input=$(mktemp) && cat >"$_eventd_input" && exec <"$_eventd_input" && rm -f "$_eventd_input" || exit 75
+	_eventd_input=$(mktemp @SPOOL@/@NAME@.XXXXXX) && cat >"$_eventd_input" && exec <"$_eventd_input" || exit 75
+	rm -f "$_eventd_input"
 fi
 """
 _EXEC = """\
@@ -84,12 +90,13 @@ exec "$_eventd_real" "$@"
 # The other side of it: what reads the pipe may need the lock before it has read all, so a listing is complete, and the
 # lock given back, before the first byte is passed on.
 _WRITE_LAST = """\
-case "@NAME@ $* " in
-*-save*|*' -S '*|*' -L '*|*' --list'*) ;;
-*) exec "$_eventd_real" "$@" ;;
-esac
-[ -p /proc/self/fd/1 ] || exec "$_eventd_real" "$@"
-_eventd_output=$(mktemp) || exit 75
+_eventd_lists=
+case @NAME@ in *-save) _eventd_lists=yes ;; esac
+for _eventd_word; do
+	case $_eventd_word in --list*|-[!-]*[LS]*|-[LS]*) _eventd_lists=yes ;; esac
+done
+[ -n "$_eventd_lists" ] && [ -p /proc/self/fd/1 ] || exec "$_eventd_real" "$@"
+_eventd_output=$(mktemp @SPOOL@/@NAME@.XXXXXX) || exit 75
 "$_eventd_real" "$@" >"$_eventd_output"
 _eventd_status=$?
 eval "exec $_eventd_fd>&-"
@@ -112,6 +119,7 @@ class Wrappers:
         """
         self.directory = os.path.join(state_dir, "eventd", "bin")
         self._locks = os.path.join(run_dir, "eventd.locks")
+        self._spool = os.path.join(run_dir, "eventd.spool")
 
     def write(self, config: Config) -> None:
         """Writes a wrapper for every command that has to run alone, and removes those that need not any more.
@@ -125,8 +133,10 @@ class Wrappers:
         try:
             os.makedirs(self.directory, mode=0o755, exist_ok=True)
             os.makedirs(self._locks, mode=0o755, exist_ok=True)
+            os.makedirs(self._spool, mode=0o700, exist_ok=True)
             for stale in set(os.listdir(self.directory)) - set(names):
                 os.unlink(os.path.join(self.directory, stale))
+            self._sweep()
             for name, lock in names.items():
                 self._write(name, lock, config.command_wait)
         except OSError as error:
@@ -142,6 +152,7 @@ class Wrappers:
             ("@RUN@", _WRITE_LAST if lists else _EXEC),
             ("@NAME@", name),
             ("@LOCK@", lock),
+            ("@SPOOL@", shlex.quote(self._spool)),
             ("@FILE@", shlex.quote(os.path.join(self._locks, lock))),
             ("@DIRECTORY@", shlex.quote(self.directory)),
             ("@WAIT@", f"{wait:g}"),
@@ -153,6 +164,12 @@ class Wrappers:
             os.fchmod(file.fileno(), 0o755)
             file.write(text)
         os.rename(f"{path}.new", path)
+
+    def _sweep(self) -> None:
+        """Removes what wrappers left that were killed while they held input or output in a file."""
+        for entry in os.scandir(self._spool):
+            if time.time() - entry.stat().st_mtime > _LEFT_OVER_AGE:
+                os.unlink(entry.path)
 
     def remove(self) -> None:
         """Removes the programs. The lock files stay: whoever holds one must stay alone with it."""

@@ -56,6 +56,8 @@ class Do(enum.Enum):
     """End it: something else wants its place."""
     END = enum.auto()
     """End it: nobody wants its result any more."""
+    FAIL = enum.auto()
+    """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
 
 
 @attrs.define
@@ -66,6 +68,7 @@ class _Entry:
     asker: Any
     batch: int = 0
     begun: bool = False
+    stuck: bool = False
 
 
 @attrs.frozen
@@ -159,6 +162,22 @@ class Core(Generic[J]):
             # should the component come again, its batches must not be taken for those it had
             self._first_batch = max(self._first_batch, backlog.batch + 1)
 
+    def stuck(self, job: J) -> None:
+        """Notes that a job's last script can't be ended: it keeps its address, and nobody is to wait for that."""
+        self._jobs[job].stuck = True
+        for other in tuple(self._jobs):
+            entry = self._jobs.get(other)
+            if entry is not None and entry.stage is Stage.LOCKING and self._waits_in_vain(other):
+                self._fail(other)
+
+    def _waits_in_vain(self, job: J) -> bool:
+        return any(self._jobs[blocker].stuck for blocker in self._addresses.blockers(job))
+
+    def _fail(self, job: J) -> None:
+        backlog = self._backlogs[self._jobs[job].component]
+        self._todo.append((Do.FAIL, job))
+        self._forget_locking(job, backlog)
+
     def gone(self, job: J) -> None:
         """Notes that nothing of a released job is left."""
         entry = self._jobs.pop(job)
@@ -183,6 +202,8 @@ class Core(Generic[J]):
                 todo.append((Do.START, job))
             else:
                 entry.stage = Stage.LOCKING
+                if self._waits_in_vain(job):
+                    self._fail(job)
 
     def _forget_locking(self, job: J, backlog: Backlog[J]) -> None:
         del self._jobs[job]

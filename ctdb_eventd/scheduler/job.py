@@ -94,6 +94,10 @@ class Job:
         """Is told by the run that nothing of its script is left that matters."""
         self._scheduler.script_over(self)
 
+    def stuck(self) -> None:
+        """Is told by the run that its last script can't be ended."""
+        self._scheduler.stuck(self)
+
     def released(self) -> None:
         """Is told by the run that others may go on."""
         self._scheduler.released(self)

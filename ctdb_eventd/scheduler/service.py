@@ -135,9 +135,15 @@ class Scheduler:
         self.core.released(job)
         self._obey()
 
+    def stuck(self, job: Job) -> None:
+        """Answers those who wait for the address of a job that can't be ended."""
+        self.core.stuck(job)
+        self._obey()
+
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
         self.core.gone(job)
+        self.look_at_load()
         self._obey()
         self._check_idle()
 
@@ -189,6 +195,10 @@ class Scheduler:
         elif what is Do.REFUSE:
             self._forget_patience(job)
             job.answer(errno.ECANCELED)
+        elif what is Do.FAIL:
+            self._forget_patience(job)
+            _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
+            job.answer(QUEUE_TIMED_OUT)
         elif job.handle is not None:
             if what is Do.GO:
                 job.handle.proceed()

@@ -111,13 +111,17 @@ async def test_at_its_end_a_debug_script_is_ended_too(node: Node) -> None:
     debug.write_text("#!/bin/sh\necho $$ > $CTDB_BASE/var/debugger\nexec sleep 1000\n")
     debug.chmod(0o755)
     node.configure("[event]\n debug script = debug.sh\n[eventd]\n kill grace = 0.2\n")
-    node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
+    node.script(
+        "10.s.script", "trap 'touch $CTDB_BASE/var/cleaned; exit' TERM; echo $$ > $CTDB_BASE/var/pid; sleep 1000"
+    )
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("startup", limit=1) == errno.ETIMEDOUT
         await until(lambda: node.read("debugger"), "the debug script to begin")
         assert daemon.stop() == 0
         assert not alive(int(node.read("debugger")))
         assert not alive(int(node.read("pid")))
+    # the hung script had its chance to clean up all the same
+    assert (node.var / "cleaned").exists()
 
 
 async def test_it_ends_with_the_process_it_watches(node: Node) -> None:

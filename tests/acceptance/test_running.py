@@ -360,3 +360,28 @@ async def test_a_debug_script_that_hangs_is_ended_and_then_the_script(node: Node
         await until(lambda: not alive(int(node.read("pid"))), "the end of the hung script")
         assert not alive(int(node.read("debugger")))
     assert "debug.sh is ended: it took longer than 0.3 s" in node.log
+
+
+async def test_of_several_hung_scripts_each_is_ended_though_the_debug_script_is_slow(node: Node) -> None:
+    debug = node.base / "debug.sh"
+    debug.write_text("#!/bin/sh\necho looked $1 >> $CTDB_BASE/var/looked\nsleep 0.3\n")
+    debug.chmod(0o755)
+    node.configure("[event]\n debug script = debug.sh\n")
+    node.script("10.hang.script", "echo $$ >> $CTDB_BASE/var/pids; exec sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        ids = [client.start("takeip", "eth0", f"10.0.0.{number}", "24", limit=1) for number in range(1, 5)]
+        assert [await client.result(reqid) for reqid in ids] == [errno.ETIMEDOUT] * 4
+        pids = [int(pid) for pid in node.read("pids").split()]
+        await until(lambda: not any(alive(pid) for pid in pids), "the end of all hung scripts")
+    assert len(node.read("looked").split("\n")) == 5
+
+
+async def test_very_much_output_is_logged_in_part(node: Node) -> None:
+    node.script("10.s.script", "seq 1 100000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("monitor") == 0
+        assert output(await client.status("monitor"), "10.s").endswith(b"99999\n100000\n")
+    assert "10.s: 1000\n" in node.log
+    assert "10.s: 1001\n" not in node.log
+    assert "10.s: [98000 lines left out here; the event's status has what was kept]\n" in node.log
+    assert "10.s: 99001\n" in node.log

@@ -103,7 +103,7 @@ async def test_half_is_released_while_the_other_half_is_taken(node: Node) -> Non
 
 async def test_events_of_one_address_keep_their_order(node: Node) -> None:
     """Sent together, the later one decides; the script itself would leave anything if they overlapped."""
-    held, absent = [*IPV4[:20], *IPV6[:8]], [*IPV4[20:40], *IPV6[8:16]]
+    held, absent = [*IPV4[:15], *IPV6[:6]], [*IPV4[15:30], *IPV6[6:12]]
     back = chain.from_iterable(zip(releases(held), takes(held), strict=True))
     forth = chain.from_iterable(zip(takes(absent), releases(absent), strict=True))
     async with running_host(node) as host, host.daemon.client() as client:

@@ -122,7 +122,7 @@ async def test_a_guardian_that_is_killed_is_replaced(caplog: pytest.LogCaptureFi
     async with guardian() as (_, pid):
         os.kill(pid, signal.SIGKILL)
         await until(lambda: guardians() not in ([], [pid]), "another guardian")
-        assert caplog.messages == [f"the guardian process {pid} was killed, starting another one"]
+        assert caplog.messages == [f"the guardian process {pid} was killed, another one is started"]
 
 
 async def test_without_a_shell_there_is_no_guardian_and_the_log_says_what_that_means(

@@ -451,3 +451,24 @@ def test_batches_of_a_component_that_was_forgotten_do_not_come_again() -> None:
                 core.released(f"{job} barrier")
                 core.gone(f"{job} barrier")
     assert len(batches) == 50
+
+
+def test_nobody_waits_for_an_address_that_is_held_by_what_can_not_be_ended() -> None:
+    core: Core[str] = Core(Admission(processors=1, limit=8))
+    for job in ("stuck", "waits"):
+        core.submit(job, "legacy", plan("takeip", ("eth0", "10.0.0.1", "24")))
+    core.submit("barrier", "legacy", EXCLUSIVE)
+    assert core.take() == (Do.START, "stuck")
+    assert core.take() is None
+    core.stuck("stuck")
+    core.released("stuck")
+    assert core.take() == (Do.FAIL, "waits")
+    assert core.take() == (Do.START, "barrier")
+    core.released("barrier")
+    core.gone("barrier")
+    core.submit("later", "legacy", plan("releaseip", ("eth0", "10.0.0.1", "24")))
+    core.submit("other", "legacy", plan("takeip", ("eth0", "10.0.0.2", "24")))
+    assert [core.take(), core.take()] == [(Do.FAIL, "later"), (Do.START, "other")]
+    core.gone("stuck")
+    core.submit("again", "legacy", plan("takeip", ("eth0", "10.0.0.1", "24")))
+    assert core.take() == (Do.START, "again")
