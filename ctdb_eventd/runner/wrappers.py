@@ -2,7 +2,7 @@
 
 Each takes an exclusive flock and becomes the real command, which keeps the lock until it exits. Its arguments, input,
 output, exit status, and what signals do to it, are the real command's, as it is the real command then (but for a
-listing into a pipe, whose wrapper stays around it). Shell and flock are all that it costs; nothing of Python is started.
+listing into a pipe, whose wrapper stays around it). Shell and flock are all that it costs; no Python is started.
 
 No deadlock can come of iptables and its kin. Whoever holds their lock is the real command, which waits for nothing that
 waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as the
