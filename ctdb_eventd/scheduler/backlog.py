@@ -110,14 +110,26 @@ class Backlog(Generic[J]):
 
     def blockers(self, job: J) -> tuple[J, ...]:
         """Returns the jobs that have to be over before a waiting one can start; nobody for any other."""
-        if job not in self._waiting:
+        mode = self._waiting.get(job)
+        if mode is None:
             return ()
-        return (*self._running, *takewhile(lambda other: other != job, self._waiting))
+        return self._obstacles(mode, list(takewhile(lambda other: other != job, self._waiting)))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""
-        refused = mode is Mode.MONITOR and not self._only_monitors()
-        return () if refused or self._may_start(mode) else (*self._running, *self._waiting)
+        if self._may_start(mode) or (mode is Mode.MONITOR and not self._only_monitors()):
+            return ()  # it starts, or it is refused
+        return self._obstacles(mode, list(self._waiting))
+
+    def _obstacles(self, mode: Mode, before: list[J]) -> tuple[J, ...]:
+        if mode is not Mode.ADDRESS:
+            return (*self._running, *before)
+        # address events wait for no others of their kind, but for the last barrier before them and all before that
+        while before and self._waiting[before[-1]] is Mode.ADDRESS:
+            before.pop()
+        if not before and self._mode is Mode.ADDRESS:
+            return ()
+        return (*self._running, *before)
 
     def _may_start(self, mode: Mode) -> bool:
         if self._waiting:
