@@ -50,23 +50,25 @@ class Fault:
 
 
 def faults(count: int, seed: int, nodes: int) -> Sequence[Fault]:
-    """Draws the rounds. Any nine in a row, counted from the first, have every part in every phase."""
-    chance = random.Random(seed)
-    pairs: list[tuple[Part, Phase]] = []
-    while len(pairs) < count:
-        some = list(itertools.product(Part, Phase))
-        chance.shuffle(some)
-        pairs += some
-    return [
-        Fault(
-            number=number,
-            part=part,
-            phase=phase,
-            moved=chance.randrange(nodes),
-            out=chance.random() < 0.5,
-            victim=chance.randrange(nodes),
-            delay=chance.uniform(0, 0.5),
-            draw=chance.random(),
-        )
-        for number, (part, phase) in enumerate(pairs[:count])
-    ]
+    """Draws the rounds. Nine in a row, counted from the first, have every part in every phase.
+
+    What a round is depends on the seed and its number alone, however many there are.
+    """
+    return [_fault(number, seed, nodes) for number in range(count)]
+
+
+def _fault(number: int, seed: int, nodes: int) -> Fault:
+    pairs = list(itertools.product(Part, Phase))
+    random.Random(f"{seed}, nine from {number // len(pairs)}").shuffle(pairs)
+    part, phase = pairs[number % len(pairs)]
+    chance = random.Random(f"{seed}, round {number}")
+    return Fault(
+        number=number,
+        part=part,
+        phase=phase,
+        moved=chance.randrange(nodes),
+        out=chance.random() < 0.5,
+        victim=chance.randrange(nodes),
+        delay=chance.uniform(0, 0.5),
+        draw=chance.random(),
+    )

@@ -51,6 +51,8 @@ class AddressReader:
             OSError: It can't be entered.
         """
         self._socket = _socket_in(namespace)
+        # question and answers belong together, and a watching thread may ask besides others
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Lets the namespace go."""
@@ -58,6 +60,10 @@ class AddressReader:
 
     def read(self) -> dict[str, State]:
         """The addresses of global scope as they are now."""
+        with self._lock:
+            return self._dump()
+
+    def _dump(self) -> dict[str, State]:
         request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         self._socket.send(_HEADER.pack(_HEADER.size + len(request), _RTM_GETADDR, _REQUEST_DUMP, 1, 0) + request)
         found: dict[str, State] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
@@ -192,14 +193,41 @@ class Lab:
 
     def wait_until_healthy(self, timeout: float = HEALTHY_SECONDS) -> float:
         """Returns the seconds that it took until all nodes were healthy, hosted all addresses, and agreed on it."""
-        everybody = range(self.plan.nodes)
+        return self._wait_until_healthy(set(range(self.plan.nodes)), timeout)
 
+    def wait_until_healthy_but(self, number: int, timeout: float = HEALTHY_SECONDS) -> float:
+        """The same without one node, which has been taken out and hosts nothing."""
+        return self._wait_until_healthy(set(range(self.plan.nodes)) - {number}, timeout)
+
+    def wait_until_settled(self, seconds: float = 3, timeout: float = HEALTHY_SECONDS) -> None:
+        """Returns when all is healthy and no address has moved for a while.
+
+        After a start, ctdbd moves some once more to spread them.
+        """
+        last: dict[str, dict[int, State]] = {}
+        since = time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal last, since
+            now = self.hosting()
+            if now != last:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since >= seconds
+
+        self.wait_until_healthy(timeout)
+        wait_until(is_settled, timeout, f"no address to move for {seconds:g} s", self.explain)
+        self.wait_until_healthy(timeout)
+
+    def _wait_until_healthy(self, on: set[int], timeout: float) -> float:
         def is_fine() -> bool:
             return (
-                all(node.is_healthy() for node in self.nodes) and self.is_hosted_once() and self.is_agreed(everybody)
+                self.is_hosted_once(on)
+                and all(self.nodes[number].is_healthy() for number in sorted(on))
+                and self.is_agreed(on)
             )
 
-        return wait_until(is_fine, timeout, "all nodes to be healthy and all addresses hosted", self.explain, poll=0.3)
+        what = f"nodes {sorted(on)} to be healthy and to host all addresses"
+        return wait_until(is_fine, timeout, what, self.explain, poll=0.3)
 
     def explain(self) -> str:
         """For failures: which address is where that should not be, what ctdbd says, and the ends of the logs."""

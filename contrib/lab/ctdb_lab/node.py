@@ -102,7 +102,12 @@ class Node:
         started = self.run(CTDBD)
         if started.returncode != 0:
             raise LabError(f"node {self.number}: ctdbd doesn't start: {started.stderr}\n{self.explain()}")
-        wait_until(self.is_running, START_SECONDS, f"ctdbd of node {self.number} to answer", self.explain)
+        wait_until(self._has_started, START_SECONDS, f"ctdbd of node {self.number} to answer", self.explain)
+
+    def _has_started(self) -> bool:
+        if not self.processes():
+            raise LabError(f"node {self.number}: ctdbd ended at once\n{self.explain()}")
+        return self.is_running()
 
     def stop(self) -> None:
         """Shuts ctdbd down in the orderly way and waits until nothing of it is left."""

@@ -1,0 +1,147 @@
+"""What is measured on the lab: the cases, and one failover there and back with each side's event daemon."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+from ctdb_lab import Lab, Plan
+from ctdb_lab.failover import timed_away, timed_back
+
+from benchmarks.results import Figure, compared
+from benchmarks.timing import in_turn
+
+__all__ = ["CASES", "Case", "Samples", "Sides", "failovers", "figures"]
+
+_NODES = 3
+_MOVED_NODE = 1
+_HEALTHY_SECONDS = 300
+# Each monitor event uses the processors that the failover needs: as rare as on a real node, by default.
+_TUNABLES = {"MonitorInterval": 15}
+
+_WAITING_SCRIPT = """#!/bin/sh
+case "$1" in
+takeip | releaseip) sleep 0.2 ;;
+esac
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """A cluster to measure."""
+
+    name: str
+    """For `--only`."""
+    summary: str
+    count: int
+    """Public addresses; the node that is disabled has a third of them."""
+    family: int
+    """4 or 6."""
+    at_most: float
+    """Limit of ours divided by C's, for both ways."""
+    plotted: tuple[int, ...]
+    """Other numbers of addresses, for the plot."""
+    scripts: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """Besides CTDB's own 00.ctdb and 10.interface."""
+
+
+CASES = (
+    Case(
+        name="ipv6",
+        summary="IPv6, Debian's scripts alone",
+        count=30,
+        family=6,
+        at_most=0.25,
+        plotted=(6, 15),
+    ),
+    Case(
+        name="ipv4",
+        summary="IPv4, Debian's scripts alone",
+        count=90,
+        family=4,
+        at_most=1.0,
+        plotted=(15, 45),
+    ),
+    Case(
+        name="waiting",
+        summary="IPv4, and a script that waits 0.2 s",
+        count=90,
+        family=4,
+        at_most=0.25,
+        plotted=(15, 45),
+        scripts={"50.waiting": _WAITING_SCRIPT},
+    ),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Sides:
+    """The two event daemons that are compared, and where their labs may be."""
+
+    directory: Path
+    theirs: str
+    ours: str
+
+
+@attrs.frozen(kw_only=True)
+class Samples:
+    """Seconds that failovers took; theirs first, then ours, in rounds."""
+
+    away: list[list[float]]
+    """From `ctdb disable` until every address was usable on another node."""
+    back: list[list[float]]
+    """From `ctdb enable` until the node had its share and every address was usable."""
+
+
+def failovers(case: Case, count: int, sides: Sides, rounds: int) -> Samples:
+    """Brings a cluster of each side up and moves a node's addresses away and back, in turn.
+
+    Both clusters are there all the time, and idle but for the one that is measured.
+
+    Raises:
+        LabError: A cluster doesn't come up, or an address is not hosted in the end.
+    """
+    four, six = (count, 0) if case.family == 4 else (0, count)
+    back: list[list[float]] = [[], []]
+    with contextlib.ExitStack() as stack:
+        labs = [
+            stack.enter_context(
+                Lab(
+                    sides.directory / name,
+                    Plan(
+                        eventd=eventd,
+                        nodes=_NODES,
+                        addresses4=four,
+                        addresses6=six,
+                        tunables=_TUNABLES,
+                        scripts=case.scripts,
+                    ),
+                )
+            )
+            for name, eventd in (("theirs", sides.theirs), ("ours", sides.ours))
+        ]
+        for lab in labs:
+            lab.wait_until_settled(timeout=_HEALTHY_SECONDS)
+        away = in_turn(
+            rounds,
+            lambda: _there_and_back(labs[0], back[0]),
+            lambda: _there_and_back(labs[1], back[1]),
+            warm_up=False,
+        )
+    return Samples(away=away, back=back)
+
+
+def _there_and_back(lab: Lab, back: list[float]) -> float:
+    seconds = timed_away(lab, _MOVED_NODE, "disable")
+    lab.wait_until_healthy_but(_MOVED_NODE, _HEALTHY_SECONDS)
+    back.append(timed_back(lab, _MOVED_NODE, "enable"))
+    lab.wait_until_settled(timeout=_HEALTHY_SECONDS)
+    return seconds
+
+
+def figures(case: Case, samples: Samples) -> Iterator[Figure]:
+    """The way out and the way back."""
+    yield compared(f"failover of {case.count} {case.summary}: away", samples.away, case.at_most)
+    yield compared("  and back", samples.back, case.at_most)

@@ -1,0 +1,140 @@
+"""A lab leaves nothing behind, however it ends and however far it came."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ctdb_lab import Lab, LabError, Plan, wait_until
+from ctdb_lab.lab import take_down
+from ctdb_lab.plan import eventd_path
+from ctdb_lab.processes import find_holder
+
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("able")]
+
+SOON = 20
+_ROOT = Path(__file__).parents[2]
+_ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT / "contrib" / "lab")}
+_SMALL = ("--nodes", "2", "--addresses4", "2", "--addresses6", "0")
+
+
+def _links() -> str:
+    # an interface's counters and timers are not shown by this
+    return subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
+
+
+def _mounts() -> list[str]:
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "ctdb" in line]
+
+
+def _processes(directory: Path) -> list[str]:
+    """Command lines that name the lab's directory, as those of all holders do; the rest goes with them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if str(directory) in command:
+                found.append(command)
+    return found
+
+
+def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(directory, *arguments), env=_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def _command(directory: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ctdb_lab", "--directory", str(directory), *arguments]
+
+
+def test_nothing_of_it_is_outside_and_nothing_is_left(tmp_path: Path) -> None:
+    """While it is there too, this machine's own links and mounts are what they were."""
+    before = _links(), _mounts()
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=1)) as lab:
+        daemons = [process.pid for process in lab.nodes[0].processes()]
+        assert len(daemons) >= 3
+        assert (_links(), _mounts()) == before
+    assert not (tmp_path / "lab").exists()
+    assert not _processes(tmp_path)
+    assert (_links(), _mounts()) == before
+    assert not [pid for pid in daemons if Path(f"/proc/{pid}/ns/net").exists()]
+
+
+def test_a_killed_owner_takes_its_lab_with_it(tmp_path: Path) -> None:
+    """Only files are left then, and `down` removes them."""
+    program = (
+        "import sys; from pathlib import Path; from ctdb_lab import *\n"
+        "from ctdb_lab.plan import eventd_path\n"
+        "with Lab(Path(sys.argv[1]), Plan(eventd=eventd_path('ours'), nodes=1)):\n"
+        "    print('up', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "lab")],
+        env=_ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "up\n"
+        owner.send_signal(signal.SIGKILL)
+    wait_until(lambda: not _processes(tmp_path), SOON, "the lab to end", lambda: str(_processes(tmp_path)))
+    assert take_down(tmp_path / "lab")
+    assert not (tmp_path / "lab").exists()
+
+
+def test_the_command_line_brings_it_up_shows_it_and_takes_it_down(tmp_path: Path) -> None:
+    directory = tmp_path / "lab"
+    up = _run(directory, "up", *_SMALL)
+    try:
+        assert up.returncode == 0, up.stderr
+        again = _run(directory, "up", *_SMALL)
+        assert again.returncode == 1
+        assert "is there already" in again.stderr
+        shown = _run(directory, "status")
+        assert shown.returncode == 0, shown.stderr
+        for text in ("pnn:1 10.99.0.2        OK", "10.100.1.1 ", "00.ctdb", "state: "):
+            assert text in shown.stdout, shown.stdout
+    finally:
+        down = _run(directory, "down")
+    assert down.stdout == "The lab is gone, and all of its files\n"
+    assert not directory.exists()
+    assert not _processes(directory)
+    assert _run(directory, "down").stdout == f"There is no lab in {directory}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_broken_off_half_way(tmp_path: Path, number: signal.Signals) -> None:
+    """kill -9 of `make lab` while its nodes come up: `down` finds all of it; other signals need no `down`."""
+    directory = tmp_path / "lab"
+    with subprocess.Popen(_command(directory, "up", *_SMALL), env=_ENVIRONMENT, stdout=subprocess.PIPE) as up:
+        try:
+            wait_until(lambda: find_holder(directory, "node0"), SOON, "a node to be made")
+        finally:
+            up.send_signal(number)
+            # it must not wait for its reader
+            up.communicate(timeout=SOON)
+    assert directory.exists() == (number is signal.SIGKILL)
+    down = _run(directory, "down")
+    assert down.returncode == 0, down.stderr
+    assert not directory.exists()
+    assert not _processes(directory)
+
+
+def test_a_node_that_can_not_start_says_why(tmp_path: Path) -> None:
+    """And nothing is left of the lab."""
+    broken = tmp_path / "broken-eventd"
+    broken.write_text("#!/bin/sh\necho 'out of order' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(LabError, match="out of order"):
+        Lab(tmp_path / "lab", Plan(eventd=str(broken), nodes=1)).up()
+    assert not (tmp_path / "lab").exists()
+    assert not _processes(tmp_path / "lab")

@@ -1,0 +1,84 @@
+"""What is decided without a single namespace: numbering, limits, what is drawn, and what may be removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ctdb_lab import CTDB_EVENTD, LabError, Plan, wait_until
+from ctdb_lab.files import MARK, remove
+from ctdb_lab.plan import eventd_path
+from ctdb_lab.requirements import missing_requirements
+
+from .faults import Part, Phase, faults
+
+
+def test_every_address_is_there_once() -> None:
+    plan = Plan(eventd="x", nodes=16, addresses4=1000, addresses6=1000)
+    addresses = [*plan.node_addresses, *(public.address for public in plan.public_addresses)]
+    assert len(set(addresses)) == len(addresses) == 2016
+
+
+def test_a_public_address_is_written_as_ctdb_reads_it() -> None:
+    plan = Plan(eventd="x", addresses4=1, addresses6=1)
+    assert [public.line for public in plan.public_addresses] == ["10.100.1.0/16 pub0", "fd00:c7db::100/64 pub0"]
+
+
+@pytest.mark.parametrize("wrong", [{"nodes": 0}, {"nodes": 17}, {"addresses4": -1}, {"addresses6": 1001}])
+def test_a_plan_that_can_not_be_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="a lab has"):
+        Plan(eventd="x", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_plan_is_saved_and_read_again(tmp_path: Path) -> None:
+    plan = Plan(eventd="x", nodes=2, tunables={"MonitorInterval": 9}, scripts={"50.x": "#!/bin/sh\n"})
+    plan.save(tmp_path / "plan")
+    assert Plan.load(tmp_path / "plan") == plan
+
+
+def test_a_tunable_replaces_the_labs_own() -> None:
+    assert Plan(eventd="x", tunables={"MonitorInterval": 9}).all_tunables["MonitorInterval"] == 9
+
+
+def test_names_of_event_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/venv/bin/python")
+    monkeypatch.chdir("/tmp")
+    paths = [eventd_path(name) for name in ("ctdb", "ours", "/x/eventd", "eventd")]
+    assert paths == [CTDB_EVENTD, "/venv/bin/ctdb-eventd", "/x/eventd", "/tmp/eventd"]
+
+
+def test_what_is_missing_is_named_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name, path: None if name == "ethtool" else name)
+    assert missing_requirements("/nowhere/ctdb-eventd") == (
+        "the lab needs root: run it with sudo; and ethtool: apt-get install --no-install-recommends ethtool; "
+        "and /nowhere/ctdb-eventd: make venv"
+    )
+
+
+def test_only_a_labs_directory_is_removed(tmp_path: Path) -> None:
+    """LAB=/etc by mistake must not hurt."""
+    (tmp_path / "precious").touch()
+    with pytest.raises(LabError, match="no lab's directory"):
+        remove(tmp_path)
+    assert (tmp_path / "precious").exists()
+    (tmp_path / MARK).touch()
+    remove(tmp_path)
+    assert not tmp_path.exists()
+    remove(tmp_path)
+
+
+def test_waiting_in_vain_says_for_what() -> None:
+    with pytest.raises(LabError, match="waited 0 s in vain for the tide\nit is low"):
+        wait_until(lambda: False, 0, "the tide", lambda: "it is low")
+
+
+def test_faults_are_the_same_for_the_same_seed() -> None:
+    assert faults(50, 1, 3)[:7] == faults(7, 1, 3)
+    assert faults(7, 1, 3) != faults(7, 2, 3)
+
+
+def test_nine_faults_have_every_part_in_every_phase() -> None:
+    for begin in (0, 9, 18):
+        drawn = {(fault.part, fault.phase) for fault in faults(27, 1, 3)[begin : begin + 9]}
+        assert drawn == {(part, phase) for part in Part for phase in Phase}
