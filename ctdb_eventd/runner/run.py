@@ -202,8 +202,8 @@ class RunningEvent:
 
     def _not_started(self, script: scripts.Script, began: int, error: OSError | ValueError) -> ScriptReport:
         number = (error.errno if isinstance(error, OSError) else None) or errno.EINVAL
-        if number == errno.ENOENT and not script.enabled():
-            # It vanished between the look at the directory and the start: as if it had never been there.
+        if number in (errno.ENOENT, errno.EACCES) and not script.enabled():
+            # It vanished or was disabled between the look at it and its start: as if that had been before the look.
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         text = f"cannot run {script.path}: {why_not_started(number, error)}"
         _log.error("%s: %s: %s", self._spec, script.name, text)

@@ -143,15 +143,18 @@ def test_a_hung_monitor_script(healthy: Lab, victim: Node) -> None:
 
 def test_a_script_enabled_and_disabled_under_load(healthy: Lab, victim: Node) -> None:
     """Events go on without a failure, during a failover too, and the last word counts."""
-    with _load(victim) as runs:
-        for round_ in range(12):
-            victim.order("event", "script", "disable" if round_ % 2 else "enable", "legacy", "50.local")
-            if round_ == 3:
-                victim.order("disable")
-            if round_ == 7:
-                victim.order("enable")
-            seen = runs()
-            wait_until(lambda seen=seen: runs() > seen, SOON, "another event to run", victim.explain)  # type: ignore[misc]
+    try:
+        with _load(victim) as runs:
+            for round_ in range(12):
+                victim.order("event", "script", "disable" if round_ % 2 else "enable", "legacy", "50.local")
+                if round_ == 3:
+                    victim.order("disable")
+                if round_ == 7:
+                    victim.order("enable")
+                seen = runs()
+                wait_until(lambda seen=seen: runs() > seen, SOON, "another event to run", victim.explain)  # type: ignore[misc]
+    finally:
+        victim.order("event", "script", "enable", "legacy", "50.local")
     assert (victim.directory / "failures").read_text() == "", victim.explain()
     for action, word in (("disable", "DISABLED"), ("enable", "OK")):
         victim.order("event", "script", action, "legacy", "50.local")

@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("able")]
 
 NODES = 3
 ROUNDS = int(os.environ.get("LAB_FAULTS") or 3)
-SEED = int(os.environ.get("LAB_SEED") or 1)
+# With this one the first three rounds, which are all that usually run, have every part and every phase.
+SEED = int(os.environ.get("LAB_SEED") or 424)
 PHASE_SECONDS = 30
 SETTLE_SECONDS = 30
 # What Python's allocator may keep of a burst; a leak of one event's data per round would pass it in 50 rounds.
