@@ -11,6 +11,7 @@ import stat
 
 from ctdb_eventd.dispatcher import Dispatcher
 from ctdb_eventd.errors import StartupError
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.session import Session, peer_credentials
 
 __all__ = ["Server"]
@@ -57,7 +58,7 @@ class Server:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._resume()
-        _log.log(logging.INFO + 5, "listening on %s", self._path)
+        _log.log(NOTICE, "listening on %s", self._path)
 
     def _bind(self, listener: socket.socket) -> None:
         try:

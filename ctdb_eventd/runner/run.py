@@ -84,7 +84,6 @@ class RunningEvent:
         self._child: Child | None = None
         self._child_began = 0
         self._leave: asyncio.Future[None] | None = None
-        self._waited = 0.0
         self._is_reported = self._is_released = False
 
     @property
@@ -178,7 +177,6 @@ class RunningEvent:
             warning.cancel()
         now = anyio.current_time()
         self._scope.deadline = now + left
-        self._waited += now - asked
         if now - asked >= _NOTABLE_WAIT:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
