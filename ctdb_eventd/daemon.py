@@ -17,16 +17,15 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from ctdb_eventd import environment, scripts
+from ctdb_eventd import environment
+from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
-from ctdb_eventd.dispatcher import Dispatcher, Domain, Peer
-from ctdb_eventd.errors import EventdError, NeverRan, NoSuchComponent, StartupError
-from ctdb_eventd.history.latest import LatestResults
+from ctdb_eventd.dispatcher.requests import Dispatcher
+from ctdb_eventd.errors import EventdError, StartupError
+from ctdb_eventd.feed import Feed
 from ctdb_eventd.logs import NOTICE, Log
-from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.pidfile import PidFile
-from ctdb_eventd.runner.ancestry import ancestor_groups
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
 from ctdb_eventd.runner.guardian import Guardian
@@ -34,11 +33,11 @@ from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.load import LoadReader, processors
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.show import describe
 from ctdb_eventd.server import Server
+from ctdb_eventd.traffic import Traffic
 
 __all__ = ["Daemon", "Options"]
 
@@ -67,7 +66,7 @@ class Daemon:
         self._paths = paths
         self._log = Log(environ, paths)
         self._config = Config()
-        self._results = LatestResults()
+        self._traffic = Traffic()
         self._wrappers = Wrappers(state_dir=paths.state_dir, run_dir=paths.run_dir)
         self._stop = asyncio.Event()
         self._watched = -1
@@ -134,18 +133,25 @@ class Daemon:
             spawn=spawn,
             debugger=Debugger(config_dir=self._paths.config_dir, spawn=spawn),
         )
+        feed = Feed(asyncio.get_running_loop().call_later)
+        self._broker = Broker(
+            paths=self._paths, config=self._config, feed=feed, traffic=self._traffic, reload=self._reload
+        )
         load = LoadReader()
         self._resources.callback(load.close)
         self._scheduler = Scheduler(
             core=Core(Admission(processors=processors(), limit=self._config.max_scripts)),
             start=self._runner.start,
             foregone=self._runner.foregone,
-            record=self._results.record,
+            record=self._broker.record,
             load=load,
+            feed=feed,
             queue_timeout=self._config.queue_timeout,
         )
-        domain = Domain(run=self._run_event, status=self._status, set_script=self._set_script)
-        self._server = Server(self._paths.socket, Dispatcher(domain), max_packet=self._config.max_packet)
+        self._broker.connect(self._scheduler)
+        self._server = Server(
+            self._paths.socket, Dispatcher(self._broker), self._traffic, max_packet=self._config.max_packet
+        )
         self._resources.callback(self._server.shutdown)
 
     def _watch_process(self) -> None:
@@ -198,18 +204,25 @@ class Daemon:
 
     def _on_reload(self) -> None:
         try:
+            self._reload()
+        except EventdError:
+            pass  # the log has it
+
+    def _reload(self) -> list[str]:
+        try:
             config = load(self._paths.config_file)
             self._wrappers.write(config)
             self._log.configure(config)
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
-            return
-        self._config = self._runner.config = config
+            raise
+        self._config = self._runner.config = self._broker.config = config
         self._server.max_packet = config.max_packet
         self._scheduler.queue_timeout = config.queue_timeout
         self._scheduler.set_limit(config.max_scripts)
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")
+        return list(config.warnings)
 
     def _on_show(self) -> None:
         for line in describe(self._scheduler.core):
@@ -218,31 +231,6 @@ class Daemon:
     def _log_warnings(self) -> None:
         for warning in self._config.warnings:
             _log.warning("%s", warning)
-
-    def _run_event(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Job | None:
-        if not peer.asker_known:
-            # A script that starts later can't become an ancestor of a process that is there already.
-            peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
-            peer.asker_known = True
-        asker = peer.asker
-        return self._scheduler.submit(spec, done, asker if isinstance(asker, Job) else None)
-
-    def _status(self, component: str, event: str) -> EventReport:
-        try:
-            return self._results.get(component, event)
-        except NeverRan:
-            # Only whoever asks for what isn't known learns whether that is because of a name that was misspelt.
-            directory = scripts.component_directory(self._paths.events_dir, component)
-            if not os.path.isdir(directory):
-                raise NoSuchComponent(component, directory) from None
-            raise
-
-    def _set_script(self, component: str, script: str, enable: bool) -> None:
-        rule = self._config.script_names
-        if enable:
-            scripts.enable(self._paths.events_dir, self._paths.provided_dir, component, script, rule)
-        else:
-            scripts.disable(self._paths.events_dir, component, script, rule)
 
     # ------------------------------------------------------------------ shutdown
 

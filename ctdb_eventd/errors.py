@@ -7,7 +7,8 @@
     ├── ProtocolError
     │   ├── LocalProtocolError     we would have sent something that can't be said
     │   └── RemoteProtocolError    the peer sent something that isn't the protocol
-    │       └── PacketTooLarge     … a length over the limit
+    │       ├── PacketTooLarge     … a length over the limit
+    │       └── VersionNotSupported    … a version of the native dialect that we don't speak
     └── RequestError           a request that is answered with an errno
         ├── InvalidName            EINVAL: a name that could leave its directory
         ├── NoSuchComponent        ENOENT: no such directory of scripts
@@ -15,7 +16,9 @@
         ├── NoSuchScript           ENOENT
         ├── NotAFile               EINVAL: a directory or device where a script should be
         ├── NeverRan               EINVAL: no result of that event is known
-        └── WouldDeadlock          EDEADLK: a script asks for an event that would wait for the script's own
+        └── WouldDeadlock          EDEADLK: a script asks for what would wait for the script's own event
+
+Those that only the native dialect can tell are in `refusals.py`.
 
 Exceptions carry data; `__str__` makes the sentence. This module imports nothing heavy: the command line loads it.
 """
@@ -40,6 +43,7 @@ __all__ = [
     "RequestError",
     "StartupError",
     "UnreadableComponent",
+    "VersionNotSupported",
     "WouldDeadlock",
 ]
 
@@ -125,6 +129,19 @@ class PacketTooLarge(RemoteProtocolError):
 
     def __str__(self) -> str:
         return f"packet of {self.length} bytes announced, at most {self.limit} are accepted"
+
+
+class VersionNotSupported(RemoteProtocolError):
+    """The peer speaks a version of the native dialect that we don't."""
+
+    def __init__(self, version: int, versions: tuple[int, ...]) -> None:
+        super().__init__(version, versions)
+        self.version = version
+        self.versions = versions
+
+    def __str__(self) -> str:
+        known = ", ".join(map(str, self.versions))
+        return f"version {self.version} of the native dialect is not spoken here, only {known}"
 
 
 class RequestError(EventdError):
@@ -221,7 +238,7 @@ class NeverRan(RequestError):
 
 
 class WouldDeadlock(RequestError):
-    """A script asks for an event that could start only after the script's own event is over."""
+    """A script asks for an event, or a lock, that it could get only after the script's own event is over."""
 
     errno = _errno.EDEADLK
 

@@ -16,6 +16,7 @@ __all__ = [
     "EventOutcome",
     "EventReport",
     "EventSpec",
+    "RunRecord",
     "ScriptReport",
 ]
 
@@ -33,6 +34,15 @@ CANNOT_EXECUTE = -errno.EOPNOTSUPP
 """The kernel refused the file with ENOEXEC. That very number means "disabled" on the wire, so another one is sent."""
 
 
+_STATES = {
+    0: "ok",
+    DISABLED: "disabled",
+    TIMED_OUT: "timed-out",
+    SIGNALLED: "killed",
+    NOT_REACHED: "not-reached",
+}
+
+
 class EventOutcome(enum.Enum):
     """How a run of an event ended."""
 
@@ -45,6 +55,11 @@ class EventOutcome(enum.Enum):
     def errno(self) -> int:
         """The result of the reply to the request that asked for the run."""
         return int(self.value)
+
+    @property
+    def word(self) -> str:
+        """As it is told to people and programs: `success`, `failed`, `timed-out`, `cancelled`."""
+        return self.name.lower().replace("_", "-")
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +81,11 @@ class ScriptReport:
     def failed(self) -> bool:
         """Tells whether this result makes its event fail."""
         return self.result not in (0, DISABLED, NOT_REACHED)
+
+    @property
+    def state(self) -> str:
+        """The result in a word: `ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-started`."""
+        return "failed" if self.result > 0 else _STATES.get(self.result, "not-started")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -95,3 +115,23 @@ class EventSpec:
 
     def __str__(self) -> str:
         return f"{self.component} {' '.join((self.event, *self.args))}"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class RunRecord:
+    """One run of an event, when it is over."""
+
+    run: str
+    """Its id."""
+    spec: EventSpec
+    address: str | None
+    """Of an address event, in canonical form."""
+    outcome: EventOutcome
+    queued: float
+    """When it was asked for: seconds since the epoch (wall time, for display)."""
+    waited: float
+    """Seconds from then to its start; to its end, if it never started. By the monotonic clock."""
+    seconds: float
+    """From its start to its end; 0 if it never started. By the monotonic clock."""
+    report: EventReport
+    """Script by script; of a run that was cancelled as far as it came."""

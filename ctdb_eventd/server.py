@@ -6,13 +6,15 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import socket
 import stat
 
-from ctdb_eventd.dispatcher import Dispatcher
+from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.session import Session, peer_credentials
+from ctdb_eventd.traffic import Traffic
 
 __all__ = ["Server"]
 
@@ -21,6 +23,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 128
 # Out of descriptors: look again after this many seconds, or as soon as a session ends.
 _ACCEPT_PAUSE = 1.0
+# Scripts inherit the limit, and some old program may still use select(): more only when it is needed, step by step.
+_MOST_DESCRIPTORS = 1 << 16
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -31,9 +35,10 @@ class Server:
         max_packet: Longest request packet, in bytes, for sessions that start from now on.
     """
 
-    def __init__(self, path: str, dispatcher: Dispatcher, *, max_packet: int) -> None:
-        """Prepares to listen on `path`."""
+    def __init__(self, path: str, dispatcher: Dispatcher, traffic: Traffic, *, max_packet: int) -> None:
+        """Prepares to listen on `path`; `traffic` is kept up to date."""
         self.max_packet = max_packet
+        self._traffic = traffic
         self._path = path
         self._dispatcher = dispatcher
         self._sessions: set[Session] = set()
@@ -114,14 +119,19 @@ class Server:
             _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
             client.close()
             return
-        session = Session(client, self._dispatcher, max_packet=self.max_packet, on_close=self._on_close)
+        session = Session(
+            *(client, self._dispatcher, self._traffic), max_packet=self.max_packet, on_close=self._on_close
+        )
         self._sessions.add(session)
+        self._traffic.clients = len(self._sessions)
 
     def _refuse_for_now(self, listener: socket.socket, error: OSError) -> None:
         """Lets connections wait in the kernel's queue: being woken for each again and again would take all the time."""
         if error.errno not in _OUT_OF_RESOURCES:
             _log.error("can't accept a connection: %s", error)
             return
+        if error.errno == errno.EMFILE and _raise_limit():
+            return  # it is accepted as soon as the loop looks again
         _log.error(
             "can't accept a connection: %s; new clients wait. %d clients are connected; see `ulimit -n`",
             *(error.strerror, len(self._sessions)),
@@ -131,5 +141,20 @@ class Server:
 
     def _on_close(self, session: Session) -> None:
         self._sessions.discard(session)
+        self._traffic.clients = len(self._sessions)
         if self._pause is not None:
             self._resume()
+
+
+def _raise_limit() -> bool:
+    """Doubles the number of descriptors that this process may have open; False if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(2 * soft, _MOST_DESCRIPTORS, hard if hard != resource.RLIM_INFINITY else _MOST_DESCRIPTORS)
+    if wanted <= soft:
+        return False
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        return False
+    _log.log(NOTICE, "%d descriptors are in use, so up to %d are allowed from now on (ulimit -n)", soft, wanted)
+    return True

@@ -14,10 +14,12 @@ import socket
 import struct
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Peer
+from ctdb_eventd.dispatcher.domain import Cancellable, Peer
+from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol.connection import broker_connection
-from ctdb_eventd.protocol.messages import Reply, Request
+from ctdb_eventd.protocol.messages import Note, Notes, Reply, Request
+from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
 __all__ = ["Session", "peer_credentials"]
 
@@ -26,8 +28,6 @@ _log = logging.getLogger(__name__)
 _READ_SIZE = 1 << 14
 # A client that asks and doesn't read its answers is not read on when this much waits for it.
 _MOST_UNSENT = 1 << 20
-# ctdbd sends one request for each public address at once; 16,384 is far above any cluster.
-_MOST_IN_FLIGHT = 1 << 14
 
 
 def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
@@ -40,14 +40,18 @@ def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
 class _Call:
     """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
 
-    __slots__ = ("_session", "answered", "reqid")
+    __slots__ = ("_session", "answered", "lost", "reqid")
 
     def __init__(self, session: Session, reqid: int) -> None:
         self._session = session
         self.reqid = reqid
         self.answered = False
+        self.lost = 0  # notes left out since the last one that was sent
 
     def reply(self, message: Reply) -> None:
+        if isinstance(message, Notes):
+            self._session.tell(self, message)
+            return
         self.answered = True
         self._session.answer(self, message)
 
@@ -56,7 +60,13 @@ class Session:
     """Serves one client until it goes, breaks the protocol, or the server closes."""
 
     def __init__(
-        self, client: socket.socket, dispatcher: Dispatcher, *, max_packet: int, on_close: Callable[[Session], None]
+        self,
+        client: socket.socket,
+        dispatcher: Dispatcher,
+        traffic: Traffic,
+        *,
+        max_packet: int,
+        on_close: Callable[[Session], None],
     ) -> None:
         """Starts serving at once; `client` is non-blocking and belongs to the session from here on."""
         self._socket = client
@@ -64,6 +74,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._connection = broker_connection(max_packet)
         self._dispatcher = dispatcher
+        self._traffic = traffic
         self._on_close = on_close
         self._in_flight: dict[_Call, Cancellable | None] = {}
         self._unsent = bytearray()
@@ -86,6 +97,7 @@ class Session:
         for job in reversed(in_flight.values()):
             if job is not None:
                 job.cancel()
+        self._peer.release_locks()
         self._on_close(self)
 
     # ------------------------------------------------------------------ reading
@@ -121,6 +133,9 @@ class Session:
             self._serve()
         except RemoteProtocolError as error:
             _log.warning("%s: broken packet, connection closed: %s", self.name, error)
+            last_words = self._connection.last_words()
+            if last_words and not self._unsent:
+                self._write(last_words)
             self.close()
 
     def _serve(self) -> None:
@@ -139,13 +154,29 @@ class Session:
             self._serve_or_close()
 
     def _has_room(self) -> bool:
-        return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < _MOST_IN_FLIGHT
+        return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < MOST_IN_FLIGHT
 
     def _carry_out(self, reqid: int, request: Request) -> None:
+        self._traffic.requests += 1
         call = _Call(self, reqid)
         job = self._dispatcher.handle(request, call.reply, self._peer)
         if not call.answered:
             self._in_flight[call] = job
+
+    def tell(self, call: _Call, notes: Notes) -> None:
+        """Sends notes about a request; leaves them out, and says so later, if the client doesn't read."""
+        if self._closed:
+            return
+        if len(self._unsent) >= MOST_UNSENT_NOTES:
+            call.lost += len(notes.notes)
+            self._traffic.notes_lost += len(notes.notes)
+            return
+        if call.lost:
+            first = notes.notes[0]
+            gap = Note("gap", first.number - 1, {"time": first.data["time"], "lost": call.lost})
+            call.lost = 0
+            self._send(call.reqid, gap)
+        self._send(call.reqid, notes)
 
     def answer(self, call: _Call, message: Reply) -> None:
         """Sends the reply to a request, unless the client has gone."""

@@ -22,6 +22,7 @@ from ctdb_eventd.errors import (
     RequestError,
     StartupError,
     UnreadableComponent,
+    VersionNotSupported,
     WouldDeadlock,
 )
 
@@ -57,6 +58,7 @@ TEXTS: list[tuple[EventdError, str]] = [
     (InvalidName("event", "x" * 300, "it is too long"), f"event name '{'x' * 300}' is invalid: it is too long"),
     (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}...' is invalid: it is too long"),
     (NeverRan("legacy", "monitor"), "event monitor has never run in legacy"),
+    (VersionNotSupported(3, (1, 2)), "version 3 of the native dialect is not spoken here, only 1, 2"),
     (
         WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"),
         "legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, whose script asks for it and waits",

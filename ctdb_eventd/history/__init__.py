@@ -1,1 +1,1 @@
-"""What ran and how it went: the latest result of each event, in memory (`latest`)."""
+"""What ran and how it went, in memory: the latest result of each event (`latest`), each component's health."""

@@ -3,6 +3,9 @@
 feed it:   receive_data(bytes), receive_eof()
 ask it:    next_message() until it returns None
 send:      write what encode(reqid, message) returns
+
+The broker's end finds out by the first bytes which dialect the client speaks. A packet of the native dialect is
+called a frame where the difference matters.
 """
 
 from __future__ import annotations
@@ -10,42 +13,73 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ctdb_eventd.errors import RemoteProtocolError
-from ctdb_eventd.protocol import ctdb, packet
-from ctdb_eventd.protocol.messages import Message, Reply, Request
+import attrs
 
-__all__ = ["Connection", "broker_connection", "client_connection"]
+from ctdb_eventd.errors import RemoteProtocolError, VersionNotSupported
+from ctdb_eventd.protocol import ctdb, frames, native, packet
+from ctdb_eventd.protocol.messages import Failure, Message, Reply, Request
+
+__all__ = ["Connection", "broker_connection", "client_connection", "native_client_connection"]
 
 M = TypeVar("M", Request, Reply)
 
 
+@attrs.frozen
+class _Dialect(Generic[M]):
+    """How one side of a conversation is read, and the other written."""
+
+    length: Callable[[bytes | bytearray, int], int]
+    """Reads a packet's whole length from its first bytes; 0 if there are too few."""
+    decode: Callable[[bytes], tuple[int, M]]
+    encode: Callable[[int, Message], bytes]
+
+
+_CTDB_REQUESTS: _Dialect[Request] = _Dialect(packet.packet_length, ctdb.decode_request, ctdb.encode)
+_NATIVE_REQUESTS: _Dialect[Request] = _Dialect(frames.frame_length, native.decode_request, native.encode)
+_CTDB_REPLIES: _Dialect[Reply] = _Dialect(packet.packet_length, ctdb.decode_reply, ctdb.encode)
+_NATIVE_REPLIES: _Dialect[Reply] = _Dialect(frames.frame_length, native.decode_reply, native.encode)
+
+
 def broker_connection(max_packet: int = packet.DEFAULT_MAX_REQUEST) -> Connection[Request]:
-    """Returns the broker's end, which reads requests of at most `max_packet` bytes."""
-    return Connection(ctdb.decode_request, max_packet)
+    """Returns the broker's end, which reads requests of at most `max_packet` bytes in either dialect."""
+    return Connection(_CTDB_REQUESTS, max_packet, instead=_NATIVE_REQUESTS)
 
 
 def client_connection(max_packet: int = packet.DEFAULT_MAX_REPLY) -> Connection[Reply]:
-    """Returns a client's end, which reads replies of at most `max_packet` bytes."""
-    return Connection(ctdb.decode_reply, max_packet)
+    """Returns the end of a client of the CTDB dialect, which reads replies of at most `max_packet` bytes."""
+    return Connection(_CTDB_REPLIES, max_packet)
+
+
+def native_client_connection(max_packet: int = packet.DEFAULT_MAX_REPLY) -> Connection[Reply]:
+    """Returns the end of a client of the native dialect, which sends `frames.PREFACE` before anything else."""
+    return Connection(_NATIVE_REPLIES, max_packet)
 
 
 class Connection(Generic[M]):
-    """Protocol state of one connection; get one from `broker_connection` or `client_connection`.
+    """Protocol state of one connection; get one from `broker_connection` or a client's equivalents.
 
     After a RemoteProtocolError the stream can't be read on, as nobody knows where the next packet starts: the same
     error is raised again and again, and the owner closes.
     """
 
-    def __init__(self, decode: Callable[[bytes], tuple[int, M]], max_packet: int) -> None:
-        """Starts a connection whose peer's packets are decoded by `decode`."""
-        self._decode: Callable[[bytes], tuple[int, M]] = decode
+    def __init__(self, dialect: _Dialect[M], max_packet: int, *, instead: _Dialect[M] | None = None) -> None:
+        """Starts a connection whose peer speaks `dialect`, or `instead` if it begins with the native preface."""
+        self._instead: _Dialect[M] | None = instead
+        self._recognised = instead is None
         self._max_packet = max_packet
+        self._use(dialect)
         self._data = b""
         self._position = 0
         # Holds a packet that came in pieces; a bytearray grows in place, so that a peer which sends byte by byte
         # costs linear and not quadratic work.
         self._partial = bytearray()
         self._error: RemoteProtocolError | None = None
+
+    def _use(self, dialect: _Dialect[M]) -> None:
+        # apart, because looking them up in the dialect each time would cost as much as the rest
+        self._length = dialect.length
+        self._decode: Callable[[bytes], tuple[int, M]] = dialect.decode
+        self._encode = dialect.encode
 
     def receive_data(self, data: bytes) -> None:
         """Takes bytes from the peer. Only stores them: call `next_message` until it returns None, then come back."""
@@ -78,6 +112,8 @@ class Connection(Generic[M]):
         if self._error is not None:
             raise self._error
         try:
+            if not self._recognised and not self._recognise():
+                return None
             data = self._next_packet()
             return None if data is None else self._decode(data)
         except RemoteProtocolError as error:
@@ -90,11 +126,41 @@ class Connection(Generic[M]):
         Raises:
             LocalProtocolError: The message can't be said in this dialect.
         """
-        return ctdb.encode(reqid, message)
+        return self._encode(reqid, message)
+
+    def last_words(self) -> bytes:
+        """Returns what has to be sent before closing after an error: a client of a later version is told of ours."""
+        error = self._error
+        if not isinstance(error, VersionNotSupported):
+            return b""
+        data = {"kind": "VersionNotSupported", "versions": [frames.VERSION]}
+        return native.encode(0, Failure("EPROTONOSUPPORT", str(error), data))
+
+    def _recognise(self) -> bool:
+        """Chooses the dialect as soon as the bytes that tell it are there."""
+        head = bytes(self._partial or self._data[self._position :])[: len(frames.PREFACE)]
+        if len(head) < frames.MAGIC_SIZE:
+            return False
+        if frames.is_native(head) and self._instead is not None:
+            if len(head) < len(frames.PREFACE):
+                return False
+            self._use(self._instead)
+            self._skip(len(frames.PREFACE))
+            version = frames.check_preface(head)
+            if version != frames.VERSION:
+                raise VersionNotSupported(version, (frames.VERSION,))
+        self._recognised = True
+        return True
+
+    def _skip(self, size: int) -> None:
+        if self._partial:
+            del self._partial[:size]
+        else:
+            self._position += size
 
     def _next_packet(self) -> bytes | None:
         if self._partial:
-            length = packet.packet_length(self._partial, self._max_packet)
+            length = self._length(self._partial, self._max_packet)
             if not length or len(self._partial) < length:
                 return None
             # what follows this packet goes back to the fast path below
@@ -103,7 +169,7 @@ class Connection(Generic[M]):
         data, position = self._data, self._position
         if position == len(data):
             return None
-        length = packet.packet_length(data[position : position + 4], self._max_packet)
+        length = self._length(data[position : position + 4], self._max_packet)
         if not length or len(data) - position < length:
             return None
         self._position = position + length

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
 from struct import error as struct_error
-from typing import assert_never
 from weakref import WeakKeyDictionary
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
@@ -110,7 +109,8 @@ def encode(reqid: int, message: Message) -> bytes:
     """Encodes any message as one whole packet.
 
     Raises:
-        LocalProtocolError: A number doesn't fit its field, or an argument contains a space.
+        LocalProtocolError: A number doesn't fit its field, an argument contains a space, or it is no message of this
+            dialect.
     """
     match message:
         case RunReply(result):
@@ -126,7 +126,7 @@ def encode(reqid: int, message: Message) -> bytes:
         case ScriptRequest(component, script, enable):
             return packet.script_request(reqid, _bytes(component), _bytes(script), enable)
         case _:
-            assert_never(message)
+            raise LocalProtocolError(f"{type(message).__name__} is of the native dialect, this is CTDB's")
 
 
 def _encode_spec(reqid: int, spec: EventSpec) -> bytes:

@@ -1,19 +1,30 @@
-"""What clients and the broker say to each other, as frozen values; the same for every dialect.
+"""What clients and the broker say to each other, as frozen values.
 
-Names are text with undecodable bytes kept as surrogates; output is bytes and passes through unharmed. May know the
-model and attrs, no encoding. Which reply belongs to which request is the connection's to tell (by request ids).
+The first half is what the CTDB dialect can say, the second what the native one does: a call by name with parameters,
+and answers of plain values. Names are text with undecodable bytes kept as surrogates; output is bytes and passes
+through unharmed. May know the model and attrs, no encoding. Which reply belongs to which request is the connection's
+to tell (by request ids).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from ctdb_eventd.model import EventReport, EventSpec
 
 __all__ = [
+    "Call",
+    "Failure",
     "Message",
+    "Note",
+    "Notes",
+    "Packed",
     "Reply",
     "Request",
+    "Result",
     "RunReply",
     "RunRequest",
     "ScriptReply",
@@ -73,6 +84,60 @@ class ScriptReply:
     """0 or a positive errno."""
 
 
-Request = RunRequest | StatusRequest | ScriptRequest
-Reply = RunReply | StatusReply | ScriptReply
+@attrs.frozen
+class Call:
+    """A client asks for something by name."""
+
+    id: int
+    """Of the request: `cancel` may name it."""
+    method: str
+    params: Mapping[str, Any]
+
+
+@attrs.frozen(eq=False)
+class Packed:
+    """A value in its encoded form: what is sent again and again is encoded once."""
+
+    data: bytes
+
+
+@attrs.frozen
+class Result:
+    """The answer to a call: it was carried out."""
+
+    value: Any
+    """Plain values, or Packed ones."""
+
+
+@attrs.frozen
+class Failure:
+    """The answer to a call: it was not carried out."""
+
+    code: str
+    """Name of an errno, such as ENOENT."""
+    message: str
+    """For a person."""
+    data: Mapping[str, Any]
+    """For a program: `kind`, and what the message is made of."""
+
+
+@attrs.frozen
+class Note:
+    """Something that happened between a call and its answer."""
+
+    kind: str
+    number: int
+    """One more than that of the note before."""
+    data: Mapping[str, Any]
+
+
+@attrs.frozen(eq=False)
+class Notes:
+    """A few notes at once. Compared by identity, so that many who are told the same share its encoding."""
+
+    notes: tuple[Note, ...]
+
+
+Request = RunRequest | StatusRequest | ScriptRequest | Call
+Reply = RunReply | StatusReply | ScriptReply | Result | Failure | Note | Notes
 Message = Request | Reply

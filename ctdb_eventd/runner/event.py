@@ -63,7 +63,7 @@ class EventRunner:
             return self._listings.of(spec.component, self.config.script_names)
         except RequestError as error:
             _log.warning("%s: %s", spec, error)
-            return RunResult(error.errno)
+            return RunResult(error.errno, refusal=error)
 
     def start(self, spec: EventSpec, listener: RunListener) -> RunningEvent | None:
         """Starts an event.

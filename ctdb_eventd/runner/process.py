@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -26,6 +26,7 @@ _DRAIN_LIMIT = 1 << 20
 _TRACER_INTERVAL = 0.01
 """Seconds between two looks whether a tracer has let go of an exited script."""
 # Python ignores SIGPIPE for itself, and whoever started us may have ignored others; a script starts as from a shell.
+Printed = Callable[[bytes], None]
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -57,17 +58,21 @@ class Child:
         "_loop",
         "_pidfd",
         "_pipe",
+        "_printed",
         "_retry",
         "pid",
     )
 
-    def __init__(self, pid: int, pidfd: int, pipe: int, guardian: Guardian, capture: Capture) -> None:
+    def __init__(
+        self, pid: int, pidfd: int, pipe: int, guardian: Guardian, capture: Capture, printed: Printed | None
+    ) -> None:
         self.pid = pid
         self._guardian = guardian
         self._line = guardian.protect(pid)
         self._pidfd = pidfd
         self._pipe = pipe
         self._capture = capture
+        self._printed = printed
         self._exited = False
         self._exit_waiter: asyncio.Future[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -76,7 +81,15 @@ class Child:
         self._loop.add_reader(pipe, self._on_output)
 
     @classmethod
-    def spawn(cls, path: str, argv: tuple[str, ...], context: SpawnContext, max_output: int) -> Child:
+    def spawn(
+        cls,
+        path: str,
+        argv: tuple[str, ...],
+        context: SpawnContext,
+        max_output: int,
+        *,
+        printed: Printed | None = None,
+    ) -> Child:
         """Starts a program; returns when the kernel has accepted it.
 
         Args:
@@ -84,6 +97,7 @@ class Child:
             argv: Its arguments, its name first.
             context: What every child is given.
             max_output: Bytes of its output that are kept.
+            printed: Is given all of its output as it comes.
 
         Raises:
             OSError: It could not be started; nothing is left behind.
@@ -111,14 +125,14 @@ class Child:
             raise
         finally:
             os.close(its_end)
-        return cls._watch(pid, pipe, context.guardian, max_output)
+        return cls._watch(pid, pipe, context.guardian, Capture(max_output), printed)
 
     @classmethod
-    def _watch(cls, pid: int, pipe: int, guardian: Guardian, max_output: int) -> Child:
+    def _watch(cls, pid: int, pipe: int, guardian: Guardian, capture: Capture, printed: Printed | None) -> Child:
         pidfd = -1
         try:
             pidfd = os.pidfd_open(pid)
-            return cls(pid, pidfd, pipe, guardian, Capture(max_output))
+            return cls(pid, pidfd, pipe, guardian, capture, printed)
         except OSError:
             # Out of descriptors or of something else: what can't be watched must not run.
             loop = asyncio.get_running_loop()
@@ -190,6 +204,8 @@ class Child:
             return 0
         if data:
             self._capture.feed(data)
+            if self._printed is not None:
+                self._printed(data)
         else:
             self._close_pipe()
         return len(data)

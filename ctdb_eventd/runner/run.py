@@ -33,7 +33,7 @@ from ctdb_eventd.model import (
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.explain import how_ended, signal_name, why_not_started
-from ctdb_eventd.runner.listener import RunListener, RunResult
+from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
 from ctdb_eventd.runner.process import Child, SpawnContext
 
 __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
@@ -83,6 +83,8 @@ class RunningEvent:
         self._reports: list[ScriptReport] = []
         self._child: Child | None = None
         self._child_began = 0
+        self._child_since = 0.0
+        self._time_left: float | None = None
         self._leave: asyncio.Future[None] | None = None
         self._is_reported = self._is_released = False
 
@@ -90,6 +92,19 @@ class RunningEvent:
     def group(self) -> int:
         """The process group of the script that runs right now, 0 if none does."""
         return self._child.pid if self._child is not None else 0
+
+    @property
+    def progress(self) -> Progress:
+        """What it is doing right now."""
+        done, child = len(self._reports), self._child
+        script = self._listing[done].name if done < len(self._listing) else None
+        left = self._scope.deadline - anyio.current_time() if self._time_left is None else self._time_left
+        return Progress(
+            script=script,
+            pid=0 if child is None else child.pid,
+            since=0.0 if child is None else self._child_since,
+            left=None if left == math.inf else max(0.0, left),
+        )
 
     def proceed(self) -> None:
         """Lets the next script start, after `want_script` has said that it must wait."""
@@ -140,6 +155,7 @@ class RunningEvent:
                 await anyio.sleep_forever()
             report = await self._run_script(script)
             self._reports.append(report)
+            self._listener.script_finished(report)
             if report.failed and not self._spec.run_all:
                 return
 
@@ -150,7 +166,7 @@ class RunningEvent:
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
-            may_start = self._listener.want_script(locks)
+            may_start = self._listener.want_script(script.name, locks)
         except RequestError as error:
             return self._not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
@@ -164,7 +180,8 @@ class RunningEvent:
 
     async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
-        left, self._scope.deadline = self._scope.deadline - anyio.current_time(), math.inf
+        left = self._time_left = self._scope.deadline - anyio.current_time()
+        self._scope.deadline = math.inf
         asked = anyio.current_time()
         loop = asyncio.get_running_loop()
         self._leave = loop.create_future()
@@ -173,10 +190,11 @@ class RunningEvent:
         try:
             await self._leave
         finally:
-            self._leave = None
+            self._leave = self._time_left = None
             warning.cancel()
         now = anyio.current_time()
         self._scope.deadline = now + left
+        self._listener.got_locks(name, locks)
         if now - asked >= _NOTABLE_WAIT:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
@@ -184,10 +202,14 @@ class RunningEvent:
         started = time.monotonic_ns()
         argv = (script.name, self._spec.event, *self._spec.args)
         try:
-            child = self._child = Child.spawn(script.path, argv, self._context.spawn, self._config.max_output)
+            child = self._child = Child.spawn(
+                *(script.path, argv, self._context.spawn, self._config.max_output),
+                printed=self._listener.printed(script.name),
+            )
         except (OSError, ValueError) as error:
             return self._not_started(script, began, error)
-        self._listener.script_started()
+        self._child_since = time.monotonic()
+        self._listener.script_started(script.name, child.pid)
         await child.wait()
         self._child = None
         output, status = child.output, child.close()
@@ -237,8 +259,20 @@ class RunningEvent:
             *(self._spec, self._spec.timeout, script.name, (ended - began) / 1e6),
             f" as process {self._child.pid}" if self._child is not None else "",
         )
-        self._reports.append(ScriptReport(name=script.name, begin=began, end=ended, result=TIMED_OUT, output=output))
+        self._break_script(ScriptReport(name=script.name, begin=began, end=ended, result=TIMED_OUT, output=output))
         return RunResult(EventOutcome.TIMED_OUT.errno, self._event_report(TIMED_OUT))
+
+    def _cancelled_result(self) -> RunResult:
+        child, summary = self._child, 0
+        if child is not None:
+            name, summary = self._listing[len(self._reports)].name, SIGNALLED
+            began, ended = self._child_began, _wall_clock()
+            self._break_script(ScriptReport(name=name, begin=began, end=ended, result=SIGNALLED, output=child.output))
+        return RunResult(EventOutcome.CANCELLED.errno, self._event_report(summary), final=False)
+
+    def _break_script(self, report: ScriptReport) -> None:
+        self._reports.append(report)
+        self._listener.script_finished(report)
 
     def _event_report(self, summary: int) -> EventReport:
         for script in self._listing[len(self._reports) :]:
@@ -249,7 +283,7 @@ class RunningEvent:
 
     async def _break_off(self) -> None:
         _log.info("%s: cancelled", self._spec)
-        self._report(RunResult(EventOutcome.CANCELLED.errno))
+        self._report(self._cancelled_result())
         await self._end_child()
 
     async def _time_out(self) -> None:

@@ -112,6 +112,10 @@ class Admission(Generic[T]):
         self._where[member] = component
         return False
 
+    def waits(self, member: T) -> bool:
+        """Tells whether somebody waits for a slot."""
+        return member in self._where
+
     def release(self, member: T) -> None:
         """Gives back a slot, or takes back the wish for one; `admit` then says whom that helps."""
         self._running.discard(member)

@@ -13,7 +13,6 @@ goes through these stages, and no other way:
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
@@ -22,42 +21,17 @@ import attrs
 
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Plan
-from ctdb_eventd.scheduler.admission import Admission, AdmissionState, Load
+from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
-from ctdb_eventd.scheduler.locks import LockState, LockTable
+from ctdb_eventd.scheduler.locks import LockTable
+from ctdb_eventd.scheduler.steps import CoreState, Do, Stage
 
-__all__ = ["Core", "CoreState", "Do", "Stage"]
+__all__ = ["Core"]
 
 J = TypeVar("J", bound=Hashable)
 
 _KEPT_BACKLOGS = 16
 """Empty backlogs are kept for the usual few components, and dropped when somebody asks for ever new names."""
-
-
-class Stage(enum.Enum):
-    """Where a job is."""
-
-    QUEUED = enum.auto()
-    LOCKING = enum.auto()
-    RUNNING = enum.auto()
-    RELEASED = enum.auto()
-
-
-class Do(enum.Enum):
-    """What has to be done with a job."""
-
-    REFUSE = enum.auto()
-    """Answer it as cancelled: it never ran, and is forgotten."""
-    START = enum.auto()
-    """Start it; `released` and `gone` are to be called for it."""
-    GO = enum.auto()
-    """Let its next script start, for which it waits."""
-    YIELD = enum.auto()
-    """End it: something else wants its place."""
-    END = enum.auto()
-    """End it: nobody wants its result any more."""
-    FAIL = enum.auto()
-    """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
 
 
 @attrs.define
@@ -71,16 +45,6 @@ class _Entry:
     stuck: bool = False
 
 
-@attrs.frozen
-class CoreState(Generic[J]):
-    """Who is where, and who waits for what, at one moment."""
-
-    stages: tuple[tuple[J, Stage], ...]
-    addresses: tuple[LockState[J], ...]
-    scripts: tuple[LockState[J], ...]
-    admission: AdmissionState
-
-
 class Core(Generic[J]):
     """The scheduler's decisions."""
 
@@ -92,11 +56,17 @@ class Core(Generic[J]):
         self._backlogs: dict[str, Backlog[J]] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
-        self._scripts: LockTable[J] = LockTable()
+        # whose owners are jobs, for their scripts, and claimants, who are no jobs
+        self._scripts: LockTable[Any] = LockTable()
+        self._granted: deque[Hashable] = deque()
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
         return self._todo.popleft() if self._todo else None
+
+    def take_grant(self) -> Hashable | None:
+        """Returns the next claimant who has his locks now and didn't when he asked; None if there is none."""
+        return self._granted.popleft() if self._granted else None
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -121,6 +91,15 @@ class Core(Generic[J]):
     def batch(self, job: J) -> int:
         """Returns which address events a job ran with: those with the same number."""
         return self._jobs[job].batch
+
+    def stage(self, job: J) -> Stage | None:
+        """Returns where a job is, None if it is forgotten."""
+        entry = self._jobs.get(job)
+        return None if entry is None else entry.stage
+
+    def users(self, locks: tuple[str, ...]) -> list[Any]:
+        """Returns the jobs and claimants that hold or want one of these scripts' locks."""
+        return self._scripts.users(locks)
 
     def waits(self, job: J) -> bool:
         """Tells whether a job was not started yet."""
@@ -204,6 +183,8 @@ class Core(Generic[J]):
                 entry.stage = Stage.LOCKING
                 if self._waits_in_vain(job):
                     self._fail(job)
+                else:
+                    todo.append((Do.WAIT, job))
 
     def _forget_locking(self, job: J, backlog: Backlog[J]) -> None:
         del self._jobs[job]
@@ -228,7 +209,7 @@ class Core(Generic[J]):
         """
         entry = self._jobs[job]
         if locks and entry.asker is not None:
-            self._check_askers(job, locks)
+            self._check_askers(job, entry.asker, locks)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
             return False
@@ -240,9 +221,8 @@ class Core(Generic[J]):
             return True
         return self.admission.request(job, self._jobs[job].component, begun=begun)
 
-    def _check_askers(self, job: J, locks: tuple[str, ...]) -> None:
+    def _check_askers(self, job: J, asker: J | None, locks: tuple[str, ...]) -> None:
         users = self._scripts.users(locks)
-        asker = self._jobs[job].asker
         while asker is not None and asker in self._jobs:
             if asker in users:
                 raise WouldDeadlock(f"a script of {job} with the locks {' '.join(locks)}", str(asker))
@@ -251,10 +231,15 @@ class Core(Generic[J]):
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
-        for other in self._scripts.release(job):
-            if self._want_slot(other, begun=True):
-                self._todo.append((Do.GO, other))
+        self._hand_on(self._scripts.release(job))
         self.admit_free()
+
+    def _hand_on(self, owners: tuple[Any, ...]) -> None:
+        for owner in owners:
+            if owner not in self._jobs:
+                self._granted.append(owner)
+            elif self._want_slot(owner, begun=True):
+                self._todo.append((Do.GO, owner))
 
     def admit_free(self) -> None:
         """Gives out the slots that don't depend on the load."""
@@ -266,6 +251,25 @@ class Core(Generic[J]):
         job = self.admission.admit(load)
         if job is not None:
             self._todo.append((Do.GO, job))
+
+    # ------------------------------------------------------------------ locks of others than scripts
+
+    def claim(self, claimant: Hashable, locks: tuple[str, ...], asker: J | None) -> bool:
+        """Asks for locks for somebody who is no job.
+
+        Returns:
+            True if he has them now; False if he waits, and `take_grant` will say when he has.
+
+        Raises:
+            WouldDeadlock: The claimant is a script's child, and that script, or one that waits for it, holds one.
+        """
+        if asker is not None:
+            self._check_askers(asker, asker, locks)
+        return self._scripts.acquire(claimant, locks)
+
+    def drop(self, claimant: Hashable) -> None:
+        """Takes back the locks of a claimant, or the wish for them. Idempotent."""
+        self._hand_on(self._scripts.release(claimant))
 
     # ------------------------------------------------------------------ who waits for whom
 
@@ -306,4 +310,14 @@ class Core(Generic[J]):
         entry = self._jobs[job]
         if entry.stage is Stage.QUEUED:
             return (*self.blockers(job), *self._addresses.users(entry.plan.resources))
-        return (*self.blockers(job), *self._scripts.blockers(job))
+        others = (owner for owner in self._scripts.blockers(job) if owner in self._jobs)
+        return (*self.blockers(job), *others)
+
+    def wants(self, job: J) -> tuple[str, ...]:
+        """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
+        entry = self._jobs[job]
+        if entry.stage is Stage.LOCKING:
+            return entry.plan.resources
+        if not self._scripts.holds(job) and self._scripts.names(job):
+            return self._scripts.names(job)
+        return ("slot",) if self.admission.waits(job) else ()

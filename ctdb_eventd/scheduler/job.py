@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ctdb_eventd.events import Plan
-from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.errors import RequestError
+from ctdb_eventd.events import Mode, Plan
+from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
 
 if TYPE_CHECKING:
     from ctdb_eventd.scheduler.service import Scheduler
 
-__all__ = ["Done", "Job", "RunHandle", "RunResult"]
+__all__ = ["Done", "Job", "Progress", "RunHandle", "RunResult", "make_record"]
 
-Done = Callable[[int], None]
-"""Is told 0 or a positive errno, once."""
+Done = Callable[[int, RunRecord | RequestError | None], None]
+"""Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
+
+
+class Progress(Protocol):
+    """What a run is doing right now."""
+
+    @property
+    def script(self) -> str | None:
+        """The script that runs, or waits to run."""
+
+    @property
+    def pid(self) -> int:
+        """Its process, and process group; 0 if none runs."""
+
+    @property
+    def since(self) -> float:
+        """When it was started, by the monotonic clock."""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the event times out; None if it never does."""
 
 
 class RunHandle(Protocol):
@@ -32,6 +54,10 @@ class RunHandle(Protocol):
     def group(self) -> int:
         """The process group of the script that runs right now, 0 if none does."""
 
+    @property
+    def progress(self) -> Progress:
+        """What it is doing right now."""
+
 
 class RunResult(Protocol):
     """How a run ended."""
@@ -42,53 +68,159 @@ class RunResult(Protocol):
 
     @property
     def report(self) -> EventReport | None:
-        """Script by script; None if the run was cancelled or could not start."""
+        """Script by script; None if it could not start."""
+
+    @property
+    def final(self) -> bool:
+        """It came to an end of its own: from now on this is the event's latest result."""
+
+    @property
+    def refusal(self) -> RequestError | None:
+        """Why it could not start, if that is known."""
 
 
 class Job:
-    """A request to run an event, from its arrival until nothing of it is left. Listens to its own run."""
+    """A request to run an event, from its arrival until nothing of it is left. Listens to its own run.
 
-    __slots__ = ("_done", "_scheduler", "arrived", "handle", "patience", "plan", "spec")
+    Attributes:
+        run: Its id.
+        spec: What to run.
+        plan: How it is treated beside others.
+        handle: What can be done to its run; None if none was started, or it is over.
+        patience: Ends its wait in the queue.
+        arrived: When it came, by the monotonic clock.
+        queued: The same by the clock on the wall.
+        started: When its run started, by the monotonic clock; None if it didn't.
+    """
 
-    def __init__(self, scheduler: Scheduler, spec: EventSpec, its_plan: Plan, done: Done) -> None:
+    __slots__ = (
+        "_asked",
+        "_done",
+        "_scheduler",
+        "arrived",
+        "handle",
+        "patience",
+        "plan",
+        "queued",
+        "run",
+        "spec",
+        "started",
+    )
+
+    def __init__(self, scheduler: Scheduler, run: str, spec: EventSpec, its_plan: Plan, done: Done) -> None:
         self._scheduler = scheduler
         self._done: Done | None = done
+        self._asked = 0.0
+        self.run = run
         self.spec = spec
         self.plan = its_plan
         self.handle: RunHandle | None = None
         self.patience: asyncio.TimerHandle | None = None
         self.arrived = time.monotonic()
+        self.queued = time.time()
+        self.started: float | None = None
 
     def __str__(self) -> str:
         return str(self.spec)
+
+    @property
+    def address(self) -> str | None:
+        """Of an address event, in canonical form."""
+        return address_of(self.plan)
 
     def cancel(self) -> None:
         """Takes the request back: it is not answered, what runs of it is ended."""
         self._done = None
         self._scheduler.cancel(self)
 
-    def answer(self, result: int) -> None:
+    def revoke(self) -> bool:
+        """Has the request answered as cancelled, and what runs of it ended.
+
+        Returns:
+            True if it had been started; its answer comes in a moment.
+        """
+        return self._scheduler.revoke(self)
+
+    def answer(self, result: int, details: RunRecord | RequestError | None = None) -> None:
         """Answers whoever asked, once."""
         done, self._done = self._done, None
         if done is not None:
-            done(result)
+            done(result, details)
+
+    def answer_cancelled(self) -> None:
+        """Answers that it was taken back before it was started."""
+        record = self._record(EventOutcome.CANCELLED, EventReport(summary=0, scripts=()))
+        self._scheduler.count(record)
+        self._tell_finished(record)
+        self.answer(errno.ECANCELED, record)
+
+    def _record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
+        now = time.monotonic()
+        started = self.started
+        return make_record(
+            *(self.run, self.spec, self.plan, outcome, report),
+            queued=self.queued,
+            waited=(now if started is None else started) - self.arrived,
+            seconds=0.0 if started is None else now - started,
+        )
+
+    # ------------------------------------------------------------------ before its run
+
+    def wait_for_address(self) -> None:
+        """Is told by the scheduler that it has to wait for its address, and for nothing else."""
+        self._tell_wait(self.plan.resources, str(self))
+
+    def begin(self) -> None:
+        """Is told by the scheduler that its run is being started."""
+        self.started = time.monotonic()
+        self._tell_end_of_wait(self.plan.resources, str(self))
+        if self._scheduler.feed.active:
+            self.tell("started", waited=self.started - self.arrived)
+
+    # ------------------------------------------------------------------ what its run tells
 
     def reported(self, result: RunResult) -> None:
         """Is told the result by the run."""
-        if result.report is not None:
-            self._scheduler.record(self, result.report)
-        self.answer(result.errno)
+        if result.report is None:
+            self.answer(result.errno, result.refusal)
+            return
+        record = self._record(EventOutcome(result.errno), result.report)
+        self._scheduler.count(record)
+        if result.final:
+            self._scheduler.record(self, record)
+        self._tell_finished(record)
+        self.answer(result.errno, record)
 
-    def want_script(self, locks: tuple[str, ...]) -> bool:
+    def want_script(self, name: str, locks: tuple[str, ...]) -> bool:
         """Is asked by the run for leave to start its next script; False means to wait for `proceed`."""
         granted = self._scheduler.core.want_script(self, locks)
         if not granted:
             self._scheduler.look_soon()
+            if locks and self._scheduler.core.wants(self) == locks:
+                self._tell_wait(locks, f"{self}: {name}")
         return granted
 
-    def script_started(self) -> None:
+    def got_locks(self, name: str, locks: tuple[str, ...]) -> None:
+        """Is told by the run that it goes on after it had to wait for these locks."""
+        self._tell_end_of_wait(locks, f"{self}: {name}")
+
+    def script_started(self, name: str, pid: int) -> None:
         """Is told by the run that a script is running."""
-        self._scheduler.look_at_load()
+        self._scheduler.script_started()
+        if self._scheduler.feed.active:
+            self.tell("script-started", script=name, pid=pid)
+
+    def printed(self, name: str) -> Callable[[bytes], None] | None:
+        """Is asked by the run who wants to see a script's output as it comes; None if nobody does."""
+        if not self._scheduler.feed.wants_output(self.run, self.spec.component, self.spec.event):
+            return None
+        return lambda data: self.tell("output", script=name, output=data)
+
+    def script_finished(self, report: ScriptReport) -> None:
+        """Is told by the run how a script went, also when it was not started."""
+        if self._scheduler.feed.active:
+            seconds = (report.end - report.begin) / 1e6
+            self.tell("script-finished", script=report.name, state=report.state, result=report.result, seconds=seconds)
 
     def script_over(self) -> None:
         """Is told by the run that nothing of its script is left that matters."""
@@ -106,3 +238,59 @@ class Job:
         """Is told by the run that nothing of it is left."""
         self.handle = None
         self._scheduler.gone(self)
+
+    # ------------------------------------------------------------------ what it tells
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """Tells those who subscribed that something happened to it."""
+        spec = self.spec
+        self._scheduler.feed.tell(kind, self.run, spec.component, spec.event, spec.args, data)
+
+    def _tell_wait(self, locks: tuple[str, ...], text: str) -> None:
+        if self._scheduler.feed.active:
+            self._asked = time.monotonic()
+            self.tell("lock-waiting", locks=locks, lock=None, text=text)
+
+    def _tell_end_of_wait(self, locks: tuple[str, ...], text: str) -> None:
+        asked, self._asked = self._asked, 0.0
+        if asked:
+            self.tell("lock-acquired", locks=locks, lock=None, text=text, seconds=time.monotonic() - asked)
+
+    def _tell_finished(self, record: RunRecord) -> None:
+        if self._scheduler.feed.active:
+            self.tell(
+                "finished",
+                outcome=record.outcome.word,
+                summary=record.report.summary,
+                waited=record.waited,
+                seconds=record.seconds,
+            )
+
+
+def address_of(plan: Plan) -> str | None:
+    """Returns the address whose event a plan is for, in canonical form."""
+    return plan.resources[0].partition(":")[2] if plan.mode is Mode.ADDRESS else None
+
+
+def make_record(
+    run: str,
+    spec: EventSpec,
+    plan: Plan,
+    outcome: EventOutcome,
+    report: EventReport,
+    *,
+    queued: float,
+    waited: float = 0.0,
+    seconds: float = 0.0,
+) -> RunRecord:
+    """Puts together what is kept of a run; see RunRecord for the times."""
+    return RunRecord(
+        run=run,
+        spec=spec,
+        address=address_of(plan),
+        outcome=outcome,
+        queued=queued,
+        waited=waited,
+        seconds=seconds,
+        report=report,
+    )

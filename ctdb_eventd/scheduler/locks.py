@@ -7,8 +7,9 @@ free is not taken past an earlier one that needs it too, or that one might wait 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from itertools import islice, takewhile
 from typing import Generic, TypeVar
 
@@ -28,22 +29,28 @@ class LockState(Generic[O]):
     """None if it is free, which it is only while who waits first for it also waits for another lock."""
     waiting: tuple[O, ...]
     """In the order in which they asked."""
+    since: float = attrs.field(default=0.0, eq=False)
+    """When its holder got it, by the clock; 0 if it is free."""
+    asked: tuple[float, ...] = attrs.field(default=(), eq=False)
+    """When each of those who wait asked."""
 
 
 class _Lock(Generic[O]):
-    __slots__ = ("holder", "waiting")
+    __slots__ = ("holder", "since", "waiting")
 
     def __init__(self) -> None:
         self.holder: O | None = None
-        # keeps the order, gives up a member from the middle and finds the first one at no cost
-        self.waiting: OrderedDict[O, None] = OrderedDict()
+        self.since = 0.0
+        # keeps the order, gives up a member from the middle and finds the first one at no cost; with the time of asking
+        self.waiting: OrderedDict[O, float] = OrderedDict()
 
 
 class LockTable(Generic[O]):
     """All locks that somebody holds or waits for. The cost of a call grows with the locks it names, not with others."""
 
-    def __init__(self) -> None:
-        """Starts with every lock free."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Starts with every lock free; `clock` is only for those who want to know since when one is held."""
+        self._clock = clock
         self._locks: dict[str, _Lock[O]] = {}
         self._names: dict[O, tuple[str, ...]] = {}
         self._held: set[O] = set()
@@ -65,8 +72,9 @@ class LockTable(Generic[O]):
         self._names[owner] = wanted = tuple(dict.fromkeys(names))
         self._numbers[owner] = self._next_number
         self._next_number += 1
+        now = self._clock()
         for name in wanted:
-            self._locks.setdefault(name, _Lock()).waiting[owner] = None
+            self._locks.setdefault(name, _Lock()).waiting[owner] = now
         return self._try(owner)
 
     def release(self, owner: O) -> tuple[O, ...]:
@@ -82,13 +90,17 @@ class LockTable(Generic[O]):
             lock = self._locks[name]
             lock.waiting.pop(owner, None)
             if lock.holder == owner:
-                lock.holder = None
+                lock.holder, lock.since = None, 0.0
         granted = self._grant_next(names)
         for name in names:
             lock = self._locks[name]
             if lock.holder is None and not lock.waiting:
                 del self._locks[name]
         return granted
+
+    def names(self, owner: O) -> tuple[str, ...]:
+        """Returns what an owner holds or waits for."""
+        return self._names.get(owner, ())
 
     def holds(self, owner: O) -> bool:
         """Tells whether an owner has got what it asked for."""
@@ -113,7 +125,10 @@ class LockTable(Generic[O]):
 
     def snapshot(self) -> tuple[LockState[O], ...]:
         """Returns every lock that is held or waited for, by name."""
-        return tuple(LockState(name, lock.holder, tuple(lock.waiting)) for name, lock in sorted(self._locks.items()))
+        return tuple(
+            LockState(name, lock.holder, tuple(lock.waiting), lock.since, tuple(lock.waiting.values()))
+            for name, lock in sorted(self._locks.items())
+        )
 
     def _grant_next(self, names: Collection[str]) -> tuple[O, ...]:
         first = {owner for name in names for owner in islice(self._locks[name].waiting, 1)}
@@ -123,8 +138,9 @@ class LockTable(Generic[O]):
         locks = [self._locks[name] for name in self._names[owner]]
         if any(lock.holder is not None or next(iter(lock.waiting)) != owner for lock in locks):
             return False
+        now = self._clock()
         for lock in locks:
             del lock.waiting[owner]
-            lock.holder = owner
+            lock.holder, lock.since = owner, now
         self._held.add(owner)
         return True

@@ -6,14 +6,20 @@ import asyncio
 import errno
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, plan
-from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
+from ctdb_eventd.refusals import QueueTimeout
 from ctdb_eventd.scheduler.admission import Load
-from ctdb_eventd.scheduler.core import Core, Do
-from ctdb_eventd.scheduler.job import Done, Job, RunHandle, RunResult
+from ctdb_eventd.scheduler.claims import Claims
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.job import Done, Job, RunHandle, RunResult, make_record
+from ctdb_eventd.scheduler.run_ids import RunIds
+from ctdb_eventd.scheduler.steps import Do, Stage
+from ctdb_eventd.scheduler.teller import Teller
 
 __all__ = ["QUEUE_TIMED_OUT", "Scheduler"]
 
@@ -28,7 +34,7 @@ QUEUE_TIMED_OUT = errno.EBUSY
 
 StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
 Foregone = Callable[[EventSpec], "RunResult | None"]
-Record = Callable[[str, str, EventReport, int | None], None]
+Record = Callable[[RunRecord, int | None], None]
 
 
 class Scheduler:
@@ -36,7 +42,11 @@ class Scheduler:
 
     Attributes:
         core: Decides; may be looked at by whoever shows the state.
+        claims: Locks of clients.
+        feed: Is told what happens.
         queue_timeout: Seconds that a request may wait before it starts; None is no limit.
+        outcomes: How many runs ended how.
+        scripts_started: How many scripts were started.
     """
 
     def __init__(
@@ -47,6 +57,7 @@ class Scheduler:
         foregone: Foregone,
         record: Record,
         load: Callable[[], Load | None],
+        feed: Teller,
         queue_timeout: float | None = None,
     ) -> None:
         """Prepares.
@@ -55,13 +66,19 @@ class Scheduler:
             core: Decides.
             start: Starts a run that tells the job how it goes; returns None if it is over already.
             foregone: Returns the result of a run for which there is nothing to do, None if there is.
-            record: Takes the report of every run that came to an end of its own, with the number of its batch if
+            record: Takes the record of every run that came to an end of its own, with the number of its batch if
                 it ran beside its like.
             load: Tells what the machine is doing; None if it can't be told.
+            feed: Is told what happens.
             queue_timeout: See the attribute.
         """
         self.core = core
+        self.feed = feed
         self.queue_timeout = queue_timeout
+        self.outcomes: Counter[EventOutcome] = Counter()
+        self.scripts_started = 0
+        self._run_ids = RunIds()
+        self.claims = Claims(core, feed, self._settle)
         self._start = start
         self._foregone = foregone
         self._record = record
@@ -70,7 +87,11 @@ class Scheduler:
         self._on_idle: Callable[[], None] | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
-    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None) -> Job | None:
+    def new_run(self) -> str:
+        """Returns an id for a run that is to be submitted; its use is to subscribe to it before."""
+        return self._run_ids.next()
+
+    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None, run: str = "") -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
 
         A run for which there is nothing to do, in a component where nothing is going on, is over at once and never
@@ -80,6 +101,7 @@ class Scheduler:
             spec: What to run.
             done: Is told the result.
             asker: The job whose script asks, if it is one.
+            run: Its id, from `new_run`; empty for a new one.
 
         Returns:
             What can be cancelled; None if it is over already.
@@ -88,22 +110,33 @@ class Scheduler:
             WouldDeadlock: It would have to wait for `asker`, which waits for it.
         """
         if self.core.idle(spec.component) and (result := self._foregone(spec)) is not None:
-            if result.report is not None:
-                self._record(spec.component, spec.event, result.report, None)
-            done(result.errno)
+            self._answer_foregone(run, spec, result, done)
             return None
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
             _log.warning("%s: %s", spec, its_plan.warning)
         if asker is not None and self.core.would_deadlock(spec.component, its_plan, asker):
             raise WouldDeadlock(str(spec), str(asker))
-        job = Job(self, spec, its_plan, done)
+        job = Job(self, run or self.new_run(), spec, its_plan, done)
         self.core.submit(job, spec.component, its_plan, asker)
+        if self.feed.active and self.core.waits(job):
+            job.tell("queued")
         self._obey()
         if self.queue_timeout is not None and self.core.waits(job):
             loop = asyncio.get_running_loop()
             job.patience = loop.call_later(self.queue_timeout, self._give_up, job, self.queue_timeout)
         return job
+
+    def _answer_foregone(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
+        if result.report is None:
+            done(result.errno, result.refusal)
+            return
+        outcome = EventOutcome(result.errno)
+        its_plan = plan(spec.event, spec.args)
+        record = make_record(run or self.new_run(), spec, its_plan, outcome, result.report, queued=time.time())
+        self.count(record)
+        self._record(record, None)
+        done(result.errno, record)
 
     def set_limit(self, scripts: int) -> None:
         """Changes how many scripts may run at once at the most; those that wait profit at once."""
@@ -119,14 +152,41 @@ class Scheduler:
         self._obey()
         self._check_idle()
 
-    def record(self, job: Job, report: EventReport) -> None:
+    def revoke(self, job: Job) -> bool:
+        """Has a job answered as cancelled; one that runs is ended first. Returns whether it had been started."""
+        started = not self.core.waits(job)
+        self.cancel(job)
+        if not started:
+            job.answer_cancelled()
+        return started
+
+    def find(self, run: str) -> Job | None:
+        """Returns the job of an id if it waits or runs."""
+        for job in self.core.jobs:
+            if job.run == run:
+                return job if self.core.stage(job) is not Stage.RELEASED else None
+        return None
+
+    def count(self, record: RunRecord) -> None:
+        """Counts a run that is over."""
+        self.outcomes[record.outcome] += 1
+
+    def record(self, job: Job, record: RunRecord) -> None:
         """Stores how a job went."""
-        batch = self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None
-        self._record(job.spec.component, job.spec.event, report, batch)
+        self._record(record, self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None)
+
+    def script_started(self) -> None:
+        """Notes that a script of some job runs."""
+        self.scripts_started += 1
+        self.look_at_load()
 
     def script_over(self, job: Job) -> None:
         """Lets others have what a job's script had."""
         self.core.script_over(job)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Sees to it that what was given back comes to those who wait for it."""
         self.look_at_load()
         self._obey()
 
@@ -143,8 +203,7 @@ class Scheduler:
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
         self.core.gone(job)
-        self.look_at_load()
-        self._obey()
+        self._settle()
         self._check_idle()
 
     @property
@@ -184,17 +243,22 @@ class Scheduler:
             return
         self._obeying = True
         try:
-            while (step := self.core.take()) is not None:
-                self._carry_out(*step)
+            while True:
+                if (step := self.core.take()) is not None:
+                    self._carry_out(*step)
+                elif not self.claims.grant_next():
+                    return
         finally:
             self._obeying = False
 
     def _carry_out(self, what: Do, job: Job) -> None:
         if what is Do.START:
             self._start_run(job)
+        elif what is Do.WAIT:
+            job.wait_for_address()
         elif what is Do.REFUSE:
             self._forget_patience(job)
-            job.answer(errno.ECANCELED)
+            job.answer_cancelled()
         elif what is Do.FAIL:
             self._forget_patience(job)
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
@@ -207,6 +271,7 @@ class Scheduler:
 
     def _start_run(self, job: Job) -> None:
         self._forget_patience(job)
+        job.begin()
         try:
             handle = self._start(job.spec, job)
         except Exception:
@@ -256,5 +321,5 @@ class Scheduler:
         first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
         more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
         _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
-        job.answer(QUEUE_TIMED_OUT)
+        job.answer(QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
         self._obey()

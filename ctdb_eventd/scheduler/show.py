@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ctdb_eventd.scheduler.core import Core, Stage
+from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
+from ctdb_eventd.scheduler.steps import Stage
 
 __all__ = ["describe"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from happenings import record_of
 
 from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.history.latest import LatestResults
@@ -22,8 +23,8 @@ def report(*scripts: ScriptReport) -> EventReport:
 def scripts_after(*reports: EventReport) -> tuple[ScriptReport, ...]:
     latest = LatestResults()
     for one in reports:
-        latest.record("legacy", "monitor", one)
-    return latest.get("legacy", "monitor").scripts
+        latest.record(record_of("legacy monitor", one))
+    return latest.get("legacy", "monitor").report.scripts
 
 
 def test_an_event_that_never_ran_is_an_error() -> None:
@@ -35,8 +36,8 @@ def test_components_and_events_are_apart() -> None:
     latest = LatestResults()
     reports = {key: report() for key in [("legacy", "monitor"), ("legacy", "takeip"), ("other", "monitor")]}
     for (component, event), one in reports.items():
-        latest.record(component, event, one)
-    assert {key: latest.get(*key) for key in reports} == reports
+        latest.record(record_of(f"{component} {event}", one))
+    assert {key: latest.get(*key).report for key in reports} == reports
 
 
 def test_the_latest_report_replaces_the_former() -> None:
@@ -53,9 +54,9 @@ def test_a_script_that_was_not_reached_keeps_its_former_data() -> None:
 
 def test_the_summary_is_that_of_the_latest_run() -> None:
     latest = LatestResults()
-    latest.record("legacy", "monitor", report(script("00.a"), script("10.b", 3)))
-    latest.record("legacy", "monitor", report(script("00.a", 1), script("10.b", NOT_REACHED)))
-    assert latest.get("legacy", "monitor").summary == 1
+    latest.record(record_of("legacy monitor", report(script("00.a"), script("10.b", 3))))
+    latest.record(record_of("legacy monitor", report(script("00.a", 1), script("10.b", NOT_REACHED))))
+    assert latest.get("legacy", "monitor").report.summary == 1
 
 
 def test_former_data_lasts_over_several_failures() -> None:
@@ -83,16 +84,16 @@ def test_an_event_without_scripts_has_an_empty_report() -> None:
 def test_recording_the_same_report_again_keeps_it() -> None:
     one = report()
     latest = LatestResults()
-    latest.record("legacy", "monitor", one)
-    latest.record("legacy", "monitor", one)
-    assert latest.get("legacy", "monitor") is one
+    latest.record(record_of("legacy monitor", one))
+    latest.record(record_of("legacy monitor", one))
+    assert latest.get("legacy", "monitor").report is one
 
 
 def test_made_up_names_do_not_fill_the_memory_and_what_runs_is_kept() -> None:
     latest = LatestResults()
     for number in range(1500):
-        latest.record("legacy", "monitor", report())
-        latest.record("legacy", f"made-up-{number}", report())
+        latest.record(record_of("legacy monitor", report()))
+        latest.record(record_of(f"legacy made-up-{number}", report()))
         latest.get("legacy", "monitor")
     latest.get("legacy", "made-up-1499")
     with pytest.raises(NeverRan):
@@ -117,8 +118,8 @@ WORSE = report(script("00.a", 5), script("10.interface", NOT_REACHED))
 def latest_of(*runs: tuple[EventReport, int | None]) -> EventReport:
     latest = LatestResults()
     for one, batch in runs:
-        latest.record("legacy", "takeip", one, batch)
-    return latest.get("legacy", "takeip")
+        latest.record(record_of("legacy takeip", one), batch)
+    return latest.get("legacy", "takeip").report
 
 
 @pytest.mark.parametrize("runs", [[(BAD, 7), (GOOD, 7)], [(GOOD, 7), (BAD, 7)], [(BAD, 7), (GOOD, 7), (GOOD, 7)]])
@@ -145,9 +146,9 @@ def test_a_failure_of_the_first_batch_counts_too() -> None:
 
 def test_batches_of_another_event_or_component_do_not_matter() -> None:
     latest = LatestResults()
-    latest.record("legacy", "takeip", BAD, 7)
-    latest.record("legacy", "releaseip", GOOD, 7)
-    latest.record("other", "takeip", GOOD, 7)
-    assert latest.get("legacy", "takeip") is BAD
-    assert latest.get("legacy", "releaseip") is GOOD
-    assert latest.get("other", "takeip") is GOOD
+    latest.record(record_of("legacy takeip", BAD), 7)
+    latest.record(record_of("legacy releaseip", GOOD), 7)
+    latest.record(record_of("other takeip", GOOD), 7)
+    assert latest.get("legacy", "takeip").report is BAD
+    assert latest.get("legacy", "releaseip").report is GOOD
+    assert latest.get("other", "takeip").report is GOOD

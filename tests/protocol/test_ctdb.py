@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 import attrs
 import pytest
@@ -16,7 +15,7 @@ from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.ctdb import decode_reply, decode_request, encode
 from ctdb_eventd.protocol.messages import (
-    Message,
+    Call,
     Reply,
     Request,
     RunReply,
@@ -282,9 +281,9 @@ def test_a_status_is_either_an_error_or_a_report(reply: StatusReply) -> None:
         encode(1, reply)
 
 
-def test_what_is_no_message_is_refused() -> None:
-    with pytest.raises(AssertionError):
-        encode(1, cast(Message, "hello"))
+def test_what_is_no_message_of_this_dialect_is_refused() -> None:
+    with pytest.raises(LocalProtocolError, match=r"^Call is of the native dialect, this is CTDB's$"):
+        encode(1, Call(1, "ping", {}))
 
 
 # ---------------------------------------------------------------------- hostile bytes

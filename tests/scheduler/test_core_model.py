@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.scheduler.admission import Admission, Load
-from ctdb_eventd.scheduler.core import Core, Do, Stage
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.steps import Do, Stage
 
 COMPONENTS = ("legacy", "other")
 LOCKS = ("iptables", "routes", "nfs")
@@ -119,6 +120,8 @@ class Driver:
                 self.forget(book, "refused")
             elif what is Do.START:
                 self.start(book)
+            elif what is Do.WAIT:
+                assert book.plan.resources, "waits for no address"
             elif what is Do.GO:
                 assert book.wish
                 self.grant(book)

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import anyio
 import attrs
 import pytest
+from happenings import KeepingFeed
 from nodes import until
 
-from ctdb_eventd.errors import WouldDeadlock
-from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.errors import RequestError, WouldDeadlock
+from ctdb_eventd.model import EventReport, EventSpec, RunRecord
+from ctdb_eventd.runner.listener import Progress
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
@@ -27,6 +29,8 @@ class Result:
 
     errno: int = 0
     report: EventReport | None = None
+    final: bool = True
+    refusal: RequestError | None = None
 
 
 class Run:
@@ -35,6 +39,7 @@ class Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.group = 0
+        self.progress = Progress(script=None, pid=0, since=0.0, left=None)
         self.calls: list[str] = []
 
     def cancel(self, *, yielding: bool = False) -> None:
@@ -67,18 +72,23 @@ class Node:
         self.load: Load | None = Load(100)
         self.looks = 0
         self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
+        self.feed = KeepingFeed()
         self.scheduler = Scheduler(
             core=self.core,
             start=start or self.start,
             foregone=foregone or (lambda spec: None),
-            record=lambda *what: self.records.append(what),
+            record=self.keep,
             load=self.look,
+            feed=self.feed,
             queue_timeout=queue_timeout,
         )
 
     def start(self, spec: EventSpec, job: Job) -> Run:
         made = self.runs[str(spec)] = Run(job)
         return made
+
+    def keep(self, record: RunRecord, batch: int | None) -> None:
+        self.records.append((record.spec.component, record.spec.event, record.report, batch))
 
     def look(self) -> Load | None:
         self.looks += 1
@@ -88,7 +98,7 @@ class Node:
         """Submits what `text` says: component, event, arguments."""
         component, event, *args = text.split()
         spec = EventSpec(component=component, event=event, args=tuple(args), timeout=30, run_all=False)
-        return self.scheduler.submit(spec, lambda result: self.answers.append((text, result)), asker)
+        return self.scheduler.submit(spec, lambda result, _: self.answers.append((text, result)), asker)
 
     def job(self, text: str, asker: Job | None = None) -> Job:
         made = self.submit(text, asker)
@@ -306,8 +316,8 @@ def test_a_script_proceeds_when_its_locks_are_free() -> None:
     node.submit(take(1))
     node.submit(take(2))
     first, second = node.runs[take(1)], node.runs[take(2)]
-    assert first.job.want_script(("iptables",))
-    assert not second.job.want_script(("iptables",))
+    assert first.job.want_script("00.a", ("iptables",))
+    assert not second.job.want_script("00.a", ("iptables",))
     first.job.script_over()
     assert second.calls == ["proceed"]
 
@@ -315,8 +325,8 @@ def test_a_script_proceeds_when_its_locks_are_free() -> None:
 def test_leave_that_comes_when_the_run_is_over_goes_to_nobody() -> None:
     node = Node()
     first, second = node.job(take(1)), node.job(take(2))
-    first.want_script(("iptables",))
-    second.want_script(("iptables",))
+    first.want_script("00.a", ("iptables",))
+    second.want_script("00.a", ("iptables",))
     second.handle = None
     first.script_over()
     assert node.runs[take(2)].calls == []
@@ -340,7 +350,7 @@ def crowded(count: int = 19) -> Node:
     node = Node(processors=1)
     for number in range(count):
         job = node.job(take(number))
-        assert job.want_script(()) == (number < 18)
+        assert job.want_script("00.a", ()) == (number < 18)
     return node
 
 
@@ -389,7 +399,7 @@ async def test_a_load_that_cannot_be_told_lets_nobody_through_but_a_free_slot_do
 async def test_a_script_that_has_started_lets_the_next_one_be_considered_at_once() -> None:
     node = crowded()
     node.load = Load(0)
-    node.runs[take(17)].job.script_started()
+    node.runs[take(17)].job.script_started("00.a", 1)
     assert node.runs[take(18)].calls == ["proceed"]
 
 

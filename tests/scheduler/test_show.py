@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+
+from happenings import KeepingFeed
 
 from ctdb_eventd.model import EventSpec
+from ctdb_eventd.runner.listener import Progress
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job, RunHandle
+from ctdb_eventd.scheduler.job import Done, Job, RunHandle
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.show import describe
 
@@ -18,6 +20,7 @@ class Run:
 
     def __init__(self, group: int) -> None:
         self.group = group
+        self.progress = Progress(script=None, pid=group, since=0.0, left=None)
 
     def cancel(self, *, yielding: bool = False) -> None:
         """Goes on."""
@@ -36,8 +39,9 @@ class Shown:
             core=self.core,
             start=lambda spec, job: self.start(),
             foregone=lambda spec: None,
-            record=lambda component, event, report, batch: None,
+            record=lambda record, batch: None,
             load=lambda: None,
+            feed=KeepingFeed(active=False),
         )
 
     def start(self) -> RunHandle:
@@ -46,7 +50,7 @@ class Shown:
     def submit(self, event: str, *args: str, group: int = 0) -> Job:
         self.group = group
         spec = EventSpec(component="legacy", event=event, args=args, timeout=30, run_all=False)
-        ignore: Callable[[int], None] = lambda result: None  # noqa: E731
+        ignore: Done = lambda result, details: None  # noqa: E731
         job = self.scheduler.submit(spec, ignore)
         assert job is not None
         return job
@@ -68,8 +72,8 @@ def test_every_event_says_what_it_does_or_waits_for() -> None:
     shown.submit("releaseip", "eth0", "10.0.0.1", "24")
     other = shown.submit("takeip", "eth0", "10.0.0.2", "24")
     shown.submit("ipreallocated")
-    take.want_script(("nfs-callout",))
-    other.want_script(("nfs-callout", "routes"))
+    take.want_script("00.a", ("nfs-callout",))
+    other.want_script("00.a", ("nfs-callout", "routes"))
     assert shown.lines() == [
         "4 events; 1 scripts run (18 may whatever the load is, 256 at the most), 0 wait for a slot",
         "legacy takeip eth0 10.0.0.1 24: runs (process group 4711), arrived T",
@@ -100,7 +104,7 @@ async def test_scripts_that_wait_for_a_slot_say_whether_the_processors_are_why()
     for limit, why in ((17, ""), (256, "; the processors are busy")):
         shown = Shown(processors=0, limit=limit)
         for number in range(18):
-            shown.submit("takeip", "eth0", f"10.0.0.{number}", "24").want_script(())
+            shown.submit("takeip", "eth0", f"10.0.0.{number}", "24").want_script("00.a", ())
         running = min(limit, 16)
         assert shown.lines()[0].startswith(f"18 events; {running} scripts run")
         assert shown.lines()[0].endswith(f"{18 - running} wait for a slot{why}") or limit == 17

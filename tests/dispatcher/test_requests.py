@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
 from typing import cast
 
 import pytest
+from happenings import record_of
 
-from ctdb_eventd.dispatcher import Cancellable, Dispatcher, Domain, Peer
+from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Peer, Run
+from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import NeverRan, NoSuchScript, WouldDeadlock
-from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import (
     Reply,
     Request,
@@ -29,8 +30,14 @@ REPORT = EventReport(summary=0, scripts=())
 class Job:
     """A run that goes on."""
 
+    run = "t-1"
+
     def cancel(self) -> None:
         """Does nothing; the dispatcher only hands it on."""
+
+    def revoke(self) -> bool:
+        """Does nothing."""
+        return True
 
 
 JOB = Job()
@@ -42,7 +49,7 @@ class FakeDomain:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[object] = []
-        self.done: Callable[[int], None] | None = None
+        self.done: Done | None = None
         self.error = error
 
     def ask(self, *what: object) -> None:
@@ -50,22 +57,21 @@ class FakeDomain:
         if self.error is not None:
             raise self.error
 
-    def run(self, spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Cancellable | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
         self.ask(spec, peer)
         self.done = done
         return JOB
 
-    def status(self, component: str, event: str) -> EventReport:
+    def status(self, component: str, event: str) -> RunRecord:
         self.ask(component, event)
-        return REPORT
+        return record_of("legacy monitor", REPORT)
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
         self.ask(component, script, enable)
 
     def handle(self, request: Request) -> tuple[list[Reply], Cancellable | None]:
-        domain = Domain(run=self.run, status=self.status, set_script=self.set_script)
         replies: list[Reply] = []
-        return replies, Dispatcher(domain).handle(request, replies.append, PEER)
+        return replies, Dispatcher(cast(Domain, self)).handle(request, replies.append, PEER)
 
 
 def run(component: str = "legacy", event: str = "takeip", args: tuple[str, ...] = ()) -> RunRequest:
@@ -86,21 +92,18 @@ def test_a_run_is_answered_when_it_is_over() -> None:
     replies, job = domain.handle(request)
     assert (domain.asked, replies, job) == ([(request.spec, PEER)], [], JOB)
     assert domain.done is not None
-    domain.done(errno.ETIMEDOUT)
+    domain.done(errno.ETIMEDOUT, None)
     assert replies == [RunReply(errno.ETIMEDOUT)]
 
 
 @pytest.mark.parametrize("job", [JOB, None])
 def test_a_run_that_is_over_at_once_is_answered_at_once(job: Job | None) -> None:
-    def start(spec: EventSpec, done: Callable[[int], None], peer: Peer) -> Cancellable | None:
-        done(0)
-        return job
+    class AtOnce(FakeDomain):
+        def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+            done(0, None)
+            return job
 
-    replies: list[Reply] = []
-    idle = FakeDomain()
-    dispatcher = Dispatcher(Domain(run=start, status=idle.status, set_script=idle.set_script))
-    assert dispatcher.handle(run(), replies.append, PEER) is job
-    assert replies == [RunReply(0)]
+    assert AtOnce().handle(run()) == ([RunReply(0)], job)
 
 
 def test_a_script_that_asks_for_what_would_wait_for_it_is_answered_edeadlk_and_the_log_names_both(
@@ -110,7 +113,7 @@ def test_a_script_that_asks_for_what_would_wait_for_it_is_answered_edeadlk_and_t
     assert domain.handle(run(event="ipreallocated")) == ([RunReply(errno.EDEADLK)], None)
     assert caplog.record_tuples == [
         (
-            "ctdb_eventd.dispatcher",
+            "ctdb_eventd.dispatcher.requests",
             logging.WARNING,
             "RunRequest refused: legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, "
             "whose script asks for it and waits",
@@ -175,7 +178,7 @@ def test_a_bad_name_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None
     FakeDomain().handle(run(component="../x"))
     assert caplog.record_tuples == [
         (
-            "ctdb_eventd.dispatcher",
+            "ctdb_eventd.dispatcher.requests",
             logging.WARNING,
             "RunRequest refused: component name '../x' is invalid: it contains a slash",
         )

@@ -1,4 +1,4 @@
-"""Turns a request into a call of the domain, and what comes of it, errors too, into the reply."""
+"""Turns a request of the CTDB dialect into a call of the domain, and what comes of it, errors too, into the reply."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import errno
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol, assert_never
+from typing import assert_never
 
-import attrs
-
+from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+from ctdb_eventd.dispatcher.methods import Methods, check_arguments
 from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
-from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol.messages import (
+    Call,
     Reply,
     Request,
     RunReply,
@@ -24,40 +24,9 @@ from ctdb_eventd.protocol.messages import (
     StatusRequest,
 )
 
-__all__ = ["Cancellable", "Dispatcher", "Domain", "Peer"]
+__all__ = ["Dispatcher"]
 
 _log = logging.getLogger(__name__)
-
-
-class Cancellable(Protocol):
-    """A request that is being carried out."""
-
-    def cancel(self) -> None:
-        """Takes it back: it will not be answered."""
-
-
-@attrs.define
-class Peer:
-    """The process at the other end of a session."""
-
-    pid: int
-    uid: int
-    asker: object | None = None
-    """The job whose script it descends from, if it does."""
-    asker_known: bool = False
-    """It was found out whether there is one; that can't change any more."""
-
-
-@attrs.frozen(kw_only=True)
-class Domain:
-    """What requests can ask for. Each function raises RequestError, or OSError, for what it can't do."""
-
-    run: Callable[[EventSpec, Callable[[int], None], Peer], Cancellable | None]
-    """Runs an event for somebody and calls back with 0 or an errno; returns None if it did so at once."""
-    status: Callable[[str, str], EventReport]
-    """Returns the latest report of a component's event."""
-    set_script: Callable[[str, str, bool], None]
-    """Enables or disables a component's script."""
 
 
 class Dispatcher:
@@ -66,9 +35,10 @@ class Dispatcher:
     def __init__(self, domain: Domain) -> None:
         """Serves what `domain` can do."""
         self._domain = domain
+        self._methods = Methods(domain)
 
     def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
-        """Carries out a request and calls `reply` once, now or later.
+        """Carries out a request and calls `reply` once, now or later; with notes before that, if it asks for them.
 
         Returns:
             What can be cancelled until the reply has come; None if nothing can.
@@ -80,6 +50,8 @@ class Dispatcher:
                 reply(self._status(request))
             case ScriptRequest():
                 reply(self._set_script(request))
+            case Call():
+                return self._methods.handle(request, reply, peer)
             case _:
                 assert_never(request)
         return None
@@ -88,8 +60,8 @@ class Dispatcher:
         spec = request.spec
         try:
             _check_names(spec.component, "event", spec.event)
-            _check_arguments(spec)
-            return self._domain.run(spec, lambda result: reply(_run_reply(result)), peer)
+            check_arguments(spec)
+            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer)
         except Exception as error:
             reply(RunReply(_errno(error, request)))
             return None
@@ -97,7 +69,7 @@ class Dispatcher:
     def _status(self, request: StatusRequest) -> StatusReply:
         try:
             _check_names(request.component, "event", request.event)
-            return StatusReply(0, self._domain.status(request.component, request.event))
+            return StatusReply(0, self._domain.status(request.component, request.event).report)
         except Exception as error:
             return StatusReply(_errno(error, request), None)
 
@@ -119,12 +91,6 @@ _run_reply = lru_cache(maxsize=64)(RunReply)
 def _check_names(component: str, kind: str, name: str) -> None:
     check_name("component", component)
     check_name(kind, name)
-
-
-def _check_arguments(spec: EventSpec) -> None:
-    for word in spec.args:
-        if "\0" in word:
-            raise InvalidName("argument", word, "it contains a NUL")
 
 
 def _errno(error: Exception, request: Request) -> int:

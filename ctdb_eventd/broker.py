@@ -1,0 +1,241 @@
+"""What requests can ask for: the domain that the dispatcher works on, put together from the parts that do it.
+
+Knows the scheduler, the history and the files; knows no socket and no signal.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from ctdb_eventd import __version__, scripts
+from ctdb_eventd.config import Config
+from ctdb_eventd.dispatcher.domain import Done, LockDone, Peer
+from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
+from ctdb_eventd.events import CATALOGUE
+from ctdb_eventd.feed import Feed
+from ctdb_eventd.history.health import Health
+from ctdb_eventd.history.latest import LatestResults
+from ctdb_eventd.inspection import ScriptInspection, inspect_component
+from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
+from ctdb_eventd.paths import Paths
+from ctdb_eventd.process_info import command_of, memory, open_descriptors
+from ctdb_eventd.runner.ancestry import ancestor_groups
+from ctdb_eventd.scheduler.claims import Claim
+from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
+from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+
+__all__ = ["Broker"]
+
+
+class Broker:
+    """Carries out what clients ask for.
+
+    Attributes:
+        config: The configuration in force; may be replaced.
+        feed: Tells subscribers what happens.
+        traffic: What goes in and out.
+    """
+
+    def __init__(
+        self, *, paths: Paths, config: Config, feed: Feed, traffic: Traffic, reload: Callable[[], list[str]]
+    ) -> None:
+        """Prepares; `connect` follows.
+
+        Args:
+            paths: Where everything lies.
+            config: The configuration in force.
+            feed: Tells subscribers what happens.
+            traffic: What goes in and out.
+            reload: Reads the configuration again; returns warnings, raises ConfigError.
+        """
+        self.config = config
+        self.feed = feed
+        self.traffic = traffic
+        self.reload = reload
+        self._paths = paths
+        self._results = LatestResults()
+        self._health = Health()
+        self._started, self._started_monotonic = time.time(), time.monotonic()
+        self._scheduler: Scheduler
+
+    def connect(self, scheduler: Scheduler) -> None:
+        """Takes the scheduler, which in its turn was given `record`."""
+        self._scheduler = scheduler
+
+    def record(self, record: RunRecord, batch: int | None) -> None:
+        """Stores a run that came to an end of its own, and tells of a change of its component's health."""
+        self._results.record(record, batch)
+        health = self._health.note(record)
+        if health is not None and self.feed.active:
+            data = {"healthy": health.healthy, "script": health.script, "result": health.result}
+            spec = record.spec
+            self.feed.tell("health", record.run, spec.component, spec.event, spec.args, data)
+
+    # ------------------------------------------------------------------ runs
+
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
+        """Runs an event; see Domain."""
+        return self._scheduler.submit(spec, done, None if peer is None else self._asker(peer), run)
+
+    def _asker(self, peer: Peer) -> Job | None:
+        if not peer.asker_known:
+            # A script that starts later can't become an ancestor of a process that is there already.
+            peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
+            peer.asker_known = True
+        return peer.asker if isinstance(peer.asker, Job) else None
+
+    def new_run(self) -> str:
+        """Returns an id for a run."""
+        return self._scheduler.new_run()
+
+    def find_run(self, run: str) -> Job | None:
+        """Returns the run of an id if it waits or runs."""
+        return self._scheduler.find(run)
+
+    def status(self, component: str, event: str) -> RunRecord:
+        """Returns the latest run of a component's event.
+
+        Raises:
+            RequestError: It never ran, or there is no such component.
+        """
+        try:
+            return self._results.get(component, event)
+        except NeverRan:
+            # Only whoever asks for what isn't known learns whether that is because of a name that was misspelt.
+            directory = scripts.component_directory(self._paths.events_dir, component)
+            if not os.path.isdir(directory):
+                raise NoSuchComponent(component, directory) from None
+            raise
+
+    def results(self) -> Iterator[RunRecord]:
+        """Returns the latest run of each event."""
+        return self._results.all()
+
+    def address_results(self) -> Iterator[RunRecord]:
+        """Returns the latest run of each event for each address."""
+        return self._results.by_address()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Returns what waits and runs."""
+        return list(job_values(self._scheduler.core)) if self._scheduler.busy else []
+
+    def health(self) -> list[dict[str, Any]]:
+        """Returns each component's health."""
+        return [attrs.asdict(health) for health in self._health.components]
+
+    # ------------------------------------------------------------------ scripts
+
+    def set_script(self, component: str, script: str, enable: bool) -> None:
+        """Enables or disables a component's script.
+
+        Raises:
+            RequestError: There is none, or it can't be.
+            OSError: The file system refused.
+        """
+        rule = self.config.script_names
+        if enable:
+            scripts.enable(self._paths.events_dir, self._paths.provided_dir, component, script, rule)
+        else:
+            scripts.disable(self._paths.events_dir, component, script, rule)
+
+    def components(self) -> list[dict[str, Any]]:
+        """Returns the components; OSError if their directory can't be read."""
+        events_dir = self._paths.events_dir
+        names = sorted(os.listdir(events_dir), key=os.fsencode)
+        return [
+            self._component(name, f"{events_dir}/{name}") for name in names if os.path.isdir(f"{events_dir}/{name}")
+        ]
+
+    def _component(self, name: str, directory: str) -> dict[str, Any]:
+        value: dict[str, Any] = {"name": name, "directory": directory, "scripts": 0, "enabled": 0, "error": None}
+        try:
+            found = scripts.discover(directory, name, self.config.script_names).scripts
+        except OSError as error:
+            return {**value, "error": error.strerror or str(error)}
+        return {**value, "scripts": len(found), "enabled": sum(script.enabled() for script in found)}
+
+    def scripts(self, component: str) -> dict[str, Any]:
+        """Returns the files of a component.
+
+        Raises:
+            RequestError: There is no such component, or it can't be read.
+        """
+        directory = scripts.component_directory(self._paths.events_dir, component)
+        try:
+            found = inspect_component(directory, component, self.config.script_names, self.config.locks)
+        except OSError as error:
+            raise UnreadableComponent(directory, error) from error
+        return {
+            "component": component,
+            "directory": directory,
+            "scripts": [_script_value(script) for script in found.scripts],
+            "refused": [{"path": file.path, "reason": file.reason} for file in found.refused],
+        }
+
+    def events(self) -> list[dict[str, Any]]:
+        """Returns the events that are known by name, in the order in which a node meets them."""
+        return [{"name": kind.name, "mode": kind.mode.value, "args": kind.arguments} for kind in CATALOGUE.values()]
+
+    # ------------------------------------------------------------------ locks
+
+    def locks(self) -> list[dict[str, Any]]:
+        """Returns the locks that are held or waited for."""
+        return list(lock_values(self._scheduler.core))
+
+    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Claim:
+        """Takes locks for a peer; see Domain.
+
+        Raises:
+            RequestError: A name can't be one, or the peer would wait for itself.
+        """
+        for name in names:
+            if not scripts.is_lock_name(name):
+                raise InvalidName("lock", name, "letters, digits, dots, dashes and underscores are expected")
+        text = command_of(peer.pid) or f"process {peer.pid}"
+        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, self._asker(peer))
+
+    # ------------------------------------------------------------------ the broker itself
+
+    def hello(self) -> dict[str, Any]:
+        """Returns who we are."""
+        limits = {"packet": self.config.max_packet, "requests": MOST_IN_FLIGHT, "unsent": MOST_UNSENT_NOTES}
+        return {"server": f"ctdb-eventd {__version__}", "pid": os.getpid(), "started": self._started, "limits": limits}
+
+    def stats(self) -> dict[str, Any]:
+        """Returns counts and sizes."""
+        outcomes = self._scheduler.outcomes
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self._started,
+            "uptime": time.monotonic() - self._started_monotonic,
+            "processor_seconds": time.process_time(),
+            "memory": memory(),
+            "descriptors": open_descriptors(),
+            "clients": self.traffic.clients,
+            "subscribers": self.feed.subscribers,
+            "requests": self.traffic.requests,
+            "notes_lost": self.traffic.notes_lost,
+            "runs": {outcome.word: outcomes[outcome] for outcome in EventOutcome},
+            "scripts_started": self._scheduler.scripts_started,
+            **queue_values(self._scheduler.core),
+        }
+
+
+def _script_value(script: ScriptInspection) -> dict[str, Any]:
+    return {
+        "name": script.name,
+        "path": script.path,
+        "target": script.target,
+        "enabled": script.enabled,
+        "reason": script.reason,
+        "warnings": [str(warning) for warning in script.warnings],
+        "locks": script.locks,
+    }

@@ -1,0 +1,137 @@
+"""What requests can ask for, and of whom it is asked: the broker's side of the dispatcher. Nothing is done here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import attrs
+
+from ctdb_eventd.errors import RequestError
+from ctdb_eventd.feed import Feed
+from ctdb_eventd.model import EventSpec, RunRecord
+
+__all__ = ["Cancellable", "Domain", "Done", "LockDone", "NamedLock", "Peer", "Revocable", "Run"]
+
+Done = Callable[[int, RunRecord | RequestError | None], None]
+"""Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
+LockDone = Callable[[float | RequestError], None]
+"""Is told, once, for how many seconds a client waited for the locks that it has now, or why it doesn't get them."""
+
+
+class Cancellable(Protocol):
+    """A request that is being carried out."""
+
+    def cancel(self) -> None:
+        """Takes it back: it will not be answered."""
+
+
+class Revocable(Cancellable, Protocol):
+    """A request that can be ended by another one."""
+
+    def revoke(self) -> bool:
+        """Has it answered as cancelled, now or in a moment; tells whether it was more than waiting."""
+
+
+class Run(Revocable, Protocol):
+    """A run that waits or runs."""
+
+    @property
+    def run(self) -> str:
+        """Its id."""
+
+
+class NamedLock(Revocable, Protocol):
+    """Locks that a client has or waits for. `cancel` gives them back too."""
+
+    @property
+    def number(self) -> int:
+        """Tells it apart from others."""
+
+
+@attrs.define
+class Peer:
+    """The process at the other end of a session."""
+
+    pid: int
+    uid: int
+    asker: object | None = None
+    """The job whose script it descends from, if it does."""
+    asker_known: bool = False
+    """It was found out whether there is one; that can't change any more."""
+    calls: dict[int, Revocable] = attrs.field(factory=dict)
+    """What it asked for that can be cancelled, by the request's id."""
+    locks: dict[int, NamedLock] = attrs.field(factory=dict)
+    """The locks that it holds, by number."""
+
+    def release_locks(self) -> None:
+        """Gives back what it holds, when it has gone."""
+        locks, self.locks = self.locks, {}
+        for lock in locks.values():
+            lock.cancel()
+
+
+class Domain(Protocol):
+    """What can be asked for. Each function raises RequestError, or OSError, for what it can't do.
+
+    Those that return maps or lists return plain values in the form in which docs/protocol.md has them.
+    """
+
+    @property
+    def feed(self) -> Feed:
+        """Tells what happens."""
+
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+        """Runs an event, for a peer or for nobody; returns None if it is over already. `run` is from `new_run`."""
+
+    def new_run(self) -> str:
+        """Returns an id for a run."""
+
+    def find_run(self, run: str) -> Run | None:
+        """Returns the run of an id if it waits or runs."""
+
+    def status(self, component: str, event: str) -> RunRecord:
+        """Returns the latest run of a component's event."""
+
+    def results(self) -> Iterator[RunRecord]:
+        """Returns the latest run of each event."""
+
+    def address_results(self) -> Iterator[RunRecord]:
+        """Returns the latest run of each event for each address."""
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Returns what waits and runs."""
+
+    def health(self) -> list[dict[str, Any]]:
+        """Returns each component's health."""
+
+    def set_script(self, component: str, script: str, enable: bool) -> None:
+        """Enables or disables a component's script."""
+
+    def components(self) -> list[dict[str, Any]]:
+        """Returns the components."""
+
+    def scripts(self, component: str) -> dict[str, Any]:
+        """Returns the files of a component."""
+
+    def events(self) -> list[dict[str, Any]]:
+        """Returns the events that are known by name."""
+
+    def locks(self) -> list[dict[str, Any]]:
+        """Returns the locks that are held or waited for."""
+
+    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> NamedLock:
+        """Takes locks for a peer; see LockDone."""
+
+    def hello(self) -> dict[str, Any]:
+        """Returns who we are, but for the methods."""
+
+    def stats(self) -> dict[str, Any]:
+        """Returns counts and sizes."""
+
+    def reload(self) -> list[str]:
+        """Reads the configuration again; returns warnings about it.
+
+        Raises:
+            ConfigError: It can't be used.
+        """

@@ -1,0 +1,243 @@
+"""The methods of the native dialect: each reads its parameters, asks the domain, and answers with plain values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
+from ctdb_eventd.dispatcher.params import Params
+from ctdb_eventd.dispatcher.values import failure_of, packed_run
+from ctdb_eventd.errors import ConfigError, InvalidName, RequestError, WouldDeadlock
+from ctdb_eventd.feed import KINDS, Filter
+from ctdb_eventd.model import EventSpec, RunRecord
+from ctdb_eventd.names import check_name
+from ctdb_eventd.protocol import frames
+from ctdb_eventd.protocol.messages import Call, Packed, Reply, Result
+from ctdb_eventd.refusals import InvalidParameter, NoSuchCall, NoSuchLock, NoSuchMethod, NoSuchRun
+
+__all__ = ["Methods", "check_arguments"]
+
+_log = logging.getLogger(__name__)
+
+ReplyTo = Callable[[Reply], None]
+
+_STREAMED = frozenset(KINDS) - {"health"}
+_SUBSCRIBED = frozenset(KINDS) - {"output"}
+_MOST_LOCKS = 100
+
+
+class Methods:
+    """Carries out calls."""
+
+    def __init__(self, domain: Domain) -> None:
+        """Serves what `domain` can do."""
+        self._domain = domain
+        self._at_once: dict[str, Callable[[Params, Peer], Any]] = {
+            "hello": self._hello,
+            "ping": lambda params, peer: {},
+            "cancel": self._cancel,
+            "status": self._status,
+            "components": lambda params, peer: domain.components(),
+            "scripts": self._scripts,
+            "events": lambda params, peer: domain.events(),
+            "enable": lambda params, peer: self._set_script(params, True),
+            "disable": lambda params, peer: self._set_script(params, False),
+            "locks": lambda params, peer: domain.locks(),
+            "unlock": self._unlock,
+            "stats": lambda params, peer: domain.stats(),
+            "reload": lambda params, peer: {"warnings": domain.reload()},
+        }
+        self._ongoing: dict[str, Callable[[Call, Params, ReplyTo, Peer], Cancellable | None]] = {
+            "run": self._run,
+            "lock": self._lock,
+            "subscribe": self._subscribe,
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every method there is."""
+        return tuple(sorted((*self._at_once, *self._ongoing)))
+
+    def handle(self, call: Call, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+        """Carries out a call and calls `reply` once with its answer, now or later, and with notes before it.
+
+        Returns:
+            What can be cancelled until the answer has come; None if nothing can.
+        """
+        try:
+            method = self._at_once.get(call.method)
+            if method is not None:
+                reply(Result(method(Params(call.params), peer)))
+                return None
+            ongoing = self._ongoing.get(call.method)
+            if ongoing is None:
+                raise NoSuchMethod(call.method, self.names)
+            return ongoing(call, Params(call.params), reply, peer)
+        except (RequestError, ConfigError, OSError) as error:
+            _log.log(_level_of(error), "%s refused: %s", call.method[:100], error)
+            reply(failure_of(error))
+        except Exception as error:
+            _log.error("%r failed: this is a bug in ctdb-eventd, please report it", call, exc_info=error)
+            reply(failure_of(None))
+        return None
+
+    # ------------------------------------------------------------------ runs
+
+    def _run(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+        spec = EventSpec(
+            component=params.text("component"),
+            event=params.text("event"),
+            args=params.texts("args") or (),
+            timeout=params.seconds("timeout"),
+            run_all=params.flag("run_all"),
+        )
+        check_name("component", spec.component)
+        check_name("event", spec.event)
+        check_arguments(spec)
+        stream, detach = params.flag("stream"), params.flag("detach")
+        if stream and detach:
+            raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
+        run = self._domain.new_run()
+        if detach:
+            self._detach(spec, run, reply)
+            return None
+        wanted = Filter(kinds=_STREAMED, run=run) if stream else None
+        return RunCall(call.id, reply, peer).begin(self._domain, spec, run, wanted)
+
+    def _detach(self, spec: EventSpec, run: str, reply: ReplyTo) -> None:
+        refused: list[RequestError] = []
+
+        def done(result: int, details: RunRecord | RequestError | None) -> None:
+            if isinstance(details, RequestError):
+                refused.append(details)
+
+        # for nobody: whoever asks doesn't wait for it, so it can't be a script that waits for itself either
+        self._domain.run(spec, done, None, run)
+        reply(failure_of(refused[0]) if refused else Result({"run": run}))
+
+    def _cancel(self, params: Params, peer: Peer) -> dict[str, Any]:
+        run, call = params.optional_text("run"), params.number("call")
+        if (run is None) == (call is None):
+            raise InvalidParameter("run", "exactly one of `run` and `call`")
+        if call is not None:
+            ongoing = peer.calls.get(call)
+            if ongoing is None:
+                raise NoSuchCall(call)
+            return _cancelled(ongoing.revoke())
+        job = self._domain.find_run(run or "")
+        if job is None:
+            raise NoSuchRun(run or "")
+        return _cancelled(job.revoke())
+
+    def _status(self, params: Params, peer: Peer) -> Packed:
+        component, event = params.optional_text("component"), params.optional_text("event")
+        address, addresses = params.optional_text("address"), params.flag("addresses")
+        output = params.flag("output", event is not None)
+        if event is not None and component is None:
+            raise InvalidParameter("component", "a text beside `event`")
+        if component is not None:
+            check_name("component", component)
+        if component is not None and event is not None:
+            check_name("event", event)
+            records: Iterator[RunRecord] = iter([self._domain.status(component, event)])
+        else:
+            records = self._domain.results()
+        if addresses or address is not None:
+            records = self._domain.address_results()
+        results = [
+            packed_run(record, output=output)
+            for record in records
+            if component in (None, record.spec.component)
+            and event in (None, record.spec.event)
+            and address in (None, record.address)
+        ]
+        jobs = [
+            job
+            for job in self._domain.jobs()
+            if component in (None, job["component"]) and event in (None, job["event"])
+            if address in (None, job["address"])
+        ]
+        health = [health for health in self._domain.health() if component in (None, health["component"])]
+        return Packed(
+            frames.packed_map(
+                {"results": frames.packed_list(results), "jobs": frames.packed(jobs), "health": frames.packed(health)}
+            )
+        )
+
+    # ------------------------------------------------------------------ scripts
+
+    def _scripts(self, params: Params, peer: Peer) -> dict[str, Any]:
+        component = params.text("component")
+        check_name("component", component)
+        return self._domain.scripts(component)
+
+    def _set_script(self, params: Params, enable: bool) -> dict[str, Any]:
+        component, script = params.text("component"), params.text("script")
+        check_name("component", component)
+        check_name("script", script)
+        self._domain.set_script(component, script, enable)
+        _log.info("%s: script %s %s", component, script, "enabled" if enable else "disabled")
+        return {}
+
+    # ------------------------------------------------------------------ locks
+
+    def _lock(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+        names = params.texts("names")
+        if not names or len(names) > _MOST_LOCKS:
+            raise InvalidParameter("names", f"a list of 1 to {_MOST_LOCKS} names of locks")
+        return LockCall(call.id, reply, peer).begin(self._domain, names, params.wait("wait"))
+
+    def _unlock(self, params: Params, peer: Peer) -> dict[str, Any]:
+        number = params.number("lock")
+        if number is None:
+            raise InvalidParameter("lock", "the number that `lock` returned")
+        lock = peer.locks.pop(number, None)
+        if lock is None:
+            raise NoSuchLock(number)
+        lock.cancel()
+        return {}
+
+    # ------------------------------------------------------------------ the broker
+
+    def _hello(self, params: Params, peer: Peer) -> dict[str, Any]:
+        client = params.optional_text("client")
+        if client:
+            _log.info("client %d (uid %d) is %s", peer.pid, peer.uid, client[:100])
+        return {**self._domain.hello(), "version": frames.VERSION, "methods": self.names}
+
+    def _subscribe(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+        kinds = params.texts("kinds")
+        unknown = set(kinds or ()).difference(KINDS)
+        if unknown:
+            raise InvalidParameter("kinds", f"some of {', '.join(KINDS)}", repr(min(unknown)))
+        wanted = Filter(
+            kinds=_SUBSCRIBED if kinds is None else frozenset(kinds),
+            component=params.optional_text("component"),
+            event=params.optional_text("event"),
+            run=params.optional_text("run"),
+        )
+        return WatchCall(call.id, reply, peer).begin(self._domain.feed, wanted)
+
+
+def check_arguments(spec: EventSpec) -> None:
+    """Checks that a program can be given these arguments.
+
+    Raises:
+        InvalidName: One contains a NUL.
+    """
+    for word in spec.args:
+        if "\0" in word:
+            raise InvalidName("argument", word, "it contains a NUL")
+
+
+def _cancelled(ran: bool) -> dict[str, Any]:
+    return {"state": "running" if ran else "queued"}
+
+
+def _level_of(error: Exception) -> int:
+    if isinstance(error, OSError | ConfigError):
+        return logging.ERROR
+    return logging.WARNING if isinstance(error, InvalidName | WouldDeadlock) else logging.DEBUG

@@ -1,0 +1,148 @@
+"""Calls that are under way for a while: runs, waits for locks, subscriptions; and the ways in which each can end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ctdb_eventd.dispatcher.domain import Domain, NamedLock, Peer, Run
+from ctdb_eventd.dispatcher.values import failure_of, run_value
+from ctdb_eventd.errors import RequestError
+from ctdb_eventd.feed import Feed, Filter, Subscription
+from ctdb_eventd.model import EventSpec, RunRecord
+from ctdb_eventd.protocol.messages import Reply, Result
+
+__all__ = ["LockCall", "RunCall", "WatchCall"]
+
+
+class _Ongoing:
+    """One call: whom it answers."""
+
+    def __init__(self, call_id: int, reply: Callable[[Reply], None], peer: Peer) -> None:
+        self._id = call_id
+        self._reply = reply
+        self._peer = peer
+
+    def _is_over(self) -> None:
+        if self._peer.calls.get(self._id) is self:
+            del self._peer.calls[self._id]
+
+    def cancel(self) -> None:
+        """Takes it back, as the client has gone."""
+        raise NotImplementedError
+
+    def revoke(self) -> bool:
+        """Ends it, as another call of the client says."""
+        raise NotImplementedError
+
+
+class RunCall(_Ongoing):
+    """`run`: over when the run is."""
+
+    _run: Run | None = None
+    _notes: Subscription | None = None
+    _done = False
+
+    def begin(self, domain: Domain, spec: EventSpec, run: str, wanted: Filter | None) -> RunCall | None:
+        """Starts it; None if it is over already.
+
+        Args:
+            domain: Runs it.
+            spec: What to run.
+            run: Its id.
+            wanted: What the client is to be told meanwhile, None is nothing.
+        """
+        if wanted is not None:
+            self._notes = domain.feed.subscribe(wanted, self._reply)
+        self._peer.calls[self._id] = self
+        try:
+            self._run = domain.run(spec, self._finish, self._peer, run)
+        except BaseException:
+            self._end()
+            raise
+        return None if self._done else self
+
+    def _finish(self, result: int, details: RunRecord | RequestError | None) -> None:
+        self._end()
+        self._reply(Result(run_value(details)) if isinstance(details, RunRecord) else failure_of(details))
+
+    def _end(self) -> None:
+        self._done = True
+        self._is_over()
+        notes, self._notes = self._notes, None
+        if notes is not None:
+            notes.end()
+
+    def cancel(self) -> None:
+        """Takes it back, as the client has gone."""
+        self._end()
+        if self._run is not None:
+            self._run.cancel()
+
+    def revoke(self) -> bool:
+        """Has it answered as cancelled."""
+        assert self._run is not None
+        return self._run.revoke()
+
+
+class LockCall(_Ongoing):
+    """`lock`: over when the locks are there, or the wait is over."""
+
+    _lock: NamedLock | None = None
+    _outcome: float | RequestError | None = None
+
+    def begin(self, domain: Domain, names: tuple[str, ...], wait: float | None) -> LockCall | None:
+        """Asks for the locks; None if it is over already."""
+        self._lock = domain.lock(names, wait, self._settle, self._peer)
+        if self._outcome is not None:
+            self._finish(self._lock, self._outcome)
+            return None
+        self._peer.calls[self._id] = self
+        return self
+
+    def _settle(self, outcome: float | RequestError) -> None:
+        self._outcome = outcome
+        if self._lock is not None:
+            self._finish(self._lock, outcome)
+
+    def _finish(self, lock: NamedLock, outcome: float | RequestError) -> None:
+        self._is_over()
+        if isinstance(outcome, RequestError):
+            self._reply(failure_of(outcome))
+            return
+        self._peer.locks[lock.number] = lock
+        self._reply(Result({"lock": lock.number, "waited": outcome}))
+
+    def cancel(self) -> None:
+        """Takes it back, as the client has gone."""
+        self._is_over()
+        if self._lock is not None:
+            self._lock.cancel()
+
+    def revoke(self) -> bool:
+        """Has it answered as cancelled."""
+        assert self._lock is not None
+        return self._lock.revoke()
+
+
+class WatchCall(_Ongoing):
+    """`subscribe`: over when the client says so."""
+
+    _notes: Subscription
+
+    def begin(self, feed: Feed, wanted: Filter) -> WatchCall:
+        """Starts telling."""
+        self._notes = feed.subscribe(wanted, self._reply)
+        self._peer.calls[self._id] = self
+        return self
+
+    def cancel(self) -> None:
+        """Tells nothing any more, as the client has gone."""
+        self._is_over()
+        self._notes.drop()
+
+    def revoke(self) -> bool:
+        """Tells what happened up to now, and how many notes that was in all."""
+        self._is_over()
+        self._notes.end()
+        self._reply(Result({"notes": self._notes.told}))
+        return True

@@ -1,0 +1,85 @@
+"""Takes the parameters of a native call, each by its kind, with an error that names what was expected. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ctdb_eventd.refusals import InvalidParameter
+
+__all__ = ["Params"]
+
+_MAX_U32 = 0xFFFFFFFF
+_MOST_TEXTS = 100_000
+
+
+class Params:
+    """The parameters of one call. One that is nil counts as left out."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Reads `params`."""
+        self._params = params
+
+    def text(self, name: str) -> str:
+        """Takes a text that has to be there.
+
+        Raises:
+            InvalidParameter: It isn't, or is something else; so do all the other methods.
+        """
+        value = self.optional_text(name)
+        if value is None:
+            raise InvalidParameter(name, "a text")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """Takes a text, None if there is none."""
+        value = self._params.get(name)
+        if value is not None and not isinstance(value, str):
+            raise InvalidParameter(name, "a text", repr(value))
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """Takes a list of texts, None if there is none."""
+        value = self._params.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise InvalidParameter(name, "a list of texts", repr(value))
+        if len(value) > _MOST_TEXTS:
+            raise InvalidParameter(name, f"at most {_MOST_TEXTS} texts", str(len(value)))
+        return tuple(value)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Takes a boolean."""
+        value = self._params.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise InvalidParameter(name, "true or false", repr(value))
+        return value
+
+    def seconds(self, name: str) -> int:
+        """Takes a timeout: whole seconds, 0 (no limit) if there is none."""
+        value = self._params.get(name, 0)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
+            raise InvalidParameter(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", repr(value))
+        return value
+
+    def wait(self, name: str) -> float | None:
+        """Takes a limit for waiting: seconds, None (no limit) if there is none."""
+        value = self._params.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise InvalidParameter(name, "a number of seconds from 0", repr(value))
+        return float(value)
+
+    def number(self, name: str) -> int | None:
+        """Takes a whole number, None if there is none."""
+        value = self._params.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise InvalidParameter(name, "a whole number", repr(value))
+        return value

@@ -1,0 +1,79 @@
+"""Runs and errors as the plain values that the native dialect sends. A run is encoded once, however often it is sent.
+
+Pure."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ctdb_eventd.errors import ConfigError, RequestError
+from ctdb_eventd.model import RunRecord, ScriptReport
+from ctdb_eventd.protocol import frames
+from ctdb_eventd.protocol.messages import Failure
+
+__all__ = ["failure_of", "packed_run", "run_value"]
+
+
+def run_value(record: RunRecord, *, output: bool = True) -> dict[str, Any]:
+    """Returns a run as a map, with or without what its scripts printed."""
+    spec, report = record.spec, record.report
+    return {
+        "run": record.run,
+        "component": spec.component,
+        "event": spec.event,
+        "args": spec.args,
+        "address": record.address,
+        "outcome": record.outcome.word,
+        "summary": report.summary,
+        "queued": record.queued,
+        "waited": record.waited,
+        "seconds": record.seconds,
+        "scripts": [_script_value(script, output) for script in report.scripts],
+    }
+
+
+def _script_value(script: ScriptReport, output: bool) -> dict[str, Any]:
+    return {
+        "name": script.name,
+        "state": script.state,
+        "result": script.result,
+        "started": script.begin / 1e6 if script.begin else None,
+        "seconds": (script.end - script.begin) / 1e6,
+        "output": script.output if output else b"",
+    }
+
+
+_packed: tuple[WeakKeyDictionary[RunRecord, bytes], ...] = (WeakKeyDictionary(), WeakKeyDictionary())
+
+
+def packed_run(record: RunRecord, *, output: bool) -> bytes:
+    """Returns a run in its encoded form, which is kept for as long as somebody keeps the record."""
+    known = _packed[output]
+    data = known.get(record)
+    if data is None:
+        data = known[record] = frames.packed(run_value(record, output=output))
+    return data
+
+
+def failure_of(error: RequestError | ConfigError | OSError | None) -> Failure:
+    """Returns the answer to a call that was not carried out; None is a bug of ours."""
+    if error is None:
+        return Failure("EIO", "this is a bug in ctdb-eventd, its log says more; please report it", {"kind": "Bug"})
+    if isinstance(error, OSError):
+        data: dict[str, Any] = {"kind": "OSError"}
+        if isinstance(error.filename, str):
+            data["path"] = error.filename
+        return Failure(_code(error.errno or errno.EIO), str(error), data)
+    number = error.errno if isinstance(error, RequestError) else errno.EINVAL
+    return Failure(_code(number), str(error), _data(error))
+
+
+def _code(number: int) -> str:
+    return errno.errorcode.get(number, "EIO")
+
+
+def _data(error: RequestError | ConfigError) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float | tuple)}
+    return {**plain, "kind": type(error).__name__}

@@ -1,0 +1,216 @@
+"""What is to be said about the files in a component's directory: which run, which don't and why, what is unsafe.
+
+Pure reading: no log, no event loop, nothing is changed or executed. Knows nothing of the configuration's file; what
+counts of it is handed in. Paths are those of the node, which may stand below another root than ours.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ctdb_eventd.files import Concern, Remark, Tree, Trusted, why_disabled, why_no_program, why_unsafe
+from ctdb_eventd.scripts import Script, declared_locks, discover, is_lock_name, shown_name
+
+if TYPE_CHECKING:
+    from ctdb_eventd.scripts import NameRule
+
+__all__ = [
+    "ComponentInspection",
+    "Concern",
+    "Refusal",
+    "RefusedFile",
+    "Remark",
+    "ScriptInspection",
+    "Tree",
+    "Trusted",
+    "inspect_component",
+]
+
+_SUFFIX = ".script"
+
+
+class Refusal(enum.Enum):
+    """Why a file is no script."""
+
+    NO_NUMBER = "no number"
+    """Its name doesn't start with two digits and a dot, with something behind them."""
+    BACKUP = "backup"
+    """Its name ends in `~`, as editors name their copies."""
+    FURTHER_DOT = "further dot"
+    """Package managers leave such copies."""
+    HIDDEN = "hidden"
+    """Another file has the same name and `.script`."""
+    WRONG_FORM = "wrong form"
+    """The configuration wants the other form of names."""
+
+
+@attrs.frozen(kw_only=True)
+class ScriptInspection:
+    """What is to be said about one script."""
+
+    name: str
+    """As shown to people: without `.script`."""
+    path: str
+    """The file in the component's directory."""
+    target: str | None
+    """Where the link leads in the end, whether or not there is anything; None for what is no link."""
+    bare: bool
+    """The file's name has no `.script`."""
+    reason: str | None
+    """Why it is disabled; None if it is enabled."""
+    warnings: tuple[Remark, ...]
+    """The worst first."""
+    locks: tuple[str, ...]
+    """Locks that it holds while it runs: those its head declares, then those the configuration gives it."""
+
+    @property
+    def enabled(self) -> bool:
+        """Tells whether it would run."""
+        return self.reason is None
+
+
+@attrs.frozen(kw_only=True)
+class RefusedFile:
+    """A file that is no script."""
+
+    path: str
+    """The file in the component's directory."""
+    refusal: Refusal
+    """Why, for programs."""
+    reason: str
+    """Why, for people: goes behind the path."""
+
+
+@attrs.frozen(kw_only=True)
+class ComponentInspection:
+    """What is to be said about a component."""
+
+    component: str
+    """Its name."""
+    directory: str
+    """Where its files are."""
+    scripts: tuple[ScriptInspection, ...]
+    """In the order in which they run."""
+    refused: tuple[RefusedFile, ...]
+    """All other files, in byte order of their names."""
+
+
+def inspect_component(
+    directory: str,
+    component: str,
+    rule: NameRule = "both",
+    configured_locks: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    tree: Tree | None = None,
+    trusted: Trusted | None = None,
+) -> ComponentInspection:
+    """Looks at every file of a component.
+
+    Args:
+        directory: The component's, as the node names it.
+        component: Its name.
+        rule: Which file names are scripts.
+        configured_locks: For each lock the shown names of the scripts that hold it.
+        tree: Where the node's files are; None is our own tree.
+        trusted: Who may change scripts; None is root and the user that we run as.
+
+    Raises:
+        NoSuchComponent: There is no such directory.
+        OSError: The directory can't be read.
+    """
+    look = _Look(
+        directory=directory,
+        rule=rule,
+        locks=configured_locks or {},
+        tree=tree or Tree(),
+        trusted=trusted or Trusted(users=frozenset({0, os.geteuid()})),
+    )
+    place = look.tree.below(directory)
+    listing = discover(place, component, rule)
+    hidden = {os.path.basename(path) for path in listing.shadowed}
+    refused = (look.refused(name, name in hidden) for name in sorted(os.listdir(place), key=os.fsencode))
+    return ComponentInspection(
+        component=component,
+        directory=directory,
+        scripts=tuple(look.script(script) for script in listing.scripts),
+        refused=tuple(file for file in refused if file is not None),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Look:
+    """A look at one component; the fields are the arguments of `inspect_component`."""
+
+    directory: str
+    rule: NameRule
+    locks: Mapping[str, tuple[str, ...]]
+    tree: Tree
+    trusted: Trusted
+
+    def script(self, script: Script) -> ScriptInspection:
+        path = f"{self.directory}/{os.path.basename(script.path)}"
+        is_link = self.tree.target(path) is not None
+        target = self.tree.resolve(path) if is_link else path
+        is_file = self._is_file(path)
+        # a named pipe must not be opened: nobody may ever write to it
+        declared = declared_locks(self.tree.below(target)) if is_file else []
+        configured = (lock for lock, names in self.locks.items() if script.name in names)
+        return ScriptInspection(
+            name=script.name,
+            path=path,
+            target=target if is_link else None,
+            bare=script.bare,
+            reason=why_disabled(self.tree, path),
+            warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare)),
+            locks=tuple(dict.fromkeys((*filter(is_lock_name, declared), *configured))),
+        )
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return stat.S_ISREG(self.tree.status(path).st_mode)
+        except OSError:
+            return False
+
+    def _remarks(self, path: str, target: str, *, is_file: bool, bare: bool) -> Iterator[Remark]:
+        places = (target, os.path.dirname(target)) if is_file else ()
+        for place in dict.fromkeys((*places, self.directory)):
+            unsafe = why_unsafe(self.tree, place, self.trusted)
+            if unsafe is not None:
+                yield Remark(concern=Concern.UNSAFE, place=place, text=f"unsafe: {place} is {unsafe}")
+        fault = why_no_program(self.tree, target) if is_file else None
+        if fault is not None:
+            yield fault
+        if bare:
+            text = f"runs only here: CTDB's own daemon wants the name {os.path.basename(path)}{_SUFFIX}"
+            yield Remark(concern=Concern.ONLY_HERE, place=path, text=text)
+
+    def refused(self, name: str, hidden: bool) -> RefusedFile | None:
+        """Returns None for a script."""
+        if hidden:
+            refusal, reason = Refusal.HIDDEN, f"hidden by {name}{_SUFFIX}, which has the same name and wins"
+        elif shown_name(name, self.rule) is not None:
+            return None
+        else:
+            refusal, reason = _why_refused(name, self.rule)
+        return RefusedFile(path=f"{self.directory}/{name}", refusal=refusal, reason=reason)
+
+
+def _why_refused(name: str, rule: NameRule) -> tuple[Refusal, str]:
+    if shown_name(f"{name}{_SUFFIX}") is None:
+        return Refusal.NO_NUMBER, "its name doesn't start with two digits and a dot"
+    if len(name) < 4:
+        return Refusal.NO_NUMBER, "its name has nothing behind the number"
+    if name.endswith("~"):
+        return Refusal.BACKUP, "its name ends in ~, as those of editors' copies do"
+    configured = f"[eventd] script names = {rule}"
+    if name.endswith(_SUFFIX):
+        return Refusal.WRONG_FORM, f"its name ends in {_SUFFIX}, and the configuration says {configured}"
+    if "." in name[3:]:
+        return Refusal.FURTHER_DOT, f"its name has a further dot and doesn't end in {_SUFFIX}"
+    return Refusal.WRONG_FORM, f"its name doesn't end in {_SUFFIX}, and the configuration says {configured}"

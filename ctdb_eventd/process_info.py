@@ -1,0 +1,38 @@
+"""What /proc tells of processes: our own size, and who a client is."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["command_of", "memory", "open_descriptors"]
+
+_MOST_SHOWN = 120
+"""Bytes of a command line that are shown."""
+
+
+def command_of(pid: int) -> str:
+    """Returns a process's command line, shortened; empty if it can't be told."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(4 * _MOST_SHOWN).rstrip(b"\0").replace(b"\0", b" ")
+    except OSError:
+        return ""
+    text = words.decode("utf-8", "replace")
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+
+
+def memory() -> int:
+    """Returns the bytes of memory that this process uses; 0 if that can't be told."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def open_descriptors() -> int:
+    """Returns how many descriptors this process has open; 0 if that can't be told."""
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1  # without the one that lists them
+    except OSError:
+        return 0

@@ -1,0 +1,158 @@
+"""The native dialect's grammar: the preface, frames and what is in them, with plain values.
+
+`native.py` builds the messages of it; the command line, which must start fast, uses it directly. So this module
+imports no more than msgpack. Whole frames only; cutting a stream into frames is `connection.py`'s.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+import msgpack
+
+from ctdb_eventd.errors import LocalProtocolError, PacketTooLarge, RemoteProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = [
+    "MAGIC_SIZE",
+    "PREFACE",
+    "VERSION",
+    "check_preface",
+    "error",
+    "frame",
+    "frame_length",
+    "is_native",
+    "note",
+    "packed",
+    "packed_list",
+    "packed_map",
+    "request",
+    "result",
+    "unpack",
+]
+
+VERSION = 1
+"""Of the dialect. It grows when a peer of the former version could no longer understand; new methods and keys don't."""
+
+# Read as a CTDB packet's length, in either byte order, the first four bytes are over a gigabyte: more than any
+# configuration lets through. The last byte of the preface is the version that the client speaks.
+_MAGIC = b"\xffCTDBEV"
+PREFACE = _MAGIC + bytes([VERSION])
+"""What a client sends before its first frame; the broker sends none."""
+MAGIC_SIZE = 4
+"""So many of its bytes tell the dialects apart."""
+
+_LENGTH = Struct(">I")
+_MAX_ID = (1 << 63) - 1
+_packer = msgpack.Packer(unicode_errors="surrogateescape", use_bin_type=True)
+
+
+def is_native(data: bytes | bytearray) -> bool:
+    """Tells from the first MAGIC_SIZE bytes of a connection whether it speaks this dialect."""
+    return data[:MAGIC_SIZE] == _MAGIC[:MAGIC_SIZE]
+
+
+def check_preface(data: bytes) -> int:
+    """Reads the version from a whole preface.
+
+    Raises:
+        RemoteProtocolError: It only begins like one.
+    """
+    if data[:-1] != _MAGIC:
+        raise RemoteProtocolError(f"preface {data.hex(' ')} is none, {PREFACE.hex(' ')} was expected")
+    return data[-1]
+
+
+def frame_length(data: bytes | bytearray | memoryview, limit: int) -> int:
+    """Reads from its first bytes how long a frame is, its length field included; 0 if there are fewer than four.
+
+    Raises:
+        PacketTooLarge: Longer than `limit`.
+    """
+    if len(data) < _LENGTH.size:
+        return 0
+    length: int = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    if length > limit:
+        raise PacketTooLarge(length, limit)
+    return length
+
+
+def packed(value: Any) -> bytes:
+    """Encodes a value, which `result` then takes: one that is sent again and again is packed once.
+
+    Raises:
+        LocalProtocolError: It holds something that msgpack can't say.
+    """
+    try:
+        data: bytes = _packer.pack(value)
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise LocalProtocolError(f"{value!r} can't be said: {problem}") from None
+    return data
+
+
+def packed_list(items: Sequence[bytes]) -> bytes:
+    """Encodes a list of values that were `packed` already."""
+    head: bytes = _packer.pack_array_header(len(items))
+    return head + b"".join(items)
+
+
+def packed_map(items: Mapping[str, bytes]) -> bytes:
+    """Encodes a map of values that were `packed` already."""
+    head: bytes = _packer.pack_map_header(len(items))
+    return head + b"".join(packed(key) + value for key, value in items.items())
+
+
+def frame(body: bytes) -> bytes:
+    """Puts the length in front of a packed map.
+
+    Raises:
+        LocalProtocolError: It is longer than a frame can say.
+    """
+    try:
+        return _LENGTH.pack(len(body)) + body
+    except Exception:
+        raise LocalProtocolError(f"{len(body)} bytes don't fit a frame") from None
+
+
+def request(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+    """Builds the frame of a request."""
+    return frame(packed({"id": request_id, "method": method, "params": params}))
+
+
+def result(request_id: int, value: bytes) -> bytes:
+    """Builds the frame of a reply from a value that was `packed`."""
+    return frame(b"\x82\xa2id" + packed(request_id) + b"\xa6result" + value)
+
+
+def error(request_id: int, code: str, message: str, data: Mapping[str, Any]) -> bytes:
+    """Builds the frame of an error."""
+    return frame(packed({"id": request_id, "error": {"code": code, "message": message, "data": data}}))
+
+
+def note(request_id: int, kind: str, number: int, data: Mapping[str, Any]) -> bytes:
+    """Builds the frame of a note."""
+    return frame(packed({"id": request_id, "note": kind, "number": number, "data": data}))
+
+
+def unpack(data: bytes) -> tuple[int, dict[str, Any]]:
+    """Decodes one whole frame: its id, and its map.
+
+    Raises:
+        RemoteProtocolError: It holds no map with text for keys, or no id.
+    """
+    try:
+        content = msgpack.unpackb(
+            memoryview(data)[_LENGTH.size :], raw=False, unicode_errors="surrogateescape", strict_map_key=True
+        )
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as problem:
+        raise RemoteProtocolError(f"a frame holds one msgpack map: {problem or type(problem).__name__}") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise RemoteProtocolError(f"a frame holds one msgpack map with text for keys, not {type(content).__name__}")
+    request_id = content.get("id")
+    if not isinstance(request_id, int) or isinstance(request_id, bool) or not 0 <= request_id <= _MAX_ID:
+        raise RemoteProtocolError(f"an id is a whole number from 0 to {_MAX_ID}, not {request_id!r}")
+    return request_id, content

@@ -1,0 +1,90 @@
+"""The native dialect: messages to frames and back.
+
+`frames.py` has its grammar; this module puts the messages of `messages.py` into it. Whole frames only; cutting a
+stream into frames is `connection.py`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+from ctdb_eventd.protocol import frames
+from ctdb_eventd.protocol.messages import Call, Failure, Message, Note, Notes, Packed, Reply, Result
+
+__all__ = ["decode_reply", "decode_request", "encode"]
+
+
+def encode(request_id: int, message: Message) -> bytes:
+    """Encodes a message as one whole frame; several notes as one frame each.
+
+    Raises:
+        LocalProtocolError: It holds something that can't be said, or is no message of this dialect.
+    """
+    match message:
+        case Result(Packed(data)):
+            return frames.result(request_id, data)
+        case Result(value):
+            return frames.result(request_id, frames.packed(value))
+        case Notes():
+            return _encode_notes(request_id, message)
+        case Note(kind, number, data):
+            return frames.note(request_id, kind, number, data)
+        case Failure(code, text, data):
+            return frames.error(request_id, code, text, data)
+        case Call(_, method, params):
+            return frames.request(request_id, method, params)
+        case _:
+            raise LocalProtocolError(f"{type(message).__name__} is of the CTDB dialect, this is the native one")
+
+
+# Whoever subscribes to the same is told the same, and most do so by the same id: the first call of a connection.
+_encoded: WeakKeyDictionary[Notes, dict[int, bytes]] = WeakKeyDictionary()
+
+
+def _encode_notes(request_id: int, message: Notes) -> bytes:
+    by_id = _encoded.setdefault(message, {})
+    data = by_id.get(request_id)
+    if data is None:
+        data = b"".join(frames.note(request_id, note.kind, note.number, note.data) for note in message.notes)
+        by_id[request_id] = data
+    return data
+
+
+def decode_request(data: bytes) -> tuple[int, Call]:
+    """Decodes one whole frame that a client sent: its request id, and what it asks for. Unknown keys are ignored.
+
+    Raises:
+        RemoteProtocolError: It is no request.
+    """
+    request_id, content = frames.unpack(data)
+    method, params = content.get("method"), content.get("params", {})
+    if not isinstance(method, str):
+        raise RemoteProtocolError(f"a request names its method as text, not as {method!r}")
+    if not isinstance(params, dict) or not all(isinstance(key, str) for key in params):
+        raise RemoteProtocolError(f"the params of a request are a map with text for keys, not {params!r}")
+    return request_id, Call(request_id, method, params)
+
+
+def decode_reply(data: bytes) -> tuple[int, Reply]:
+    """Decodes one whole frame that the broker sent: the id of the request that it is about, and the answer or note.
+
+    Raises:
+        RemoteProtocolError: It is neither.
+    """
+    request_id, content = frames.unpack(data)
+    if "result" in content:
+        return request_id, Result(content["result"])
+    try:
+        return request_id, _failure(content["error"]) if "error" in content else _note(content)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise RemoteProtocolError(f"a frame of the broker has a result, an error or a note: {problem!r}") from None
+
+
+def _failure(error: dict[str, Any]) -> Failure:
+    return Failure(str(error["code"]), str(error["message"]), dict(error["data"]))
+
+
+def _note(content: dict[str, Any]) -> Note:
+    return Note(str(content["note"]), int(content["number"]), dict(content["data"]))

@@ -1,0 +1,174 @@
+"""Named locks of clients, from the moment they are asked for until they are given back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from itertools import count
+from typing import Protocol
+
+from ctdb_eventd.errors import RequestError
+from ctdb_eventd.refusals import Cancelled, LockTimeout
+from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.scheduler.teller import Teller
+
+__all__ = ["Claim", "ClaimDone", "Claims"]
+
+ClaimDone = Callable[[float | RequestError], None]
+"""Is told, once, for how many seconds it waited for the locks that it has now, or why it doesn't get them."""
+
+
+class LockCore(Protocol):
+    """The part of the scheduler's core that has the locks."""
+
+    def claim(self, claimant: Hashable, locks: tuple[str, ...], asker: Job | None) -> bool:
+        """Asks for locks; see Core."""
+
+    def drop(self, claimant: Hashable) -> None:
+        """Gives them back; see Core."""
+
+    def take_grant(self) -> Hashable | None:
+        """Tells who has got them; see Core."""
+
+    def users(self, locks: tuple[str, ...]) -> list[Job]:
+        """Tells who has or wants them; see Core."""
+
+
+class Claims:
+    """Takes clients' wishes, and tells them what comes of these."""
+
+    def __init__(self, core: LockCore, feed: Teller, settle: Callable[[], None]) -> None:
+        """Prepares; `settle` sees to it that what was given back comes to those who wait for it."""
+        self._core = core
+        self._settle = settle
+        self._numbers = count(1)
+        self.feed = feed
+
+    def ask(
+        self, names: tuple[str, ...], wait: float | None, pid: int, text: str, done: ClaimDone, asker: Job | None
+    ) -> Claim:
+        """Asks for locks.
+
+        Args:
+            names: All of them are taken at once.
+            wait: Most seconds to wait; None is no limit.
+            pid: The client's process.
+            text: Who that is, for people.
+            done: Is told what comes of it, possibly before this returns.
+            asker: The job from whose script the client descends, if any.
+
+        Returns:
+            What gives them back.
+
+        Raises:
+            WouldDeadlock: `asker`, or a job whose script waits for it, holds one of them.
+        """
+        claim = Claim(self, next(self._numbers), names, pid, text, done)
+        if self._core.claim(claim, names, asker):
+            claim.granted()
+        elif wait == 0:
+            claim.give_up(0)
+        else:
+            claim.be_patient(wait)
+        return claim
+
+    def grant_next(self) -> bool:
+        """Tells the next one who has his locks now; False if there is none."""
+        claim = self._core.take_grant()
+        if claim is None:
+            return False
+        assert isinstance(claim, Claim)
+        claim.granted()
+        return True
+
+    def drop(self, claim: Claim) -> None:
+        """Gives locks back, or forgets the wish for them."""
+        self._core.drop(claim)
+        self._settle()
+
+    def holder_of(self, names: tuple[str, ...]) -> str:
+        """Returns who holds one of these locks, or waits for one, in words."""
+        return next((str(user) for user in self._core.users(names)), "nobody")
+
+
+class Claim:
+    """A client's wish for locks, or the locks.
+
+    Attributes:
+        number: Tells it apart from others; never used twice.
+        names: The locks.
+        pid: The client's process.
+        text: Who that is, for people.
+        held: It has them.
+    """
+
+    __slots__ = ("_asked", "_claims", "_done", "_patience", "_waits", "held", "names", "number", "pid", "text")
+
+    def __init__(
+        self, claims: Claims, number: int, names: tuple[str, ...], pid: int, text: str, done: ClaimDone
+    ) -> None:
+        self._claims = claims
+        self._done: ClaimDone | None = done
+        self._patience: asyncio.TimerHandle | None = None
+        self._asked = time.monotonic()
+        self._waits = False
+        self.number = number
+        self.names = names
+        self.pid = pid
+        self.text = text
+        self.held = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    def be_patient(self, seconds: float | None) -> None:
+        """Sets how long it may wait from now on; None is for ever."""
+        self._waits = True
+        self._tell("lock-waiting")
+        if seconds is not None:
+            self._patience = asyncio.get_running_loop().call_later(seconds, self.give_up, seconds)
+
+    def granted(self) -> None:
+        """Is told that it has its locks."""
+        self.held = True
+        waited = time.monotonic() - self._asked
+        if self._waits:
+            self._tell("lock-acquired", seconds=waited)
+        self._forget_patience()
+        self._answer(waited)
+
+    def give_up(self, seconds: float) -> None:
+        """Ends its wait."""
+        holder = self._claims.holder_of(self.names)
+        self._forget_patience()
+        self._claims.drop(self)
+        self._answer(LockTimeout(self.names, seconds, holder))
+
+    def revoke(self) -> bool:
+        """Takes back the wish, and has it answered as cancelled; False, as it had not been granted."""
+        self._forget_patience()
+        self._claims.drop(self)
+        self._answer(Cancelled(f"the wait for the lock {' '.join(self.names)}"))
+        return False
+
+    def cancel(self) -> None:
+        """Gives the locks back, or takes back the wish for them, without an answer. Idempotent."""
+        self._done = None
+        self._forget_patience()
+        self._claims.drop(self)
+
+    def _answer(self, what: float | RequestError) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(what)
+
+    def _forget_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _tell(self, kind: str, **data: object) -> None:
+        if self._claims.feed.active:
+            data |= {"locks": self.names, "lock": self.number, "text": self.text}
+            self._claims.feed.tell(kind, None, None, None, (), data)

@@ -1,0 +1,54 @@
+"""The words of the scheduler's core: where a job can be, what can be to do, and how a look at all of it is returned."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+import attrs
+
+from ctdb_eventd.scheduler.admission import AdmissionState
+from ctdb_eventd.scheduler.locks import LockState
+
+__all__ = ["CoreState", "Do", "Stage"]
+
+J = TypeVar("J", bound=Hashable)
+
+
+class Stage(enum.Enum):
+    """Where a job is."""
+
+    QUEUED = enum.auto()
+    LOCKING = enum.auto()
+    RUNNING = enum.auto()
+    RELEASED = enum.auto()
+
+
+class Do(enum.Enum):
+    """What has to be done with a job."""
+
+    REFUSE = enum.auto()
+    """Answer it as cancelled: it never ran, and is forgotten."""
+    START = enum.auto()
+    """Start it; `released` and `gone` are to be called for it."""
+    WAIT = enum.auto()
+    """Nothing, but it may be told: it would start now, but has to wait for its address."""
+    GO = enum.auto()
+    """Let its next script start, for which it waits."""
+    YIELD = enum.auto()
+    """End it: something else wants its place."""
+    END = enum.auto()
+    """End it: nobody wants its result any more."""
+    FAIL = enum.auto()
+    """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
+
+
+@attrs.frozen
+class CoreState(Generic[J]):
+    """Who is where, and who waits for what, at one moment."""
+
+    stages: tuple[tuple[J, Stage], ...]
+    addresses: tuple[LockState[J], ...]
+    scripts: tuple[LockState[J], ...]
+    admission: AdmissionState

@@ -1,0 +1,24 @@
+"""What goes in and out of the daemon: limits that clients may want to know, and counts that administrators do."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["MOST_IN_FLIGHT", "MOST_UNSENT_NOTES", "Traffic"]
+
+MOST_IN_FLIGHT = 1 << 14
+"""Requests of one client under way at once: ctdbd sends one for each public address, and no cluster has so many."""
+MOST_UNSENT_NOTES = 1 << 18
+"""Bytes that wait for a client that doesn't read, from which on notes to it are left out."""
+
+
+@attrs.define
+class Traffic:
+    """Counts since the start, and of this moment."""
+
+    clients: int = 0
+    """Connected right now."""
+    requests: int = 0
+    """Read in all."""
+    notes_lost: int = 0
+    """Left out, as somebody read too slowly."""

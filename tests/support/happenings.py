@@ -1,0 +1,73 @@
+"""What tests of the inside need again and again: records of runs, and a feed that keeps what it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord
+
+__all__ = ["KeepingFeed", "record_of", "spec_of"]
+
+
+def spec_of(text: str, *, timeout: int = 30) -> EventSpec:
+    """Returns what `text` says: component, event, arguments."""
+    component, event, *args = text.split()
+    return EventSpec(component=component, event=event, args=tuple(args), timeout=timeout, run_all=False)
+
+
+def record_of(
+    text: str,
+    report: EventReport,
+    *,
+    run: str = "t-1",
+    outcome: EventOutcome | None = None,
+    address: str | None = None,
+) -> RunRecord:
+    """Returns the record of a run that took a second and a half, half of which it waited."""
+    if outcome is None:
+        outcome = EventOutcome.FAILED if report.summary else EventOutcome.SUCCESS
+    return RunRecord(
+        run=run,
+        spec=spec_of(text),
+        address=address,
+        outcome=outcome,
+        queued=1_700_000_000.0,
+        waited=0.5,
+        seconds=1.0,
+        report=report,
+    )
+
+
+class KeepingFeed:
+    """Keeps what it is told.
+
+    Attributes:
+        active: As a real one: whether there is somebody to be told.
+        told: Kind and data.
+    """
+
+    def __init__(self, *, active: bool = True) -> None:
+        """Starts with nothing told."""
+        self.active = active
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of what was told."""
+        return [kind for kind, _ in self.told]
+
+    def wants_output(self, run: str, component: str, event: str) -> bool:
+        """Somebody wants it if there is somebody."""
+        return self.active
+
+    def tell(
+        self,
+        kind: str,
+        run: str | None,
+        component: str | None,
+        event: str | None,
+        args: tuple[str, ...],
+        data: dict[str, Any],
+    ) -> None:
+        """Keeps it."""
+        self.told.append((kind, {**data, "run": run, "component": component, "event": event, "args": args}))
