@@ -30,7 +30,30 @@ _MOST_LOCKS = 100
 
 
 class Methods:
-    """Carries out calls."""
+    """Carries out calls.
+
+    Attributes:
+        NAMES: Every method there is.
+    """
+
+    NAMES = (
+        "cancel",
+        "components",
+        "disable",
+        "enable",
+        "events",
+        "hello",
+        "lock",
+        "locks",
+        "ping",
+        "reload",
+        "run",
+        "scripts",
+        "stats",
+        "status",
+        "subscribe",
+        "unlock",
+    )
 
     def __init__(self, domain: Domain) -> None:
         """Serves what `domain` can do."""
@@ -56,11 +79,6 @@ class Methods:
             "subscribe": self._subscribe,
         }
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every method there is."""
-        return tuple(sorted((*self._at_once, *self._ongoing)))
-
     def handle(self, call: Call, reply: ReplyTo, peer: Peer) -> Cancellable | None:
         """Carries out a call and calls `reply` once with its answer, now or later, and with notes before it.
 
@@ -74,7 +92,7 @@ class Methods:
                 return None
             ongoing = self._ongoing.get(call.method)
             if ongoing is None:
-                raise NoSuchMethod(call.method, self.names)
+                raise NoSuchMethod(call.method, self.NAMES)
             return ongoing(call, Params(call.params), reply, peer)
         except (RequestError, ConfigError, OSError) as error:
             _log.log(_level_of(error), "%s refused: %s", call.method[:100], error)
@@ -206,7 +224,7 @@ class Methods:
         client = params.optional_text("client")
         if client:
             _log.info("client %d (uid %d) is %s", peer.pid, peer.uid, client[:100])
-        return {**self._domain.hello(), "version": frames.VERSION, "methods": self.names}
+        return {**self._domain.hello(), "version": frames.VERSION, "methods": self.NAMES}
 
     def _subscribe(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
         kinds = params.texts("kinds")

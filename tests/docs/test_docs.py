@@ -79,7 +79,7 @@ def read_example(line: int, info: str, body: str) -> Example:
 
 def examples() -> Iterator[Example]:
     text = (DOCS / "protocol.md").read_text()
-    for found in re.finditer(r"^```hex ([^\n]+)\n(.*?)\n```$", text, flags=re.MULTILINE | re.DOTALL):
+    for found in re.finditer(r"^```hex ((?:request|reply|refused)[^\n]*)\n(.*?)\n```$", text, flags=re.MULTILINE | re.DOTALL):
         yield read_example(text.count("\n", 0, found.start()) + 1, found[1], found[2])
 
 
@@ -191,10 +191,10 @@ def literal_parts(node: ast.expr) -> list[str]:
     return []
 
 
-def is_logged(call: ast.Call) -> bool:
+def is_logged(call: ast.Call, client: bool) -> bool:
     function = call.func
     if isinstance(function, ast.Name):
-        return function.id in ("StartupError", "Failure", "PathsError")
+        return function.id in ("StartupError", "PathsError") or (function.id == "Failure" and client)
     return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "_log"
 
 
@@ -203,7 +203,7 @@ def messages() -> list[tuple[str, str]]:
     found = []
     for file in sorted([*TOP.glob("ctdb_eventd/**/*.py"), *TOP.glob("clients/**/*.py")]):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and is_logged(node):
+            if isinstance(node, ast.Call) and is_logged(node, "clients" in file.parts):
                 parts = [part for argument in node.args for part in literal_parts(argument)]
                 longest = max(parts, key=len, default="").strip(" :;,()")
                 if len(longest) > 5:
