@@ -79,7 +79,9 @@ def read_example(line: int, info: str, body: str) -> Example:
 
 def examples() -> Iterator[Example]:
     text = (DOCS / "protocol.md").read_text()
-    for found in re.finditer(r"^```hex ((?:request|reply|refused)[^\n]*)\n(.*?)\n```$", text, flags=re.MULTILINE | re.DOTALL):
+    for found in re.finditer(
+        r"^```hex ((?:request|reply|refused)[^\n]*)\n(.*?)\n```$", text, flags=re.MULTILINE | re.DOTALL
+    ):
         yield read_example(text.count("\n", 0, found.start()) + 1, found[1], found[2])
 
 

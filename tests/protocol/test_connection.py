@@ -11,14 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctdb_eventd.errors import PacketTooLarge, RemoteProtocolError
+from ctdb_eventd.errors import PacketTooLarge, RemoteProtocolError, VersionNotSupported
 from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
-from ctdb_eventd.protocol import packet
-from ctdb_eventd.protocol.connection import Connection, broker_connection, client_connection
+from ctdb_eventd.protocol import frames, native, packet
+from ctdb_eventd.protocol.connection import (
+    Connection,
+    broker_connection,
+    client_connection,
+    native_client_connection,
+)
 from ctdb_eventd.protocol.ctdb import encode
 from ctdb_eventd.protocol.messages import (
+    Call,
+    Failure,
+    Note,
     Reply,
     Request,
+    Result,
     RunReply,
     RunRequest,
     ScriptRequest,
@@ -238,3 +247,66 @@ def test_a_mutated_conversation_raises_nothing_else(data: st.DataObject) -> None
         connection.receive_eof()
     except RemoteProtocolError:
         pass
+
+
+# ---------------------------------------------------------------------- two dialects on one socket
+
+CALL = Call(5, "ping", {})
+NATIVE_STREAM = frames.PREFACE + native.encode(5, CALL) + native.encode(6, Call(6, "run", {"args": ["a b"]}))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, len(NATIVE_STREAM)])
+def test_the_preface_makes_it_the_native_dialect_whichever_way_the_bytes_come(size: int) -> None:
+    connection = broker_connection()
+    received = []
+    for start in range(0, len(NATIVE_STREAM), size):
+        connection.receive_data(NATIVE_STREAM[start : start + size])
+        received += messages(connection)
+    assert received == [(5, CALL), (6, Call(6, "run", {"args": ["a b"]}))]
+    assert connection.encode(5, Result({})) == native.encode(5, Result({}))
+    connection.receive_eof()
+
+
+@pytest.mark.parametrize("size", range(1, 5))
+def test_without_it_it_is_the_ctdb_dialect_whichever_way_the_bytes_come(size: int) -> None:
+    stream = encode(5, STATUS) + encode(6, STATUS)
+    connection = broker_connection()
+    received = []
+    for start in range(0, len(stream), size):
+        connection.receive_data(stream[start : start + size])
+        received += messages(connection)
+    assert received == [(5, STATUS), (6, STATUS)]
+    assert connection.encode(5, RunReply(0)) == encode(5, RunReply(0))
+
+
+def test_an_end_inside_the_preface_is_an_error() -> None:
+    connection = broker_connection()
+    connection.receive_data(frames.PREFACE[:6])
+    assert connection.next_message() is None
+    with pytest.raises(RemoteProtocolError, match=r"ended inside a packet, after 6 bytes of it$"):
+        connection.receive_eof()
+
+
+def test_a_preface_of_another_version_is_refused_and_told_which_there_are() -> None:
+    connection = broker_connection()
+    connection.receive_data(frames.PREFACE[:-1] + b"\x02" + native.encode(5, CALL))
+    with pytest.raises(VersionNotSupported):
+        connection.next_message()
+    reqid, failure = native.decode_reply(connection.last_words())
+    assert isinstance(failure, Failure)
+    assert (reqid, failure.code, failure.data["versions"]) == (0, "EPROTONOSUPPORT", [1])
+
+
+def test_other_errors_have_no_last_words() -> None:
+    connection = broker_connection()
+    connection.receive_data(frames.PREFACE + b"\xff" * 4)
+    with pytest.raises(PacketTooLarge):
+        connection.next_message()
+    assert connection.last_words() == b""
+
+
+def test_a_native_client_reads_replies_and_notes() -> None:
+    connection = native_client_connection()
+    answers = [Note("started", 0, {"run": "x-1"}), Result({"run": "x-1"})]
+    connection.receive_data(b"".join(native.encode(1, answer) for answer in answers))
+    assert [connection.next_message(), connection.next_message()] == [(1, answer) for answer in answers]
