@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import parallel, sequential
+from benchmarks import native, parallel, sequential
 from benchmarks.daemons import DaemonError
 from benchmarks.results import Figure, Unit, Verdict
 from benchmarks.setting import Case, Programs, Setting, default_ours, default_theirs
 from benchmarks.table import heading, row, write_json
 
-_CASES = (*sequential.CASES, *parallel.CASES)
+_CASES = (*sequential.CASES, *parallel.CASES, *native.CASES)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a limit is missed")
-    parser.add_argument("--group", choices=["sequential", "parallel"], help="only the cases of this group")
+    parser.add_argument("--group", choices=["sequential", "parallel", "native"], help="only the cases of this group")
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=[case.name for case in _CASES], help="only these cases"
     )

@@ -200,6 +200,7 @@ def result_of(request: Request, error: Exception) -> int:
     assert job is None
     assert len(replies) == 1
     reply = replies[0]
+    assert isinstance(reply, RunReply | StatusReply | ScriptReply)
     assert not isinstance(reply, StatusReply) or reply.report is None
     return reply.result
 

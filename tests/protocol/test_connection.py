@@ -307,6 +307,6 @@ def test_other_errors_have_no_last_words() -> None:
 
 def test_a_native_client_reads_replies_and_notes() -> None:
     connection = native_client_connection()
-    answers = [Note("started", 0, {"run": "x-1"}), Result({"run": "x-1"})]
+    answers: list[Reply] = [Note("started", 0, {"run": "x-1"}), Result({"run": "x-1"})]
     connection.receive_data(b"".join(native.encode(1, answer) for answer in answers))
     assert [connection.next_message(), connection.next_message()] == [(1, answer) for answer in answers]

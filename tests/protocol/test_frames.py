@@ -29,7 +29,7 @@ ids = st.integers(0, (1 << 63) - 1)
 
 def test_no_packet_of_the_ctdb_dialect_can_begin_like_the_preface() -> None:
     for order in ("little", "big"):
-        assert int.from_bytes(frames.PREFACE[: frames.MAGIC_SIZE], order) > 1 << 30  # type: ignore[arg-type]
+        assert int.from_bytes(frames.PREFACE[: frames.MAGIC_SIZE], order) > 1 << 30
     with pytest.raises(PacketTooLarge):
         packet.packet_length(frames.PREFACE, 1 << 30)
 

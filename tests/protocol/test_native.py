@@ -84,7 +84,7 @@ def test_what_is_no_request_is_refused(content: dict[str, object]) -> None:
     ],
 )
 def test_what_is_no_answer_is_refused(content: dict[str, object]) -> None:
-    with pytest.raises(RemoteProtocolError, match="^a frame of the broker has a result, an error or a note"):
+    with pytest.raises(RemoteProtocolError, match=r"^a frame of the broker has a result, an error or a note"):
         native.decode_reply(frames.frame(frames.packed(content)))
 
 

@@ -7,8 +7,9 @@ import pytest
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.scheduler.admission import Admission, AdmissionState, Load
-from ctdb_eventd.scheduler.core import Core, CoreState, Do, Stage
+from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.locks import LockState
+from ctdb_eventd.scheduler.steps import CoreState, Do, Stage
 
 EXCLUSIVE = Plan(Mode.EXCLUSIVE)
 

@@ -1,0 +1,233 @@
+"""The native dialect: round trips against C, those who watch, a crowd of clients, `ps` as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import selectors
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from benchmarks.client import call, run_packet, status_packet, time_calls
+from benchmarks.daemons import Daemon, DaemonError, both_running, node, running
+from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
+from benchmarks.setting import Case, Setting
+from benchmarks.timing import in_turn, one_processor, spawn_one
+from ctdb_eventd.protocol import frames
+
+__all__ = ["CASES"]
+
+_NO_OP = "#!/bin/sh\nexit 0\n"
+_TWENTY = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(20)}}
+_DEPTH = 64
+_CLIENTS = 1000
+_SUBSCRIBERS = 100
+_STATUS = {"component": "legacy", "event": "startup"}
+_MOST_REPLY = 1 << 24
+
+
+def _connect(daemon: Daemon) -> socket.socket:
+    """Opens a connection that speaks the native dialect."""
+    connection = daemon.connect()
+    connection.sendall(frames.PREFACE)
+    return connection
+
+
+def _receive_frame(connection: socket.socket) -> bytes:
+    data = bytearray()
+    while not (length := frames.frame_length(data, _MOST_REPLY)) or len(data) < length:
+        more = connection.recv(262144)
+        if not more:
+            raise EOFError
+        data += more
+    if len(data) != length:
+        raise DaemonError("more was answered than was asked")
+    return bytes(data)
+
+
+def _ask(connection: socket.socket, request: bytes) -> tuple[dict[str, Any], int]:
+    """Carries out one call; returns the answer and its length in bytes."""
+    connection.sendall(request)
+    frame = _receive_frame(connection)
+    _, content = frames.unpack(frame)
+    if "result" not in content:
+        raise DaemonError(f"not carried out: {content}")
+    return content, len(frame)
+
+
+def _run_legacy(daemon: Daemon) -> None:
+    with contextlib.closing(daemon.connect()) as connection:
+        call(connection, run_packet("legacy", "startup"))
+
+
+def _native_round_trips(daemons: tuple[Daemon, Daemon], rounds: int, depth: int = 1) -> list[list[float]]:
+    theirs, ours = daemons
+    count = max(2, 200 // depth)
+    with contextlib.closing(theirs.connect()) as plain, contextlib.closing(_connect(ours)) as native:
+        packet, request = status_packet("legacy", "startup"), frames.request(1, "status", _STATUS)
+        their_length, our_length = call(plain, packet)[1], _ask(native, request)[1]
+        return in_turn(
+            rounds,
+            partial(time_calls, plain, packet, their_length, count, depth),
+            partial(time_calls, native, request, our_length, count, depth),
+        )
+
+
+def _status_round_trip(setting: Setting) -> Iterator[Figure]:
+    with one_processor(), both_running(setting, _TWENTY) as daemons:
+        for daemon in daemons:
+            _run_legacy(daemon)
+        single = _native_round_trips(daemons, setting.rounds)
+        yield compared("native STATUS of 20 scripts against C's, round trip on one processor", single, at_most=1.0)
+        piped = _native_round_trips(daemons, setting.rounds // 2 + 1, _DEPTH)
+        yield compared(f"  the same, {_DEPTH} requests in one write, each", piped, at_most=1.0)
+
+
+class _Watchers:
+    """Connections that subscribed to everything, read by a thread as fast as they come."""
+
+    def __init__(self, daemon: Daemon, count: int) -> None:
+        self.read = 0
+        self._selector = selectors.DefaultSelector()
+        self._stop, self._stopped = os.pipe()
+        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._connections = [_connect(daemon) for _ in range(count)]
+        for connection in self._connections:
+            connection.sendall(frames.request(1, "subscribe", {}))
+            self._selector.register(connection, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._drain)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd == self._stop:
+                    return
+                self.read += len(os.read(key.fd, 262144))
+
+    def close(self) -> None:
+        os.close(self._stopped)
+        self._thread.join()
+        self._selector.close()
+        os.close(self._stop)
+        for connection in self._connections:
+            connection.close()
+
+
+def _watched_run(setting: Setting) -> Iterator[Figure]:
+    packet = run_packet("legacy", "startup")
+    with node(_TWENTY) as alone, node(_TWENTY) as watched, contextlib.ExitStack() as stack:
+        sides = []
+        for its_node, watchers in ((alone, 0), (watched, 1)):
+            daemon = stack.enter_context(running(setting.ours, its_node))
+            if watchers:
+                seen = _Watchers(daemon, watchers)
+                stack.callback(seen.close)
+            connection = stack.enter_context(contextlib.closing(daemon.connect()))
+            sides.append(partial(time_calls, connection, packet, call(connection, packet)[1], 1))
+        samples = in_turn(setting.rounds, *sides)
+        read = seen.read
+    note = f"{read / 1024:.0f} KiB read by the subscriber"
+    yield compared("an event of 20 scripts with a subscriber against one without", samples, at_most=1.05, note=note)
+
+
+@contextlib.contextmanager
+def _many_descriptors(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _crowd(setting: Setting) -> Iterator[Figure]:
+    packet = run_packet("legacy", "startup")
+    with node(_TWENTY) as quiet_node, node(_TWENTY) as crowded_node, contextlib.ExitStack() as stack:
+        # not under the raised limit: the daemon has to cope with the usual one
+        quiet = stack.enter_context(running(setting.ours, quiet_node))
+        crowded = stack.enter_context(running(setting.ours, crowded_node))
+        stack.enter_context(_many_descriptors(2 * _CLIENTS))
+        asking = [stack.enter_context(contextlib.closing(daemon.connect())) for daemon in (quiet, crowded)]
+        lengths = [call(connection, packet)[1] for connection in asking]
+        for connection, length in zip(asking, lengths, strict=True):
+            time_calls(connection, packet, length, 20)
+        before = crowded.resident()
+        for _ in range(_CLIENTS - _SUBSCRIBERS):
+            idle = stack.enter_context(contextlib.closing(_connect(crowded)))
+            _ask(idle, frames.request(1, "ping", {}))
+        deaf = stack.enter_context(contextlib.closing(_connect(crowded)))
+        deaf.sendall(frames.request(1, "subscribe", {}))
+        seen = _Watchers(crowded, _SUBSCRIBERS - 1)
+        stack.callback(seen.close)
+        sides = [
+            partial(time_calls, connection, packet, length, 1)
+            for connection, length in zip(asking, lengths, strict=True)
+        ]
+        alone, together = in_turn(setting.rounds, *sides)
+        _fill(crowded, asking[1], packet, lengths[1])
+        after = crowded.resident()
+    growth = Limit(kind=LimitKind.OURS_AT_MOST, value=32.0)
+    name = f"memory growth by {_CLIENTS} clients, {_SUBSCRIBERS} of them subscribers, one deaf"
+    yield ours_only(name, (0.0, after - before), growth, unit=Unit.MEBIBYTES)
+    yield compared("  events beside them against events alone (their time)", (alone, together), at_most=1 / 0.9)
+
+
+def _fill(daemon: Daemon, connection: socket.socket, packet: bytes, length: int) -> None:
+    """Runs events until notes are left out for the one that doesn't read: only then its memory is at its most."""
+    end = time.monotonic() + 60
+    while not _stats(daemon)["notes_lost"]:
+        if time.monotonic() > end:
+            raise DaemonError(f"{daemon.label}: no note was left out within a minute")
+        time_calls(connection, packet, length, 20)
+
+
+def _stats(daemon: Daemon) -> dict[str, Any]:
+    with contextlib.closing(_connect(daemon)) as connection:
+        stats: dict[str, Any] = _ask(connection, frames.request(1, "stats", {}))[0]["result"]
+    return stats
+
+
+def _ps(setting: Setting) -> Iterator[Figure]:
+    with node(_TWENTY) as its_node, running(setting.ours, its_node):
+        environment = its_node.environment()
+        yardstick, ours = in_turn(
+            setting.rounds,
+            partial(spawn_one, [sys.executable, "-c", "pass"], environment),
+            partial(spawn_one, [setting.ours.command, "ps", "--plain"], environment),
+        )
+    note = f"python itself {statistics.median(yardstick) * 1000:.1f} ms"
+    yield compared("ctdb-event ps --plain (against python -c pass)", (yardstick, ours), at_most=3.0, note=note)
+
+
+CASES = (
+    Case(
+        name="native",
+        group="native",
+        summary="round trip of STATUS in the native dialect",
+        rounds=150,
+        measure=_status_round_trip,
+    ),
+    Case(
+        name="watched",
+        group="native",
+        summary="an event of 20 scripts that somebody watches",
+        rounds=80,
+        measure=_watched_run,
+    ),
+    Case(
+        name="crowd",
+        group="native",
+        summary="1,000 clients, 100 subscribers, one of them never reading",
+        rounds=60,
+        measure=_crowd,
+    ),
+    Case(name="ps", group="native", summary="ctdb-event ps --plain as a process", rounds=50, measure=_ps),
+)

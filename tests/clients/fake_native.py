@@ -1,0 +1,149 @@
+"""A broker that speaks the native dialect and answers what the test wants: for what a real one can't be made to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ctdb_eventd.protocol import frames
+
+_PATIENCE = 30.0  # seconds; a test that needs them has failed
+Handler = Callable[["Peer", dict[str, Any]], Any]
+
+
+class Refused(Exception):
+    """What a handler raises to answer with an error."""
+
+    def __init__(self, code: str, message: str, **data: Any) -> None:
+        super().__init__(code, message, data)
+        self.frame_content = (code, message, data)
+
+
+class Peer:
+    """A client's connection."""
+
+    def __init__(self, connection: socket.socket, broker: FakeBroker) -> None:
+        self.connection = connection
+        self.broker = broker
+        self.request = 0
+        self._number = 40
+        self._read = connection.makefile("rb")
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Sends a note about the request in hand."""
+        self._number += 1
+        self.connection.sendall(frames.note(self.request, kind, self._number, data))
+
+    def receive(self) -> tuple[str, dict[str, Any]] | None:
+        """Waits for the next request and returns its method and parameters; None at the end."""
+        head = self._read.read(4)
+        if len(head) < 4:
+            return None
+        self.request, content = frames.unpack(head + self._read.read(int.from_bytes(head, "big")))
+        return content["method"], content.get("params", {})
+
+    def serve(self) -> None:
+        """Answers until the client or the test has had enough."""
+        with self.connection, self._read, contextlib.suppress(OSError, ValueError):
+            if self._read.read(8) != frames.PREFACE or self.broker.old:
+                return
+            while (received := self.receive()) is not None:
+                self.broker.requests.append(received)
+                answer = self.answer(*received)
+                if answer is None:
+                    return
+                self.connection.sendall(answer)
+
+    def answer(self, method: str, params: dict[str, Any]) -> bytes | None:
+        """Returns the reply to a request; None to hang up."""
+        handler = self.broker.handlers.get(method)
+        if handler is None:
+            return frames.error(self.request, "ENOSYS", f"no method {method}", {"kind": "NoSuchMethod"})
+        request = self.request
+        try:
+            value = handler(self, params)
+        except Refused as refused:
+            return frames.error(request, *refused.frame_content)
+        except HungUp:
+            return None
+        return frames.result(request, frames.packed(value))
+
+
+class HungUp(Exception):
+    """What a handler raises to close the connection without an answer."""
+
+
+class FakeBroker:
+    """Listens, and gives each client a thread.
+
+    Attributes:
+        handlers: Method → what answers it.
+        requests: What was asked, in order.
+        old: It is CTDB's own daemon, which closes the connection at the preface.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handlers: dict[str, Handler] = {"ping": lambda peer, params: {}}
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.old = False
+        self._threads: list[threading.Thread] = []
+        self._peers: list[Peer] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        self._listener.bind(os.fspath(path))
+        self._listener.listen(8)
+        self._start(self._accept)
+
+    def reply(self, method: str, value: Any) -> None:
+        """Answers every such request with this value."""
+        self.handlers[method] = lambda peer, params: value
+
+    def refuse(self, method: str, code: str, message: str, **data: Any) -> None:
+        """Refuses every such request."""
+
+        def handler(peer: Peer, params: dict[str, Any]) -> Any:
+            raise Refused(code, message, **data)
+
+        self.handlers[method] = handler
+
+    def asked(self, method: str) -> dict[str, Any]:
+        """Returns the parameters of the last such request."""
+        return next(params for name, params in reversed(self.requests) if name == method)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            connection.settimeout(_PATIENCE)
+            peer = Peer(connection, self)
+            self._peers.append(peer)
+            self._start(peer.serve)
+
+    def hang_up(self) -> None:
+        """Closes every connection, as when the daemon ends."""
+        for peer in self._peers:
+            with contextlib.suppress(OSError):
+                peer.connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Ends it, and waits for its threads."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()

@@ -1,0 +1,180 @@
+"""A broker that does what a test tells it, request by request, for what a real one can't be made to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio.to_thread
+
+from ctdb_eventd.protocol import frames
+
+__all__ = ["HELLO", "Asked", "ScriptedBroker", "run_value", "running_broker"]
+
+_PATIENCE = 60.0  # seconds; a test that needs them has failed
+
+HELLO = {
+    "version": 1,
+    "server": "ctdb-eventd 9.9.9",
+    "pid": 42,
+    "started": 1.5,
+    "methods": ["hello", "ping"],
+    "limits": {"packet": 1 << 20, "requests": 16384, "unsent": 1 << 20},
+    "of later": True,
+}
+
+
+def run_value(**changes: Any) -> dict[str, Any]:
+    """A run as it comes over the wire."""
+    value = {
+        "run": "abc-1",
+        "component": "legacy",
+        "event": "monitor",
+        "args": [],
+        "address": None,
+        "outcome": "success",
+        "summary": 0,
+        "queued": 1700000000.5,
+        "waited": 0.25,
+        "seconds": 1.5,
+        "scripts": [],
+    }
+    return {**value, **changes}
+
+
+class Asked:
+    """A request that came, and the connection on which it did."""
+
+    def __init__(self, connection: socket.socket, content: dict[str, Any]) -> None:
+        self.connection = connection
+        self.id: int = content["id"]
+        self.method: str = content["method"]
+        self.params: dict[str, Any] = content["params"]
+        self._number = 0
+
+    def result(self, value: Any) -> None:
+        """Answers it."""
+        self.connection.sendall(frames.result(self.id, frames.packed(value)))
+
+    def error(self, code: str, message: str = "it is so", **data: Any) -> None:
+        """Refuses it."""
+        self.connection.sendall(frames.error(self.id, code, message, data))
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Tells something about it."""
+        self._number += 1
+        self.connection.sendall(frames.note(self.id, kind, self._number, {"time": 1.0, **data}))
+
+    def raw(self, data: bytes) -> None:
+        """Sends any bytes."""
+        self.connection.sendall(data)
+
+    def hang_up(self) -> None:
+        """Closes the connection."""
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _read_frame(stream: BinaryIO) -> bytes:
+    """Returns the next whole frame, nothing if the client has gone before its end."""
+    head = stream.read(4)
+    body = stream.read(int.from_bytes(head, "big"))
+    return head + body if len(head) == 4 and len(body) == int.from_bytes(head, "big") else b""
+
+
+class ScriptedBroker:
+    """Listens on a socket. What comes and has no rule waits until the test asks for it.
+
+    Attributes:
+        rules: What to do about a method as soon as it comes.
+        reads: While it isn't set, nothing is read.
+        connections: How many there were.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = os.fspath(path)
+        self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
+        self.reads = threading.Event()
+        self.reads.set()
+        self.connections = 0
+        self._asked: queue.Queue[Asked | None] = queue.Queue()
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen(16)
+        self._start(self._accept)
+
+    def next(self, method: str) -> Asked:
+        """Waits for the next request without a rule, which must be this one."""
+        asked = self._asked.get(timeout=_PATIENCE)
+        assert asked is not None, f"the client hung up, {method} was expected"
+        assert asked.method == method, f"{asked.method} {asked.params} came, {method} was expected"
+        return asked
+
+    def gone(self) -> None:
+        """Waits until a client has hung up, without a further request."""
+        asked = self._asked.get(timeout=_PATIENCE)
+        assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
+
+    async def next_async(self, method: str) -> Asked:
+        """As `next`, while the event loop goes on."""
+        return await anyio.to_thread.run_sync(self.next, method, abandon_on_cancel=True)
+
+    async def gone_async(self) -> None:
+        """As `gone`, while the event loop goes on."""
+        await anyio.to_thread.run_sync(self.gone, abandon_on_cancel=True)
+
+    def _start(self, work: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=work, args=args)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            self._sockets.append(connection)
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
+            if stream.read(len(frames.PREFACE)) == frames.PREFACE:
+                while self.reads.wait(_PATIENCE) and (frame := _read_frame(stream)):
+                    self._handle(Asked(connection, frames.unpack(frame)[1]))
+        self._asked.put(None)
+
+    def _handle(self, asked: Asked) -> None:
+        rule = self.rules.get(asked.method)
+        if rule is None:
+            self._asked.put(asked)
+        else:
+            rule(asked)
+
+    def close(self) -> None:
+        """Ends it, and waits for its threads."""
+        self.reads.set()
+        for each in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+        self._listener.close()
+
+
+@contextlib.contextmanager
+def running_broker(path: Path) -> Iterator[ScriptedBroker]:
+    """Runs a scripted broker for the time of the block."""
+    broker = ScriptedBroker(path)
+    try:
+        yield broker
+    finally:
+        broker.close()
