@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-import attrs
 
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.config import Config
@@ -21,7 +19,7 @@ from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.inspection import ScriptInspection, inspect_component
-from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
+from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
 from ctdb_eventd.runner.ancestry import ancestor_groups
@@ -126,9 +124,9 @@ class Broker:
         """Returns what waits and runs."""
         return list(job_values(self._scheduler.core)) if self._scheduler.busy else []
 
-    def health(self) -> list[dict[str, Any]]:
-        """Returns each component's health."""
-        return [attrs.asdict(health) for health in self._health.components]
+    def health(self) -> Sequence[ComponentHealth]:
+        """Returns each component's health; the same object until something changes."""
+        return self._health.components
 
     # ------------------------------------------------------------------ scripts
 
@@ -210,7 +208,8 @@ class Broker:
 
     def stats(self) -> dict[str, Any]:
         """Returns counts and sizes."""
-        outcomes = self._scheduler.outcomes
+        runs = {outcome.word: self._scheduler.outcomes[outcome] for outcome in EventOutcome}
+        runs[EventOutcome.SUCCESS.word] += self._scheduler.foregone
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -223,7 +222,7 @@ class Broker:
             "subscribers": self.feed.subscribers,
             "requests": self.traffic.requests,
             "notes_lost": self.traffic.notes_lost,
-            "runs": {outcome.word: outcomes[outcome] for outcome in EventOutcome},
+            "runs": runs,
             "scripts_started": self._scheduler.scripts_started,
             **queue_values(self._scheduler.core),
         }

@@ -29,7 +29,7 @@ KINDS = (
 )
 """Everything that is told."""
 
-_DELAY = 0.02
+_DELAY = 0.05
 """Seconds until what happened is told: too short for a person, long enough to tell it in one piece."""
 _MOST_PENDING = 1000
 """Happenings that are kept until then."""

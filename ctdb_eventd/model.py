@@ -13,6 +13,7 @@ __all__ = [
     "NOT_REACHED",
     "SIGNALLED",
     "TIMED_OUT",
+    "ComponentHealth",
     "EventOutcome",
     "EventReport",
     "EventSpec",
@@ -117,9 +118,11 @@ class EventSpec:
         return f"{self.component} {' '.join((self.event, *self.args))}"
 
 
-@attrs.frozen(kw_only=True, eq=False)
+# One is made for every run, and frozen fields take four times as long to set: ctdbd waits for many runs in turn that
+# have nothing to do. Compared by identity, so that encodings can be kept for each.
+@attrs.define(kw_only=True, eq=False)
 class RunRecord:
-    """One run of an event, when it is over."""
+    """One run of an event, when it is over. Nobody changes one."""
 
     run: str
     """Its id."""
@@ -135,3 +138,18 @@ class RunRecord:
     """From its start to its end; 0 if it never started. By the monotonic clock."""
     report: EventReport
     """Script by script; of a run that was cancelled as far as it came."""
+
+
+@attrs.frozen(kw_only=True)
+class ComponentHealth:
+    """One component's health."""
+
+    component: str
+    healthy: bool
+    """Its latest monitor event succeeded."""
+    since: float
+    """Since when it has been so: seconds since the epoch."""
+    script: str | None
+    """The script that failed; None if it is healthy."""
+    result: int
+    """That script's result, 0 if it is healthy."""

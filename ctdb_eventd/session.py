@@ -49,7 +49,7 @@ class _Call:
         self.lost = 0  # notes left out since the last one that was sent
 
     def reply(self, message: Reply) -> None:
-        if isinstance(message, Notes):
+        if type(message) is Notes:
             self._session.tell(self, message)
             return
         self.answered = True

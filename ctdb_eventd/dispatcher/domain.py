@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.feed import Feed
-from ctdb_eventd.model import EventSpec, RunRecord
+from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 
 __all__ = ["Cancellable", "Domain", "Done", "LockDone", "NamedLock", "Peer", "Revocable", "Run"]
 
@@ -102,8 +102,8 @@ class Domain(Protocol):
     def jobs(self) -> list[dict[str, Any]]:
         """Returns what waits and runs."""
 
-    def health(self) -> list[dict[str, Any]]:
-        """Returns each component's health."""
+    def health(self) -> Sequence[ComponentHealth]:
+        """Returns each component's health; the same object until something changes."""
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
         """Enables or disables a component's script."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
-from ctdb_eventd.dispatcher.values import failure_of, packed_run
+from ctdb_eventd.dispatcher.status import Status
+from ctdb_eventd.dispatcher.values import failure_of
 from ctdb_eventd.errors import ConfigError, InvalidName, RequestError, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
-from ctdb_eventd.protocol.messages import Call, Packed, Reply, Result
+from ctdb_eventd.protocol.messages import Call, Reply, Result
 from ctdb_eventd.refusals import InvalidParameter, NoSuchCall, NoSuchLock, NoSuchMethod, NoSuchRun
 
 __all__ = ["Methods", "check_arguments"]
@@ -58,11 +59,12 @@ class Methods:
     def __init__(self, domain: Domain) -> None:
         """Serves what `domain` can do."""
         self._domain = domain
+        self._status = Status(domain)
         self._at_once: dict[str, Callable[[Params, Peer], Any]] = {
             "hello": self._hello,
             "ping": lambda params, peer: {},
             "cancel": self._cancel,
-            "status": self._status,
+            "status": self._status.ask,
             "components": lambda params, peer: domain.components(),
             "scripts": self._scripts,
             "events": lambda params, peer: domain.events(),
@@ -88,7 +90,8 @@ class Methods:
         try:
             method = self._at_once.get(call.method)
             if method is not None:
-                reply(Result(method(Params(call.params), peer)))
+                answer = method(Params(call.params), peer)
+                reply(answer if type(answer) is Result else Result(answer))
                 return None
             ongoing = self._ongoing.get(call.method)
             if ongoing is None:
@@ -149,41 +152,6 @@ class Methods:
         if job is None:
             raise NoSuchRun(run or "")
         return _cancelled(job.revoke())
-
-    def _status(self, params: Params, peer: Peer) -> Packed:
-        component, event = params.optional_text("component"), params.optional_text("event")
-        address, addresses = params.optional_text("address"), params.flag("addresses")
-        output = params.flag("output", event is not None)
-        if event is not None and component is None:
-            raise InvalidParameter("component", "a text beside `event`")
-        if component is not None:
-            check_name("component", component)
-        if component is not None and event is not None:
-            check_name("event", event)
-            records: Iterator[RunRecord] = iter([self._domain.status(component, event)])
-        else:
-            records = self._domain.results()
-        if addresses or address is not None:
-            records = self._domain.address_results()
-        results = [
-            packed_run(record, output=output)
-            for record in records
-            if component in (None, record.spec.component)
-            and event in (None, record.spec.event)
-            and address in (None, record.address)
-        ]
-        jobs = [
-            job
-            for job in self._domain.jobs()
-            if component in (None, job["component"]) and event in (None, job["event"])
-            if address in (None, job["address"])
-        ]
-        health = [health for health in self._domain.health() if component in (None, health["component"])]
-        return Packed(
-            frames.packed_map(
-                {"results": frames.packed_list(results), "jobs": frames.packed(jobs), "health": frames.packed(health)}
-            )
-        )
 
     # ------------------------------------------------------------------ scripts
 

@@ -15,11 +15,17 @@ _MOST_TEXTS = 100_000
 
 
 class Params:
-    """The parameters of one call. One that is nil counts as left out."""
+    """The parameters of one call. One that is nil counts as left out.
+
+    Attributes:
+        all: All of them, unchecked.
+    """
+
+    __slots__ = ("all",)
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         """Reads `params`."""
-        self._params = params
+        self.all = params
 
     def text(self, name: str) -> str:
         """Takes a text that has to be there.
@@ -34,14 +40,14 @@ class Params:
 
     def optional_text(self, name: str) -> str | None:
         """Takes a text, None if there is none."""
-        value = self._params.get(name)
+        value = self.all.get(name)
         if value is not None and not isinstance(value, str):
             raise InvalidParameter(name, "a text", repr(value))
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
         """Takes a list of texts, None if there is none."""
-        value = self._params.get(name)
+        value = self.all.get(name)
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
@@ -52,7 +58,7 @@ class Params:
 
     def flag(self, name: str, default: bool = False) -> bool:
         """Takes a boolean."""
-        value = self._params.get(name)
+        value = self.all.get(name)
         if value is None:
             return default
         if not isinstance(value, bool):
@@ -61,7 +67,7 @@ class Params:
 
     def seconds(self, name: str) -> int:
         """Takes a timeout: whole seconds, 0 (no limit) if there is none."""
-        value = self._params.get(name, 0)
+        value = self.all.get(name, 0)
         if value is None:
             return 0
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
@@ -70,7 +76,7 @@ class Params:
 
     def wait(self, name: str) -> float | None:
         """Takes a limit for waiting: seconds, None (no limit) if there is none."""
-        value = self._params.get(name)
+        value = self.all.get(name)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
@@ -79,7 +85,7 @@ class Params:
 
     def number(self, name: str) -> int | None:
         """Takes a whole number, None if there is none."""
-        value = self._params.get(name)
+        value = self.all.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise InvalidParameter(name, "a whole number", repr(value))
         return value

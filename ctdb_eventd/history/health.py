@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import attrs
 
-from ctdb_eventd.model import EventOutcome, RunRecord
+from ctdb_eventd.model import ComponentHealth, EventOutcome, RunRecord
 
-__all__ = ["ComponentHealth", "Health"]
+__all__ = ["Health"]
 
 _MOST_COMPONENTS = 1000
 
 
-@attrs.frozen(kw_only=True)
-class ComponentHealth:
-    """One component's health."""
-
-    component: str
-    healthy: bool
-    """Its latest monitor event succeeded."""
-    since: float
-    """Since when it has been so: seconds since the epoch."""
-    script: str | None
-    """The script that failed; None if it is healthy."""
-    result: int
-    """That script's result, 0 if it is healthy."""
-
-
 class Health:
-    """Follows the monitor events."""
+    """Follows the monitor events.
+
+    Attributes:
+        components: Every component whose health is known; the same object until something of it changes.
+    """
 
     def __init__(self) -> None:
         """Starts with nothing known."""
         self._known: dict[str, ComponentHealth] = {}
-
-    @property
-    def components(self) -> tuple[ComponentHealth, ...]:
-        """Every component whose health is known."""
-        return tuple(self._known.values())
+        self.components: tuple[ComponentHealth, ...] = ()
 
     def note(self, record: RunRecord) -> ComponentHealth | None:
         """Takes a run that came to an end of its own; returns the component's health if that changes it."""
@@ -44,12 +29,16 @@ class Health:
             return None
         new = _health(record)
         known = self._known.get(new.component)
-        if known is not None and known.healthy == new.healthy:
+        changed = known is None or known.healthy != new.healthy
+        if known is not None and not changed:
             new = attrs.evolve(new, since=known.since)
+            if new == known:
+                return None
         self._known[new.component] = new
         if len(self._known) > _MOST_COMPONENTS:
             del self._known[next(iter(self._known))]
-        return new if known is None or known.healthy != new.healthy else None
+        self.components = tuple(self._known.values())
+        return new if changed else None
 
 
 def _health(record: RunRecord) -> ComponentHealth:

@@ -7,6 +7,7 @@ imports no more than msgpack. Whole frames only; cutting a stream into frames is
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as struct_error
 
 import msgpack
 
@@ -114,8 +115,12 @@ def frame(body: bytes) -> bytes:
     """
     try:
         return _LENGTH.pack(len(body)) + body
-    except Exception:
-        raise LocalProtocolError(f"{len(body)} bytes don't fit a frame") from None
+    except struct_error:
+        raise _too_long(len(body)) from None
+
+
+def _too_long(size: int) -> LocalProtocolError:
+    return LocalProtocolError(f"{size} bytes don't fit a frame")
 
 
 def request(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
@@ -125,7 +130,12 @@ def request(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
 
 def result(request_id: int, value: bytes) -> bytes:
     """Builds the frame of a reply from a value that was `packed`."""
-    return frame(b"\x82\xa2id" + packed(request_id) + b"\xa6result" + value)
+    head = b"\x82\xa2id" + packed(request_id) + b"\xa6result"
+    try:
+        # in one go: a result may be long
+        return b"".join((_LENGTH.pack(len(head) + len(value)), head, value))
+    except struct_error:
+        raise _too_long(len(value)) from None
 
 
 def error(request_id: int, code: str, message: str, data: Mapping[str, Any]) -> bytes:

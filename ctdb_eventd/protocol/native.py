@@ -6,6 +6,7 @@ stream into frames is `connection.py`'s.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,10 +24,9 @@ def encode(request_id: int, message: Message) -> bytes:
         LocalProtocolError: It holds something that can't be said, or is no message of this dialect.
     """
     match message:
-        case Result(Packed(data)):
-            return frames.result(request_id, data)
-        case Result(value):
-            return frames.result(request_id, frames.packed(value))
+        case Result():
+            value = message.value
+            return frames.result(request_id, value.data if type(value) is Packed else frames.packed(value))
         case Notes():
             return _encode_notes(request_id, message)
         case Note(kind, number, data):
@@ -58,6 +58,10 @@ def decode_request(data: bytes) -> tuple[int, Call]:
     Raises:
         RemoteProtocolError: It is no request.
     """
+    return _decode_usual_request(data) if len(data) <= _USUAL_SIZE else _decode_request(data)
+
+
+def _decode_request(data: bytes) -> tuple[int, Call]:
     request_id, content = frames.unpack(data)
     method, params = content.get("method"), content.get("params", {})
     if not isinstance(method, str):
@@ -65,6 +69,12 @@ def decode_request(data: bytes) -> tuple[int, Call]:
     if not isinstance(params, dict) or not all(isinstance(key, str) for key in params):
         raise RemoteProtocolError(f"the params of a request are a map with text for keys, not {params!r}")
     return request_id, Call(request_id, method, params)
+
+
+# Whoever asks for the same again and again, one question after the other, does so by the same id: requests are values,
+# so the same bytes may as well be the same object. Nobody changes the params of one.
+_USUAL_SIZE = 256
+_decode_usual_request = lru_cache(maxsize=1024)(_decode_request)
 
 
 def decode_reply(data: bytes) -> tuple[int, Reply]:

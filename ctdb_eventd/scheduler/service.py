@@ -45,7 +45,8 @@ class Scheduler:
         claims: Locks of clients.
         feed: Is told what happens.
         queue_timeout: Seconds that a request may wait before it starts; None is no limit.
-        outcomes: How many runs ended how.
+        outcomes: How many runs ended how, but for those that were over at once.
+        foregone: How many were over at once, as there was nothing to do.
         scripts_started: How many scripts were started.
     """
 
@@ -76,6 +77,7 @@ class Scheduler:
         self.feed = feed
         self.queue_timeout = queue_timeout
         self.outcomes: Counter[EventOutcome] = Counter()
+        self.foregone = 0
         self.scripts_started = 0
         self._run_ids = RunIds()
         self.claims = Claims(core, feed, self._settle)
@@ -131,10 +133,11 @@ class Scheduler:
         if result.report is None:
             done(result.errno, result.refusal)
             return
-        outcome = EventOutcome(result.errno)
         its_plan = plan(spec.event, spec.args)
-        record = make_record(run or self.new_run(), spec, its_plan, outcome, result.report, queued=time.time())
-        self.count(record)
+        record = make_record(
+            *(run or self.new_run(), spec, its_plan, EventOutcome.SUCCESS, result.report), queued=time.time()
+        )
+        self.foregone += 1
         self._record(record, None)
         done(result.errno, record)
 

@@ -1,0 +1,119 @@
+"""The method `status`: what ran last, what runs and waits, who is healthy. Its usual answer is put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from ctdb_eventd.dispatcher.domain import Domain, Peer
+from ctdb_eventd.dispatcher.params import Params
+from ctdb_eventd.dispatcher.values import packed_run
+from ctdb_eventd.model import RunRecord
+from ctdb_eventd.names import check_name
+from ctdb_eventd.protocol import frames
+from ctdb_eventd.protocol.messages import Packed, Result
+from ctdb_eventd.refusals import InvalidParameter
+
+__all__ = ["Status"]
+
+
+@attrs.frozen(kw_only=True)
+class _Wanted:
+    """What is asked for; None is all."""
+
+    component: str | None
+    event: str | None
+    address: str | None
+    addresses: bool
+    output: bool
+
+    def concerns(self, component: str, event: str, address: str | None) -> bool:
+        return self.component in (None, component) and self.event in (None, event) and self.address in (None, address)
+
+
+class Status:
+    """Answers the method."""
+
+    def __init__(self, domain: Domain) -> None:
+        """Asks `domain`."""
+        self._domain = domain
+        # Monitoring asks for the same event again and again: the answer is kept until the event has run once more,
+        # or somebody's health has changed.
+        self._usual: WeakKeyDictionary[RunRecord, tuple[object, Result]] = WeakKeyDictionary()
+
+    def ask(self, params: Params, peer: Peer) -> Result:
+        """Returns the answer.
+
+        Raises:
+            RequestError: A parameter can't be used, or the event never ran.
+        """
+        usual = _usual_question(params.all)
+        if usual is None:
+            return self._answer(_wanted(params))
+        record, jobs, health = self._domain.status(*usual), self._domain.jobs(), self._domain.health()
+        if jobs:
+            return self._answer(_wanted(params))
+        known = self._usual.get(record)
+        if known is not None and known[0] is health:
+            return known[1]
+        answer = self._answer(_wanted(params))
+        self._usual[record] = health, answer
+        return answer
+
+    def _answer(self, wanted: _Wanted) -> Result:
+        results = [packed_run(record, output=wanted.output) for record in self._records(wanted)]
+        jobs = [job for job in self._domain.jobs() if wanted.concerns(job["component"], job["event"], job["address"])]
+        health = [attrs.asdict(one) for one in self._domain.health() if wanted.component in (None, one.component)]
+        parts = {
+            "results": frames.packed_list(results),
+            "jobs": frames.packed(jobs),
+            "health": frames.packed(health),
+        }
+        return Result(Packed(frames.packed_map(parts)))
+
+    def _records(self, wanted: _Wanted) -> Iterator[RunRecord]:
+        if wanted.component is not None and wanted.event is not None:
+            latest = self._domain.status(wanted.component, wanted.event)
+            if not wanted.addresses and wanted.address is None:
+                yield latest
+                return
+        by_address = wanted.addresses or wanted.address is not None
+        for record in self._domain.address_results() if by_address else self._domain.results():
+            if wanted.concerns(record.spec.component, record.spec.event, record.address):
+                yield record
+
+
+def _usual_question(params: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Returns component and event if nothing else is asked for."""
+    if len(params) != 2:
+        return None
+    component, event = params.get("component"), params.get("event")
+    if type(component) is not str or type(event) is not str:
+        return None
+    _check_names(component, event)
+    return component, event
+
+
+@lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
+def _check_names(component: str, event: str) -> None:
+    check_name("component", component)
+    check_name("event", event)
+
+
+def _wanted(params: Params) -> _Wanted:
+    component, event = params.optional_text("component"), params.optional_text("event")
+    if event is not None and component is None:
+        raise InvalidParameter("component", "a text beside `event`")
+    if component is not None:
+        _check_names(component, event if event is not None else "any")
+    return _Wanted(
+        component=component,
+        event=event,
+        address=params.optional_text("address"),
+        addresses=params.flag("addresses"),
+        output=params.flag("output", event is not None),
+    )
