@@ -27,6 +27,7 @@ ROUNDS = int(os.environ.get("LAB_FAULTS") or 3)
 # With this one the first three rounds, which are all that usually run, have every part and every phase.
 SEED = int(os.environ.get("LAB_SEED") or 424)
 PHASE_SECONDS = 30
+ENABLE_SECONDS = 200
 SETTLE_SECONDS = 30
 # What Python's allocator may keep of a burst; a leak of one event's data per round would pass it in 50 rounds.
 GROWTH = 6.0
@@ -81,7 +82,7 @@ def test_a_fault_leaves_nothing_behind(lab: Lab, before: Usage, fault: Fault) ->
     survivors = {node.number: _eventd(node).pid for node in lab.nodes}
     _strike(lab, fault)
     _restart_the_dead(lab)
-    lab.nodes[fault.moved].ctdb("enable")
+    _enable(lab, lab.nodes[fault.moved])
     lab.wait_until_healthy()
     for node in lab.nodes:
         _check_is_clean(node)
@@ -93,6 +94,13 @@ def test_a_fault_leaves_nothing_behind(lab: Lab, before: Usage, fault: Fault) ->
 
 def _strike(lab: Lab, fault: Fault) -> None:
     moved = lab.nodes[fault.moved]
+    # a node that has just come back is healthy before ctdbd gives it anything, and then nothing would move
+    wait_until(
+        lambda: any(moved.number in hosts for hosts in lab.hosting().values()),
+        PHASE_SECONDS,
+        f"an address on node {moved.number}",
+        lab.explain,
+    )
     if not fault.out:
         moved.order("disable")
         lab.wait_until_hosted(set(range(NODES)) - {fault.moved})
@@ -148,6 +156,18 @@ def _restart_the_dead(lab: Lab) -> None:
     for node in lab.nodes:
         if not _is_alive(node):
             node.restart_after_crash()
+
+
+def _enable(lab: Lab, node: Node) -> None:
+    """Asks again if the ctdb tool got no answer, as an administrator would: the cluster may be recovering."""
+
+    def has_asked() -> bool:
+        try:
+            return node.ctdb("enable").returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    wait_until(has_asked, ENABLE_SECONDS, f"ctdb enable on node {node.number}", lab.explain)
 
 
 def _is_alive(node: Node) -> bool:
