@@ -18,23 +18,13 @@ import attrs
 from ctdb_eventd import scripts
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import RequestError
-from ctdb_eventd.logs import log_output
-from ctdb_eventd.model import (
-    CANNOT_EXECUTE,
-    DISABLED,
-    NOT_REACHED,
-    SIGNALLED,
-    TIMED_OUT,
-    EventOutcome,
-    EventReport,
-    EventSpec,
-    ScriptReport,
-)
+from ctdb_eventd.model import DISABLED, EventSpec, ScriptReport
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
-from ctdb_eventd.runner.explain import how_ended, signal_name, why_not_started
+from ctdb_eventd.runner.explain import how_ended
 from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
 from ctdb_eventd.runner.process import Child, SpawnContext
+from ctdb_eventd.runner.reports import Reports, wall_clock
 
 __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
 
@@ -80,7 +70,7 @@ class RunningEvent:
         self._look = anyio.CancelScope()
         self._cancelled = False
         self._grace = self._config.kill_grace
-        self._reports: list[ScriptReport] = []
+        self._reports = Reports(spec, listing, listener)
         self._child: Child | None = None
         self._child_began = 0
         self._child_since = 0.0
@@ -96,11 +86,10 @@ class RunningEvent:
     @property
     def progress(self) -> Progress:
         """What it is doing right now."""
-        done, child = len(self._reports), self._child
-        script = self._listing[done].name if done < len(self._listing) else None
+        child = self._child
         left = self._scope.deadline - anyio.current_time() if self._time_left is None else self._time_left
         return Progress(
-            script=script,
+            script=self._reports.next_name,
             pid=0 if child is None else child.pid,
             since=0.0 if child is None else self._child_since,
             left=None if left == math.inf else max(0.0, left),
@@ -134,7 +123,7 @@ class RunningEvent:
             with self._scope:
                 await self._run_scripts()
             if not self._scope.cancelled_caught:
-                self._report(self._completed())
+                self._report(self._reports.completed())
             elif self._cancelled:
                 await self._break_off()
             else:
@@ -150,17 +139,16 @@ class RunningEvent:
         for script in self._listing:
             if self._scope.cancel_called or anyio.current_time() >= self._scope.deadline:
                 # No script is started for an event that is over; sleeping is what lets the scope end it.
-                self._child_began = _wall_clock()
+                self._child_began = wall_clock()
                 self._scope.cancel()
                 await anyio.sleep_forever()
             report = await self._run_script(script)
-            self._reports.append(report)
-            self._listener.script_finished(report)
+            self._reports.add(report)
             if report.failed and not self._spec.run_all:
                 return
 
     async def _run_script(self, script: scripts.Script) -> ScriptReport:
-        began = self._child_began = _wall_clock()
+        began = self._child_began = wall_clock()
         status = script.look()
         if status is None:
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
@@ -168,12 +156,12 @@ class RunningEvent:
         try:
             may_start = self._listener.want_script(script.name, locks)
         except RequestError as error:
-            return self._not_started(script, began, OSError(error.errno, str(error)))
+            return self._reports.not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
             await self._wait_for_leave(script.name, locks)
             if self._scope.cancel_called:
                 await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
-            began = self._child_began = _wall_clock()
+            began = self._child_began = wall_clock()
         report = await self._run_child(script, began)
         self._listener.script_over()
         return report
@@ -207,89 +195,25 @@ class RunningEvent:
                 printed=self._listener.printed(script.name),
             )
         except (OSError, ValueError) as error:
-            return self._not_started(script, began, error)
+            return self._reports.not_started(script, began, error)
         self._child_since = time.monotonic()
         self._listener.script_started(script.name, child.pid)
         await child.wait()
         self._child = None
         output, status = child.output, child.close()
-        ended = began + (time.monotonic_ns() - started) // 1000
-        log_output(script.name, output)
-        if status:
-            self._log_failure(script.name, status, (ended - began) / 1e6)
-        result = SIGNALLED if status < 0 else status
-        return ScriptReport(name=script.name, begin=began, end=ended, result=result, output=output)
-
-    def _not_started(self, script: scripts.Script, began: int, error: OSError | ValueError) -> ScriptReport:
-        number = (error.errno if isinstance(error, OSError) else None) or errno.EINVAL
-        if number in (errno.ENOENT, errno.EACCES) and not script.enabled():
-            # It vanished or was disabled between the look at it and its start: as if that had been before the look.
-            return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
-        text = f"cannot run {script.path}: {why_not_started(number, error)}"
-        _log.error("%s: %s: %s", self._spec, script.name, text)
-        result = CANNOT_EXECUTE if number == errno.ENOEXEC else -number
-        return ScriptReport(
-            name=script.name,
-            begin=began,
-            end=_wall_clock(),
-            result=result,
-            output=text.encode(errors="replace") + b"\n",
-        )
-
-    def _log_failure(self, name: str, status: int, seconds: float) -> None:
-        if status > 0:
-            _log.error("%s: %s failed with exit status %d after %.3f s", self._spec, name, status, seconds)
-        else:
-            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, signal_name(-status), seconds)
-
-    # ------------------------------------------------------------------ results
-
-    def _completed(self) -> RunResult:
-        failures = [report.result for report in self._reports if report.failed]
-        outcome = EventOutcome.FAILED if failures else EventOutcome.SUCCESS
-        return RunResult(outcome.errno, self._event_report(failures[-1] if failures else 0))
-
-    def _timed_out(self) -> RunResult:
-        script = self._listing[len(self._reports)]
-        began, ended = self._child_began, _wall_clock()
-        output = self._child.output if self._child is not None else b""
-        log_output(script.name, output)
-        _log.error(
-            "%s: timed out: its %d s were over while %s ran, for %.3f s%s",
-            *(self._spec, self._spec.timeout, script.name, (ended - began) / 1e6),
-            f" as process {self._child.pid}" if self._child is not None else "",
-        )
-        self._break_script(ScriptReport(name=script.name, begin=began, end=ended, result=TIMED_OUT, output=output))
-        return RunResult(EventOutcome.TIMED_OUT.errno, self._event_report(TIMED_OUT))
-
-    def _cancelled_result(self) -> RunResult:
-        child, summary = self._child, 0
-        if child is not None:
-            name, summary = self._listing[len(self._reports)].name, SIGNALLED
-            began, ended = self._child_began, _wall_clock()
-            self._break_script(ScriptReport(name=name, begin=began, end=ended, result=SIGNALLED, output=child.output))
-        return RunResult(EventOutcome.CANCELLED.errno, self._event_report(summary), final=False)
-
-    def _break_script(self, report: ScriptReport) -> None:
-        self._reports.append(report)
-        self._listener.script_finished(report)
-
-    def _event_report(self, summary: int) -> EventReport:
-        for script in self._listing[len(self._reports) :]:
-            self._reports.append(ScriptReport(name=script.name, begin=0, end=0, result=NOT_REACHED))
-        return EventReport(summary=summary, scripts=tuple(self._reports))
+        return self._reports.exited(script.name, began, (time.monotonic_ns() - started) // 1000, status, output)
 
     # ------------------------------------------------------------------ ways out
 
     async def _break_off(self) -> None:
         _log.info("%s: cancelled", self._spec)
-        self._report(self._cancelled_result())
+        self._report(self._reports.cancelled(self._child, self._child_began))
         await self._end_child()
 
     async def _time_out(self) -> None:
         # The reply first, and the component is free: whoever asked must know, and the debug script may well ask for
         # the status of this very event.
-        self._report(self._timed_out())
+        self._report(self._reports.timed_out(self._child, self._child_began))
         self._release()
         child = self._child
         if child is not None:
@@ -338,7 +262,3 @@ class RunningEvent:
         if not self._is_released:
             self._is_released = True
             self._listener.released()
-
-
-def _wall_clock() -> int:
-    return time.time_ns() // 1000

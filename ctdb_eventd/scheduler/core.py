@@ -17,14 +17,12 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
-import attrs
-
-from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
 from ctdb_eventd.scheduler.locks import LockTable
-from ctdb_eventd.scheduler.steps import CoreState, Do, Stage
+from ctdb_eventd.scheduler.steps import CoreState, Do, Entry, Stage
+from ctdb_eventd.scheduler.waits import WaitsFor
 
 __all__ = ["Core"]
 
@@ -34,31 +32,26 @@ _KEPT_BACKLOGS = 16
 """Empty backlogs are kept for the usual few components, and dropped when somebody asks for ever new names."""
 
 
-@attrs.define
-class _Entry:
-    component: str
-    plan: Plan
-    stage: Stage
-    asker: Any
-    batch: int = 0
-    begun: bool = False
-    stuck: bool = False
-
-
 class Core(Generic[J]):
-    """The scheduler's decisions."""
+    """The scheduler's decisions.
+
+    Attributes:
+        admission: Has the slots.
+        waits_for: Tells who waits for whom.
+    """
 
     def __init__(self, admission: Admission[J]) -> None:
         """Starts with nothing to run."""
         self.admission = admission
         self._todo: deque[tuple[Do, J]] = deque()
-        self._jobs: dict[J, _Entry] = {}
+        self._jobs: dict[J, Entry[J]] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
         self._granted: deque[Hashable] = deque()
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -106,6 +99,18 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return entry is not None and entry.stage in (Stage.QUEUED, Stage.LOCKING)
 
+    def blockers(self, job: J) -> tuple[J, ...]:
+        """Returns the jobs that a job waits for before it can start; nobody once it has."""
+        return self.waits_for.blockers(job)
+
+    def would_deadlock(self, component: str, plan: Plan, asker: J) -> bool:
+        """Tells whether a job that `asker`'s script asks for, and waits for, could start only after `asker` is over."""
+        return self.waits_for.would_deadlock(component, plan, asker)
+
+    def wants(self, job: J) -> tuple[str, ...]:
+        """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
+        return self.waits_for.locks(job) or (("slot",) if self.admission.waits(job) else ())
+
     # ------------------------------------------------------------------ a job's way
 
     def submit(self, job: J, component: str, plan: Plan, asker: J | None = None) -> None:
@@ -113,7 +118,7 @@ class Core(Generic[J]):
         backlog = self._backlogs.get(component)
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
-        self._jobs[job] = _Entry(component, plan, Stage.QUEUED, asker)
+        self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker)
         self._follow(backlog, backlog.submit(job, plan.mode))
 
     def cancel(self, job: J) -> None:
@@ -146,11 +151,8 @@ class Core(Generic[J]):
         self._jobs[job].stuck = True
         for other in tuple(self._jobs):
             entry = self._jobs.get(other)
-            if entry is not None and entry.stage is Stage.LOCKING and self._waits_in_vain(other):
+            if entry is not None and entry.stage is Stage.LOCKING and self.waits_for.in_vain(other):
                 self._fail(other)
-
-    def _waits_in_vain(self, job: J) -> bool:
-        return any(self._jobs[blocker].stuck for blocker in self._addresses.blockers(job))
 
     def _fail(self, job: J) -> None:
         backlog = self._backlogs[self._jobs[job].component]
@@ -181,7 +183,7 @@ class Core(Generic[J]):
                 todo.append((Do.START, job))
             else:
                 entry.stage = Stage.LOCKING
-                if self._waits_in_vain(job):
+                if self.waits_for.in_vain(job):
                     self._fail(job)
                 else:
                     todo.append((Do.WAIT, job))
@@ -209,7 +211,7 @@ class Core(Generic[J]):
         """
         entry = self._jobs[job]
         if locks and entry.asker is not None:
-            self._check_askers(job, entry.asker, locks)
+            self.waits_for.check_askers(f"a script of {job} with the locks {' '.join(locks)}", entry.asker, locks)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
             return False
@@ -220,13 +222,6 @@ class Core(Generic[J]):
         if self._jobs[job].asker in self._jobs:
             return True
         return self.admission.request(job, self._jobs[job].component, begun=begun)
-
-    def _check_askers(self, job: J, asker: J | None, locks: tuple[str, ...]) -> None:
-        users = self._scripts.users(locks)
-        while asker is not None and asker in self._jobs:
-            if asker in users:
-                raise WouldDeadlock(f"a script of {job} with the locks {' '.join(locks)}", str(asker))
-            asker = self._jobs[asker].asker
 
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
@@ -264,60 +259,9 @@ class Core(Generic[J]):
             WouldDeadlock: The claimant is a script's child, and that script, or one that waits for it, holds one.
         """
         if asker is not None:
-            self._check_askers(asker, asker, locks)
+            self.waits_for.check_askers(f"a wait for the locks {' '.join(locks)}", asker, locks)
         return self._scripts.acquire(claimant, locks)
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
         self._hand_on(self._scripts.release(claimant))
-
-    # ------------------------------------------------------------------ who waits for whom
-
-    def blockers(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that a job waits for before it can start; nobody once it has."""
-        entry = self._jobs.get(job)
-        if entry is None:
-            return ()
-        if entry.stage is Stage.QUEUED:
-            return self._backlogs[entry.component].blockers(job)
-        return self._addresses.blockers(job) if entry.stage is Stage.LOCKING else ()
-
-    def would_deadlock(self, component: str, plan: Plan, asker: J) -> bool:
-        """Tells whether a job that `asker`'s script asks for, and waits for, could start only after `asker` is over.
-
-        Follows who waits for whom, through jobs that others' scripts asked for in their turn.
-        """
-        backlog = self._backlogs.get(component)
-        to_see: list[J] = [] if backlog is None else list(backlog.blockers_of_new(plan.mode))
-        to_see += self._addresses.users(plan.resources)
-        asked_by: dict[object, list[J]] = {}
-        for job, entry in self._jobs.items():
-            if entry.asker is not None:
-                asked_by.setdefault(entry.asker, []).append(job)
-        seen: set[J] = set()
-        while to_see:
-            job = to_see.pop()
-            if job == asker:
-                return True
-            if job not in seen:
-                seen.add(job)
-                to_see += self._in_the_way(job)
-                to_see += asked_by.get(job, ())
-        return False
-
-    def _in_the_way(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that a job waits for, or will have to wait for before its end as far as is known."""
-        entry = self._jobs[job]
-        if entry.stage is Stage.QUEUED:
-            return (*self.blockers(job), *self._addresses.users(entry.plan.resources))
-        others = (owner for owner in self._scripts.blockers(job) if owner in self._jobs)
-        return (*self.blockers(job), *others)
-
-    def wants(self, job: J) -> tuple[str, ...]:
-        """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
-        entry = self._jobs[job]
-        if entry.stage is Stage.LOCKING:
-            return entry.plan.resources
-        if not self._scripts.holds(job) and self._scripts.names(job):
-            return self._scripts.names(job)
-        return ("slot",) if self.admission.waits(job) else ()

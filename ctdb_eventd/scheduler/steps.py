@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import AdmissionState
 from ctdb_eventd.scheduler.locks import LockState
 
-__all__ = ["CoreState", "Do", "Stage"]
+__all__ = ["CoreState", "Do", "Entry", "Stage"]
 
 J = TypeVar("J", bound=Hashable)
 
@@ -42,6 +43,23 @@ class Do(enum.Enum):
     """End it: nobody wants its result any more."""
     FAIL = enum.auto()
     """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
+
+
+@attrs.define
+class Entry(Generic[J]):
+    """What the core knows of a job."""
+
+    component: str
+    plan: Plan
+    stage: Stage
+    asker: J | None
+    """The job whose script asked for it."""
+    batch: int = 0
+    """Which address events it ran with: those with the same number."""
+    begun: bool = False
+    """It has asked for leave to run a script."""
+    stuck: bool = False
+    """Its last script can't be ended."""
 
 
 @attrs.frozen

@@ -1,0 +1,139 @@
+"""The reports of one run's scripts as they come, and the result that they make. Writes to the log what went wrong."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from ctdb_eventd.logs import log_output
+from ctdb_eventd.model import (
+    CANNOT_EXECUTE,
+    DISABLED,
+    NOT_REACHED,
+    SIGNALLED,
+    TIMED_OUT,
+    EventOutcome,
+    EventReport,
+    EventSpec,
+    ScriptReport,
+)
+from ctdb_eventd.runner.explain import signal_name, why_not_started
+from ctdb_eventd.runner.listener import RunListener, RunResult
+from ctdb_eventd.scripts import Script
+
+__all__ = ["Reports", "wall_clock"]
+
+_log = logging.getLogger(__name__)
+
+
+class RunningChild(Protocol):
+    """The script that runs."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def output(self) -> bytes:
+        """What it has printed so far."""
+
+
+class Reports:
+    """What is known of a run's scripts, in their order; the listener is told of each."""
+
+    def __init__(self, spec: EventSpec, listing: Sequence[Script], listener: RunListener) -> None:
+        """Starts with none of the scripts of `listing`."""
+        self._spec = spec
+        self._listing = listing
+        self._listener = listener
+        self._reports: list[ScriptReport] = []
+
+    @property
+    def next_name(self) -> str | None:
+        """The script whose report comes next, None if there is none."""
+        done = len(self._reports)
+        return self._listing[done].name if done < len(self._listing) else None
+
+    def add(self, report: ScriptReport) -> None:
+        """Takes the report of the next script."""
+        self._reports.append(report)
+        self._listener.script_finished(report)
+
+    # ------------------------------------------------------------------ one script
+
+    def exited(self, name: str, began: int, took: int, status: int, output: bytes) -> ScriptReport:
+        """Returns the report of a script that has exited.
+
+        Args:
+            name: The script.
+            began: In microseconds since the epoch.
+            took: Microseconds.
+            status: Its exit status, or the negative number of the signal that killed it.
+            output: What it printed.
+        """
+        log_output(name, output)
+        if status > 0:
+            _log.error("%s: %s failed with exit status %d after %.3f s", self._spec, name, status, took / 1e6)
+        elif status < 0:
+            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, signal_name(-status), took / 1e6)
+        result = SIGNALLED if status < 0 else status
+        return ScriptReport(name=name, begin=began, end=began + took, result=result, output=output)
+
+    def not_started(self, script: Script, began: int, error: OSError | ValueError) -> ScriptReport:
+        """Returns the report of a script that could not be started."""
+        number = (error.errno if isinstance(error, OSError) else None) or errno.EINVAL
+        if number in (errno.ENOENT, errno.EACCES) and not script.enabled():
+            # It vanished or was disabled between the look at it and its start: as if that had been before the look.
+            return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
+        text = f"cannot run {script.path}: {why_not_started(number, error)}"
+        _log.error("%s: %s: %s", self._spec, script.name, text)
+        result = CANNOT_EXECUTE if number == errno.ENOEXEC else -number
+        output = text.encode(errors="replace") + b"\n"
+        return ScriptReport(name=script.name, begin=began, end=wall_clock(), result=result, output=output)
+
+    # ------------------------------------------------------------------ the run
+
+    def completed(self) -> RunResult:
+        """Returns the result of a run that came to its end."""
+        failures = [report.result for report in self._reports if report.failed]
+        outcome = EventOutcome.FAILED if failures else EventOutcome.SUCCESS
+        return RunResult(outcome.errno, self._finish(failures[-1] if failures else 0))
+
+    def timed_out(self, child: RunningChild | None, began: int) -> RunResult:
+        """Returns the result of a run whose time is over.
+
+        Args:
+            child: The script that runs; None if one was just to be started.
+            began: When it, or the run's wait for it, began, in microseconds since the epoch.
+        """
+        name, ended = self.next_name or "", wall_clock()
+        output = b"" if child is None else child.output
+        log_output(name, output)
+        _log.error(
+            "%s: timed out: its %d s were over while %s ran, for %.3f s%s",
+            *(self._spec, self._spec.timeout, name, (ended - began) / 1e6),
+            "" if child is None else f" as process {child.pid}",
+        )
+        self.add(ScriptReport(name=name, begin=began, end=ended, result=TIMED_OUT, output=output))
+        return RunResult(EventOutcome.TIMED_OUT.errno, self._finish(TIMED_OUT))
+
+    def cancelled(self, child: RunningChild | None, began: int) -> RunResult:
+        """Returns the result of a run that was broken off; the arguments are those of `timed_out`."""
+        summary = 0
+        if child is not None:
+            name, summary = self.next_name or "", SIGNALLED
+            self.add(ScriptReport(name=name, begin=began, end=wall_clock(), result=SIGNALLED, output=child.output))
+        return RunResult(EventOutcome.CANCELLED.errno, self._finish(summary), final=False)
+
+    def _finish(self, summary: int) -> EventReport:
+        for script in self._listing[len(self._reports) :]:
+            self._reports.append(ScriptReport(name=script.name, begin=0, end=0, result=NOT_REACHED))
+        return EventReport(summary=summary, scripts=tuple(self._reports))
+
+
+def wall_clock() -> int:
+    """Returns the time, for display: microseconds since the epoch."""
+    return time.time_ns() // 1000
