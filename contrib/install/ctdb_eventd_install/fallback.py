@@ -13,7 +13,8 @@ import sys
 
 import attrs
 
-from ctdb_eventd_install.places import NodePlaces, shebang
+from ctdb_eventd.files import shebang
+from ctdb_eventd_install.places import NodePlaces
 from ctdb_eventd_install.problems import NotAPythonProgram
 
 __all__ = ["CHECK", "Daemon", "find_daemon", "is_ours", "program_in", "render", "why_it_does_not_run"]

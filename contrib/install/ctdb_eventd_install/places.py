@@ -10,15 +10,15 @@ import subprocess
 
 import attrs
 
+from ctdb_eventd.files import Tree
 from ctdb_eventd.paths import Paths
 from ctdb_eventd_install.problems import NoEventDaemon, SeveralHelperDirectories
 
-__all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places", "shebang"]
+__all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places"]
 
 HELPER_DIRS = ("/usr/libexec/ctdb", "/usr/lib/ctdb", "/usr/local/libexec/ctdb")
 """Where distributions, older Debian releases and `make install` have CTDB's helper programs."""
 KEPT_SUFFIX = ".ctdb"
-_MOST_LINKS = 40
 _VERSION_SECONDS = 10
 
 
@@ -56,19 +56,14 @@ class NodePlaces:
         """CTDB's configuration, scripts and sockets."""
         return Paths({})
 
+    @property
+    def tree(self) -> Tree:
+        """The node's files."""
+        return Tree(root=self.root)
+
     def below(self, path: str) -> str:
         """Returns where a path of the node is for us."""
-        return os.path.join(self.root, path.lstrip("/"))
-
-    def resolve(self, path: str) -> str:
-        """Follows the links that a file of the node is, without leaving the root; both paths are the node's."""
-        for _ in range(_MOST_LINKS):
-            try:
-                target = os.readlink(self.below(path))
-            except OSError:
-                break
-            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
-        return path
+        return self.tree.below(path)
 
     def ctdb_version(self) -> str | None:
         """Asks CTDB's tool, which needs no running daemon for it; None if it doesn't say."""
@@ -81,17 +76,6 @@ class NodePlaces:
     def has_ctdbd(self) -> bool:
         """Tells whether there is a ctdbd that would miss its event daemon."""
         return any(os.path.exists(self.below(f"{prefix}/sbin/ctdbd")) for prefix in ("/usr", "/usr/local"))
-
-
-def shebang(line: bytes) -> tuple[str, str]:
-    """Reads a file's first line as the kernel does: the interpreter and its one option, empty if there is none.
-
-    A carriage return is part of the name, so that a script with Windows line ends has an interpreter that isn't there.
-    """
-    if not line.startswith(b"#!"):
-        return "", ""
-    words = os.fsdecode(line[2:]).strip(" \t\n").replace("\t", " ").partition(" ")
-    return words[0], words[2].strip(" ")
 
 
 def _first_line(*command: str) -> str | None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import enum
 import os
 import re
-import stat
 from collections.abc import Iterator
 
 import attrs
 
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError
-from ctdb_eventd.scripts import Script, discover, shown_name
-from ctdb_eventd_install.places import NodePlaces, shebang
+from ctdb_eventd.files import Concern, Trusted, why_disabled, why_unsafe
+from ctdb_eventd.inspection import ComponentInspection, Refusal, ScriptInspection, inspect_component
+from ctdb_eventd.scripts import shown_name
+from ctdb_eventd_install.places import NodePlaces
 
 __all__ = [
     "Finding",
@@ -33,7 +34,6 @@ _OLDEST = (4, 9)
 """The first CTDB with an event daemon and these script names."""
 _TRIED = ((4, 17), (4, 24))
 """What this project follows and is tested with: nothing is known to differ between and next to them."""
-_MACHINE_CODE = b"\x7fELF"
 
 
 class Severity(enum.Enum):
@@ -96,14 +96,20 @@ def review_program(places: NodePlaces, *programs: str) -> Iterator[Finding]:
     """Warns if others than root could change what root will run: the files or a directory above them."""
     paths: dict[str, None] = {}
     for program in programs:
-        path = places.resolve(program)
+        path = places.tree.resolve(program)
         while path not in ("", "/"):
             paths[path] = None
             path = os.path.dirname(path)
+    trusted = _trusted(places)
     for path in paths:
-        reason = _why_unsafe(places, path)
-        if reason:
-            yield Finding(Severity.WARNING, f"{path} is {reason}, and what root runs is there or below")
+        unsafe = why_unsafe(places.tree, path, trusted)
+        if unsafe:
+            yield Finding(Severity.WARNING, f"{path} is {unsafe}, and what root runs is there or below")
+
+
+def _trusted(places: NodePlaces) -> Trusted:
+    # a root of somebody's own is his
+    return Trusted(users=frozenset({0, os.stat(places.root).st_uid}))
 
 
 def review_scripts(places: NodePlaces, config: Config) -> Iterator[Finding]:
@@ -121,86 +127,32 @@ def review_scripts(places: NodePlaces, config: Config) -> Iterator[Finding]:
 
 def _review_component(places: NodePlaces, config: Config, component: str) -> Iterator[Finding]:
     directory = f"{places.node.events_dir}/{component}"
-    listing = discover(places.below(directory), component, config.script_names)
-    enabled = [script for script in listing.scripts if _is_enabled(places, _inside(directory, script.path))]
-    findings: list[Finding] = []
-    for path in listing.shadowed:
-        name = _inside(directory, path)
-        findings.append(Finding(Severity.WARNING, f"{name}: runs with neither daemon, {name}.script hides it"))
-    if config.script_names == "bare":
-        findings += _left_out(places, directory)
-    for script in enabled:
-        findings += _review_script(places, script, _inside(directory, script.path))
-    yield Finding(Severity.GOOD, f"{directory}: {len(enabled)} enabled of {len(listing.scripts)} event scripts")
-    yield from findings
-    reason = _why_unsafe(places, directory)
-    if reason:
-        yield Finding(Severity.WARNING, f"{directory} is {reason}: whoever can change it is root")
+    trusted = _trusted(places)
+    found = inspect_component(directory, component, config.script_names, tree=places.tree, trusted=trusted)
+    enabled = [script for script in found.scripts if script.enabled]
+    yield Finding(Severity.GOOD, f"{directory}: {len(enabled)} enabled of {len(found.scripts)} event scripts")
+    for text in (*_left_out(places, found), *(text for script in enabled for text in _review_script(script))):
+        yield Finding(Severity.WARNING, text)
+    unsafe = why_unsafe(places.tree, directory, trusted)
+    if unsafe:
+        yield Finding(Severity.WARNING, f"{directory} is {unsafe}: whoever can change it is root")
 
 
-def _inside(directory: str, path: str) -> str:
-    return f"{directory}/{os.path.basename(path)}"
+def _left_out(places: NodePlaces, found: ComponentInspection) -> Iterator[str]:
+    for file in found.refused:
+        if file.refusal is Refusal.HIDDEN:
+            yield f"{file.path}: runs with neither daemon, {file.path}.script hides it"
+        elif shown_name(os.path.basename(file.path), "suffix") and why_disabled(places.tree, file.path) is None:
+            yield f"{file.path}: runs with CTDB's daemon, not with ours (script names = bare)"
 
 
-def _left_out(places: NodePlaces, directory: str) -> Iterator[Finding]:
-    for name in sorted(os.listdir(places.below(directory))):
-        path = f"{directory}/{name}"
-        if shown_name(name, "suffix") and _is_enabled(places, path):
-            yield Finding(Severity.WARNING, f"{path}: runs with CTDB's daemon, not with ours (script names = bare)")
-
-
-def _review_script(places: NodePlaces, script: Script, path: str) -> Iterator[Finding]:
-    target = places.resolve(path)
-    if script.bare:
-        text = f"runs with ours, not with CTDB's daemon (that wants {path}.script, ours can do without: script names)"
-        yield Finding(Severity.WARNING, f"{path}: {text}")
-    fault = _why_no_program(places, target)
-    if fault:
-        text = f"{fault}: its events fail with ours; CTDB's daemon may pass over it as disabled"
-        yield Finding(Severity.WARNING, f"{path}: {text}")
-    for place in dict.fromkeys((target, os.path.dirname(target))):
-        reason = _why_unsafe(places, place)
-        if reason and place != os.path.dirname(path):  # the component's own directory is reported once
-            yield Finding(Severity.WARNING, f"{path}: runs with either, but is unsafe: {place} is {reason}")
-
-
-def _is_enabled(places: NodePlaces, path: str) -> bool:
-    # Not Script.enabled: it would follow a link out of the root.
-    try:
-        mode = os.stat(places.below(places.resolve(path))).st_mode
-    except OSError:
-        return False
-    return bool(mode & stat.S_IXUSR and stat.S_ISREG(mode))
-
-
-def _why_no_program(places: NodePlaces, path: str) -> str | None:
-    try:
-        with open(places.below(path), "rb") as file:
-            head = file.readline(256)
-    except OSError as error:
-        return f"can't be read ({error.strerror})"
-    if head.startswith(_MACHINE_CODE):
-        return None
-    interpreter, _ = shebang(head)
-    if not interpreter:
-        return "is no program, its first line names no interpreter (such as #!/bin/sh)"
-    exists = os.path.exists(places.below(places.resolve(interpreter)))
-    return None if exists else f"its interpreter {interpreter!r} does not exist"
-
-
-def _why_unsafe(places: NodePlaces, path: str) -> str | None:
-    """Returns who else may change a file; below a root of somebody's own that somebody is trusted."""
-    try:
-        status = os.stat(places.below(path))
-        trusted = {0, os.stat(places.root).st_uid}
-    except OSError:
-        return None
-    reasons = []
-    if status.st_uid not in trusted:
-        reasons.append(f"owned by user {status.st_uid}, not root")
-    writers = [who for who, bit in (("its group", stat.S_IWGRP), ("everybody", stat.S_IWOTH)) if status.st_mode & bit]
-    # In such a directory (/tmp) nobody can rename or remove what isn't his.
-    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-    if writers and not sticky:
-        reasons.append(f"writable by {' and '.join(writers)}")
-    return ", ".join(reasons) or None
+def _review_script(script: ScriptInspection) -> Iterator[str]:
+    path = script.path
+    for remark in script.warnings:
+        if remark.concern is Concern.ONLY_HERE:
+            why = f"that wants {path}.script, ours can do without: script names"
+            yield f"{path}: runs with ours, not with CTDB's daemon ({why})"
+        elif remark.concern is not Concern.UNSAFE:
+            yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may pass over it as disabled"
+        elif remark.place != os.path.dirname(path):  # the component's own directory is reported once
+            yield f"{path}: runs with either, but is {remark}"

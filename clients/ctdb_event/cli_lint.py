@@ -1,0 +1,283 @@
+"""`ctdb-event lint`: which components to look at, and how what was found is said.
+
+Works without a daemon. One line for each finding, as compilers do, so that editors find the place; or JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ctdb_event.commands.jsonic import document
+from ctdb_event.commands.screen import Screen, escaped
+from ctdb_event.console import complain
+from ctdb_event.lint import Component, component_findings, examine, lock_findings
+from ctdb_event.lint_report import Check, Finding, Severity
+from ctdb_eventd.config import Config, load
+from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
+from ctdb_eventd.files import Trusted
+from ctdb_eventd.paths import Paths, PathsError, test_mode
+from ctdb_eventd.scripts import component_directory, shown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["EXIT_CLEAN", "EXIT_FOUND", "EXIT_NOT_LOOKED", "lint"]
+
+EXIT_CLEAN = 0
+"""Nothing is wrong; notes don't count."""
+EXIT_FOUND = 1
+"""There are errors, or warnings with `--strict`."""
+EXIT_NOT_LOOKED = 2
+"""Something could not be looked at, or the command line can't be understood."""
+
+_FORMAT = 1
+"""Version of the JSON; grows when something in it changes its meaning or goes, not when something is added."""
+_USAGE = """\
+Usage: ctdb-event lint [--plain | --json] [--strict] [DIRECTORY | COMPONENT ...]
+
+Looks for mistakes in event scripts: their names, permissions, interpreters, syntax, locks and events.
+Without arguments: every component of this node. A directory has a slash in its name, or is "." or "..".
+
+  --plain     FILE:LINE: SEVERITY: MESSAGE [CHECK], one line each (the default)
+  --json      one JSON document
+  --strict    warnings count as errors
+
+Exit status: 0 nothing wrong, 1 errors, 2 it could not look.
+"""
+_OPTIONS = frozenset({"--json", "--plain", "--strict", "--help", "-h"})
+
+
+@attrs.frozen(kw_only=True)
+class _Place:
+    """A directory that is to be looked at."""
+
+    directory: str
+    component: str
+    trusted: Trusted
+    is_ours: bool
+    """It is one of this node's, where its daemon looks."""
+
+
+class _NotLooked(Exception):
+    """Something can't be looked at; the text says what and why."""
+
+
+def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Looks for mistakes in event scripts.
+
+    Args:
+        arguments: Everything behind `lint`: options, directories and components.
+        environ: Decides where configuration and scripts lie.
+
+    Returns:
+        The exit status: one of the constants above.
+
+    Raises:
+        OutputLost: stdout doesn't take what was found.
+    """
+    options, names = _split(arguments)
+    unknown = sorted(options - _OPTIONS)
+    if unknown or {"--json", "--plain"} <= options:
+        problem = f"unknown option {escaped(unknown[0])}" if unknown else "--json and --plain exclude one another"
+        complain(f"ctdb-event lint: {problem}\n{_USAGE}".rstrip("\n"))
+        return EXIT_NOT_LOOKED
+    if options & {"--help", "-h"}:
+        Screen(environ).write(_USAGE)
+        return EXIT_CLEAN
+    try:
+        paths = Paths(environ)
+    except PathsError as error:
+        complain(f"ctdb-event lint: {error}")
+        return EXIT_NOT_LOOKED
+    return _Lint(paths, environ).carry_out(names, as_json="--json" in options, strict="--strict" in options)
+
+
+def _split(arguments: list[str]) -> tuple[set[str], list[str]]:
+    """Returns options and operands; `--` ends the options."""
+    options: set[str] = set()
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return options, [*_operands(arguments[:position]), *arguments[position + 1 :]]
+        if argument.startswith("-") and argument != "-":
+            options.add(argument)
+    return options, _operands(arguments)
+
+
+def _operands(arguments: list[str]) -> list[str]:
+    return [argument for argument in arguments if not argument.startswith("-") or argument == "-"]
+
+
+class _Lint:
+    """One run of the command."""
+
+    def __init__(self, paths: Paths, environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._findings: list[Finding] = []
+        self._problems: list[str] = []
+        self._config = self._load()
+
+    def _load(self) -> Config:
+        path = self._paths.config_file
+        try:
+            return load(path)
+        except ConfigError as error:
+            text = str(error).removeprefix(f"{error.file}:{error.line}: ")
+            self._findings.append(
+                Finding(
+                    path=error.file,
+                    line=error.line or None,
+                    severity=Severity.ERROR,
+                    check=Check.CONFIGURATION,
+                    message=f"{text}; no daemon would start, and the defaults are used here",
+                )
+            )
+            return Config()
+
+    def carry_out(self, names: list[str], *, as_json: bool, strict: bool) -> int:
+        components = list(self._examine(names))
+        for component, _ in components:
+            self._findings += component_findings(component)
+        configured = self._config.locks if any(place.is_ours for _, place in components) else {}
+        self._findings += lock_findings([component for component, _ in components], configured, self._paths.config_file)
+        for problem in self._problems:
+            complain(f"ctdb-event lint: {escaped(problem)}")
+        screen = Screen(self._environ)
+        if as_json:
+            screen.write(document(self._as_json([component for component, _ in components])))
+        else:
+            for finding in self._findings:
+                screen.write(_line(finding, screen) + "\n")
+        return self._status(strict)
+
+    def _status(self, strict: bool) -> int:
+        if self._problems:
+            return EXIT_NOT_LOOKED
+        grave = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+        return EXIT_FOUND if any(finding.severity in grave for finding in self._findings) else EXIT_CLEAN
+
+    # ------------------------------------------------------------------ what to look at
+
+    def _examine(self, names: list[str]) -> Iterator[tuple[Component, _Place]]:
+        for place in self._places(names):
+            try:
+                component = examine(
+                    place.directory, place.component, self._config.script_names, self._config.locks, place.trusted
+                )
+            except NoSuchComponent:
+                self._problems.append(f"{place.directory} is not a directory{_advice(place)}")
+            except OSError as error:
+                self._problems.append(f"{place.directory} can't be read: {error.strerror}")
+            else:
+                yield component, place
+
+    def _places(self, names: list[str]) -> Iterator[_Place]:
+        if not names:
+            yield from self._below(self._paths.events_dir, needs_scripts=False)
+        for name in names:
+            if "/" in name or name in (".", ".."):
+                yield from self._directory(name.rstrip("/") or "/")
+                continue
+            try:
+                yield self._place(component_directory(self._paths.events_dir, name), name)
+            except InvalidName as error:
+                self._problems.append(str(error))
+
+    def _directory(self, directory: str) -> Iterator[_Place]:
+        """Yields a directory of scripts; those below it if it has none itself but they do."""
+        below = [] if self._has_scripts(directory) else list(self._below(directory, needs_scripts=True))
+        yield from below or [self._place(directory)]
+
+    def _below(self, directory: str, *, needs_scripts: bool) -> Iterator[_Place]:
+        try:
+            names = sorted(os.listdir(directory), key=os.fsencode)
+        except OSError as error:
+            if not needs_scripts:
+                self._problems.append(f"{directory} can't be read: {error.strerror}")
+            return
+        for name in names:
+            path = f"{directory}/{name}"
+            if os.path.isdir(path) and (not needs_scripts or self._has_scripts(path)):
+                yield self._place(path, name)
+
+    def _has_scripts(self, directory: str) -> bool:
+        try:
+            return any(shown_name(name) is not None for name in os.listdir(directory))
+        except OSError:
+            return False
+
+    def _place(self, directory: str, component: str = "") -> _Place:
+        real = os.path.realpath(directory)
+        component = component or os.path.basename(real)
+        homes = {os.path.realpath(home) for home in (self._paths.events_dir, self._paths.provided_dir)}
+        # a component may be a link to elsewhere, and elsewhere may be a link to a component
+        if {os.path.dirname(real), os.path.realpath(os.path.dirname(os.path.abspath(directory)))} & homes:
+            # a node for tests belongs to whoever runs it
+            users = frozenset({0, os.geteuid()}) if test_mode(self._environ) else frozenset({0})
+            return _Place(directory=directory, component=component, trusted=Trusted(users=users), is_ours=True)
+        trusted = _trusted_elsewhere(real)
+        return _Place(directory=directory, component=component, trusted=trusted, is_ours=False)
+
+    # ------------------------------------------------------------------ what is said
+
+    def _as_json(self, components: Iterable[Component]) -> dict[str, Any]:
+        count = dict.fromkeys(Severity, 0)
+        for finding in self._findings:
+            count[finding.severity] += 1
+        return {
+            "format": _FORMAT,
+            "errors": count[Severity.ERROR],
+            "warnings": count[Severity.WARNING],
+            "notes": count[Severity.NOTE],
+            "components": [_component_as_json(component) for component in components],
+            "findings": [_finding_as_json(finding) for finding in self._findings],
+            "problems": self._problems,
+        }
+
+
+def _advice(place: _Place) -> str:
+    if os.path.isfile(place.directory):
+        return f"; name the one that it is in: {os.path.dirname(place.directory)}/"
+    return f"; the one here is ./{place.component}" if place.is_ours and os.path.isdir(place.component) else ""
+
+
+def _trusted_elsewhere(directory: str) -> Trusted:
+    """A working copy is its owner's; what counts is what he installs. Everybody must not write there either."""
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return Trusted()
+    return Trusted(users=frozenset({0, os.geteuid(), status.st_uid}), groups=frozenset({status.st_gid}))
+
+
+def _component_as_json(component: Component) -> dict[str, Any]:
+    scripts = component.found.scripts
+    return {
+        "component": component.found.component,
+        "directory": component.found.directory,
+        "scripts": len(scripts),
+        "enabled": sum(script.enabled for script in scripts),
+    }
+
+
+def _finding_as_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "file": finding.path,
+        "line": finding.line,
+        "severity": finding.severity.value,
+        "check": finding.check.value,
+        "message": finding.message,
+        "component": finding.component,
+        "script": finding.script,
+    }
+
+
+def _line(finding: Finding, screen: Screen) -> str:
+    where = finding.path if finding.line is None else f"{finding.path}:{finding.line}"
+    text = f"{where}: {finding.severity.value}: {finding.message} [{finding.check.value}]"
+    # one line for each, whatever stands in a name
+    return screen.safe(text) if screen.terminal else text.replace("\n", "\\n")

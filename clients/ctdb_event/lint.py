@@ -1,0 +1,190 @@
+"""What `ctdb-event lint` finds out about component directories, put together from its checks.
+
+Works on files alone: no daemon, and not as root either, as far as files can be read. Changes nothing and runs no
+script. Says nothing itself; findings are returned.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ctdb_event.lint_content import Declaration, check_content, declarations, nearest
+from ctdb_event.lint_files import check_numbers, check_refused, check_script, check_unsafe
+from ctdb_event.lint_report import Check, Fault, Finding, Severity
+from ctdb_eventd.config import parse
+from ctdb_eventd.files import Concern, Trusted
+from ctdb_eventd.inspection import ComponentInspection, ScriptInspection, inspect_component
+from ctdb_eventd.scripts import is_lock_name
+
+if TYPE_CHECKING:
+    from ctdb_eventd.scripts import NameRule
+
+__all__ = ["Component", "Content", "component_findings", "examine", "lock_findings"]
+
+_MOST_READ = 1 << 20
+"""Bytes of a script that are looked at."""
+
+
+@attrs.frozen(kw_only=True)
+class Content:
+    """What could be read of a script."""
+
+    data: bytes
+    """Its beginning, at most 1 MiB."""
+    is_whole: bool
+    """There is no more."""
+    declared: tuple[Declaration, ...]
+    """Locks that its head declares."""
+
+
+@attrs.frozen(kw_only=True)
+class Component:
+    """A component that was looked at."""
+
+    found: ComponentInspection
+    """What its directory says."""
+    contents: Mapping[str, Content]
+    """What is in its scripts, by path; those that could not be read are missing."""
+    trusted: Trusted
+    """Who may change it."""
+
+
+def examine(
+    directory: str, component: str, rule: NameRule, locks: Mapping[str, tuple[str, ...]], trusted: Trusted
+) -> Component:
+    """Reads a component's directory and its scripts; see `inspect_component` for the arguments.
+
+    Raises:
+        NoSuchComponent: There is no such directory.
+        OSError: The directory can't be read.
+    """
+    found = inspect_component(directory, component, rule, locks, trusted=trusted)
+    contents = {script.path: content for script in found.scripts if (content := _read(script.path)) is not None}
+    return Component(found=found, contents=contents, trusted=trusted)
+
+
+def _read(path: str) -> Content | None:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None  # to open a named pipe would take forever
+        with open(path, "rb") as file:
+            data = file.read(_MOST_READ + 1)
+    except OSError:
+        return None  # the inspection says so
+    is_whole = len(data) <= _MOST_READ
+    return Content(data=data[:_MOST_READ], is_whole=is_whole, declared=tuple(declarations(data)))
+
+
+# ---------------------------------------------------------------------- one component
+
+
+def component_findings(component: Component) -> list[Finding]:
+    """Returns everything that is to be said about one component alone, in the order of its files."""
+    found = component.found
+    names = {script.path: script.name for script in found.scripts}
+    findings = [
+        _finding(fault, place, found.component, names.get(place))
+        for place, fault in check_unsafe(found.scripts, found.directory, component.trusted)
+    ]
+    for file in found.refused:
+        findings += (_finding(fault, file.path, found.component) for fault in check_refused(file))
+    for script, fault in check_numbers(found.scripts):
+        findings.append(_finding(fault, script.path, found.component, script.name))
+    for script in found.scripts:
+        faults = [*check_script(script), *_check_inside(script, component.contents.get(script.path))]
+        findings += (_finding(fault, script.path, found.component, script.name) for fault in faults)
+    return sorted(findings, key=lambda finding: (os.fsencode(finding.path), finding.line or 0))
+
+
+def _check_inside(script: ScriptInspection, content: Content | None) -> Iterator[Fault]:
+    if content is None:
+        return
+    if not content.is_whole:
+        yield Fault(
+            Severity.NOTE, Check.PARTLY, f"only its first {_MOST_READ >> 20} MiB was looked at, and not at its syntax"
+        )
+    remarks = (remark for remark in script.warnings if remark.concern is Concern.NO_SUCH_INTERPRETER)
+    yield from check_content(content.data, next(remarks, None), is_whole=content.is_whole)
+
+
+def _finding(fault: Fault, path: str, component: str | None = None, script: str | None = None) -> Finding:
+    return Finding(
+        path=path,
+        line=fault.line,
+        severity=fault.severity,
+        check=fault.check,
+        message=fault.message,
+        component=component,
+        script=script,
+    )
+
+
+# ---------------------------------------------------------------------- locks of all of them
+
+
+def lock_findings(components: Iterable[Component], configured: Iterable[str], config_file: str) -> list[Finding]:
+    """Finds names of locks that look like others misspelt.
+
+    Known are those that the project itself sets, those of the configuration, and those that two scripts declare.
+
+    Args:
+        components: Those that were looked at.
+        configured: The locks of the configuration, with the project's own.
+        config_file: The configuration, for the findings about it.
+    """
+    ours = set(parse("", config_file).locks)
+    declared = _declared(components)
+    shared = {name for name, places in declared.items() if len({os.path.realpath(path) for path, *_ in places}) > 1}
+    findings = []
+    for name in sorted(set(configured) - ours - set(declared)):
+        near = _misspelt(name, ours | shared)
+        if near:
+            fault = Fault(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), _line_of(name, config_file))
+            findings.append(_finding(fault, config_file))
+    known = ours | shared | set(configured)
+    for name in sorted(set(declared) - known):
+        near = _misspelt(name, known)
+        if near:
+            for path, line, component, script in declared[name]:
+                fault = Fault(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), line)
+                findings.append(_finding(fault, path, component, script))
+    return findings
+
+
+def _declared(components: Iterable[Component]) -> dict[str, list[tuple[str, int, str, str]]]:
+    """Returns for each lock where it is declared: path, line, component, script."""
+    declared = defaultdict(list)
+    for component in components:
+        names = {script.path: script.name for script in component.found.scripts}
+        for path, content in component.contents.items():
+            for declaration in content.declared:
+                if is_lock_name(declaration.name):
+                    place = (path, declaration.line, component.found.component, names[path])
+                    declared[declaration.name].append(place)
+    return declared
+
+
+def _unknown(name: str, near: str) -> str:
+    return f'no other script declares a lock "{name}", so it keeps nobody away; "{near}"?'
+
+
+def _misspelt(name: str, known: Iterable[str]) -> str | None:
+    near = nearest(name, known)
+    # disk1 and disk2 are two names, not one and a slip
+    return None if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", name) else near
+
+
+def _line_of(name: str, config_file: str) -> int | None:
+    try:
+        with open(config_file, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().split("\n")
+    except OSError:
+        return None
+    return next((number for number, line in enumerate(lines, 1) if line.partition("=")[0].strip() == name), None)

@@ -1,0 +1,195 @@
+"""What `ctdb-event lint` finds inside one script: interpreter line, line ends, syntax, declarations, events.
+
+Looks at a script's bytes; the only thing that it starts is the script's interpreter, to check the syntax.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from ctdb_event.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
+from ctdb_event.lint_report import Check, Fault, Severity
+from ctdb_event.shell_cases import event_labels
+from ctdb_eventd.events import CATALOGUE
+from ctdb_eventd.files import Concern, Remark, shebang
+from ctdb_eventd.scripts import LOCKS_MARK, is_lock_name
+
+__all__ = ["Declaration", "check_content", "declarations", "nearest"]
+
+_MACHINE_CODE = b"\x7fELF"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONGEST_FIRST_LINE = 255
+"""Bytes that the kernel looks at, less the line's end."""
+_HEAD = 4096
+"""Bytes in which `scripts.declared_locks` looks."""
+_LOCKS_MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?(?:event[-_ ]?d?[-_ ]?)?locks?\s*[:=]", re.IGNORECASE)
+
+
+@attrs.frozen
+class Declaration:
+    """A lock that a script's head declares."""
+
+    name: str
+    """As it stands there, whether or not a lock can have it."""
+    line: int
+    """Where, counted from 1."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Returns what a word is most likely a misspelling of: a quarter of its letters may differ, at least one."""
+    most = max(1, len(word) // 4)
+    possible = [other for other in known if abs(len(word) - len(other)) <= most]
+    near = [(distance, other) for other in possible if (distance := _distance(word.lower(), other.lower())) <= most]
+    return min(near)[1] if near else None
+
+
+def _distance(one: str, other: str) -> int:
+    """Counts the letters to add, leave out, replace or swap with their neighbours."""
+    before, last = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, against in enumerate(other, 1):
+            least = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != against))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
+                least = min(least, before[j - 2] + 1)
+            row.append(least)
+        before, last = last, row
+    return last[-1]
+
+
+def check_content(content: bytes, fault: Remark | None, *, is_whole: bool = True) -> Iterator[Fault]:
+    """Looks at what is in a script.
+
+    Args:
+        content: Its bytes.
+        fault: What keeps the kernel from executing it, if anything does.
+        is_whole: These are all of its bytes; what needs the whole is left out otherwise.
+    """
+    if content.startswith(_MACHINE_CODE):
+        return
+    first = content.partition(b"\n")[0]
+    program, option = shebang(first.rstrip(b"\r"))
+    if not program:
+        yield Fault(Severity.ERROR, Check.SHEBANG, _why_no_interpreter(content), 1)
+    else:
+        yield from _check_first_line(first, fault)
+    interpreter = find_interpreter(program, option)
+    if interpreter.fault:
+        yield Fault(Severity.ERROR, Check.INTERPRETER, interpreter.fault, 1)
+    elif os.path.basename(program) == "env" and interpreter.program and not interpreter.program.startswith("/"):
+        text = f"{program} finds no program {interpreter.program!r} where event scripts look"
+        yield Fault(Severity.WARNING, Check.INTERPRETER, text, 1)
+    text = content.decode("utf-8", "surrogateescape")
+    yield from _check_declarations(text, [declaration.name for declaration in declarations(content)])
+    if not is_whole:
+        return
+    if interpreter.is_shell:
+        yield from _check_shell(content, text, interpreter)
+    elif interpreter.is_python:
+        yield from _check_syntax(content, interpreter)
+
+
+def _why_no_interpreter(content: bytes) -> str:
+    text = "no interpreter in the first line (such as #!/bin/sh), so the kernel can't run it"
+    if not content:
+        return f"{text}: it is empty"
+    if content.startswith(_BYTE_ORDER_MARK):
+        return f"{text}: a byte order mark stands before everything; save it without one"
+    if content.lstrip().startswith(b"#!"):
+        return f"{text}: blanks or empty lines stand before the #!"
+    return text
+
+
+def _check_first_line(first: bytes, fault: Remark | None) -> Iterator[Fault]:
+    if first.endswith(b"\r"):
+        program, option = shebang(first)
+        text = f"the interpreter line ends in a carriage return, which becomes part of {(option or program)!r}"
+        yield Fault(Severity.ERROR, Check.LINE_ENDS, f"{text}; convert the file's line ends (sed -i 's/\\r$//')", 1)
+    elif fault is not None and fault.concern is Concern.NO_SUCH_INTERPRETER:
+        yield Fault(Severity.ERROR, Check.INTERPRETER, fault.text, 1)
+    if len(first) > _LONGEST_FIRST_LINE:
+        text = f"the interpreter line has {len(first)} bytes, and the kernel looks at {_LONGEST_FIRST_LINE}"
+        yield Fault(Severity.ERROR, Check.SHEBANG, text, 1)
+
+
+def _check_shell(content: bytes, text: str, interpreter: Interpreter) -> Iterator[Fault]:
+    lines = content.split(b"\n")
+    windows = [number for number, line in enumerate(lines, 1) if number > 1 and line.endswith(b"\r")]
+    if windows:
+        severity = Severity.ERROR if 2 * len(windows) >= len(lines) - 2 else Severity.WARNING
+        message = f"{len(windows)} lines end in a carriage return, which a shell takes for a part of the last word"
+        yield Fault(severity, Check.LINE_ENDS, f"{message}; convert them (sed -i 's/\\r$//')", windows[0])
+        if severity is Severity.ERROR:
+            return  # whatever the shell says is about these
+    wrong = False
+    for fault in _check_syntax(content, interpreter):
+        wrong = wrong or fault.severity is Severity.ERROR
+        yield fault
+    if not wrong:
+        yield from _check_events(text)
+
+
+def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Fault]:
+    if not interpreter.program.startswith("/") or not os.path.exists(interpreter.program):
+        return  # said already
+    try:
+        problems = check_syntax(interpreter, content)
+    except Unchecked as error:
+        yield Fault(Severity.NOTE, Check.SYNTAX_UNCHECKED, f"the syntax was not checked: {error}")
+        return
+    for problem in problems:
+        severity = Severity.ERROR if problem.is_error else Severity.WARNING
+        text = f"{os.path.basename(interpreter.program)} says: {problem.text}"
+        yield Fault(severity, Check.SYNTAX, text, problem.line)
+
+
+def _check_events(text: str) -> Iterator[Fault]:
+    for label in event_labels(text):
+        if label.text.startswith("-") or any(re.fullmatch(label.pattern, event) for event in CATALOGUE):
+            continue
+        near = nearest(label.text, CATALOGUE)
+        message = f'"{label.text}" is none of CTDB\'s events'
+        if near:
+            yield Fault(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', label.line)
+        else:
+            advice = "this runs only if somebody asks for it with `ctdb-event run`"
+            yield Fault(Severity.NOTE, Check.EVENT, f"{message}: {advice}", label.line)
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def declarations(content: bytes) -> list[Declaration]:
+    """Returns the locks that a script's head declares, good and bad, with their lines: see `declared_locks`."""
+    lines = content[:_HEAD].decode("utf-8", "replace").split("\n")
+    return [
+        Declaration(name, number)
+        for number, line in enumerate(lines, 1)
+        if line.startswith(LOCKS_MARK)
+        for name in line[len(LOCKS_MARK) :].split()
+    ]
+
+
+def _check_declarations(text: str, declared: list[str]) -> Iterator[Fault]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(LOCKS_MARK):
+            yield from _check_declaration(number, line[len(LOCKS_MARK) :].split(), declared)
+        elif _LOCKS_MEANT.match(line):
+            message = f'this is not read as a declaration of locks; expected "{LOCKS_MARK} NAME" at the line\'s start'
+            yield Fault(Severity.WARNING, Check.LOCK_LINE, message, number)
+
+
+def _check_declaration(number: int, names: list[str], declared: list[str]) -> Iterator[Fault]:
+    if not names:
+        yield Fault(Severity.WARNING, Check.LOCK_LINE, "this declares no lock: no name stands behind the colon", number)
+    for name in names:
+        if name not in declared:
+            message = f'"{name}" is not declared: only the first {_HEAD} bytes of a script are looked at'
+            yield Fault(Severity.WARNING, Check.LOCK_LINE, message, number)
+        elif not is_lock_name(name):
+            expected = "expected letters, digits, dots, dashes and underscores, and blanks between names"
+            yield Fault(Severity.ERROR, Check.LOCK_NAME, f'no lock can be called "{name}"; {expected}', number)

@@ -1,0 +1,118 @@
+"""What `ctdb-event lint` finds about files without looking inside: names, permissions, links.
+
+Judges what the inspection of a component found; looks at file modes, opens nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+from ctdb_event.lint_report import Check, Fault, Severity
+from ctdb_eventd.files import Concern, Tree, Trusted, why_unsafe
+from ctdb_eventd.inspection import Refusal, RefusedFile, ScriptInspection
+
+__all__ = ["check_numbers", "check_refused", "check_script", "check_unsafe"]
+
+_BACKUP = re.compile(
+    r".*(?:~|\.(?:bak|backup|orig|old|save|saved|swp|swo|tmp|rej|disabled|off"
+    r"|rpmsave|rpmnew|rpmorig|dpkg-(?:old|new|dist|bak|tmp|remove)|ucf-(?:old|new|dist)))|[.#].*",
+    re.DOTALL | re.IGNORECASE,
+)
+_MEANT = re.compile(r"[.#]*(?:(?P<number>[0-9]+)[-._ ]+)?(?P<rest>.+)", re.DOTALL)
+_ENDINGS = re.compile(r"(?:\.(?:script|sh|bash|dash|ksh|py|pl))+$", re.IGNORECASE)
+_ANY_EXECUTES = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
+
+def check_unsafe(scripts: Sequence[ScriptInspection], directory: str, trusted: Trusted) -> Iterator[tuple[str, Fault]]:
+    """Tells which files and directories others could change, each once, however many scripts are there."""
+    remarks = (remark for script in scripts for remark in script.warnings if remark.concern is Concern.UNSAFE)
+    for place in dict.fromkeys((directory, *(remark.place for remark in remarks))):
+        unsafe = why_unsafe(Tree(), place, trusted)
+        if unsafe is not None:
+            severity = Severity.ERROR if unsafe.everybody else Severity.WARNING
+            text = f"{unsafe}: whoever can change it can run anything as root; chmod go-w, chown root"
+            yield place, Fault(severity, Check.UNSAFE, text)
+
+
+def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptInspection, Fault]]:
+    """Tells which scripts have the same two digits as one before them."""
+    first: dict[str, ScriptInspection] = {}
+    for script in scripts:
+        other = first.setdefault(script.name[:2], script)
+        if other is not script:
+            text = f"has the same number as {other.name}, which runs first because of what stands behind the number"
+            yield script, Fault(Severity.NOTE, Check.NUMBER, text)
+
+
+def check_refused(file: RefusedFile) -> Iterator[Fault]:
+    """Looks at a file that is no script: it may have been meant to be one."""
+    name = os.path.basename(file.path)
+    meant = _MEANT.fullmatch(name)
+    is_meant = meant is not None and (meant["number"] is not None or _stem(name).endswith(".script"))
+    if not is_meant or os.path.isdir(file.path):
+        return
+    if file.refusal is Refusal.HIDDEN:
+        advice = "never runs; remove one of them, or rename it"
+        yield Fault(Severity.WARNING, Check.NAME_HIDDEN, f"{file.reason}: it {advice}")
+    elif _BACKUP.fullmatch(name):
+        yield Fault(Severity.NOTE, Check.BACKUP, f"is no script, but a copy: {file.reason}")
+    elif file.refusal is Refusal.WRONG_FORM:
+        yield Fault(Severity.WARNING, Check.NAME_FORM, f"does not run: {file.reason}")
+    else:
+        advice = f"{file.reason}; if it should run, name it {_suggest(meant)}"
+        yield Fault(Severity.WARNING, Check.NAME, f"does not run: {advice}")
+
+
+def _stem(name: str) -> str:
+    """Returns a name without what marks a copy."""
+    return re.sub(r"(?:~|\.[A-Za-z-]+)$", "", name) if _BACKUP.fullmatch(name) else name
+
+
+def _suggest(meant: re.Match[str] | None) -> str:
+    number = meant["number"] if meant else None
+    rest = meant["rest"] if meant else "name"
+    digits = f"{int(number):02}" if number and len(number) < 9 and int(number) < 100 else "NN"
+    example = " (NN: two digits that say when it runs)" if digits == "NN" else ""
+    return f"{digits}.{_ENDINGS.sub('', rest)}.script{example}"
+
+
+def check_script(script: ScriptInspection) -> Iterator[Fault]:
+    """Looks at a script's name, mode and link."""
+    for remark in script.warnings:
+        if remark.concern is Concern.ONLY_HERE:
+            yield Fault(Severity.NOTE, Check.NAME_BARE, remark.text)
+        elif remark.concern is Concern.UNREADABLE:
+            yield Fault(Severity.WARNING, Check.UNREADABLE, f"{remark}: nothing inside was checked; run this as root")
+    try:
+        mode = os.stat(script.path).st_mode
+    except OSError as error:
+        yield _not_there(script, error)
+        return
+    if mode & (stat.S_ISUID | stat.S_ISGID) and stat.S_ISREG(mode):
+        text = f"set-user-ID or set-group-ID (mode {stat.S_IMODE(mode):04o}) is of no use on an event script"
+        yield Fault(Severity.WARNING, Check.SETUID, f"{text}, events run as root anyway; chmod ug-s")
+    if script.reason is not None:
+        yield _disabled(script.reason, mode)
+
+
+def _not_there(script: ScriptInspection, error: OSError) -> Fault:
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        text = f"{script.reason}: whether it would run is not known, and nothing inside was checked"
+        return Fault(Severity.WARNING, Check.UNREADABLE, f"{text}; run this as root")
+    if script.target is None:
+        return Fault(Severity.NOTE, Check.DISABLED, "disabled: vanished")
+    advice = "remove the link, or make what it leads to"
+    return Fault(Severity.WARNING, Check.DANGLING, f"disabled: {script.reason}; {advice}")
+
+
+def _disabled(reason: str, mode: int) -> Fault:
+    if not stat.S_ISREG(mode):
+        return Fault(Severity.WARNING, Check.NOT_A_FILE, f"has the name of a script, but is {reason}")
+    if mode & _ANY_EXECUTES:
+        advice = "others may execute it; chmod a+x to enable it, a-x to disable it"
+        return Fault(Severity.WARNING, Check.EXECUTE, f"disabled: {reason}, though {advice}")
+    return Fault(Severity.NOTE, Check.DISABLED, f"disabled: {reason}")
