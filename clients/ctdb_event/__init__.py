@@ -1,1 +1,141 @@
-"""Client library and command line of the event broker."""
+"""Client library and command line of the event broker.
+
+    async with ctdb_event.connect() as client:          # asyncio or trio
+        run = await client.run("legacy", "monitor", timeout=30)
+
+    with ctdb_event.Client() as client:                 # blocking
+        run = client.run("legacy", "monitor", timeout=30)
+
+Names are loaded when they are first used: the command line imports this package too, and has to start fast.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctdb_event.blocking import Client
+    from ctdb_event.broker import Hello, Limits, Slots, Stats
+    from ctdb_event.client import AsyncClient, connect
+    from ctdb_event.errors import (
+        BrokerError,
+        BrokerUnavailable,
+        ConfigRejected,
+        EventCancelled,
+        EventError,
+        EventFailed,
+        EventTimedOut,
+        InvalidRequest,
+        LockTimeout,
+        MalformedAnswer,
+        NeverRan,
+        NoSuchComponent,
+        NoSuchRun,
+        NoSuchScript,
+        NotSupported,
+        QueueTimeout,
+        WouldDeadlock,
+    )
+    from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
+    from ctdb_event.results import ComponentHealth, Job, Overview, Run, Script
+    from ctdb_event.streams import HeldLock, RunStream, Subscription
+    from ctdb_event.updates import (
+        Finished,
+        Gap,
+        Health,
+        LockAcquired,
+        LockWaiting,
+        Output,
+        Queued,
+        ScriptFinished,
+        ScriptStarted,
+        Started,
+        Unknown,
+        Update,
+    )
+
+__all__ = [
+    "AsyncClient",
+    "BrokerError",
+    "BrokerUnavailable",
+    "Client",
+    "Component",
+    "ComponentHealth",
+    "ConfigRejected",
+    "EventCancelled",
+    "EventError",
+    "EventFailed",
+    "EventInfo",
+    "EventTimedOut",
+    "Finished",
+    "Gap",
+    "Health",
+    "HeldLock",
+    "Hello",
+    "InvalidRequest",
+    "Job",
+    "Limits",
+    "Lock",
+    "LockAcquired",
+    "LockTimeout",
+    "LockWaiting",
+    "MalformedAnswer",
+    "NeverRan",
+    "NoSuchComponent",
+    "NoSuchRun",
+    "NoSuchScript",
+    "NotSupported",
+    "Output",
+    "Overview",
+    "Owner",
+    "QueueTimeout",
+    "Queued",
+    "RefusedFile",
+    "Run",
+    "RunStream",
+    "Script",
+    "ScriptFile",
+    "ScriptFiles",
+    "ScriptFinished",
+    "ScriptStarted",
+    "Slots",
+    "Started",
+    "Stats",
+    "Subscription",
+    "Unknown",
+    "Update",
+    "WouldDeadlock",
+    "connect",
+]
+
+# which module has which names
+_PLACES = {
+    "blocking": "Client",
+    "broker": "Hello Limits Slots Stats",
+    "client": "AsyncClient connect",
+    "errors": (
+        "BrokerError BrokerUnavailable ConfigRejected EventCancelled EventError EventFailed EventTimedOut "
+        "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript "
+        "NotSupported QueueTimeout WouldDeadlock"
+    ),
+    "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
+    "results": "ComponentHealth Job Overview Run Script",
+    "streams": "HeldLock RunStream Subscription",
+    "updates": (
+        "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _PLACES.items():
+        if name in names.split():
+            from importlib import import_module
+
+            value: object = getattr(import_module(f"ctdb_event.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'ctdb_event' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -40,6 +40,13 @@ Usage: ctdb-event [-h] [-h|--help]
   {}     {}
 """
 
+# What only our own daemon can do. The usage doesn't show it, as that is CTDB's to the byte; `help` does.
+_NEW_COMMANDS = frozenset(
+    "cancel components events help lock locks ping ps reload results scripts stats subscribe watch".split()
+)
+_NEW_RUN_OPTIONS = frozenset(("--stream", "--detach", "--json"))
+_WITH_VALUE = ("-d", "--debug", "--socket")
+
 _ANY_NUMBER = sys.maxsize
 _SIGPIPE_STATUS = 128 + 13
 _SIGINT_STATUS = 128 + 2
@@ -153,6 +160,22 @@ def _value(option: str, rest: Iterator[str]) -> str:
     raise _BadOption(option, "missing argument")
 
 
+def _is_new(arguments: list[str]) -> bool:
+    """Tells whether these are a command or options that CTDB's own program doesn't have."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _WITH_VALUE:
+            next(rest, None)
+        elif argument in _NEW_COMMANDS:
+            return True
+        elif argument == "run":
+            end = arguments.index("--") if "--" in arguments else len(arguments)
+            return not _NEW_RUN_OPTIONS.isdisjoint(arguments[:end])
+        elif argument == "-" or not argument.startswith("-"):
+            return False
+    return False
+
+
 def _find_command(words: list[str]) -> _Command | None:
     for command in _COMMANDS:
         if words[: len(command.words)] == command.words:
@@ -171,7 +194,19 @@ def _dispatch(options: _Options, command: _Command, arguments: list[str]) -> int
     return carry_out(arguments, options.socket, os.environ)
 
 
+def _suggest(words: list[str]) -> None:
+    """Says on stderr, where CTDB's own program says nothing, which command may have been meant."""
+    if words:
+        from ctdb_event.commands.problems import unknown_command
+
+        complain(f"ctdb-event: {unknown_command(words)}")
+
+
 def _execute(arguments: list[str]) -> int:
+    if _is_new(arguments):
+        from ctdb_event.commands.entry import carry_out
+
+        return carry_out(arguments, os.environ)
     try:
         options = _Options(arguments)
     except _BadOption as error:
@@ -181,6 +216,7 @@ def _execute(arguments: list[str]) -> int:
     command = _find_command(options.words)
     if command is None:
         say(_USAGE * 2)
+        _suggest(options.words)
         return 1
     operands = options.words[len(command.words) :]
     if options.help or not command.least <= len(operands) <= command.most:

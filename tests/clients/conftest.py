@@ -12,8 +12,10 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.clients.fake_ctdb import FakeDaemon, build_node
+    from tests.clients.fake_native import FakeBroker
 else:
     from fake_ctdb import FakeDaemon, build_node
+    from fake_native import FakeBroker
 
 
 @pytest.fixture
@@ -35,5 +37,13 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def daemon(node: Path) -> Iterator[FakeDaemon]:
     """A daemon of the test's on the node's socket."""
     fake = FakeDaemon(node / "run" / "eventd.socket")
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def broker(node: Path) -> Iterator[FakeBroker]:
+    """A broker of the test's, which speaks the native dialect, on the node's socket."""
+    fake = FakeBroker(node / "run" / "eventd.socket")
     yield fake
     fake.close()

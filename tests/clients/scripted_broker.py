@@ -32,7 +32,7 @@ HELLO = {
 
 def run_value(**changes: Any) -> dict[str, Any]:
     """A run as it comes over the wire."""
-    value = {
+    value: dict[str, Any] = {
         "run": "abc-1",
         "component": "legacy",
         "event": "monitor",
@@ -92,15 +92,15 @@ class ScriptedBroker:
 
     Attributes:
         rules: What to do about a method as soon as it comes.
-        reads: While it isn't set, nothing is read.
+        stalled: It stands still, as `stall` is the rule of a method that came.
+        resume: Lets it go on.
         connections: How many there were.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = os.fspath(path)
         self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
-        self.reads = threading.Event()
-        self.reads.set()
+        self.stalled, self.resume = threading.Event(), threading.Event()
         self.connections = 0
         self._asked: queue.Queue[Asked | None] = queue.Queue()
         self._sockets: list[socket.socket] = []
@@ -122,6 +122,12 @@ class ScriptedBroker:
         asked = self._asked.get(timeout=_PATIENCE)
         assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
 
+    def stall(self, asked: Asked) -> None:
+        """A rule: reads no further until `resume` is set, and then answers."""
+        self.stalled.set()
+        assert self.resume.wait(_PATIENCE)
+        asked.result({})
+
     async def next_async(self, method: str) -> Asked:
         """As `next`, while the event loop goes on."""
         return await anyio.to_thread.run_sync(self.next, method, abandon_on_cancel=True)
@@ -141,6 +147,7 @@ class ScriptedBroker:
                 connection = self._listener.accept()[0]
             except OSError:
                 return
+            connection.settimeout(_PATIENCE)
             self.connections += 1
             self._sockets.append(connection)
             self._start(self._serve, connection)
@@ -148,7 +155,7 @@ class ScriptedBroker:
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
             if stream.read(len(frames.PREFACE)) == frames.PREFACE:
-                while self.reads.wait(_PATIENCE) and (frame := _read_frame(stream)):
+                while frame := _read_frame(stream):
                     self._handle(Asked(connection, frames.unpack(frame)[1]))
         self._asked.put(None)
 
@@ -161,7 +168,7 @@ class ScriptedBroker:
 
     def close(self) -> None:
         """Ends it, and waits for its threads."""
-        self.reads.set()
+        self.resume.set()
         for each in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

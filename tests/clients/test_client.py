@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 import ctdb_event
 from ctdb_event import (
+    AsyncClient,
     BrokerError,
     BrokerUnavailable,
     EventFailed,
@@ -31,16 +34,23 @@ from ctdb_event import (
 )
 from ctdb_event import core as core_module
 from ctdb_event import link as link_module
+from ctdb_eventd.protocol import frames
 
 if TYPE_CHECKING:
-    from tests.clients.backends import on_both_backends
+    from tests.clients.backends import PATIENCE, on_both_backends
     from tests.clients.scripted_broker import HELLO, Asked, ScriptedBroker, run_value, running_broker
 else:
-    from backends import on_both_backends
+    from backends import PATIENCE, on_both_backends
     from scripted_broker import HELLO, run_value, running_broker
 
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
 GRANT = {"lock": 7, "waited": 0.5}
+STATS = {
+    **{"version": "1", "pid": 1, "started": 1.5, "uptime": 2.5, "processor_seconds": 0.5, "memory": 1},
+    **{"descriptors": 12, "clients": 2, "subscribers": 1, "requests": 9, "notes_lost": 0, "runs": {}},
+    **{"scripts_started": 5, "queued": 3, "running": 2},
+    "slots": {"running": 2, "waiting": 1, "free_limit": 18, "limit": 64},
+}
 
 
 @pytest.fixture
@@ -61,13 +71,17 @@ def say(*names: str) -> Callable[[Asked], None]:
     return tell
 
 
-async def cancelled_when(ready: Callable[[], Awaitable[Any]], work: Callable[[], Awaitable[Any]]) -> Any:
+async def cancelled_when(ready: Callable[[], Awaitable[Any]], work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Does `work`, and cancels it when `ready` has come; returns what `ready` did."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
         value = await ready()
         tasks.cancel_scope.cancel()
     return value
+
+
+async def stats_of(client: AsyncClient) -> int:
+    return (await client.stats()).descriptors
 
 
 async def listed(updates: Any) -> list[Update]:
@@ -207,6 +221,7 @@ async def test_every_method_asks_what_it_says(broker: ScriptedBroker) -> None:
             (client.components, "components", {}, [], ()),
             (client.events, "events", {}, [], ()),
             (client.locks, "locks", {}, [], ()),
+            (lambda: stats_of(client), "stats", {}, STATS, 12),
             (client.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
             (lambda: client.enable("c", "s"), "enable", {"component": "c", "script": "s"}, {}, None),
             (lambda: client.disable("c", "s"), "disable", {"component": "c", "script": "s"}, {}, None),
@@ -306,7 +321,8 @@ async def test_many_requests_at_once_each_with_its_own_answer(broker: ScriptedBr
             tasks.start_soon(ask, number)
         asked = [await broker.next_async("run") for _ in range(count)]
         for each in reversed(asked):
-            each.result(run_value(args=each.params["args"]))
+            value = run_value(args=each.params["args"])
+            await anyio.to_thread.run_sync(each.result, value)  # the client must read meanwhile
     assert answers == {number: str(number) for number in range(count)}
 
 
@@ -334,22 +350,32 @@ async def test_a_call_whose_time_is_over_is_cancelled(broker: ScriptedBroker) ->
         await client.hello()
 
 
+async def stalled(broker: ScriptedBroker, client: AsyncClient) -> None:
+    """Makes a call at which the broker stands still; it returns when the broker goes on, or has gone."""
+    broker.rules["ping"] = broker.stall
+    with contextlib.suppress(BrokerUnavailable):
+        await client.ping()
+
+
+async def until_stalled(broker: ScriptedBroker) -> None:
+    assert await anyio.to_thread.run_sync(broker.stalled.wait, PATIENCE)
+
+
 @on_both_backends
 async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker: ScriptedBroker) -> None:
     big = "x" * 900_000  # more than a socket takes at once
-    async with connect(broker.path) as client:
-        broker.reads.clear()
-
-        async def writing() -> None:
-            while client._link.core.unsent or not client._link.core._mailboxes:
-                await anyio.lowlevel.checkpoint()
-
-        await cancelled_when(writing, lambda: client.run("legacy", "first", big))
-        await cancelled_when(anyio.lowlevel.checkpoint, lambda: client.run("legacy", "never begun"))
-        broker.reads.set()
-        first = await broker.next_async("run")
-        assert (first.params["event"], first.params["args"]) == ("first", [big])
-        assert (await broker.next_async("cancel")).params == {"call": first.id}
+    async with connect(broker.path) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(stalled, broker, client)
+        await until_stalled(broker)
+        await cancelled_when(anyio.wait_all_tasks_blocked, lambda: client.run("legacy", "first", big))
+        await cancelled_when(anyio.wait_all_tasks_blocked, lambda: client.run("legacy", "second", big))
+        broker.resume.set()
+        for event in ("first", "second"):
+            asked = await broker.next_async("run")
+            assert (asked.params["event"], asked.params["args"]) == (event, [big])
+            if event == "first":
+                assert (await broker.next_async("cancel")).params == {"call": asked.id}
+        assert (await broker.next_async("cancel")).params == {"call": asked.id}
         await client.hello()
 
 
@@ -360,15 +386,14 @@ async def test_cancelling_before_there_is_room_sends_nothing(
     monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
     big = "x" * 900_000
     async with connect(broker.path) as client, anyio.create_task_group() as tasks:
-        broker.reads.clear()
-        client._link.core.limit = None
-        tasks.start_soon(client.run, "legacy", "first", big)
-        await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(client.run, "legacy", "second", big)
-        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(stalled, broker, client)
+        await until_stalled(broker)
+        for event in ("first", "second"):
+            tasks.start_soon(lambda event=event: client.run("legacy", event, big))  # type: ignore[misc]
+            await anyio.wait_all_tasks_blocked()
         assert client._link.core.unsent > 0
         await cancelled_when(anyio.wait_all_tasks_blocked, lambda: client.run("legacy", "third"))
-        broker.reads.set()
+        broker.resume.set()
         for event in ("first", "second"):
             asked = await broker.next_async("run")
             assert asked.params["event"] == event
@@ -381,17 +406,23 @@ async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: Scr
 
         async def hold() -> None:
             async with client.lock("a"):
-                raise AssertionError
+                await anyio.sleep_forever()
 
         async def granted() -> None:
-            (await broker.next_async("lock")).result(GRANT)
-            # without a checkpoint in between, the answer is in the mailbox and the task has not gone on
-            mailbox = next(iter(client._link.core._mailboxes.values()))
-            while not mailbox.answered:
-                await anyio.lowlevel.checkpoint()
+            asked = await broker.next_async("lock")
+            # in one step with the cancellation: the task was told, and has not gone on
+            client._link.core.receive(frames.result(asked.id, frames.packed(GRANT)))
 
+        unlocked: list[Any] = []
+
+        def unlock(asked: Asked) -> None:
+            unlocked.append(asked.params)
+            asked.result({})
+
+        broker.rules["unlock"] = unlock
         await cancelled_when(granted, hold)
-        assert (await broker.next_async("unlock")).params == {"lock": 7}
+        await client.hello()
+        assert unlocked == [{"lock": 7}]
 
 
 @on_both_backends
@@ -430,13 +461,11 @@ async def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker
         asked.result(run_value(outcome="failed"))
 
     broker.rules["run"] = tell
-    updates = []
     async with connect(broker.path) as client:
         stream = client.run("legacy", "monitor", stream=True)
+        assert type(await anext(stream)) is Finished
         with pytest.raises(EventFailed) as caught:
-            async for update in stream:
-                updates.append(update)
-        assert [type(update) for update in updates] == [Finished]
+            await anext(stream)
         assert caught.value.run is stream.result
 
 
@@ -541,7 +570,7 @@ async def test_a_slow_consumer_keeps_nobody_waiting(broker: ScriptedBroker) -> N
         first = await anext(stream)
         assert isinstance(first, Gap)
         assert first.lost > 100
-    assert (await broker.next_async("cancel")).params == {"call": 2}
+    await broker.gone_async()
 
 
 # ---------------------------------------------------------------------- subscriptions and locks
@@ -631,11 +660,15 @@ async def test_cancelling_the_block_releases_its_locks(broker: ScriptedBroker) -
 async def test_locks_that_were_lost_with_the_connection_are_told(broker: ScriptedBroker, fails: bool) -> None:
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     broker.rules["unlock"] = lambda asked: asked.hang_up()
+
+    async def hold() -> None:
+        async with client.lock("a"):
+            if fails:
+                raise ZeroDivisionError
+
     async with connect(broker.path) as client:
         with pytest.raises(ZeroDivisionError if fails else BrokerUnavailable):
-            async with client.lock("a"):
-                if fails:
-                    raise ZeroDivisionError
+            await hold()
 
 
 @on_both_backends
@@ -690,14 +723,14 @@ async def test_who_waits_for_room_when_the_broker_goes_is_told(
 ) -> None:
     monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
     async with connect(broker.path) as client:
-        client._link.core.limit = None
-        broker.reads.clear()
 
         async def run(event: str) -> None:
             with pytest.raises(BrokerUnavailable):
                 await client.run("legacy", event, "x" * 900_000)
 
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stalled, broker, client)
+            await until_stalled(broker)
             for event in ("first", "second", "third"):
                 tasks.start_soon(run, event)
                 await anyio.wait_all_tasks_blocked()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event import core as core_module
@@ -180,6 +181,18 @@ def test_the_end_fails_what_is_under_way_and_whatever_comes_after() -> None:
     assert core.ended == "the broker closed it"
 
 
+def test_a_run_of_which_only_the_scripts_are_unknown_at_the_end_has_its_outcome() -> None:
+    core = Core("/s", CtdbDialect())
+    run = {"component": "c", "event": "e", "args": [], "timeout": 0, "run_all": False, "stream": False, "detach": False}
+    known, unknown = core.start("run", run), core.start("run", run)
+    code = errno.ENOEXEC
+    core.receive(packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size, 0, known.request_id, packet.COMMAND_RUN, code))
+    core.receive(b"")
+    assert known.result()["outcome"] == "failed"
+    with pytest.raises(BrokerUnavailable):
+        unknown.result()
+
+
 def test_nonsense_ends_the_connection() -> None:
     core = native()
     mailbox = core.start("run", {})
@@ -222,6 +235,9 @@ def test_a_gap_that_is_lost_counts_as_what_it_stands_for(monkeypatch: pytest.Mon
     mailbox.put(("queued", 11, {"time": 3.0}))
     assert mailbox.take() == ("gap", 10, {"time": 2.0, "lost": 11})
     assert mailbox.take() == ("queued", 11, {"time": 3.0})
+    mailbox.put(("gap", 12, {"time": 4.0, "lost": "many"}))
+    mailbox.put(("queued", 13, {"time": 5.0}))
+    assert mailbox.take() == ("gap", 12, {"time": 4.0, "lost": 1})
 
 
 def test_output_counts_by_its_size_and_one_note_always_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +252,7 @@ def test_output_counts_by_its_size_and_one_note_always_has_room(monkeypatch: pyt
     assert mailbox.take() == ("gap", 2, {"time": 1.0, "lost": 1})
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 2000)), max_size=60))
 def test_taken_and_lost_together_are_what_came(steps: list[int | None]) -> None:
     """None takes a note; a number puts one with so much output."""
@@ -255,6 +272,7 @@ def test_taken_and_lost_together_are_what_came(steps: list[int | None]) -> None:
     assert mailbox._weight == 0
 
 
+@settings(deadline=None)
 @given(st.permutations(list(range(8))), st.integers(1, 30))
 def test_in_whatever_order_and_pieces_answers_come_each_finds_its_mailbox(order: list[int], size: int) -> None:
     core = native()

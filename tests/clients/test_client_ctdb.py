@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event.ctdb import CtdbDialect
@@ -75,7 +75,7 @@ def test_requests_are_the_dialects_own_packets() -> None:
     args = b"eth0 10.0.0.1 24"
     assert dialect.ask(5, "run", RUN) == packet.run_request(5, b"legacy", b"takeip", args, 30, False)
     assert dialect.ask(6, "run", {**RUN, "args": [], "run_all": True, "timeout": 0}) == packet.run_request(
-        6, b"legacy", b"takeip", None, 0, True
+        6, b"legacy", b"takeip", None, 2_000_000, True
     )
     assert dialect.ask(7, "status", STATUS) == packet.status_request(7, b"legacy", b"takeip")
     assert dialect.ask(8, "enable", SCRIPT) == packet.script_request(8, b"legacy", b"10.interface", True)
@@ -306,6 +306,7 @@ def test_nonsense_is_refused(data: bytes) -> None:
         hear(dialect, data)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(1, 7)), st.integers(1, 40))
 def test_replies_in_any_order_and_pieces(order: list[int], size: int) -> None:
     dialect = CtdbDialect()

@@ -107,6 +107,7 @@ def test_the_holder_of_a_lock() -> None:
     assert problem.holder is not None
     assert problem.holder.text == "backup"
     assert errors.LockTimeout("ETIMEDOUT", "not free").holder is None
+    assert errors.LockTimeout("ETIMEDOUT", "not free", {"holder": "in words only"}).holder is None
 
 
 @pytest.mark.parametrize(

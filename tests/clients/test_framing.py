@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event.framing import Splitter, read_frame
@@ -11,6 +11,7 @@ from ctdb_eventd.errors import PacketTooLarge, RemoteProtocolError
 from ctdb_eventd.protocol import frames, packet
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20), max_size=8), st.lists(st.integers(1, 9), min_size=1))
 def test_whatever_pieces_a_stream_comes_in_the_frames_are_the_same(bodies: list[bytes], sizes: list[int]) -> None:
     wholes = [frames.frame(body) for body in bodies]

@@ -1,0 +1,124 @@
+"""One blocking connection: whoever waits reads, and what comes about other requests goes into their mailboxes.
+
+So calls may be made while a stream is iterated. One thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ctdb_event import requests
+from ctdb_event.core import Core, Mailbox
+from ctdb_event.dialects import Dialect
+from ctdb_event.failures import nobody_listens, speaks_only_ctdb
+from ctdb_event.requests import Ask
+from ctdb_event.wire import ConnectionLost, Line
+
+__all__ = ["Link"]
+
+T = TypeVar("T")
+
+
+class Link:
+    """A connection to the broker.
+
+    Attributes:
+        core: The connection's state.
+    """
+
+    core: Core
+
+    def __init__(self, path: str, dialects: Sequence[Callable[[], Dialect]]) -> None:
+        """Connects.
+
+        Args:
+            path: The broker's socket.
+            dialects: What to try in turn.
+
+        Raises:
+            BrokerUnavailable: Nobody listens.
+            BrokerError: Whoever listens speaks none of the dialects.
+        """
+        for make in dialects:
+            self.core = Core(path, make())
+            try:
+                self._line = Line(path)
+            except OSError as error:
+                raise nobody_listens(path, error) from None
+            try:
+                if self._greet():
+                    return
+            except BaseException:
+                self._line.close()
+                raise
+            self._line.close()
+        raise speaks_only_ctdb(path)
+
+    def close(self) -> None:
+        """Ends the connection. Idempotent."""
+        self.core.end("it was closed here")
+        self._line.close()
+
+    def call(self, ask: Ask[T]) -> T:
+        """Makes a request and waits for its result; interrupted meanwhile, it is taken back.
+
+        Raises:
+            BrokerError: It was refused, or the connection ended.
+        """
+        mailbox = self.start(ask)
+        try:
+            self.wait(lambda: mailbox.answered)
+        except BaseException:
+            self.abandon(mailbox)
+            raise
+        return ask.read(mailbox.result())
+
+    def start(self, ask: Ask[Any]) -> Mailbox:
+        """Sends a request.
+
+        Raises:
+            BrokerError: It can't be said, or the connection has ended.
+        """
+        mailbox = self.core.start(ask.method, ask.params)
+        try:
+            self._flush()
+        except BaseException:
+            self.abandon(mailbox)
+            raise
+        return mailbox
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Reads until what is waited for is there. The end of the connection answers every request."""
+        while not ready():
+            try:
+                data = self._line.receive()
+            except ConnectionLost:
+                self.core.end(self._line.reason)
+            else:
+                self.core.receive(data)
+                self._flush()
+
+    def abandon(self, mailbox: Mailbox) -> None:
+        """Takes a request back, without waiting for an answer."""
+        self.core.abandon(mailbox)
+        self._flush()
+
+    def _greet(self) -> bool:
+        """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
+        if self.core.dialect == "ctdb":
+            return True
+        ask = requests.hello()
+        mailbox = self.start(ask)
+        self.wait(lambda: mailbox.answered)
+        if not self.core.heard and self.core.closed_by_peer:
+            return False
+        self.core.limit = ask.read(mailbox.result()).limits.packet
+        return True
+
+    def _flush(self) -> None:
+        if data := self.core.take_outgoing():
+            try:
+                self._line.send(data)
+            except ConnectionLost:
+                self.core.end(self._line.reason)

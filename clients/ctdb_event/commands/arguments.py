@@ -1,0 +1,175 @@
+"""A new command's arguments, taken apart by its row of the table.
+
+Options may stand anywhere before a `--`. By hand, because argparse takes longer than the whole rest of a short command.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ctdb_event.commands.catalogue import find, nearest
+from ctdb_event.commands.screen import escaped
+from ctdb_event.commands.table import Command, Option
+from ctdb_event.console import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Arguments", "Usage", "command_of", "number", "parse", "seconds", "text"]
+
+_MAX_TIMEOUT = (1 << 32) - 1  # seconds: the most that the CTDB dialect can say, and so the native one too
+
+
+class Usage(Failure):
+    """The command line can't be understood."""
+
+
+class Arguments:
+    """A command line taken apart.
+
+    Attributes:
+        command: Its row; the one of `help` if there are no words.
+        flags: Options without a value that were given.
+        values: The values of the others; the last one counts.
+        operands: What is no option, without the command's words.
+        behind: What stands behind `--`, if the command takes another program's command line.
+    """
+
+    __slots__ = ("behind", "command", "flags", "operands", "values")
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.flags: set[str] = set()
+        self.values: dict[str, str] = {}
+        self.operands: list[str] = []
+        self.behind: list[str] = []
+
+    def operand(self, position: int) -> str | None:
+        """Returns an operand, None if it was left out."""
+        return self.operands[position] if position < len(self.operands) else None
+
+
+def parse(words: list[str], command: Command) -> Arguments:
+    """Takes a command line apart.
+
+    Args:
+        words: All behind the program's name; the command's words are among them.
+        command: The row of the command, which was found before.
+
+    Raises:
+        Usage: An option or operand is unknown, missing or too much.
+    """
+    arguments = Arguments(command)
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            behind = arguments.behind if command.takes_command else arguments.operands
+            behind.extend(rest)
+        elif word.startswith("-") and word != "-":
+            _take_option(arguments, word, rest)
+        else:
+            arguments.operands.append(word)
+    del arguments.operands[: len(command.words.split())]
+    if "--help" not in arguments.flags:
+        _check_operands(arguments)
+        if arguments.flags.issuperset(("--json", "--plain")):
+            raise _usage(command, "--json and --plain exclude each other")
+    return arguments
+
+
+def _take_option(arguments: Arguments, word: str, rest: Iterator[str]) -> None:
+    name, equals, value = word.partition("=")
+    option = _find_option(arguments.command, name)
+    if option is None and word.startswith("-d") and not word.startswith("--"):
+        return  # -dLEVEL
+    if option is None:
+        raise _unknown_option(arguments.command, name)
+    if not option.value:
+        if equals:
+            raise _usage(arguments.command, f"option {name} takes no value, here it has {escaped(value)}")
+        arguments.flags.add(option.name)
+        return
+    if not equals:
+        given = next(rest, None)
+        if given is None:
+            raise _usage(arguments.command, f"option {name} lacks its value, {option.value}")
+        value = given
+    arguments.values[option.name] = value
+
+
+def _find_option(command: Command, name: str) -> Option | None:
+    for option in command.all_options:
+        if name in (option.name, option.short):
+            return option
+    return None
+
+
+def _unknown_option(command: Command, name: str) -> Usage:
+    names = [option.name for option in command.all_options]
+    near = nearest(name, names)
+    advice = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
+    return _usage(command, f"unknown option {escaped(name)}; {advice}")
+
+
+def _check_operands(arguments: Arguments) -> None:
+    command, given = arguments.command, arguments.operands
+    expected = command.plain_operands
+    if len(given) < len(expected) and expected[len(given)].required:
+        raise _usage(command, f"{expected[len(given)].name} is missing")
+    if len(given) > len(expected) and not (expected and expected[-1].many):
+        hint = "; COMMAND stands behind --" if command.takes_command else ""
+        raise _usage(command, f"{escaped(given[len(expected)])} is one argument too many{hint}")
+    if command.takes_command and not arguments.behind:
+        raise _usage(command, "COMMAND is missing; it stands behind --")
+
+
+def _usage(command: Command, problem: str) -> Usage:
+    return Usage(f"{problem}\nUsage: {command.usage}\nMore: ctdb-event help {command.words}")
+
+
+def number(what: str, given: str) -> int:
+    """Reads a timeout.
+
+    Raises:
+        Failure: It is none.
+    """
+    digits = given.strip().removeprefix("+")
+    if digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits) <= _MAX_TIMEOUT:
+        return int(digits)
+    expected = f"a whole number of seconds from 0 (no limit) to {_MAX_TIMEOUT} is expected"
+    raise Failure(f'{what} "{given}": {expected}', 22)
+
+
+def seconds(what: str, given: str) -> float:
+    """Reads a duration that may have a fraction.
+
+    Raises:
+        Failure: It is none.
+    """
+    try:
+        value = float(given)
+    except ValueError:
+        value = -1.0
+    if 0 <= value <= _MAX_TIMEOUT:
+        return value
+    raise Failure(f'{what} "{given}": seconds are expected, such as 10 or 0.5', 22)
+
+
+def text(argument: str) -> str:
+    """Turns an argument of this process into text as the dialect has it: UTF-8, other bytes as surrogates."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
+
+
+def command_of(words: list[str]) -> Command | None:
+    """Finds the command among all words; options may stand in front of it."""
+    plain: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in ("--socket", "--debug", "-d"):
+            next(rest, None)
+        elif word == "--":
+            plain.extend(rest)
+        elif not word.startswith("-") or word == "-":
+            plain.append(word)
+    return find(plain)

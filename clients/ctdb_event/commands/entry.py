@@ -1,0 +1,83 @@
+"""Carries out a new command: finds its row, takes the arguments apart, and turns what goes wrong into sentences."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.arguments import command_of, parse
+from ctdb_event.commands.session import Session
+from ctdb_event.console import Failure
+from ctdb_event.wire import CallFailed, ConnectionLost, NotNative
+from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["carry_out"]
+
+# What `lock` says of itself must not look like an exit status of the command that it runs: as timeout and env do it.
+_LOCK_FAILED = 125
+_LOCK_OWN = (124, 126, 127)
+
+
+def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
+    """Carries out a command that CTDB's own program doesn't have.
+
+    Args:
+        words: All behind the program's name.
+        environ: Decides where the daemon is, and whether colours are welcome.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        Failure: It can't be carried out; the text says what to do.
+    """
+    command = command_of(words)
+    assert command is not None  # the caller has seen its words
+    try:
+        arguments = parse(words, command)
+        if command.words == "help" or "--help" in arguments.flags:
+            from ctdb_event.commands.explain import show_help
+
+            return show_help(arguments, environ)
+        return _asked(Session(arguments, environ), _handler(command.words))
+    except Failure as failure:
+        if command.words == "lock" and failure.code not in _LOCK_OWN:
+            raise Failure(failure.text, _LOCK_FAILED) from None
+        raise
+
+
+def _asked(session: Session, handler: Callable[[Session], int]) -> int:
+    try:
+        return handler(session)
+    except (CallFailed, NotNative, ConnectionLost, LocalProtocolError, RemoteProtocolError) as error:
+        from ctdb_event.commands.problems import explained
+
+        raise explained(session.path, error) from None
+
+
+def _handler(words: str) -> Callable[[Session], int]:
+    """Finds what carries out a command, and loads no more than that."""
+    if words in ("run", "cancel"):
+        from ctdb_event.commands import runs
+
+        return runs.run if words == "run" else runs.cancel
+    if words == "results":
+        from ctdb_event.commands.results import results
+
+        return results
+    if words == "subscribe":
+        from ctdb_event.commands.notes import subscribe
+
+        return subscribe
+    if words == "watch":
+        from ctdb_event.commands.watch import watch
+
+        return watch
+    if words == "lock":
+        from ctdb_event.commands.locking import lock
+
+        return lock
+    from ctdb_event.commands.lists import HANDLERS
+
+    return HANDLERS[words]

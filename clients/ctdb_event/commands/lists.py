@@ -1,0 +1,202 @@
+"""The short commands: lists of what there is, and single questions. `ps --plain` is here, so nothing else is loaded."""
+
+from __future__ import annotations
+
+import time
+
+from ctdb_event.commands.screen import arguments_shown
+from ctdb_event.commands.times import at, lasting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from ctdb_event.commands.session import Session
+
+__all__ = ["HANDLERS", "event_shown", "lock_lines", "state_style"]
+
+_STYLES = {
+    **{"success": "good", "ok": "good", "enabled": "good", "running": "busy", "ending": "busy"},
+    **{"failed": "bad", "timed-out": "bad", "cancelled": "dim", "disabled": "dim", "queued": "dim", "refused": "dim"},
+    **{"killed": "bad", "not-started": "bad", "not-reached": "dim"},
+}
+
+
+def state_style(state: str) -> str:
+    """Returns the style of a state or an outcome."""
+    return _STYLES.get(state, "")
+
+
+def event_shown(run: dict[str, Any]) -> str:
+    """Returns component, event and arguments of a run or job."""
+    return arguments_shown([run["component"], run["event"], *run["args"]])
+
+
+def _print(
+    session: Session,
+    value: Any,
+    items: Sequence[dict[str, Any]],
+    heads: Sequence[str],
+    row: Callable[[dict[str, Any]], Sequence[str | tuple[str, str]]],
+    nothing: str,
+) -> int:
+    """Prints a list in the form that is asked for; `nothing` is what people are told of an empty one."""
+    if session.json:
+        session.print_json(value)
+    elif session.is_plain:
+        session.print_plain(items)
+    elif items:
+        session.screen.table(heads, [row(item) for item in items])
+    else:
+        session.screen.write(nothing + "\n")
+    return 0
+
+
+def _ps(session: Session) -> int:
+    jobs = session.ask("status")["jobs"]
+    heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "WAITS FOR")
+    return _print(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
+
+
+def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
+    left = lasting(job["left"]) if job["timeout"] else "no limit"
+    return [
+        *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"]), left),
+        *(job["script"] or "", lasting(job["script_seconds"]), " ".join(job["waits_for"])),
+    ]
+
+
+def _components(session: Session) -> int:
+    found = session.ask("components")
+    heads = ("COMPONENT", "SCRIPTS ", "ENABLED ", "DIRECTORY", "")
+    return _print(session, found, found, heads, _component, "There are no components.")
+
+
+def _component(item: dict[str, Any]) -> list[str | tuple[str, str]]:
+    error = (item["error"] or "", "bad")
+    return [item["name"], str(item["scripts"]), str(item["enabled"]), item["directory"], error]
+
+
+def _scripts(session: Session) -> int:
+    from ctdb_event.commands.arguments import text
+
+    component = text(session.arguments.operands[0])
+    found = session.ask("scripts", component=component)
+    items = [*map(_script_item, found["scripts"]), *map(_refused_item, found["refused"])]
+    heads = ("SCRIPT", "STATE", "LOCKS", "REMARKS")
+    return _print(session, found, items, heads, _script, f"There is nothing in {found['directory']}.")
+
+
+def _script_item(script: dict[str, Any]) -> dict[str, Any]:
+    warnings = "; ".join(script["warnings"])
+    return {**script, "state": "enabled" if script["enabled"] else "disabled", "warnings": warnings}
+
+
+def _refused_item(refused: dict[str, Any]) -> dict[str, Any]:
+    empty: dict[str, Any] = {"state": "refused", "locks": [], "warnings": "", "target": None}
+    return {**refused, **empty, "name": refused["path"].rpartition("/")[2]}
+
+
+def _script(item: dict[str, Any]) -> list[str | tuple[str, str]]:
+    remarks = "; ".join(filter(None, (item["reason"], item["warnings"])))
+    return [item["name"], (item["state"], state_style(item["state"])), " ".join(item["locks"]), remarks]
+
+
+def _events(session: Session) -> int:
+    found = session.ask("events")
+    heads = ("EVENT", "MODE", "ARGUMENTS")
+    return _print(session, found, found, heads, _event, "There are no events.")
+
+
+def _event(item: dict[str, Any]) -> list[str | tuple[str, str]]:
+    return [item["name"], item["mode"], " ".join(f"<{name}>" for name in item["args"])]
+
+
+def _locks(session: Session) -> int:
+    found = session.ask("locks")
+    heads = ("LOCK", "ROLE", "SINCE ", "OWNER", "RUN", "PID ")
+    return _print(session, found, list(lock_lines(found)), heads, _lock_line, "No lock is held.")
+
+
+def lock_lines(locks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields a line for each owner of each lock: its holder first, then who waits, in order."""
+    for lock in locks:
+        named = {"name": lock["name"], "kind": lock["kind"]}
+        if lock["holder"] is not None:
+            yield {**lock["holder"], **named, "role": "holder"}
+        for owner in lock["waiting"]:
+            yield {**owner, **named, "role": "waiting"}
+
+
+def _lock_line(line: dict[str, Any]) -> list[str | tuple[str, str]]:
+    style = "busy" if line["role"] == "holder" else "dim"
+    pid = str(line["pid"]) if line["pid"] is not None else ""
+    return [line["name"], (line["role"], style), lasting(line["seconds"]), line["text"], line["run"] or "", pid]
+
+
+def _stats(session: Session) -> int:
+    found = session.ask("stats")
+    items = list(_figures(found))
+    return _print(session, found, items, ("FIGURE", "VALUE"), _figure, "")
+
+
+def _figures(stats: dict[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
+    for name, value in stats.items():
+        if isinstance(value, dict):
+            yield from _figures(value, f"{prefix}{name}.")
+        else:
+            yield {"name": prefix + name, "value": value}
+
+
+def _figure(item: dict[str, Any]) -> list[str | tuple[str, str]]:
+    name, value = item["name"], item["value"]
+    if name == "started":
+        shown = at(value)
+    elif name == "uptime":
+        shown = lasting(value)
+    elif name == "memory":
+        shown = f"{value / (1 << 20):.1f} MiB"
+    else:
+        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return [name, shown]
+
+
+def _ping(session: Session) -> int:
+    with session.connect() as wire:
+        hello = wire.call("hello", client="ctdb-event")
+        begin = time.monotonic()
+        wire.call("ping")
+    item = {"server": hello["server"], "pid": hello["pid"], "seconds": time.monotonic() - begin}
+    if session.json:
+        session.print_json(item)
+    elif session.is_plain:
+        session.print_plain([item])
+    else:
+        shown = session.screen.safe(item["server"])
+        session.screen.write(f"{shown}, process {item['pid']}, answers in {item['seconds'] * 1000:.2f} ms\n")
+    return 0
+
+
+def _reload(session: Session) -> int:
+    found = session.ask("reload")
+    if session.json:
+        session.print_json(found)
+        return 0
+    for warning in found["warnings"]:
+        session.screen.write(f"warning: {session.screen.safe(warning)}\n")
+    session.screen.write("The configuration was read again and is in force.\n")
+    return 0
+
+
+HANDLERS: dict[str, Callable[[Session], int]] = {
+    "ps": _ps,
+    "components": _components,
+    "scripts": _scripts,
+    "events": _events,
+    "locks": _locks,
+    "stats": _stats,
+    "ping": _ping,
+    "reload": _reload,
+}
+"""What carries out each of these commands; returns the exit status."""

@@ -1,0 +1,127 @@
+"""Notes as lines: `ctdb-event subscribe`, and `ctdb-event watch` where it has no screen."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.arguments import text
+from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.results import output_lines, script_ended
+from ctdb_event.commands.times import clock, lasting
+from ctdb_event.console import flush
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ctdb_event.commands.screen import Screen
+    from ctdb_event.commands.session import Session
+    from ctdb_event.wire import Wire
+
+__all__ = ["flat", "follow", "print_note", "sentence", "subscribe"]
+
+
+def subscribe(session: Session) -> int:
+    """Prints notes until the daemon goes or Ctrl-C; the latter is the caller's to handle."""
+    values = session.arguments.values
+    with session.connect() as wire:
+        params = {name: _given(values, name) for name in ("component", "event", "run")}
+        return follow(session, wire, {"kinds": _kinds(session), **params})
+
+
+def _given(values: dict[str, str], name: str) -> str | None:
+    given = values.get(f"--{name}")
+    return None if given is None else text(given)
+
+
+def _kinds(session: Session) -> list[str] | None:
+    given = session.arguments.values.get("--kinds")
+    with_output = "--output" in session.arguments.flags
+    if given is not None:
+        kinds = [text(kind) for kind in given.split(",") if kind]
+        return [*kinds, "output"] if with_output and "output" not in kinds else kinds
+    if not with_output:
+        return None
+    option = next(option for option in session.arguments.command.options if option.name == "--kinds")
+    return [*option.words, "gap"]
+
+
+def follow(session: Session, wire: Wire, params: dict[str, Any]) -> int:
+    """Prints the notes of a subscription as they come, until the broker ends it.
+
+    Raises:
+        ConnectionLost: The daemon has gone.
+    """
+    subscription = wire.start("subscribe", params)
+    while True:
+        what, kind, number, data = wire.receive(subscription)
+        if what == "result":
+            return 0
+        print_note(session, kind, number, data)
+        flush()  # whoever reads a pipe wants each line when it happens
+
+
+def print_note(session: Session, kind: str, number: int, data: dict[str, Any]) -> None:
+    """Prints one note in the form that is asked for."""
+    if session.json:
+        from ctdb_event.commands.jsonic import line
+
+        session.screen.write(line(flat(kind, number, data)))
+    elif session.is_plain:
+        session.print_plain([_columns(kind, data)])
+    else:
+        _print_for_people(session.screen, kind, data)
+
+
+def flat(kind: str, number: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Returns a note as one map."""
+    return {"note": kind, "number": number, **data}
+
+
+def _columns(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    result = data.get("summary") if kind == "finished" else data.get("result")
+    return {**data, "note": kind, "result": result}
+
+
+def _print_for_people(screen: Screen, kind: str, data: dict[str, Any]) -> None:
+    stamp = screen.paint(clock(data.get("time")), "dim")
+    words, style = sentence(kind, data)
+    if kind != "output":
+        screen.write(f"{stamp} {screen.paint(screen.safe(words), style)}\n")
+        return
+    for line in output_lines(data["output"]):
+        screen.write(f"{stamp} {screen.safe(words)}: {screen.safe(line, chr(9))}\n")
+
+
+def sentence(kind: str, data: dict[str, Any]) -> tuple[str, str]:
+    """Says what a note tells, and in which style. Kinds of later versions are told by their names."""
+    event = event_shown(data) if data.get("event") else ""
+    script = f"{event}: {data['script']}" if data.get("script") else event
+    if kind == "started":
+        waited = f" after waiting {lasting(data['waited'])}" if data["waited"] >= 0.05 else ""
+        return f"{event}: started{waited} ({data['run']})", "busy"
+    if kind == "queued":
+        return f"{event}: waits ({data['run']})", "dim"
+    if kind == "script-started":
+        return f"{script}: started as process {data['pid']}", ""
+    if kind == "script-finished":
+        return f"{script}: {script_ended(data)}", state_style(data["state"])
+    if kind == "finished":
+        return f"{event}: {data['outcome']} after {lasting(data['seconds'])} ({data['run']})", state_style(
+            data["outcome"]
+        )
+    if kind == "output":
+        return script, ""
+    return _of_the_node(kind, data)
+
+
+def _of_the_node(kind: str, data: dict[str, Any]) -> tuple[str, str]:
+    if kind == "lock-waiting":
+        return f"{data['text']}: waits for {', '.join(data['locks'])}", "dim"
+    if kind == "lock-acquired":
+        return f"{data['text']}: has {', '.join(data['locks'])} after {lasting(data['seconds'])}", ""
+    if kind == "health":
+        if data["healthy"]:
+            return f"{data['component']}: healthy again", "good"
+        return f"{data['component']}: not healthy: {data['script'] or 'monitor'} failed", "bad"
+    if kind == "gap":
+        return f"{data['lost']} notes were lost here: this reader is too slow", "bad"
+    return kind, "dim"

@@ -1,0 +1,94 @@
+"""What goes wrong when the daemon is asked, in sentences that say what to do next. Loaded only then."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ctdb_event.commands.catalogue import COMMANDS, nearest
+from ctdb_event.commands.screen import escaped
+from ctdb_event.console import Failure
+from ctdb_event.wire import CallFailed, ConnectionLost, NotNative, Wire
+from ctdb_eventd.errors import RemoteProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["explained", "no_daemon", "unknown_command"]
+
+
+def explained(path: str, error: Exception) -> Failure:
+    """Puts what went wrong with the daemon at `path` into words."""
+    if isinstance(error, CallFailed):
+        return _call_failed(path, error)
+    if isinstance(error, NotNative):
+        return _not_native(path)
+    if isinstance(error, ConnectionLost):
+        return Failure(f"no answer from the event daemon: {error}; its log says why it ended or refused")
+    if isinstance(error, RemoteProtocolError):
+        return Failure(f"what answers on {path} does not speak the event protocol: {error}")
+    return Failure(f"this can't be asked: {error}", errno.EINVAL)
+
+
+def no_daemon(path: str, error: OSError) -> Failure:
+    """Says that nobody could be reached, or that root could."""
+    reason = error.strerror or str(error)  # a path too long for an address has no errno
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; run this as root")
+    advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
+    return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
+
+
+def _not_native(path: str) -> Failure:
+    works = ", ".join(command.words for command in COMMANDS if command.dropin)
+    # a daemon that refuses this user closes the connection just so
+    who = "" if os.geteuid() == 0 else ", or this user may not talk to it: try as root"
+    return Failure(
+        f"the event daemon at {path} speaks only CTDB's own dialect: it is CTDB's own{who}. With it work: {works}. "
+        "ctdb-eventd-install --status says which daemon is in place"
+    )
+
+
+def unknown_command(words: list[str]) -> str:
+    """Says which command may have been meant."""
+    given = " ".join(words[:2] if words[0] == "script" else words[:1])
+    near = nearest(given, [command.words for command in COMMANDS])
+    advice = f'did you mean "{near}"? ' if near else ""
+    return f'unknown command "{escaped(given)}"; {advice}ctdb-event help lists all commands'
+
+
+def _call_failed(path: str, error: CallFailed) -> Failure:
+    advice = _advice(path, error)
+    text = escaped(error.message) + (f"; {advice}" if advice else "")
+    return Failure(text, getattr(errno, error.code, 1))
+
+
+def _advice(path: str, error: CallFailed) -> str:
+    kind = error.data.get("kind")
+    if kind == "NoSuchComponent":
+        return _components(path)
+    if kind == "NoSuchMethod":
+        return "the daemon is of another version than this program: restart CTDB after an upgrade"
+    return _ADVICE.get(str(kind), "")
+
+
+_ADVICE = {
+    "NoSuchRun": "ctdb-event ps lists what runs and waits",
+    "NeverRan": "ctdb-event results lists the events that have",
+    "WouldDeadlock": "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
+    "QueueTimeout": "it waited for as long as [eventd] queue timeout allows; ctdb-event ps shows what is before it",
+    "ConfigError": "the former configuration stays in force",
+    "UnreadableComponent": "look at the directory's owner and mode",
+    "Bug": "the daemon's log has more; please report it",
+}
+
+
+def _components(path: str) -> str:
+    try:
+        with Wire(path) as wire:
+            found: list[dict[str, Any]] = wire.call("components")
+    except Exception:
+        return "ctdb-event components lists those there are"  # the answer that is told counts, not this question
+    names = ", ".join(escaped(component["name"]) for component in found)
+    return f"there are: {names}" if names else "there is none: is CTDB's package installed?"

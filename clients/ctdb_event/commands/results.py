@@ -1,0 +1,115 @@
+"""`ctdb-event results`: how events went when they ran last."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.arguments import text
+from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.times import at, lasting
+from ctdb_event.console import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ctdb_event.commands.screen import Screen
+    from ctdb_event.commands.session import Session
+
+__all__ = ["outcome_shown", "output_lines", "results", "script_ended", "script_outcome"]
+
+_HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
+_DID_NOT_RUN = ("disabled", "not-reached", "not-started")
+_BAD = ("failed", "killed", "timed-out", "not-started")
+
+
+def results(session: Session) -> int:
+    """Prints the latest results.
+
+    Raises:
+        Failure: `--address` without a component.
+    """
+    arguments = session.arguments
+    component, event = arguments.operand(0), arguments.operand(1)
+    address = arguments.values.get("--address")
+    if address is not None and component is None:
+        raise Failure("--address needs a component: ctdb-event results --address ADDRESS COMPONENT [EVENT]", 22)
+    found = session.ask(
+        "status",
+        component=None if component is None else text(component),
+        event=None if event is None else text(event),
+        address=None if address is None else text(address),
+        addresses="--addresses" in arguments.flags,
+        output=event is not None,
+    )["results"]
+    if session.json:
+        session.print_json(found)
+    elif session.is_plain:
+        session.print_plain(_script_lines(found) if event is not None else found)
+    elif event is not None:
+        _print_scripts(session.screen, found)
+    elif found:
+        session.screen.table(_HEADS, [_run(run) for run in found])
+    else:
+        session.screen.write("No event has come to an end since the daemon started.\n")
+    return 0
+
+
+def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for run in runs:
+        for script in run["scripts"] or [{}]:
+            renamed = {"script": script.get("name"), "script_seconds": script.get("seconds")}
+            yield {**script, **run, **renamed}
+
+
+def _run(run: dict[str, Any]) -> list[str | tuple[str, str]]:
+    failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if _is_bad(script))
+    return [
+        *(event_shown(run), run["address"] or "", (run["outcome"], state_style(run["outcome"]))),
+        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), lasting(run["waited"]), failed),
+    ]
+
+
+def _is_bad(script: dict[str, Any]) -> bool:
+    return script["state"] in _BAD
+
+
+def script_outcome(script: dict[str, Any]) -> str:
+    """Says in words how a script went."""
+    if script["state"] == "failed":
+        return f"exit status {script['result']}"
+    return str(script["state"])
+
+
+def script_ended(script: dict[str, Any]) -> str:
+    """Says in words how a script went, and what it took if it ran."""
+    took = "" if script["state"] in _DID_NOT_RUN else f" after {lasting(script['seconds'])}"
+    return script_outcome(script) + took
+
+
+def outcome_shown(run: dict[str, Any]) -> str:
+    """Says in words how a run went, and what it took."""
+    return f"{event_shown(run)}: {run['outcome']} after {lasting(run['seconds'])}"
+
+
+def _print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
+    for position, run in enumerate(runs):
+        if position:
+            screen.write("\n")
+        started = at(run["queued"] + run["waited"])
+        head = f"{outcome_shown(run)}, started {started}, run {run['run']}"
+        screen.write(screen.paint(screen.safe(head), state_style(run["outcome"])) + "\n")
+        for script in run["scripts"]:
+            _print_script(screen, script)
+
+
+def _print_script(screen: Screen, script: dict[str, Any]) -> None:
+    outcome = screen.paint(f"{script_outcome(script):18}", state_style(script["state"]))
+    took = "" if script["state"] in _DID_NOT_RUN else f"{lasting(script['seconds'])}, started {at(script['started'])}"
+    screen.write(f"  {screen.safe(script['name']):20} {outcome} {took}".rstrip(" ") + "\n")
+    for line in output_lines(script["output"]):
+        screen.write(f"      {screen.safe(line, chr(9))}\n")
+
+
+def output_lines(output: bytes) -> list[str]:
+    """Cuts a script's output into lines, without the empty end of the last one."""
+    return output.rstrip(b"\n").decode("utf-8", "surrogateescape").split("\n") if output.strip(b"\n") else []

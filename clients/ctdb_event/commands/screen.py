@@ -1,0 +1,136 @@
+"""How text reaches a person: control characters as escapes, colours on terminals only, columns that line up.
+
+Text is what the dialect has: UTF-8, with bytes that aren't as lone surrogates; they leave as the same bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ctdb_event.console import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+__all__ = ["Screen", "arguments_shown", "escaped", "field", "plain_line", "quoted", "width"]
+
+_STYLES = {"good": "32", "bad": "31", "busy": "36", "dim": "2", "head": "1"}
+_SHORT = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\\"): "\\\\"}
+_HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_^")
+
+
+class Screen:
+    """What standard output is, and how to write to it.
+
+    Attributes:
+        terminal: A person's screen, to which no control character may go.
+        colour: Colours are welcome.
+        only_ascii: The terminal is not known to show UTF-8; one of another kind takes parts of it for controls.
+    """
+
+    __slots__ = ("colour", "only_ascii", "terminal")
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        out = sys.stdout
+        self.terminal = out is not None and out.isatty()
+        self.colour = self.terminal and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+        encoding = (out.encoding if out is not None else None) or "utf-8"
+        self.only_ascii = encoding.lower().replace("-", "") != "utf8"
+
+    def write(self, text: str) -> None:
+        """Writes text as the bytes that it came from."""
+        say(text.encode("utf-8", "surrogateescape"))
+
+    def safe(self, text: str, keep: str = "") -> str:
+        """Makes text fit for a person's eyes, wherever it goes; `keep` are controls that may stay."""
+        return escaped(text, keep, self.terminal and self.only_ascii)
+
+    def paint(self, text: str, style: str) -> str:
+        """Colours text, if colours are welcome and it has a style."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and self.colour else text
+
+    def plain(self, values: Iterable[Any]) -> None:
+        """Writes one line of `--plain`."""
+        line = plain_line(values)
+        self.write((self.safe(line, "\t") if self.terminal else line) + "\n")
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]]) -> None:
+        """Writes aligned columns.
+
+        Args:
+            heads: The header; a column whose head ends in a blank is aligned to the right.
+            rows: Cells: text, or text and style.
+        """
+        cells = [[(c, "") if isinstance(c, str) else c for c in row] for row in rows]
+        lines = [[(head.strip(), "head") for head in heads]]
+        lines += [[(self.safe(text), style) for text, style in row] for row in cells]
+        widths = [max(width(line[column][0]) for line in lines) for column in range(len(heads))]
+        for line in lines:
+            self.write(self._aligned(line, widths, heads) + "\n")
+
+    def _aligned(self, line: list[tuple[str, str]], widths: list[int], heads: Sequence[str]) -> str:
+        shown = []
+        for (text, style), wide, head in zip(line, widths, heads, strict=True):
+            blanks = " " * (wide - width(text))
+            painted = self.paint(text, style)
+            shown.append(blanks + painted if head.endswith(" ") else painted + blanks)
+        return "  ".join(shown).rstrip(" ")
+
+
+def escaped(text: str, keep: str = "", only_ascii: bool = False) -> str:
+    """Replaces what a terminal could obey, or not show, by escapes: `\\x1b`; a byte that is not UTF-8 too."""
+    if text.isprintable() and (text.isascii() or not only_ascii):
+        return text
+    return "".join(
+        c if c in keep or (c.isprintable() and (c.isascii() or not only_ascii)) else _escape(ord(c)) for c in text
+    )
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00  # stands for this byte
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def width(text: str) -> int:
+    """Returns how many columns of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # late: hardly a name needs it
+
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
+
+
+def quoted(word: str) -> str:
+    """Writes a word as a shell would want it."""
+    if word and _HARMLESS.issuperset(word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def arguments_shown(words: Iterable[str]) -> str:
+    """Writes a list of words in one line, each as a shell would want it."""
+    return " ".join(quoted(word) for word in words)
+
+
+def field(value: Any) -> str:
+    """Writes a value as `--plain` has it, before tabs, newlines and backslashes are escaped."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return arguments_shown(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def plain_line(values: Iterable[Any]) -> str:
+    """Joins values by tabs; what would break the line is escaped: `\\t`, `\\n`, and the backslash itself."""
+    return "\t".join(field(value).translate(_SHORT) for value in values)

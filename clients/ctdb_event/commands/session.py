@@ -1,0 +1,83 @@
+"""What a command works with: its arguments, where the daemon is, and how it may print."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.arguments import Arguments
+from ctdb_event.commands.screen import Screen
+from ctdb_event.console import Failure
+from ctdb_event.wire import Wire
+from ctdb_eventd.paths import Paths, PathsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One command's surroundings.
+
+    Attributes:
+        arguments: The command line, taken apart.
+        environ: Decides where the daemon is.
+        screen: Standard output.
+        json: JSON is wanted.
+        is_plain: Lines for programs are wanted.
+    """
+
+    __slots__ = ("arguments", "environ", "is_plain", "json", "screen")
+
+    def __init__(self, arguments: Arguments, environ: Mapping[str, str]) -> None:
+        self.arguments = arguments
+        self.environ = environ
+        self.screen = Screen(environ)
+        self.json = "--json" in arguments.flags
+        self.is_plain = "--plain" in arguments.flags
+
+    @property
+    def path(self) -> str:
+        """The daemon's socket.
+
+        Raises:
+            Failure: The environment doesn't say where it is.
+        """
+        given = self.arguments.values.get("--socket")
+        if given is not None:
+            return given
+        try:
+            return Paths(self.environ).socket
+        except PathsError as error:
+            raise Failure(str(error)) from None
+
+    def connect(self) -> Wire:
+        """Connects.
+
+        Raises:
+            Failure: Nobody listens.
+        """
+        path = self.path
+        try:
+            return Wire(path)
+        except OSError as error:
+            from ctdb_event.commands.problems import no_daemon
+
+            raise no_daemon(path, error) from None
+
+    def ask(self, method: str, /, **params: Any) -> Any:
+        """Asks one thing on a connection of its own, and returns the result."""
+        with self.connect() as wire:
+            return wire.call(method, **params)
+
+    def print_json(self, value: Any) -> None:
+        """Prints one JSON document, on lines of its own."""
+        from ctdb_event.commands.jsonic import document
+
+        self.screen.write(document(value))
+
+    def print_plain(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Prints a line for each item, with the columns of the command's row."""
+        names = [name for name, _ in self.arguments.command.columns]
+        for item in items:
+            self.screen.plain(item.get(name) for name in names)

@@ -1,0 +1,100 @@
+"""The table's rows about components and scripts, and about the table itself."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.table import JSON, PLAIN, Command, Operand
+from ctdb_event.commands.table_events import COMPONENT
+
+__all__ = ["ROWS"]
+
+_SCRIPT = Operand("SCRIPT", "script", "The script without `.script`, such as `60.nfs`.")
+_CHANGED = (
+    ("0", "done, or nothing to do"),
+    ("2", "there is no such script (ENOENT)"),
+    ("5", "the link can't be made or removed (EIO)"),
+    ("22", "the name can't be a script's, or a directory stands in its place (EINVAL)"),
+    ("1", "wrong usage"),
+)
+
+_COMPONENTS = Command(
+    "components",
+    "List the components.",
+    "Every directory of event scripts, how many scripts it has, and how many of them are enabled.",
+    group="Scripts",
+    options=(JSON, PLAIN),
+    examples=(("ctdb-event components", "What is there?"),),
+    statuses=(("0", "listed"), ("1", "no daemon answers")),
+    columns=(
+        ("name", ""),
+        ("scripts", "how many"),
+        ("enabled", "how many"),
+        ("directory", ""),
+        ("error", "why it can't be read"),
+    ),
+    json="A list of objects with `name`, `directory`, `scripts`, `enabled` and `error`.",
+)
+_SCRIPTS = Command(
+    "scripts",
+    "List a component's scripts, and why some don't run.",
+    "In the order in which they run: whether each is enabled, why not, the locks that it needs, and what is wrong with "
+    "it. Then files that are no scripts, and why.",
+    group="Scripts",
+    operands=(COMPONENT,),
+    options=(JSON, PLAIN),
+    examples=(("ctdb-event scripts legacy", "Why doesn't my script run?"),),
+    statuses=(("0", "listed"), ("2", "there is no such component (ENOENT)"), ("1", "wrong usage, or no daemon")),
+    columns=(
+        ("name", "of the script, or of the file"),
+        ("state", "`enabled`, `disabled` or `refused`"),
+        ("reason", "why it doesn't run"),
+        ("locks", "that it needs"),
+        ("warnings", "joined by `; `"),
+        ("path", ""),
+        ("target", "of a link"),
+    ),
+    json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it.",
+)
+_LIST = Command(
+    "script list",
+    "List event scripts, without a daemon.",
+    "Provided ones first, then local ones; a star stands before those that are enabled.",
+    group="Scripts",
+    operands=(COMPONENT,),
+    examples=(("ctdb-event script list legacy", "Which scripts are enabled?"),),
+    statuses=(("0", "listed"), ("2", "there is no such component (ENOENT)"), ("1", "wrong usage")),
+    dropin=True,
+)
+_ENABLE = Command(
+    "script enable",
+    "Enable an event script.",
+    "Links a provided script, or makes a local one executable. It takes part in the next event.",
+    group="Scripts",
+    operands=(COMPONENT, _SCRIPT),
+    examples=(("ctdb-event script enable legacy 60.nfs", "From now on CTDB looks after NFS."),),
+    statuses=_CHANGED,
+    dropin=True,
+)
+_DISABLE = Command(
+    "script disable",
+    "Disable an event script.",
+    "Removes the link, or makes a local script not executable. The daemon need not run.",
+    group="Scripts",
+    operands=(COMPONENT, _SCRIPT),
+    examples=(("ctdb-event script disable legacy 60.nfs", "Until it is enabled again."),),
+    statuses=_CHANGED,
+    dropin=True,
+)
+_HELP = Command(
+    "help",
+    "List the commands, or explain one.",
+    "Without COMMAND all of them, one line each. `ctdb-event COMMAND --help` explains the new ones too; of the "
+    "commands that CTDB's own program has it prints what that prints.",
+    group="Help",
+    operands=(Operand("COMMAND", "help", "A command's words.", required=False, many=True),),
+    examples=(("ctdb-event help lock", "Everything about one command."),),
+    statuses=(("0", "shown"), ("1", "there is no such command")),
+)
+
+ROWS = (_COMPONENTS, _SCRIPTS, _LIST, _ENABLE, _DISABLE)
+"""In the order in which they are shown."""
+HELP_ROW = _HELP

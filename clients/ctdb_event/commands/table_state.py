@@ -1,0 +1,184 @@
+"""The table's rows about the daemon and what it does at the moment."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.table import JSON, PLAIN, Command, Operand, Option
+
+__all__ = ["ROWS"]
+
+_SEEN = (("0", "shown"), ("1", "wrong usage, or no daemon answers"))
+_NOTES = (
+    *("queued", "started", "script-started", "output", "script-finished", "finished", "lock-waiting"),
+    *("lock-acquired", "health"),
+)
+
+_PS = Command(
+    "ps",
+    "List what is running and what waits.",
+    "Every run that is not over, in order of arrival: its state and age, how much of its time is left, the script that "
+    "runs and for how long, and the runs, locks and slots that it waits for. The time that is left stands still while "
+    "a script waits for locks.",
+    group="Now",
+    options=(JSON, PLAIN),
+    examples=(
+        ("ctdb-event ps", "What is going on?"),
+        ("ctdb-event ps --plain | cut -f 1", "Only the ids of the runs."),
+    ),
+    statuses=_SEEN,
+    columns=(
+        ("run", "its id"),
+        ("state", "`queued`, `running` or `ending`"),
+        ("component", ""),
+        ("event", ""),
+        ("args", "its arguments"),
+        ("address", "of an address event"),
+        ("age", "seconds since the request"),
+        ("running", "seconds since its start"),
+        ("timeout", "seconds, 0 is none"),
+        ("left", "seconds of it that are left"),
+        ("script", "the one that runs, or waits to run"),
+        ("script_seconds", "for how long it has been running"),
+        ("pid", "its process, and process group"),
+        ("waits_for", "runs and locks, and `slot`"),
+    ),
+    json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
+)
+_WATCH = Command(
+    "watch",
+    "Show what happens, live.",
+    "A screen with the components and their health, what runs with its time and deadline, the queue, locks, and the "
+    "last results. `q` leaves it. It needs the Python package rich (`pip install 'ctdb-eventd[cli]'`). Without it, and "
+    "when standard output is no terminal, it prints a line for whatever happens, as `subscribe` does. Should the "
+    "daemon go, it waits for the next one.",
+    group="Now",
+    options=(Option("--lines", "Lines, even on a terminal."),),
+    examples=(("ctdb-event watch", "Look on while addresses move."),),
+    statuses=(("0", "`q` was pressed"), ("1", "wrong usage, or no daemon answered at the start"), ("130", "Ctrl-C")),
+)
+_SUBSCRIBE = Command(
+    "subscribe",
+    "Print what happens, a line for each thing.",
+    "Goes on until Ctrl-C. A reader that is too slow gets a note `gap` with the number of those it missed.",
+    group="Now",
+    options=(
+        Option("--kinds", "Only notes of these kinds, joined by commas.", "KIND[,KIND...]", "words", _NOTES),
+        Option("--component", "Only about this component.", "COMPONENT", "component"),
+        Option("--event", "Only about this event.", "EVENT", "event"),
+        Option("--run", "Only about this run.", "RUN", "run"),
+        Option("--output", "Scripts' output too."),
+        JSON,
+        PLAIN,
+    ),
+    examples=(
+        ("ctdb-event subscribe", "Everything but output."),
+        ("ctdb-event subscribe --json --kinds finished,health", "For a program that acts on results."),
+    ),
+    statuses=(("130", "Ctrl-C"), ("1", "wrong usage, no daemon answers, or it has gone"), ("22", "no such kind")),
+    columns=(
+        ("time", ""),
+        ("note", "its kind"),
+        ("run", "its id"),
+        ("component", ""),
+        ("event", ""),
+        ("args", "the event's arguments"),
+        ("script", ""),
+        ("pid", "of a script that starts"),
+        ("state", "of a script that ends"),
+        ("outcome", "of a run that ends"),
+        ("result", "of the script or the run"),
+        ("seconds", ""),
+        ("waited", "seconds"),
+        ("locks", "that are waited for or held"),
+        ("text", "who waits for them"),
+        ("healthy", "`yes` or `no`"),
+        ("lost", "how many notes were left out"),
+        ("output", "what a script printed"),
+    ),
+    json="One object per line: `note` (its kind), `number`, and what `data` has in [the protocol](protocol.md#notes).",
+)
+_LOCKS = Command(
+    "locks",
+    "List locks, their holders and who waits.",
+    "Locks of addresses are held by runs, named ones by scripts that declare them and by `ctdb-event lock`.",
+    group="Now",
+    options=(JSON, PLAIN),
+    examples=(("ctdb-event locks", "Who keeps whom waiting?"),),
+    statuses=_SEEN,
+    columns=(
+        ("name", ""),
+        ("kind", "`address` or `named`"),
+        ("role", "`holder` or `waiting`: one line for each owner, in order"),
+        ("run", "id of the run whose it is"),
+        ("lock", "number of a client's lock"),
+        ("pid", "of the script or the client"),
+        ("text", "who it is"),
+        ("since", "time"),
+        ("seconds", "for how long"),
+    ),
+    json="A list of locks, as `locks` in [the protocol](protocol.md#locks) has them.",
+)
+_LOCK = Command(
+    "lock",
+    "Run a command while holding locks.",
+    "Waits for all the locks together, runs the command, and gives them back at its end. They are the locks that "
+    "scripts declare, so a script that needs one of them doesn't run meanwhile. Any other name serves for commands "
+    "among themselves.\n\nThe exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
+    "SIGINT are passed on to it; Ctrl-C reaches it by itself. Should the daemon go, its locks go with it: that is said "
+    "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the locks "
+    "are given back and the command goes on too.\n\nThe command must not wait for an event whose scripts need one of "
+    "the locks: both would wait for ever.",
+    group="Locks",
+    operands=(
+        Operand("NAME[,NAME...]", "locks", "The locks."),
+        Operand("COMMAND", "command", "What is to be run, with its arguments."),
+        Operand("ARG", "command-argument", "Its arguments.", required=False, many=True),
+    ),
+    options=(Option("--wait", "Most seconds to wait for the locks; 0 is not at all.", "SECONDS"),),
+    examples=(
+        ("ctdb-event lock iptables -- iptables-restore rules", "Change the firewall while no script does."),
+        ("ctdb-event lock --wait 10 nfs-callout,route-table -- ./move", "Two locks, for which it waits 10 s at most."),
+    ),
+    statuses=(
+        ("124", "the wait was over"),
+        ("125", "the locks can't be had: wrong usage, no daemon, a lock that would never come"),
+        ("126", "the command can't be run"),
+        ("127", "there is no such command"),
+        ("130", "Ctrl-C while it waited"),
+        ("else", "the command's"),
+    ),
+)
+_STATS = Command(
+    "stats",
+    "Show the daemon's figures.",
+    "Version, time since its start, processor time and memory, clients, runs by outcome, the queue, and slots.",
+    group="Daemon",
+    options=(JSON, PLAIN),
+    examples=(("ctdb-event stats --json | jq .memory", "Resident memory in bytes."),),
+    statuses=_SEEN,
+    columns=(("name", "such as `memory` or `runs.failed`"), ("value", "")),
+    json="An object, as `stats` in [the protocol](protocol.md#stats) has it.",
+)
+_RELOAD = Command(
+    "reload",
+    "Make the daemon read its configuration again.",
+    "An error in it is shown with file, line and what was expected; then the former configuration stays in force.",
+    group="Daemon",
+    options=(JSON,),
+    examples=(("ctdb-event reload", "After a change of ctdb.conf."),),
+    statuses=(("0", "it is in force"), ("22", "it can't be used (EINVAL)"), ("1", "no daemon answers")),
+    json='`{"warnings": [TEXT, ...]}`.',
+)
+_PING = Command(
+    "ping",
+    "Ask whether the daemon answers.",
+    "Says which daemon it is, and how long the answer took.",
+    group="Daemon",
+    options=(JSON, PLAIN),
+    examples=(("ctdb-event ping", "Is it ours, and does it live?"),),
+    statuses=(("0", "it answers"), ("1", "it doesn't, or it is CTDB's own")),
+    columns=(("server", "name and version"), ("pid", ""), ("seconds", "until the answer")),
+    json="An object with `server`, `pid` and `seconds`.",
+)
+
+ROWS = (_PS, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _RELOAD, _PING)
+"""In the order in which they are shown."""

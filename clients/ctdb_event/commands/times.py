@@ -1,0 +1,41 @@
+"""Times as people read them."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["at", "clock", "lasting"]
+
+
+def lasting(seconds: float | None) -> str:
+    """Writes a duration: `0.4s`, `2m05s`, `3h07m`, `4d11h`; nothing for none."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def at(moment: float | None) -> str:
+    """Writes a point in time, local: `2026-11-22 20:05:12`; nothing for none."""
+    return _local("%Y-%m-%d %H:%M:%S", moment)
+
+
+def clock(moment: float | None) -> str:
+    """Writes the time of a day, local, with milliseconds: `20:05:12.345`; nothing for none."""
+    text = _local("%H:%M:%S", moment)
+    return f"{text}.{int(moment % 1 * 1000):03}" if text and moment is not None else ""
+
+
+def _local(form: str, moment: float | None) -> str:
+    try:
+        return "" if moment is None else time.strftime(form, time.localtime(moment))
+    except (OverflowError, ValueError, OSError):
+        return ""  # no such time

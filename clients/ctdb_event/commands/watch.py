@@ -1,0 +1,78 @@
+"""`ctdb-event watch`: which form it has, and the one without a screen."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+
+from ctdb_event.commands.lists import event_shown
+from ctdb_event.commands.notes import follow
+from ctdb_event.commands.times import lasting
+from ctdb_event.console import Failure, complain, flush
+from ctdb_event.wire import ConnectionLost, NotNative, Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ctdb_event.commands.screen import Screen
+    from ctdb_event.commands.session import Session
+
+__all__ = ["RETRY", "watch"]
+
+RETRY = 1.0
+"""Seconds until the next attempt, when the daemon has gone."""
+_NO_RICH = "ctdb-event: for a live screen: pip install 'ctdb-eventd[cli]'; without the package rich there are lines"
+
+
+def watch(session: Session) -> int:
+    """Shows what happens, until `q` or Ctrl-C.
+
+    Raises:
+        Failure: There is no daemon at the start.
+    """
+    terminal = session.screen.terminal and session.environ.get("TERM", "dumb") != "dumb"
+    if not terminal or "--lines" in session.arguments.flags:
+        return _lines(session)
+    if importlib.util.find_spec("rich") is None:
+        complain(_NO_RICH)
+        return _lines(session)
+    from ctdb_event.commands.watch_loop import run
+
+    session.ask("ping")  # a daemon that can't be asked is told as by every other command
+    return run(session)
+
+
+def _lines(session: Session) -> int:
+    """Prints a line for whatever happens, what is under way first. Ends by a signal only."""
+    wire, heard = session.connect(), False
+    while True:
+        reason = "the daemon ended the subscription"
+        with wire:
+            try:
+                jobs = wire.call("status")["jobs"]
+                heard = True
+                _print_jobs(session.screen, jobs)
+                follow(session, wire, {})
+            except (ConnectionLost, NotNative) as error:
+                if not heard:
+                    raise
+                reason = str(error)
+        complain(f"ctdb-event: {reason}; waiting for the daemon to come back")
+        wire = _reconnected(session)
+
+
+def _print_jobs(screen: Screen, jobs: list[dict[str, Any]]) -> None:
+    for job in jobs:
+        waits = f", waits for {' '.join(job['waits_for'])}" if job["waits_for"] else ""
+        screen.write(screen.safe(f"{event_shown(job)}: {job['state']}, {lasting(job['age'])} old{waits}") + "\n")
+    flush()
+
+
+def _reconnected(session: Session) -> Wire:
+    while True:
+        time.sleep(RETRY)
+        try:
+            return session.connect()
+        except Failure:
+            continue

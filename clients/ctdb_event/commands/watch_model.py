@@ -1,0 +1,80 @@
+"""What `ctdb-event watch` knows: the last snapshot of the daemon, and what happened lately. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ctdb_event.commands.notes import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Model", "Snapshot"]
+
+_LATELY = 100
+_NOT_SHOWN = ("script-started", "output")
+"""Kinds of notes: what they tell is seen among what runs."""
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """What the daemon said of itself, as the dialect has it."""
+
+    components: list[dict[str, Any]]
+    """Reply to `components`."""
+    status: dict[str, Any]
+    """Reply to `status`."""
+    locks: list[dict[str, Any]]
+    """Reply to `locks`."""
+
+
+class Model:
+    """The state that is shown.
+
+    Attributes:
+        server: Name and version of the daemon.
+        snapshot: The latest one; None before the first.
+        lately: Time, sentence and style of what happened, the latest last.
+        trouble: Why what is shown is not up to date; empty if it is.
+    """
+
+    def __init__(self) -> None:
+        self.server = ""
+        self.snapshot: Snapshot | None = None
+        self.lately: deque[tuple[float, str, str]] = deque(maxlen=_LATELY)
+        self.trouble = ""
+
+    def apply_note(self, kind: str, data: dict[str, Any]) -> None:
+        """Takes note of what happened."""
+        if kind not in _NOT_SHOWN:
+            self.lately.append((data["time"], *sentence(kind, data)))
+
+    def apply_snapshot(self, snapshot: Snapshot) -> None:
+        """Replaces what was known."""
+        self.snapshot = snapshot
+        self.trouble = ""
+
+    @property
+    def busy(self) -> bool:
+        """Something runs or waits, so that times on the screen go on."""
+        return self.snapshot is not None and bool(self.snapshot.status["jobs"])
+
+    def jobs(self, *states: str) -> list[dict[str, Any]]:
+        """Returns the jobs in these states, in order of arrival."""
+        return [job for job in self._jobs() if job["state"] in states]
+
+    def _jobs(self) -> Iterable[dict[str, Any]]:
+        return self.snapshot.status["jobs"] if self.snapshot is not None else ()
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Returns what is known of each component's health."""
+        found = self.snapshot.status["health"] if self.snapshot is not None else ()
+        return {item["component"]: item for item in found}
+
+    def results(self) -> list[dict[str, Any]]:
+        """Returns the latest results, the latest first."""
+        found = self.snapshot.status["results"] if self.snapshot is not None else ()
+        return sorted(found, key=lambda run: run["queued"] + run["waited"] + run["seconds"], reverse=True)

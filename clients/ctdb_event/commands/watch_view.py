@@ -1,0 +1,169 @@
+"""What `ctdb-event watch` knows, as something that rich can draw. Everything is escaped before rich sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ctdb_event.commands.lists import event_shown, lock_lines, state_style
+from ctdb_event.commands.results import script_outcome
+from ctdb_event.commands.screen import escaped
+from ctdb_event.commands.times import at, clock, lasting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctdb_event.commands.watch_model import Model
+
+__all__ = ["draw", "fit"]
+
+_STYLES = {"good": "green", "bad": "red", "busy": "cyan", "dim": "dim", "": ""}
+_KEYS = "q quits"
+_FEWEST = 2
+"""Lines that a section keeps when the screen is small: one, and how many more there are."""
+
+_Row = list[tuple[str, str]]
+
+
+@attrs.frozen(kw_only=True)
+class _Section:
+    """A part of the screen."""
+
+    title: str
+    """Its first line; a column of this name comes first."""
+    heads: tuple[str, ...]
+    """Of the further columns."""
+    rows: list[_Row]
+    """Cells: text and style."""
+
+    @property
+    def lines(self) -> int:
+        """How high it is: header, rows, and a blank line."""
+        return len(self.rows) + 2 if self.rows else 0
+
+
+def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Group:
+    """Draws the whole screen.
+
+    Args:
+        model: What is to be shown.
+        height: Lines that there are.
+        now: Time of day, in seconds since the epoch.
+        only_ascii: The terminal may not know UTF-8.
+    """
+    sections = [section for section in _sections(model) if section.rows]
+    shown = fit([len(section.rows) for section in sections], height - 2 - 2 * len(sections))
+    parts: list[Text | Table] = [_head(model, now)]
+    for section, rows in zip(sections, shown, strict=True):
+        parts += [Text(""), _table(section, rows, only_ascii)]
+    return Group(*parts)
+
+
+def _head(model: Model, now: float) -> Text:
+    head = Text(f"{escaped(model.server)}  {at(now)}  {_KEYS}", style="bold", no_wrap=True, overflow="ellipsis")
+    if model.trouble:
+        head.append(f"  {escaped(model.trouble)}", style="bold red")
+    return head
+
+
+def fit(rows: Sequence[int], room: int) -> list[int]:
+    """Shares lines among sections: the longest are cut first.
+
+    Args:
+        rows: How many lines each would like to have.
+        room: How many there are.
+
+    Returns:
+        How many each gets, at least two of those that it would like.
+    """
+    shares = list(rows)
+    while sum(shares) > room:
+        longest = max(range(len(shares)), key=shares.__getitem__)
+        if shares[longest] <= _FEWEST:
+            break
+        shares[longest] -= 1
+    return shares
+
+
+def _table(section: _Section, lines: int, only_ascii: bool) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for head in (section.title, *section.heads):
+        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    whole = lines >= len(section.rows)
+    for row in section.rows if whole else section.rows[: lines - 1]:
+        table.add_row(*(Text(escaped(text, "", only_ascii), style=_STYLES[style]) for text, style in row))
+    if not whole:
+        table.add_row(Text(f"and {len(section.rows) - lines + 1} more", style="dim"))
+    return table
+
+
+def _sections(model: Model) -> list[_Section]:
+    if model.snapshot is None:
+        return []
+    running = [_job(job) for job in model.jobs("running", "ending")]
+    queued = [_queued(job) for job in model.jobs("queued")]
+    locks = [_lock(line) for line in lock_lines(model.snapshot.locks)]
+    lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
+    return [
+        _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
+        _Section(title="RUNNING", heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"), rows=running),
+        _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued),
+        _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
+        _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model)),
+        _Section(title="LATELY", heads=("",), rows=lately),
+    ]
+
+
+def _components(model: Model) -> list[_Row]:
+    assert model.snapshot is not None
+    health = model.health()
+    rows = []
+    for item in model.snapshot.components:
+        scripts = item["error"] or f"{item['enabled']} of {item['scripts']} enabled"
+        rows.append([(item["name"], ""), (scripts, "bad" if item["error"] else ""), _health(health.get(item["name"]))])
+    return rows
+
+
+def _health(item: dict[str, Any] | None) -> tuple[str, str]:
+    if item is None:
+        return "not known: no monitor event has run", "dim"
+    if item["healthy"]:
+        return f"healthy since {at(item['since'])}", "good"
+    return f"not healthy since {at(item['since'])}: {item['script'] or 'monitor'} failed", "bad"
+
+
+def _job(job: dict[str, Any]) -> _Row:
+    left = lasting(job["left"]) if job["timeout"] else "no limit"
+    late = job["timeout"] and job["left"] is not None and job["left"] < job["timeout"] / 5
+    return [
+        (event_shown(job), "busy" if job["state"] == "running" else "dim"),
+        (lasting(job["running"]), ""),
+        (left, "bad" if late else ""),
+        (job["script"] or "", ""),
+        (lasting(job["script_seconds"]), ""),
+        (" ".join(job["waits_for"]), "dim"),
+    ]
+
+
+def _queued(job: dict[str, Any]) -> _Row:
+    return [(event_shown(job), ""), (lasting(job["age"]), ""), (" ".join(job["waits_for"]), "dim")]
+
+
+def _lock(line: dict[str, Any]) -> _Row:
+    style = "busy" if line["role"] == "holder" else "dim"
+    return [(line["name"], ""), (line["role"], style), (lasting(line["seconds"]), ""), (line["text"], "")]
+
+
+def _results(model: Model) -> list[_Row]:
+    rows = []
+    for run in model.results():
+        bad = [script for script in run["scripts"] if state_style(script["state"]) == "bad"]
+        failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
+        started = at(run["queued"] + run["waited"])
+        outcome = (run["outcome"], state_style(run["outcome"]))
+        rows.append([(event_shown(run), ""), outcome, (started, ""), (lasting(run["seconds"]), ""), (failed, "bad")])
+    return rows

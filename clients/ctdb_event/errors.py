@@ -1,0 +1,200 @@
+"""Every error of the client library, in one tree.
+
+BrokerError                    code, message, data, advice
+├── BrokerUnavailable          nobody listens, or the connection ended: see `fate_unknown`
+├── NotSupported               the dialect that is spoken, or this broker, can't do it
+├── MalformedAnswer            the broker's answer isn't what the protocol says; a RemoteProtocolError too
+├── EventError                 the event ran, and did not succeed: see `run`
+│   ├── EventFailed                a script failed
+│   ├── EventTimedOut              its time was over before it was
+│   └── EventCancelled             it was ended, or taken from the queue, before its end
+├── InvalidRequest             a parameter or name that can't be; nothing was done
+│   └── ConfigRejected             the configuration can't be used; the former one stays in force
+├── NeverRan                   no result of that event is known
+├── NoSuchComponent
+├── NoSuchScript
+├── NoSuchRun                  no run of that id, or it is over
+├── QueueTimeout               it waited longer than the broker lets it; nothing of it ran
+├── LockTimeout                the locks did not become free in time: see `holder`
+└── WouldDeadlock              a script asks for what would have to wait for the script itself
+"""
+
+from __future__ import annotations
+
+from ctdb_eventd.errors import RemoteProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ctdb_event.inventory import Owner
+    from ctdb_event.results import Run
+
+__all__ = [
+    "BrokerError",
+    "BrokerUnavailable",
+    "ConfigRejected",
+    "EventCancelled",
+    "EventError",
+    "EventFailed",
+    "EventTimedOut",
+    "InvalidRequest",
+    "LockTimeout",
+    "MalformedAnswer",
+    "NeverRan",
+    "NoSuchComponent",
+    "NoSuchRun",
+    "NoSuchScript",
+    "NotSupported",
+    "QueueTimeout",
+    "WouldDeadlock",
+]
+
+
+class BrokerError(Exception):
+    """Root of all errors of the client library; itself it is an answer that has no class of its own.
+
+    Attributes:
+        code: Name of an errno.
+        message: What is wrong, in a sentence.
+        data: For programs: `kind` names the error if the broker did, the rest is what the message is made of.
+        advice: What to do next.
+    """
+
+    advice = "the broker's log says more"
+
+    def __init__(self, code: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code, message, data or {})
+        self.code = code
+        self.message = message
+        self.data: Mapping[str, Any] = data or {}
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.advice}"
+
+
+class BrokerUnavailable(BrokerError):
+    """Nobody listens, or the connection ended. A client does not reconnect by itself: make a new one."""
+
+    advice = "start CTDB (or ctdb-eventd), or name the broker's socket, and connect again"
+
+    @property
+    def fate_unknown(self) -> bool:
+        """True if the request had been made: whether it was, or will be, carried out is unknown."""
+        return bool(self.data.get("fate_unknown"))
+
+
+class NotSupported(BrokerError):
+    """The dialect that is spoken can't say it, or the broker is too old for it. Nothing was done."""
+
+    advice = "use a ctdb-eventd that knows it; hello() lists what a broker can do"
+
+
+class MalformedAnswer(BrokerError, RemoteProtocolError):
+    """What the broker answered is not what the protocol says it answers."""
+
+    advice = "one of the two is broken, or they are of versions that don't go together"
+
+    def __init__(self, message: str) -> None:
+        super().__init__("EPROTO", message)
+
+    def __reduce__(self) -> tuple[type[MalformedAnswer], tuple[str]]:
+        return type(self), (self.message,)
+
+
+class EventError(BrokerError):
+    """The event ran, or waited, and did not succeed.
+
+    Attributes:
+        run: How it went, script by script.
+    """
+
+    advice = "see the scripts' results and output in `run`"
+
+    def __init__(self, code: str, message: str, run: Run) -> None:
+        super().__init__(code, message, {"run": run.run})
+        self.run = run
+
+    def __reduce__(self) -> tuple[type[EventError], tuple[str, str, Run]]:
+        return type(self), (self.code, self.message, self.run)
+
+
+class EventFailed(EventError):
+    """A script failed."""
+
+    advice = "what it printed is in `run.scripts`; mend that, and run the event again"
+
+
+class EventTimedOut(EventError):
+    """The event's time was over before it was."""
+
+    advice = "the script with state timed-out hung or needs longer: see its output, or give a longer timeout"
+
+
+class EventCancelled(EventError):
+    """The event was ended before its end: by its client, by `cancel`, or a monitor that had to give way."""
+
+    advice = "a monitor gives way to any other event, so run it again later"
+
+
+class InvalidRequest(BrokerError):
+    """A parameter or a name is not what it has to be. Nothing was done."""
+
+    advice = "correct the call"
+
+
+class ConfigRejected(InvalidRequest):
+    """The configuration can't be used: the former one stays in force."""
+
+    advice = "correct that line and reload again"
+
+
+class NeverRan(BrokerError):
+    """The event has not come to an end of its own since the broker started."""
+
+    advice = "run it first, or ask again when it has run"
+
+
+class NoSuchComponent(BrokerError):
+    """There is no such directory of event scripts."""
+
+    advice = "components() lists those that there are"
+
+
+class NoSuchScript(BrokerError):
+    """The component has no script of that name, neither provided nor local."""
+
+    advice = "scripts(component) lists those that there are"
+
+
+class NoSuchRun(BrokerError):
+    """No run has that id, or it is over."""
+
+    advice = "status() lists what is queued and running under jobs"
+
+
+class QueueTimeout(BrokerError):
+    """It waited longer than `[eventd] queue timeout` allows. Nothing of it ran."""
+
+    advice = "status() lists what is before it under jobs; run it again when that is over"
+
+
+class LockTimeout(BrokerError):
+    """The locks did not become free in time. None of them was taken."""
+
+    advice = "locks() lists who holds them and who waits"
+
+    @property
+    def holder(self) -> Owner | None:
+        """Who holds the first of them that was not free; None if the broker doesn't say."""
+        from ctdb_event.inventory import Owner  # late: errors are loaded by what never sees a result
+
+        value = self.data.get("holder")
+        return Owner.from_wire(value) if isinstance(value, dict) else None
+
+
+class WouldDeadlock(BrokerError):
+    """A script asks for an event or lock that would have to wait for that script itself."""
+
+    advice = "do the work in the script itself, or ask from a process that is no child of it (setsid -f)"

@@ -1,0 +1,121 @@
+"""What makes the exceptions of `errors`: an answer of the broker, an outcome, a connection that failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ctdb_event.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    ConfigRejected,
+    EventCancelled,
+    EventError,
+    EventFailed,
+    EventTimedOut,
+    InvalidRequest,
+    LockTimeout,
+    NeverRan,
+    NoSuchComponent,
+    NoSuchRun,
+    NoSuchScript,
+    NotSupported,
+    QueueTimeout,
+    WouldDeadlock,
+)
+from ctdb_event.results import Run
+
+__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "speaks_only_ctdb"]
+
+_BY_KIND: dict[str, type[BrokerError]] = {
+    "InvalidParameter": InvalidRequest,
+    "InvalidName": InvalidRequest,
+    "NotAFile": InvalidRequest,
+    "ConfigError": ConfigRejected,
+    "NeverRan": NeverRan,
+    "NoSuchComponent": NoSuchComponent,
+    "NoSuchScript": NoSuchScript,
+    "NoSuchRun": NoSuchRun,
+    "NoSuchCall": NoSuchRun,
+    "NoSuchMethod": NotSupported,
+    "VersionNotSupported": NotSupported,
+    "QueueTimeout": QueueTimeout,
+    "LockTimeout": LockTimeout,
+    "WouldDeadlock": WouldDeadlock,
+}
+# For kinds of later brokers. ENOENT and ETIMEDOUT are not here: they have several meanings.
+_BY_CODE: dict[str, type[BrokerError]] = {
+    "EINVAL": InvalidRequest,
+    "ENOSYS": NotSupported,
+    "EPROTONOSUPPORT": NotSupported,
+    "EBUSY": QueueTimeout,
+    "EDEADLK": WouldDeadlock,
+}
+_OUTCOMES: dict[str, tuple[type[EventError], str, str]] = {
+    "failed": (EventFailed, "ENOEXEC", "failed"),
+    "timed-out": (EventTimedOut, "ETIMEDOUT", "timed out"),
+    "cancelled": (EventCancelled, "ECANCELED", "was cancelled"),
+}
+
+
+def failure(code: str, message: str, data: Mapping[str, Any]) -> BrokerError:
+    """Returns the exception for an error that the broker answered with."""
+    kind = data.get("kind")
+    found = _BY_KIND.get(kind) if isinstance(kind, str) else None
+    return (found or _BY_CODE.get(code, BrokerError))(code, message, data)
+
+
+def check_run(run: Run) -> Run:
+    """Returns a run that succeeded.
+
+    Raises:
+        EventError: It did not.
+    """
+    if run.outcome == "success":
+        return run
+    kind, code, words = _OUTCOMES.get(run.outcome, (EventError, "EIO", f"ended as {run.outcome}"))
+    culprits = ", ".join(f"{script.name} {_explain(script.state, script.result)}" for script in run.failed)
+    raise kind(code, f"event {run.event} in {run.component} {words}{culprits and ': '}{culprits}", run)
+
+
+def _explain(state: str, result: int) -> str:
+    if state == "failed":
+        return f"exited with status {result}"
+    words = {"killed": "was killed by a signal", "timed-out": "was running when the time was over"}
+    return words.get(state, f"was not started ({os.strerror(-result)})")
+
+
+def nobody_listens(path: str, error: OSError) -> BrokerUnavailable:
+    """Returns the exception for a connection that could not be made."""
+    reason = error.strerror or str(error)  # a path too long for an address has no errno
+    code = errno.errorcode.get(error.errno or 0, "EIO")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        unavailable = BrokerUnavailable(code, f"not allowed to connect to the broker at {path}: {reason}")
+        unavailable.advice = "run this as root"
+        return unavailable
+    return BrokerUnavailable(code, f"no broker listens on {path}: {reason}")
+
+
+def connection_lost(path: str, reason: str, method: str | None) -> BrokerUnavailable:
+    """Returns the exception for a connection that ended.
+
+    Args:
+        path: The broker's socket.
+        reason: Why it ended.
+        method: What was asked for and not answered; None if nothing was asked any more.
+    """
+    message = f"the connection to the broker at {path} has ended: {reason}"
+    if method is None:
+        return BrokerUnavailable("ENOTCONN", message, {"fate_unknown": False})
+    message += f"; whether {method} was carried out is unknown"
+    return BrokerUnavailable("ECONNRESET", message, {"fate_unknown": True})
+
+
+def speaks_only_ctdb(path: str) -> NotSupported:
+    """Returns the exception for a daemon that hangs up when it is greeted in the native dialect."""
+    message = f"the daemon at {path} closed the connection at the native dialect's preface, as CTDB's own does"
+    unsupported = NotSupported("EPROTONOSUPPORT", message, {"dialect": "native"})
+    unsupported.advice = "connect with dialect auto or ctdb, or let ctdbd start ctdb-eventd"
+    return unsupported

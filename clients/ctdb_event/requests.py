@@ -1,0 +1,188 @@
+"""Every request that a client can make: what is sent, and what its result becomes. Both clients share them.
+
+Pure. Checks only what the broker could not tell apart: a text where a list of texts is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from ctdb_event.broker import Hello, Stats
+from ctdb_event.errors import InvalidRequest
+from ctdb_event.failures import check_run
+from ctdb_event.fields import Fields, listed
+from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
+from ctdb_event.results import Overview, Run
+
+__all__ = [
+    "CLIENT",
+    "Ask",
+    "Grant",
+    "both_stream_and_detach",
+    "cancel",
+    "components",
+    "detach",
+    "events",
+    "hello",
+    "lock",
+    "locks",
+    "ping",
+    "reload",
+    "run",
+    "scripts",
+    "stats",
+    "status",
+    "stream",
+    "subscribe",
+    "switch",
+    "unlock",
+]
+
+T = TypeVar("T")
+
+CLIENT = "ctdb_event (Python)"
+"""How a client calls itself in the broker's log unless it says otherwise."""
+
+
+@attrs.frozen
+class Ask(Generic[T]):
+    """A request, before it is made."""
+
+    method: str
+    """What is asked for."""
+    params: dict[str, Any]
+    """With what; plain values."""
+    read: Callable[[Any], T]
+    """Makes of the plain result what the caller gets; raises MalformedAnswer or EventError."""
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """Locks that were given to this connection."""
+
+    number: int
+    """Names them in `unlock`."""
+    waited: float
+    """How long it took, in seconds."""
+
+    @classmethod
+    def from_wire(cls, value: object) -> Grant:
+        """Reads the result of `lock`."""
+        take = Fields(value, "lock")
+        return cls(number=take.whole("lock"), waited=take.number("waited"))
+
+
+def _nothing(value: Any) -> None:
+    """The result of what has none; whatever is in the map is for later versions."""
+
+
+def hello(client: str = CLIENT) -> Ask[Hello]:
+    """Who are you?"""
+    return Ask("hello", {"client": client}, Hello.from_wire)
+
+
+def ping() -> Ask[None]:
+    """Are you there?"""
+    return Ask("ping", {}, _nothing)
+
+
+def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> dict[str, Any]:
+    for value in args:
+        if not isinstance(value, str):
+            raise InvalidRequest("EINVAL", f"argument {value!r} of {event} is no text, {str(value)!r} was expected")
+    named = {"component": component, "event": event, "args": list(args)}
+    return {**named, "timeout": timeout, "run_all": run_all, "stream": False, "detach": False}
+
+
+def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
+    """Runs an event; an outcome other than success is raised."""
+    params = _run_params(component, event, args, timeout, run_all)
+    return Ask("run", params, lambda value: check_run(Run.from_wire(value)))
+
+
+def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
+    """Runs an event and tells what happens; the outcome is for the stream to raise."""
+    params = {**_run_params(component, event, args, timeout, run_all), "stream": True}
+    return Ask("run", params, Run.from_wire)
+
+
+def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[str]:
+    """Starts a run that belongs to nobody; the result is its id."""
+    params = {**_run_params(component, event, args, timeout, run_all), "detach": True}
+    return Ask("run", params, lambda value: Fields(value, "run").text("run"))
+
+
+def both_stream_and_detach() -> InvalidRequest:
+    """Returns the exception for a run that is to be watched and left to itself."""
+    return InvalidRequest("EINVAL", "stream and detach don't go together: a detached run has nobody who watches")
+
+
+def cancel(run: str) -> Ask[str]:
+    """Ends a run of anybody; the result is what it was, `queued` or `running`."""
+    return Ask("cancel", {"run": run}, lambda value: Fields(value, "cancel").text("state"))
+
+
+def status(
+    component: str | None, event: str | None, address: str | None, addresses: bool, output: bool | None
+) -> Ask[Overview]:
+    """What ran, runs and waits."""
+    params = {"component": component, "event": event, "address": address, "addresses": addresses}
+    if output is not None:
+        params["output"] = output
+    return Ask("status", params, Overview.from_wire)
+
+
+def components() -> Ask[tuple[Component, ...]]:
+    """Which directories of scripts there are."""
+    return Ask("components", {}, lambda value: listed(value, "components", Component.from_wire))
+
+
+def scripts(component: str) -> Ask[ScriptFiles]:
+    """What is in a component's directory."""
+    return Ask("scripts", {"component": component}, ScriptFiles.from_wire)
+
+
+def events() -> Ask[tuple[EventInfo, ...]]:
+    """Which events are known by name."""
+    return Ask("events", {}, lambda value: listed(value, "events", EventInfo.from_wire))
+
+
+def switch(method: str, component: str, script: str) -> Ask[None]:
+    """Enables or disables a script, as the method says."""
+    return Ask(method, {"component": component, "script": script}, _nothing)
+
+
+def locks() -> Ask[tuple[Lock, ...]]:
+    """Who holds what, and who waits."""
+    return Ask("locks", {}, lambda value: listed(value, "locks", Lock.from_wire))
+
+
+def lock(names: tuple[str, ...], wait: float | None) -> Ask[Grant]:
+    """Takes locks for the connection, all at once."""
+    return Ask("lock", {"names": list(names), "wait": wait}, Grant.from_wire)
+
+
+def unlock(number: int) -> Ask[None]:
+    """Gives locks back."""
+    return Ask("unlock", {"lock": number}, _nothing)
+
+
+def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | None, run: str | None) -> Ask[None]:
+    """What happens from now on, whoever asked for it."""
+    if isinstance(kinds, str):
+        raise InvalidRequest("EINVAL", f"kinds is {kinds!r}, a list of kinds was expected, such as [{kinds!r}]")
+    chosen = None if kinds is None else list(kinds)
+    return Ask("subscribe", {"kinds": chosen, "component": component, "event": event, "run": run}, _nothing)
+
+
+def stats() -> Ask[Stats]:
+    """What the broker counts."""
+    return Ask("stats", {}, Stats.from_wire)
+
+
+def reload() -> Ask[tuple[str, ...]]:
+    """Reads the configuration again; the result is what was odd about it."""
+    return Ask("reload", {}, lambda value: Fields(value, "reload").texts("warnings"))

@@ -1,0 +1,54 @@
+"""What a broker says, for the tests of the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BEGIN = 1_700_000_000.25
+"""2023-11-14 22:13:20 UTC."""
+
+
+def script(name: str, state: str = "ok", result: int = 0, output: bytes = b"") -> dict[str, Any]:
+    """One script of a run."""
+    return {"name": name, "state": state, "result": result, "started": BEGIN, "seconds": 0.4, "output": output}
+
+
+def run(**changes: Any) -> dict[str, Any]:
+    """A run."""
+    value: dict[str, Any] = {
+        **{"run": "mb-1", "component": "legacy", "event": "monitor", "args": [], "address": None, "outcome": "success"},
+        **{"summary": 0, "queued": BEGIN, "waited": 0.5, "seconds": 1.25, "scripts": [script("00.ctdb")]},
+    }
+    return {**value, **changes}
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    """A run that is not over."""
+    value: dict[str, Any] = {
+        **{"run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth 0", "10.0.0.1", "24"]},
+        **{"address": "10.0.0.1", "state": "running", "queued": BEGIN, "age": 3.25, "started": BEGIN, "running": 3.0},
+        **{"timeout": 30, "left": 27.0, "script": "10.interface", "script_seconds": 2.5, "pid": 4711, "waits_for": []},
+    }
+    return {**value, **changes}
+
+
+def queued(**changes: Any) -> dict[str, Any]:
+    """A run that waits."""
+    empty = {"started": None, "running": None, "left": None, "script": None, "script_seconds": None, "pid": None}
+    return job(**{"run": "mb-3", "state": "queued", **empty, "waits_for": ["mb-2", "address:10.0.0.1"], **changes})
+
+
+def owner(**changes: Any) -> dict[str, Any]:
+    """Who holds a lock, or waits for it."""
+    return {"run": "mb-2", "lock": None, "pid": 12, "text": "legacy takeip", "since": BEGIN, "seconds": 3.0, **changes}
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """The reply to `status`."""
+    return {"results": [], "jobs": [], "health": [], **changes}
+
+
+def note(**changes: Any) -> dict[str, Any]:
+    """What all notes about a run have."""
+    about = {"time": BEGIN, "run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth0"]}
+    return {**about, **changes}

@@ -1,0 +1,420 @@
+"""The client without an event loop, with a broker that does what the test wants."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ctdb_event import (
+    BrokerError,
+    BrokerUnavailable,
+    Client,
+    EventFailed,
+    Finished,
+    Gap,
+    InvalidRequest,
+    LockTimeout,
+    MalformedAnswer,
+    NotSupported,
+    Queued,
+    Started,
+    client,
+)
+from ctdb_event import core as core_module
+from ctdb_eventd.protocol import frames
+
+if TYPE_CHECKING:
+    from tests.clients.scripted_broker import Asked, ScriptedBroker, run_value, running_broker
+else:
+    from scripted_broker import run_value, running_broker
+
+PATIENCE = 60.0
+FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
+GRANT = {"lock": 7, "waited": 0.5}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[ScriptedBroker]:
+    with running_broker(tmp_path / "s") as running:
+        yield running
+
+
+def answer_if(params: dict[str, Any], value: Any) -> Callable[[Asked], None]:
+    """A rule that answers these parameters, and shows others."""
+
+    def answer(asked: Asked) -> None:
+        if asked.params == params:
+            asked.result(value)
+        else:
+            asked.error("EINVAL", f"{asked.params} came")
+
+    return answer
+
+
+def say(*names: str, outcome: str = "success") -> Callable[[Asked], None]:
+    """A rule that tells of these kinds of notes and then that the run is over."""
+
+    def tell(asked: Asked) -> None:
+        for name in names:
+            asked.note(name, run="abc-1", **({"waited": 0.5} if name == "started" else {}))
+        asked.note("finished", run="abc-1", **{**FINISHED, "outcome": outcome})
+        asked.result(run_value(outcome=outcome))
+
+    return tell
+
+
+def kinds(updates: Any) -> list[str]:
+    return [type(update).__name__ for update in updates]
+
+
+# ---------------------------------------------------------------------- connecting
+
+
+def test_it_says_hello_and_speaks_the_native_dialect(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        assert (blocking.dialect, blocking.path) == ("native", broker.path)
+        assert blocking.hello("test 1.0").pid == 42
+    broker.gone()
+    with pytest.raises(BrokerUnavailable, match="it was closed here"):
+        blocking.ping()
+    blocking.close()
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(BrokerUnavailable, match="no broker listens on"):
+        Client(str(tmp_path / "s"))
+
+
+def test_the_place_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTDB_TEST_MODE", "1")
+    monkeypatch.setenv("CTDB_BASE", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    with running_broker(tmp_path / "run" / "eventd.socket"), Client() as blocking:
+        assert blocking.path == str(tmp_path / "run" / "eventd.socket")
+
+
+@pytest.mark.parametrize("reads", [0, 4, 1 << 16])
+def test_a_daemon_that_hangs_up_at_the_preface_is_asked_in_the_ctdb_dialect(tmp_path: Path, reads: int) -> None:
+    with hangs_up(tmp_path / "s", reads):
+        with Client(str(tmp_path / "s")) as blocking:
+            assert blocking.dialect == "ctdb"
+            with pytest.raises(BrokerUnavailable):
+                blocking.run("legacy", "monitor")
+        with pytest.raises(NotSupported, match="closed the connection at the native dialect's preface"):
+            Client(str(tmp_path / "s"), dialect="native")
+
+
+@contextlib.contextmanager
+def hangs_up(path: Path, reads: int) -> Iterator[None]:
+    """A daemon that closes every connection after so many bytes."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection:
+                    if reads:
+                        connection.recv(reads)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_broker_that_refuses_hello(broker: ScriptedBroker) -> None:
+    broker.rules["hello"] = lambda asked: asked.error("EIO", "I am ill")
+    with pytest.raises(BrokerError, match="I am ill"):
+        Client(broker.path)
+    broker.gone()
+
+
+# ---------------------------------------------------------------------- calls
+
+
+def test_it_has_the_methods_of_the_other_client() -> None:
+    def methods(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert methods(Client) == methods(client.AsyncClient)
+
+
+def test_every_method_asks_what_it_says(broker: ScriptedBroker) -> None:
+    script = {"component": "c", "script": "s"}
+    files: dict[str, Any] = {"component": "c", "directory": "/c", "scripts": [], "refused": []}
+    with Client(broker.path) as blocking:
+        calls: list[tuple[Callable[[], Any], str, dict[str, Any], Any, Any]] = [
+            (blocking.ping, "ping", {}, {}, None),
+            (lambda: blocking.cancel("r"), "cancel", {"run": "r"}, {"state": "running"}, "running"),
+            (blocking.components, "components", {}, [], ()),
+            (lambda: blocking.scripts("c").directory, "scripts", {"component": "c"}, files, "/c"),
+            (blocking.events, "events", {}, [], ()),
+            (blocking.locks, "locks", {}, [], ()),
+            (blocking.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
+            (lambda: blocking.enable("c", "s"), "enable", script, {}, None),
+            (lambda: blocking.disable("c", "s"), "disable", script, {}, None),
+        ]
+        for call, method, params, value, expected in calls:
+            broker.rules[method] = answer_if(params, value)
+            assert call() == expected
+
+
+def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        asked = {"component": "c", "event": "e", "args": ["a b", ""], "timeout": 3, "run_all": True}
+        broker.rules["run"] = answer_if({**asked, "stream": False, "detach": False}, run_value(event="e"))
+        assert blocking.run("c", "e", "a b", "", timeout=3, run_all=True).event == "e"
+        broker.rules["run"] = answer_if({**asked, "stream": False, "detach": True}, {"run": "abc-9"})
+        assert blocking.run("c", "e", "a b", "", timeout=3, run_all=True, detach=True) == "abc-9"
+        status = {"component": "c", "event": "e", "address": None, "addresses": False, "output": True}
+        broker.rules["status"] = answer_if(status, {"results": [run_value()], "jobs": [], "health": []})
+        assert blocking.status("c", "e", output=True).results[0].run == "abc-1"
+
+
+def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        with pytest.raises(InvalidRequest, match="stream and detach don't go together"):
+            blocking.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]
+        with pytest.raises(InvalidRequest, match="accepts 1048576"):
+            blocking.run("c", "e", "x" * (1 << 20))
+        with pytest.raises(InvalidRequest, match="a list of kinds"):
+            blocking.subscribe("health")
+
+
+def test_an_event_that_fails_raises_with_its_run(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = lambda asked: asked.result(run_value(outcome="failed", summary=7))
+    with Client(broker.path) as blocking, pytest.raises(EventFailed) as caught:
+        blocking.run("legacy", "monitor")
+    assert caught.value.run.summary == 7
+
+
+def test_stats_of_the_wrong_form(broker: ScriptedBroker) -> None:
+    broker.rules["stats"] = lambda asked: asked.result({})
+    with Client(broker.path) as blocking, pytest.raises(MalformedAnswer, match=r"stats\.version"):
+        blocking.stats()
+
+
+# ---------------------------------------------------------------------- streams
+
+
+def test_a_run_is_watched_to_its_end(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = say("queued", "started")
+    with Client(broker.path) as blocking:
+        stream = blocking.run("legacy", "monitor", stream=True)
+        assert kinds(stream) == [Queued.__name__, Started.__name__, Finished.__name__]
+        assert stream.result is not None
+        assert stream.result.outcome == "success"
+        assert list(stream) == []
+
+
+def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = say(outcome="failed")
+    with Client(broker.path) as blocking:
+        stream = blocking.run("legacy", "monitor", stream=True)
+        assert isinstance(next(stream), Finished)
+        with pytest.raises(EventFailed) as caught:
+            next(stream)
+        assert caught.value.run is stream.result
+
+
+def test_calls_go_on_while_a_run_is_watched(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
+        asked = broker.next("run")
+
+        def tell_of_the_run_first(ping: Asked) -> None:
+            say("queued")(asked)
+            ping.result({})
+
+        broker.rules["ping"] = tell_of_the_run_first
+        blocking.ping()
+        broker.rules["run"] = lambda other: other.result(run_value(event="other"))
+        assert blocking.run("legacy", "other").event == "other"
+        assert kinds(stream) == ["Queued", "Finished"]
+
+
+def test_leaving_the_loop_cancels_the_run(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = lambda asked: asked.note("queued", run="abc-1")
+    with Client(broker.path) as blocking:
+        for update in blocking.run("legacy", "monitor", stream=True):
+            assert isinstance(update, Queued)
+            break
+        assert broker.next("cancel").params == {"call": 2}
+
+
+def test_a_stream_that_is_kept_is_closed_by_its_block(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        with blocking.run("legacy", "monitor", stream=True) as stream:
+            asked = broker.next("run")
+        assert broker.next("cancel").params == {"call": asked.id}
+        assert list(stream) == []
+        blocking.run("legacy", "monitor", stream=True).close()
+    broker.gone()
+
+
+def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = lambda asked: asked.note("started", run="abc-1")
+    with Client(broker.path) as blocking:
+        with pytest.raises(MalformedAnswer):
+            list(blocking.run("legacy", "monitor", stream=True))
+        assert broker.next("cancel").params == {"call": 2}
+
+
+def test_updates_that_nobody_takes_are_bounded(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_module, "_ROOM", 2 * 512)
+    broker.rules["run"] = say(*["queued"] * 10)
+    with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
+        blocking.hello()
+        gap, *rest = stream
+        assert isinstance(gap, Gap)
+        assert (gap.lost, kinds(rest)) == (9, ["Queued", "Finished"])
+
+
+def test_a_subscription_tells_until_it_is_left(broker: ScriptedBroker) -> None:
+    params = {"kinds": ["queued"], "component": "c", "event": "e", "run": "r"}
+    broker.rules["subscribe"] = lambda asked: asked.note("queued", **{"run": str(asked.params == params)})
+    with Client(broker.path) as blocking:
+        with blocking.subscribe(["queued"], "c", "e", "r") as updates:
+            assert next(updates).run == "True"
+        assert broker.next("cancel").params == {"call": 2}
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def test_locks_are_held_for_the_block(broker: ScriptedBroker) -> None:
+    broker.rules["lock"] = answer_if({"names": ["a", "b"], "wait": 0.5}, GRANT)
+    unlocked: list[Any] = []
+
+    def unlock(asked: Asked) -> None:
+        unlocked.append(asked.params)
+        asked.result({})
+
+    broker.rules["unlock"] = unlock
+    with Client(broker.path) as blocking:
+        with blocking.lock("a", "b", wait=0.5) as lock:
+            assert (lock.names, lock.number, lock.waited) == (("a", "b"), 7, 0.5)
+            assert unlocked == []
+        blocking.hello()
+        assert (unlocked, lock.number) == ([{"lock": 7}], None)
+
+
+def test_locks_that_do_not_become_free(broker: ScriptedBroker) -> None:
+    broker.rules["lock"] = lambda asked: asked.error("ETIMEDOUT", "not free", kind="LockTimeout", holder=None)
+    with Client(broker.path) as blocking, pytest.raises(LockTimeout), blocking.lock("a"):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_locks_that_were_lost_with_the_connection_are_told(broker: ScriptedBroker, fails: bool) -> None:
+    broker.rules["lock"] = lambda asked: asked.result(GRANT)
+    broker.rules["unlock"] = lambda asked: asked.hang_up()
+
+    def hold() -> None:
+        with Client(broker.path) as blocking, blocking.lock("a"):
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError if fails else BrokerUnavailable):
+        hold()
+
+
+# ---------------------------------------------------------------------- the end
+
+
+def test_when_the_broker_goes_the_call_is_told(broker: ScriptedBroker) -> None:
+    broker.rules["run"] = lambda asked: asked.hang_up()
+    with Client(broker.path) as blocking:
+        with pytest.raises(BrokerUnavailable) as caught:
+            blocking.run("legacy", "monitor")
+        assert caught.value.fate_unknown
+        with pytest.raises(BrokerUnavailable) as late:
+            blocking.ping()
+        assert not late.value.fate_unknown
+
+
+def test_a_stream_whose_connection_was_closed_here_ends(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        with blocking.subscribe() as updates:
+            broker.next("subscribe")
+            blocking._link._line.close()
+            with pytest.raises(BrokerUnavailable, match="it was closed here"):
+                next(updates)
+
+
+# ---------------------------------------------------------------------- interruptions
+
+
+@contextlib.contextmanager
+def interrupted_when(ready: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Sends this process Ctrl-C when `ready` has returned and the main thread waits in a system call."""
+    main, returned = threading.get_native_id(), []
+
+    def send() -> None:
+        returned.append(ready())
+        while Path(f"/proc/self/task/{main}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            os.sched_yield()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield returned
+    finally:
+        thread.join(PATIENCE)
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_cancels_the_run_and_goes_on_to_the_caller(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        with interrupted_when(lambda: broker.next("run")) as asked:
+            blocking.run("legacy", "monitor")
+        cancel = broker.next("cancel")
+        assert cancel.params == {"call": asked[0].id}
+        asked[0].result(run_value(outcome="cancelled"))
+        cancel.result({"state": "running"})
+        assert blocking.hello().pid == 42
+
+
+def test_an_interruption_while_watching_cancels_the_run(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        stream = blocking.run("legacy", "monitor", stream=True)
+        with interrupted_when(lambda: broker.next("run")) as asked:
+            next(stream)
+        assert broker.next("cancel").params == {"call": asked[0].id}
+        assert list(stream) == []
+
+
+def test_an_interruption_while_waiting_for_a_lock_gives_it_back(broker: ScriptedBroker) -> None:
+    with Client(broker.path) as blocking:
+        with interrupted_when(lambda: broker.next("lock")) as asked, blocking.lock("a"):
+            raise AssertionError
+        broker.next("cancel").error("ENOENT", kind="NoSuchCall")
+        asked[0].result(GRANT)
+        blocking.hello()
+        assert broker.next("unlock").params == {"lock": 7}
+
+
+def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: ScriptedBroker) -> None:
+    broker.rules["ping"] = broker.stall
+    with Client(broker.path) as blocking:
+        # a request of which nobody waits for the answer, so that the broker reads no more
+        blocking._link._line.send(frames.request(1 << 40, "ping", {}))
+        with interrupted_when(lambda: broker.stalled.wait(PATIENCE)):
+            blocking.run("legacy", "monitor", "x" * 1_000_000)
+        with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):
+            blocking.hello()
+        broker.resume.set()
+    broker.gone()

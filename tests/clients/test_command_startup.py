@@ -1,0 +1,59 @@
+"""What `ctdb-event ps --plain` imports: completions and prompts wait for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.clients import samples
+    from tests.clients.fake_native import FakeBroker
+else:
+    import samples
+
+# the interpreter alone, and then the command: what makes the difference is what the command costs
+REPORT = """
+import sys
+import socket, msgpack
+before = set(sys.modules)
+from ctdb_event.cli import main
+assert main(sys.argv[1:]) == 0
+print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+OURS = {
+    *("__future__", "ctdb_event", "ctdb_event.cli", "ctdb_event.console", "ctdb_event.framing", "ctdb_event.wire"),
+    *("ctdb_eventd", "ctdb_eventd.errors", "ctdb_eventd.paths", "ctdb_eventd.protocol", "ctdb_eventd.protocol.frames"),
+    *("ctdb_eventd.protocol.packet", "ctdb_event.commands", "ctdb_event.commands.arguments"),
+    *("ctdb_event.commands.catalogue", "ctdb_event.commands.entry", "ctdb_event.commands.lists"),
+    *("ctdb_event.commands.screen", "ctdb_event.commands.session", "ctdb_event.commands.table"),
+    *("ctdb_event.commands.table_events", "ctdb_event.commands.table_scripts", "ctdb_event.commands.table_state"),
+    "ctdb_event.commands.times",
+}
+HEAVY = {"attr", "attrs", "argparse", "json", "typing", "rich", "re", "dataclasses", "asyncio", "anyio", "subprocess"}
+
+
+def imported(*arguments: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", REPORT, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_ps_imports_its_own_modules_and_no_others(broker: FakeBroker) -> None:
+    broker.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
+    assert imported("ps", "--plain") == OURS
+
+
+@pytest.mark.parametrize("command", ["components", "events", "locks"])
+def test_what_completions_ask_is_as_light(command: str, broker: FakeBroker) -> None:
+    broker.reply(command, [])
+    assert imported(command, "--plain") == OURS
+
+
+def test_only_json_needs_json(broker: FakeBroker) -> None:
+    broker.reply("status", samples.status())
+    assert imported("ps").isdisjoint(HEAVY)
+    assert imported("results").isdisjoint(HEAVY)
+    assert "json" in imported("ps", "--json")
+    assert "rich" not in imported("ps", "--json")
