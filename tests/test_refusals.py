@@ -26,7 +26,7 @@ TEXTS: list[tuple[RequestError, int, str]] = [
         "legacy monitor was not run: it waited 2.5 s behind legacy startup",
     ),
     (
-        LockTimeout(("a", "b"), 5.0, "legacy takeip eth0 10.0.0.1 24"),
+        LockTimeout(("a", "b"), 5.0, {"text": "legacy takeip eth0 10.0.0.1 24"}),
         errno.ETIMEDOUT,
         "no lock a b within 5 s: held by legacy takeip eth0 10.0.0.1 24",
     ),

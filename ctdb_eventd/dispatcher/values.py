@@ -75,5 +75,5 @@ def _code(number: int) -> str:
 
 
 def _data(error: RequestError | ConfigError) -> dict[str, Any]:
-    plain = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float | tuple)}
+    plain = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float | tuple | dict)}
     return {**plain, "kind": type(error).__name__}

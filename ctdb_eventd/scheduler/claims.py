@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.refusals import Cancelled, LockTimeout
@@ -31,8 +31,8 @@ class LockCore(Protocol):
     def take_grant(self) -> Hashable | None:
         """Tells who has got them; see Core."""
 
-    def users(self, locks: tuple[str, ...]) -> list[Job]:
-        """Tells who has or wants them; see Core."""
+    def first_user(self, locks: tuple[str, ...]) -> tuple[Any, float] | None:
+        """Tells who has them, or wants them first; see Core."""
 
 
 class Claims:
@@ -87,9 +87,14 @@ class Claims:
         self._core.drop(claim)
         self._settle()
 
-    def holder_of(self, names: tuple[str, ...]) -> str:
-        """Returns who holds one of these locks, or waits for one, in words."""
-        return next((str(user) for user in self._core.users(names)), "nobody")
+    def holder_of(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Returns who holds one of these locks, or waits first for one; in the form of docs/protocol.md."""
+        found = self._core.first_user(names)
+        if found is None:
+            raise RuntimeError(f"nobody has {names}, and yet somebody waits for them")
+        user, since = found
+        owner: dict[str, Any] = user.as_owner(time.monotonic() - since)
+        return owner
 
 
 class Claim:
@@ -121,6 +126,11 @@ class Claim:
 
     def __str__(self) -> str:
         return self.text
+
+    def as_owner(self, seconds: float) -> dict[str, Any]:
+        """Returns who this is, for one of its locks since so many seconds; in the form of docs/protocol.md."""
+        times = {"since": time.time() - seconds, "seconds": seconds}
+        return {"run": None, "lock": self.number, "pid": self.pid, "text": self.text, **times}
 
     def be_patient(self, seconds: float | None) -> None:
         """Sets how long it may wait from now on; None is for ever."""

@@ -90,9 +90,9 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
-    def users(self, locks: tuple[str, ...]) -> list[Any]:
-        """Returns the jobs and claimants that hold or want one of these scripts' locks."""
-        return self._scripts.users(locks)
+    def first_user(self, locks: tuple[str, ...]) -> tuple[Any, float] | None:
+        """Returns the job or claimant that holds, or wants first, one of these scripts' locks, and since when."""
+        return self._scripts.first_user(locks)
 
     def waits(self, job: J) -> bool:
         """Tells whether a job was not started yet."""

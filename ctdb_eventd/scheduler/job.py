@@ -128,6 +128,12 @@ class Job:
         """Of an address event, in canonical form."""
         return address_of(self.plan)
 
+    def as_owner(self, seconds: float) -> dict[str, Any]:
+        """Returns who this is, for one of its locks since so many seconds; in the form of docs/protocol.md."""
+        group = 0 if self.handle is None else self.handle.group
+        times = {"since": time.time() - seconds, "seconds": seconds}
+        return {"run": self.run, "lock": None, "pid": group or None, "text": str(self), **times}
+
     def cancel(self) -> None:
         """Takes the request back: it is not answered, what runs of it is ended."""
         self._done = None

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
@@ -68,17 +67,9 @@ def lock_values(core: Core[Job]) -> Iterator[dict[str, Any]]:
 
 
 def _lock_value(kind: str, lock: LockState[Any], now: float) -> dict[str, Any]:
-    holder = None if lock.holder is None else _owner_value(lock.holder, now - lock.since)
-    waiting = [_owner_value(owner, now - asked) for owner, asked in zip(lock.waiting, lock.asked, strict=True)]
+    holder = None if lock.holder is None else lock.holder.as_owner(now - lock.since)
+    waiting = [owner.as_owner(now - asked) for owner, asked in zip(lock.waiting, lock.asked, strict=True)]
     return {"name": lock.name, "kind": kind, "holder": holder, "waiting": waiting}
-
-
-def _owner_value(owner: Job | Claim, seconds: float) -> dict[str, Any]:
-    times = {"since": time.time() - seconds, "seconds": seconds}
-    if isinstance(owner, Claim):
-        return {"run": None, "lock": owner.number, "pid": owner.pid, "text": owner.text, **times}
-    group = 0 if owner.handle is None else owner.handle.group
-    return {"run": owner.run, "lock": None, "pid": group or None, "text": str(owner), **times}
 
 
 def queue_values(core: Core[Job]) -> dict[str, Any]:

@@ -121,7 +121,8 @@ async def test_a_wait_has_a_limit_and_the_error_names_who_has_it(node: Node) -> 
                 await client.call("lock", names=["routes"], wait=wait)
             assert (caught.value.code, caught.value.kind) == ("ETIMEDOUT", "LockTimeout")
             assert caught.value.data["names"] == ["routes"]
-            assert caught.value.data["holder"] in caught.value.message
+            assert caught.value.data["holder"]["text"] in caught.value.message
+            assert caught.value.data["holder"]["pid"] == os.getpid()
         (lock,) = await client.call("locks")
         assert lock["waiting"] == []
 

@@ -476,3 +476,145 @@ def test_nobody_waits_for_an_address_that_is_held_by_what_can_not_be_ended() -> 
     core.gone("stuck")
     core.submit("again", "legacy", plan("takeip", ("eth0", "10.0.0.1", "24")))
     assert core.take() == (Do.START, "again")
+
+
+# ---------------------------------------------------------------------- stages and wishes
+
+
+def test_a_jobs_stages_until_it_is_forgotten() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), ("after", ALONE))
+    assert [core.stage(job) for job in core.jobs] == [Stage.RUNNING, Stage.LOCKING, Stage.QUEUED]
+    core.released("take")
+    assert core.stage("take") is Stage.RELEASED
+    core.gone("take")
+    assert core.stage("take") is None
+    assert core.stage("stranger") is None
+
+
+def test_that_a_job_waits_for_its_address_and_nothing_else_is_told_once() -> None:
+    core = core_of(("take", X))
+    core.submit("release", "legacy", RELEASE_X)
+    assert core.take() == (Do.WAIT, "release")
+    assert core.take() is None
+    core.submit("take again", "legacy", X)
+    assert core.take() == (Do.WAIT, "take again")
+    assert over(core, "take") == [(Do.START, "release")]
+
+
+def test_a_job_behind_a_barrier_waits_for_that_first() -> None:
+    core = core_of(("take", X), ("barrier", ALONE))
+    core.submit("elsewhere", "other", X)
+    assert core.take() == (Do.WAIT, "elsewhere")
+    core.submit("release", "legacy", RELEASE_X)
+    assert core.take() is None
+    core.cancel("barrier")
+    assert core.take() == (Do.WAIT, "release")
+
+
+def test_a_job_wants_its_address_then_locks_then_a_slot() -> None:
+    core = core_of(("take", X), ("release", RELEASE_X), limit=1)
+    assert core.wants("take") == ()
+    assert core.wants("release") == ("address:10.0.0.1",)
+    core.want_script("take", ("routes",))
+    assert core.wants("take") == ()
+    core.submit("other's", "other", ALONE)
+    core.submit("third's", "third", ALONE)
+    todo(core)
+    assert not core.want_script("other's", ("routes", "iptables"))
+    assert core.wants("other's") == ("routes", "iptables")
+    assert not core.want_script("third's", ())
+    assert core.wants("third's") == ("slot",)
+    core.script_over("take")
+    assert todo(core) == [(Do.GO, "third's")]
+    assert core.wants("other's") == ("slot",)
+    assert core.wants("third's") == ()
+
+
+def test_a_queued_job_wants_nothing_yet() -> None:
+    assert core_of(("take", X), ("after", ALONE)).wants("after") == ()
+
+
+# ---------------------------------------------------------------------- claims
+
+
+def test_a_claim_on_free_locks_is_had_and_not_told_again() -> None:
+    core = core_of()
+    assert core.claim("client", ("routes",), None)
+    assert core.take_grant() is None
+    found = core.first_user(("iptables", "routes"))
+    assert found is not None
+    assert found[0] == "client"
+    core.drop("client")
+    core.drop("client")
+    assert core.first_user(("routes",)) is None
+
+
+def test_claims_are_granted_in_order_and_each_is_told_once() -> None:
+    core = core_of()
+    assert [core.claim(client, locks, None) for client, locks in (("a", ("x", "y")), ("b", ("x",)), ("c", ("y",)))] == [
+        True,
+        False,
+        False,
+    ]
+    core.drop("a")
+    assert [core.take_grant() for _ in range(3)] == ["b", "c", None]
+
+
+def test_a_claim_and_a_script_hand_a_lock_to_one_another() -> None:
+    core = core_of(("job", ALONE))
+    assert core.claim("before", ("routes",), None)
+    assert not core.want_script("job", ("routes",))
+    assert not core.claim("behind", ("routes",), None)
+    core.drop("before")
+    assert (todo(core), core.take_grant()) == ([(Do.GO, "job")], None)
+    core.script_over("job")
+    assert (todo(core), core.take_grant()) == ([], "behind")
+
+
+def test_a_script_that_gets_a_clients_lock_still_needs_a_slot() -> None:
+    core = core_of(("job", ALONE), limit=1)
+    core.submit("other's", "other", ALONE)
+    assert todo(core) == [(Do.START, "other's")]
+    core.claim("client", ("routes",), None)
+    core.want_script("job", ("routes",))
+    assert core.want_script("other's", ())
+    core.drop("client")
+    assert todo(core) == []
+    core.script_over("other's")
+    assert todo(core) == [(Do.GO, "job")]
+
+
+def test_what_is_left_of_a_broken_off_script_keeps_its_locks_from_clients() -> None:
+    core = core_of(("job", ALONE))
+    core.want_script("job", ("routes",))
+    core.claim("client", ("routes",), None)
+    core.released("job")
+    assert core.take_grant() is None
+    core.gone("job")
+    assert core.take_grant() == "client"
+
+
+def test_a_claim_uses_no_slot_and_is_no_job() -> None:
+    core = core_of(limit=1)
+    core.claim("client", ("routes",), None)
+    assert core.state.admission.running == 0
+    assert core.jobs == ()
+    assert core.state.scripts == (LockState("routes", "client", ()),)
+
+
+def test_a_claim_of_a_scripts_child_on_what_that_script_holds_is_refused_and_leaves_nothing() -> None:
+    core = core_of(("job", ALONE))
+    core.want_script("job", ("routes",))
+    with pytest.raises(WouldDeadlock):
+        core.claim("client", ("iptables", "routes"), "job")
+    assert core.state.scripts == (LockState("routes", "job", ()),)
+    assert core.claim("client", ("iptables",), "job")
+
+
+def test_a_claim_is_not_in_the_way_of_a_job_as_far_as_deadlocks_go() -> None:
+    core = core_of(("asker", ALONE))
+    core.submit("waits", "other", ALONE)
+    todo(core)
+    core.claim("client", ("routes",), None)
+    core.want_script("waits", ("routes",))
+    assert not core.would_deadlock("other", ALONE, "asker")

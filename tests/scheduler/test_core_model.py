@@ -1,7 +1,8 @@
 """Drives the scheduler's core with anything that can happen, and checks at every step what it promises.
 
 The model keeps books of its own: who arrived when, who was started, which scripts run. It does to the core what the
-service does, in any order and with any delay, and knows nothing of how the core decides.
+service does, in any order and with any delay, and knows nothing of how the core decides. Clients take part with locks
+of their own, which they claim, hold and give back whenever they like.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.core import Core
@@ -62,6 +64,17 @@ class Book:
         return self.plan.mode
 
 
+@attrs.define(eq=False)
+class Claim:
+    """What the model knows of one client's locks."""
+
+    number: int
+    """Below zero: no job's."""
+    wish: int
+    locks: frozenset[str]
+    granted: bool
+
+
 class Driver:
     """A core, obeyed, and the books about it."""
 
@@ -69,6 +82,8 @@ class Driver:
         self.core: Core[int] = Core(Admission(processors=processors, limit=limit))
         self.limit = limit
         self.books: dict[int, Book] = {}
+        self.claims: dict[int, Claim] = {}
+        self.claimed = 0
         self.started: set[int] = set()
         self.over: dict[int, str] = {}
         self.clock = 0
@@ -82,9 +97,39 @@ class Driver:
         """Jobs of the same component that are not over, but itself."""
         return [one for one in self.select(*WAITING, Stage.RUNNING) if one.component == book.component and one != book]
 
+    def owners(self) -> list[Book | Claim]:
+        """Who has locks or wants some, in the order of asking."""
+        wishes: list[Book | Claim] = [
+            *(book for book in self.books.values() if book.wish and book.locks),
+            *self.claims.values(),
+        ]
+        return sorted(wishes, key=lambda one: one.wish)
+
+    def check_locks(self) -> None:
+        """Who asked for any of the same locks before has them, or goes first; else they are had. No other rule."""
+        owners = self.owners()
+        having = [
+            one
+            for index, one in enumerate(owners)
+            if all(one.locks.isdisjoint(before.locks) for before in owners[:index])
+        ]
+        locks = {lock.name: lock for lock in self.core.state.scripts}
+        assert locks.keys() == frozenset().union(*(one.locks for one in owners))
+        for name, lock in locks.items():
+            assert lock.holder == next((one.number for one in having if name in one.locks), None)
+            waiting = [one.number for one in owners if name in one.locks and one not in having]
+            assert list(lock.waiting) == waiting
+        for one in owners:
+            if isinstance(one, Claim):
+                assert one.granted == (one in having), "a client waits for nothing, or has what it wasn't told of"
+            else:
+                assert one in having or not one.granted
+
     def check(self) -> None:
         """What is true at every step."""
         assert self.core.take() is None
+        assert self.core.take_grant() is None
+        self.check_locks()
         state = self.core.state
         assert {job: stage in WAITING for job, stage in state.stages} == {
             book.number: book.stage in WAITING for book in self.books.values()
@@ -112,6 +157,15 @@ class Driver:
     # ------------------------------------------------------------------ obeying
 
     def obey(self) -> None:
+        self.obey_steps()
+        while (number := self.core.take_grant()) is not None:
+            assert isinstance(number, int)
+            claim = self.claims[number]
+            assert not claim.granted, "told twice"
+            claim.granted = True
+            self.obey_steps()
+
+    def obey_steps(self) -> None:
         while (step := self.core.take()) is not None:
             what, job = step
             book = self.books[job]
@@ -144,8 +198,8 @@ class Driver:
 
     def grant(self, book: Book) -> None:
         assert not book.granted
-        for other in self.books.values():
-            assert not (other.wish and other.wish < book.wish and other.locks & book.locks), "overtaken on a lock"
+        for other in self.owners():
+            assert not (other.wish < book.wish and other.locks & book.locks), "overtaken on a lock"
         book.granted = True
         book.borrowed = book.asker in self.books
 
@@ -207,13 +261,36 @@ class Driver:
         self.obey()
         assert book is None or book.stage is not Stage.RUNNING or book.ending
 
+    def claim(self, locks: frozenset[str], asker: Book | None = None) -> None:
+        """A client asks for locks; one that descends from a script is refused what it would wait for in vain."""
+        chain = [] if asker is None else [asker]
+        while chain and chain[-1].asker in self.books:
+            chain.append(self.books[chain[-1].asker])
+        number = -1 - self.claimed
+        try:
+            granted = self.core.claim(number, tuple(sorted(locks)), None if asker is None else asker.number)
+        except WouldDeadlock:
+            assert any(one in self.owners() and one.locks & locks for one in chain), "refused without need"
+        else:
+            assert not any(one in self.owners() and one.locks & locks for one in chain), "it waits for itself"
+            self.clock += 1
+            self.claimed += 1
+            self.claims[number] = Claim(number, self.clock, locks, granted)
+        self.obey()
+
+    def drop(self, claim: Claim) -> None:
+        """A client gives back its locks, or takes back its wish for them."""
+        del self.claims[claim.number]
+        self.core.drop(claim.number)
+        self.obey()
+
     def admit_one(self, runnable: int) -> None:
         self.core.admit_one(Load(runnable))
         self.obey()
 
     def advance(self, *, but: int | None = None) -> bool:
         """Lets every run get on as far as it can; `but` never does. Returns whether anything happened."""
-        before = (self.clock, len(self.over), len(self.books), sum(book.granted for book in self.books.values()))
+        before = self.progress
         for book in [*self.select(Stage.RUNNING)]:
             if book.number == but or (book.waits_for is not None and not book.ending):
                 continue
@@ -223,11 +300,18 @@ class Driver:
                 self.released(book)
         for book in [*self.select(Stage.RELEASED)]:
             self.gone(book)
-        return before != (self.clock, len(self.over), len(self.books), sum(one.granted for one in self.books.values()))
+        for claim in [one for one in self.claims.values() if one.granted]:
+            self.drop(claim)
+        return before != self.progress
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        granted = sum(book.granted for book in self.books.values())
+        return self.clock, len(self.over), len(self.books), granted, len(self.claims)
 
     def drain(self) -> None:
         """Only ends from here on: whatever waits must get its turn, without any idle processor."""
-        while self.books:
+        while self.books or self.claims:
             assert self.advance(), "deadlock"
             self.check()
         assert all(fate in ("gone", "cancelled", "refused") for fate in self.over.values())
@@ -250,6 +334,15 @@ class Machine(RuleBasedStateMachine):
         found = [book for book in self.driver.books.values() if fits(book)]
         return data.draw(st.sampled_from(found), label="job") if found else None
 
+    @rule(data=st.data(), locks=st.frozensets(st.sampled_from(LOCKS), min_size=1))
+    def claim_from_a_script(self, data: st.DataObject, locks: frozenset[str]) -> None:
+        self.driver.claim(locks, self.pick(data, lambda one: one.granted))
+
+    @precondition(lambda self: self.driver.claims)
+    @rule(data=st.data())
+    def end_claim(self, data: st.DataObject) -> None:
+        self.driver.drop(data.draw(st.sampled_from([*self.driver.claims.values()]), label="claim"))
+
     @invariant()
     def promises_are_kept(self) -> None:
         if hasattr(self, "driver"):
@@ -261,7 +354,7 @@ class Machine(RuleBasedStateMachine):
 
 
 class AnythingHappens(Machine):
-    """Arrivals, scripts with any locks, ends, timeouts, cancellations, loads."""
+    """Arrivals, scripts and clients with any locks, ends, timeouts, cancellations, loads."""
 
     @initialize(limit=st.sampled_from([1, 2, 3, 256]), free=st.integers(1, 3))
     def begin(self, limit: int, free: int) -> None:
@@ -291,6 +384,10 @@ class AnythingHappens(Machine):
         idle = [book for book in self.driver.select(Stage.RUNNING) if not (book.wish or book.ending)]
         for book, locks in zip(idle, needs, strict=False):
             self.driver.want_script(book, locks)
+
+    @rule(locks=st.frozensets(st.sampled_from(LOCKS), min_size=1))
+    def claim(self, locks: frozenset[str]) -> None:
+        self.driver.claim(locks)
 
     @rule(data=st.data())
     def script_over(self, data: st.DataObject) -> None:

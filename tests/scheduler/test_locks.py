@@ -114,6 +114,71 @@ def test_the_snapshot_is_by_name() -> None:
     assert table.snapshot() == (LockState("a", "b", ("c",)), LockState("z", "a", ("c",)))
 
 
+# ---------------------------------------------------------------------- since when, what, who
+
+
+class Clock:
+    """Tells the time that the test sets."""
+
+    now = 1.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_lock_is_held_since_it_was_given_and_waited_for_since_it_was_asked_for() -> None:
+    clock = Clock()
+    table: LockTable[str] = LockTable(clock)
+    for time, owner in enumerate(("first", "second", "third"), 1):
+        clock.now = time
+        table.acquire(owner, "x")
+    (lock,) = table.snapshot()
+    assert (lock.since, lock.asked) == (1.0, (2.0, 3.0))
+    clock.now = 7.0
+    table.release("first")
+    (lock,) = table.snapshot()
+    assert (lock.holder, lock.since, lock.asked) == ("second", 7.0, (3.0,))
+
+
+def test_a_lock_that_is_free_is_held_since_never() -> None:
+    clock = Clock()
+    table: LockTable[str] = LockTable(clock)
+    table.acquire("first", "xy")
+    table.acquire("second", "y")
+    table.acquire("third", "xy")
+    clock.now = 7.0
+    table.release("first")
+    free, held_one = table.snapshot()
+    assert (free.name, free.holder, free.since, free.asked) == ("x", None, 0.0, (1.0,))
+    assert (held_one.name, held_one.holder, held_one.since) == ("y", "second", 7.0)
+
+
+def test_names_are_what_an_owner_asked_for_whether_it_has_them_or_not() -> None:
+    table = table_of(first="yxy", second="zx")
+    assert (table.names("first"), table.names("second"), table.names("stranger")) == (("y", "x"), ("z", "x"), ())
+    table.release("second")
+    assert table.names("second") == ()
+
+
+def test_users_are_holders_and_those_who_wait_lock_by_lock() -> None:
+    table = table_of(a="x", b="y", c="xy")
+    assert table.users("xy") == ["a", "c", "b", "c"]
+    assert table.users("z") == []
+    table.release("a")
+    assert table.users("x") == ["c"]
+
+
+def test_the_first_user_is_the_holder_or_who_asked_first_with_the_time() -> None:
+    clock = Clock()
+    table: LockTable[str] = LockTable(clock)
+    for time, (owner, names) in enumerate((("a", "x"), ("b", "xy"), ("c", "y")), 1):
+        clock.now = time
+        table.acquire(owner, names)
+    assert (table.first_user("x"), table.first_user("zxy")) == (("a", 1.0), ("a", 1.0))
+    assert table.first_user("y") == ("b", 2.0)
+    assert table.first_user("z") is None
+
+
 # ---------------------------------------------------------------------- any sequence
 
 

@@ -14,8 +14,10 @@ from nodes import until
 
 from ctdb_eventd.errors import RequestError, WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
+from ctdb_eventd.refusals import QueueTimeout
 from ctdb_eventd.runner.listener import Progress
 from ctdb_eventd.scheduler.admission import Admission, Load
+from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.service import Scheduler
@@ -571,3 +573,169 @@ def test_shutting_down_waits_for_what_is_over_but_not_gone() -> None:
     assert idle == []
     job.gone()
     assert idle == [True]
+
+
+# ---------------------------------------------------------------------- ids, and taking back by them
+
+
+def test_a_run_is_found_by_its_id_until_it_is_over() -> None:
+    node = Node()
+    first, second = node.job("legacy startup"), node.job("legacy recovered")
+    assert (node.scheduler.find(first.run), node.scheduler.find(second.run)) == (first, second)
+    first.reported(Result(errno.ETIMEDOUT, REPORT))
+    first.released()
+    assert node.scheduler.find(first.run) is None, "it is over, though something of it is left"
+    first.gone()
+    assert node.scheduler.find(first.run) is None
+    assert node.scheduler.find("") is None
+
+
+def test_ids_are_never_used_twice() -> None:
+    node = Node(foregone=lambda spec: Result(0, REPORT) if spec.event == "nothing" else None)
+    ids = [node.scheduler.new_run()]
+    for number in range(3):
+        ids.append(node.job(f"c{number} startup").run)
+        assert node.submit(f"d{number} nothing") is None
+        ids.append(node.scheduler.new_run())
+    assert len(set(ids)) == len(ids)
+
+
+def test_revoking_what_waits_answers_it_and_forgets_its_queue_time() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    job = node.job("legacy recovered")
+    assert node.scheduler.revoke(job) is False
+    assert node.answers == [("legacy recovered", errno.ECANCELED)]
+    assert node.scheduler.find(job.run) is None
+    assert list(node.runs) == ["legacy startup"]
+
+
+async def test_what_was_revoked_does_not_give_up_too() -> None:
+    node = Node(queue_timeout=0.01)
+    node.submit("legacy startup")
+    job = node.job("legacy recovered")
+    node.scheduler.revoke(job)
+    behind = node.job("legacy setup")
+    await comes(lambda: len(node.answers) == 2)
+    assert job.patience is behind.patience is None
+    assert node.answers == [("legacy recovered", errno.ECANCELED), ("legacy setup", errno.EBUSY)]
+
+
+def test_revoking_what_runs_ends_it_and_leaves_the_answer_to_it() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    assert node.scheduler.revoke(job) is True
+    assert (node.runs["legacy startup"].calls, node.answers) == (["cancel"], [])
+
+
+async def test_the_error_of_a_queue_timeout_says_how_long_and_behind_whom() -> None:
+    node = Node(queue_timeout=0.01)
+    node.submit("legacy startup")
+    details: list[object] = []
+    spec = EventSpec(component="legacy", event="recovered", args=(), timeout=0, run_all=False)
+    node.scheduler.submit(spec, lambda result, more: details.append(more))
+    await comes(lambda: details)
+    (error,) = details
+    assert isinstance(error, QueueTimeout)
+    assert (error.asked, error.seconds) == ("legacy recovered", 0.01)
+    assert error.blocker.startswith("legacy startup, which arrived ")
+
+
+def test_runs_are_counted_by_their_outcome_those_without_work_apart() -> None:
+    node = Node(foregone=lambda spec: Result(0, REPORT) if spec.component == "empty" else None)
+    node.submit("empty startup")
+    for result in (0, errno.ENOEXEC, errno.ETIMEDOUT, errno.ECANCELED, 0):
+        node.submit("legacy startup")
+        node.runs["legacy startup"].end(result)
+    counts = {outcome.word: count for outcome, count in node.scheduler.outcomes.items()}
+    assert counts == {"success": 2, "failed": 1, "timed-out": 1, "cancelled": 1}
+    assert node.scheduler.foregone == 1
+
+
+# ---------------------------------------------------------------------- clients' locks
+
+
+def test_what_a_client_gives_back_starts_the_script_that_waits_and_then_the_next_client() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    told: list[str] = []
+    claims = node.scheduler.claims
+    first = claims.ask(("routes",), None, 1, "first", lambda what: told.append("first"), None)
+    assert not job.want_script("10.x", ("routes",))
+    claims.ask(("routes",), None, 1, "second", lambda what: told.append("second"), None)
+    first.cancel()
+    assert (node.runs["legacy startup"].calls, told) == (["proceed"], ["first"])
+    job.script_over()
+    assert told == ["first", "second"]
+
+
+def test_a_client_gets_the_locks_of_a_run_that_is_gone() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    job.want_script("10.x", ("routes",))
+    told: list[object] = []
+    node.scheduler.claims.ask(("routes",), None, 1, "client", told.append, None)
+    node.runs["legacy startup"].end(errno.ETIMEDOUT)
+    assert len(told) == 1
+
+
+def test_a_thousand_clients_that_hand_a_lock_on_do_not_exhaust_the_stack() -> None:
+    node = Node()
+    made: dict[int, Claim] = {}
+    order: list[int] = []
+
+    def hand_on(number: int) -> Callable[[object], None]:
+        def done(what: object) -> None:
+            order.append(number)
+            made[number].cancel()
+
+        return done
+
+    for number in range(3000):
+        done = hand_on(number) if number else (lambda what: None)
+        made[number] = node.scheduler.claims.ask(("routes",), None, 1, "x", done, None)
+    made[0].cancel()
+    assert order == list(range(1, 3000))
+
+
+def test_shutting_down_does_not_wait_for_clients_locks() -> None:
+    node = Node()
+    node.scheduler.claims.ask(("routes",), None, 1, "client", lambda what: None, None)
+    idle: list[bool] = []
+    node.scheduler.shut_down(lambda: idle.append(True))
+    assert idle == [True]
+
+
+# ---------------------------------------------------------------------- what can't be ended
+
+
+def test_those_who_wait_for_the_address_of_what_can_not_be_ended_are_not_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    node = Node(queue_timeout=None)
+    job = node.job(take(1))
+    node.submit("legacy releaseip eth0 10.0.0.1 24")
+    node.submit(take(2))
+    job.reported(Result(errno.ETIMEDOUT, REPORT))
+    job.stuck()
+    assert node.answers == [(take(1), errno.ETIMEDOUT), ("legacy releaseip eth0 10.0.0.1 24", errno.EBUSY)]
+    assert "its address is held by a script that can't be ended" in caplog.text
+    assert take(2) in node.runs
+    node.submit(take(1))
+    assert node.answers[-1] == (take(1), errno.EBUSY)
+
+
+# ---------------------------------------------------------------------- another limit
+
+
+def test_more_slots_help_those_who_wait_at_once() -> None:
+    node = Node(limit=1)
+    jobs = [node.job(f"c{number} startup") for number in range(3)]
+    assert [job.want_script("10.x", ()) for job in jobs] == [True, False, False]
+    node.scheduler.set_limit(2)
+    assert [len(run.calls) for run in node.runs.values()] == [0, 1, 0]
+    node.scheduler.set_limit(3)
+    assert [len(run.calls) for run in node.runs.values()] == [0, 1, 1]
+    node.scheduler.set_limit(1)
+    jobs[0].script_over()
+    assert not jobs[0].want_script("20.y", ())

@@ -1,0 +1,438 @@
+"""Named locks of clients: granted, waited for, given up, taken back, given back; and what is told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+import attrs
+import pytest
+from happenings import KeepingFeed, spec_of
+from nodes import until
+
+from ctdb_eventd.errors import RequestError, WouldDeadlock
+from ctdb_eventd.refusals import Cancelled, LockTimeout
+from ctdb_eventd.runner.listener import Progress
+from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.scheduler.claims import Claim
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.scheduler.service import Scheduler
+
+
+class Run:
+    """A run whose script waits or runs for as long as the test wants."""
+
+    group = 0
+    progress = Progress(script=None, pid=0, since=0.0, left=None)
+
+    def __init__(self) -> None:
+        self.proceeded = 0
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        """Goes on."""
+
+    def proceed(self) -> None:
+        self.proceeded += 1
+
+
+@attrs.define
+class Asked:
+    """A claim, and what it was answered."""
+
+    claim: Claim | None = None
+    answers: list[float | RequestError] = attrs.field(factory=list)
+
+    @property
+    def its(self) -> Claim:
+        assert self.claim is not None
+        return self.claim
+
+    @property
+    def granted(self) -> bool:
+        return [type(answer) for answer in self.answers] == [float]
+
+
+class Node:
+    """A scheduler and the claims on its locks."""
+
+    def __init__(self, *, watched: bool = True) -> None:
+        self.core: Core[Job] = Core(Admission(processors=1, limit=100))
+        self.feed = KeepingFeed(active=watched)
+        self.runs: dict[str, Run] = {}
+        self.scheduler = Scheduler(
+            core=self.core,
+            start=self.start,
+            foregone=lambda spec: None,
+            record=lambda record, batch: None,
+            load=lambda: None,
+            feed=self.feed,
+        )
+        self.claims = self.scheduler.claims
+
+    def start(self, spec: object, job: Job) -> Run:
+        made = self.runs[str(spec)] = Run()
+        return made
+
+    def ask(self, names: str, wait: float | None = None, *, text: str = "a client", asker: Job | None = None) -> Asked:
+        """Asks for the locks that `names` says."""
+        asked = Asked()
+        asked.claim = self.claims.ask(tuple(names.split()), wait, 4711, text, asked.answers.append, asker)
+        return asked
+
+    def job(self, text: str, asker: Job | None = None) -> Job:
+        made = self.scheduler.submit(spec_of(text), lambda result, details: None, asker)
+        assert made is not None
+        return made
+
+    @property
+    def held(self) -> dict[str, str]:
+        return {lock.name: str(lock.holder) for lock in self.core.state.scripts}
+
+    def told(self) -> list[tuple[str, object]]:
+        return [(kind, data["lock"]) for kind, data in self.feed.told if kind.startswith("lock-")]
+
+
+# ---------------------------------------------------------------------- had, waited for, given back
+
+
+def test_free_locks_are_had_before_the_call_returns() -> None:
+    node = Node()
+    asked = node.ask("routes iptables", text="ctdb-event lock")
+    (waited,) = asked.answers
+    assert isinstance(waited, float)
+    assert 0 <= waited < 60
+    assert node.held == {"iptables": "ctdb-event lock", "routes": "ctdb-event lock"}
+    assert node.told() == [], "who doesn't wait is not told of"
+
+
+def test_numbers_are_never_used_twice() -> None:
+    node = Node()
+    numbers = []
+    for _ in range(3):
+        asked = node.ask("routes")
+        numbers.append(asked.its.number)
+        asked.its.cancel()
+    assert len(set(numbers)) == 3
+
+
+@pytest.mark.parametrize("end", ["cancel", "drop"])
+def test_what_is_given_back_goes_to_the_next_in_order(end: str) -> None:
+    node = Node()
+    claims = [node.ask("routes") for _ in range(4)]
+    for index, asked in enumerate(claims):
+        assert [other.granted for other in claims] == [True] * (index + 1) + [False] * (3 - index)
+        if end == "cancel":
+            asked.its.cancel()
+        else:
+            node.claims.drop(asked.its)
+    assert node.core.state.scripts == ()
+
+
+def test_all_locks_or_none_and_nobody_is_overtaken() -> None:
+    node = Node()
+    first, both, third = node.ask("routes"), node.ask("iptables routes"), node.ask("iptables")
+    assert [asked.granted for asked in (first, both, third)] == [True, False, False]
+    first.its.cancel()
+    assert both.granted
+    assert not third.granted
+    both.its.cancel()
+    assert third.granted
+
+
+def test_giving_back_can_help_several() -> None:
+    node = Node()
+    holder = node.ask("a b c")
+    others = [node.ask(name) for name in ("a", "b c")]
+    holder.its.cancel()
+    assert [asked.granted for asked in others] == [True, True]
+
+
+def test_a_name_that_is_asked_for_twice_counts_once() -> None:
+    node = Node()
+    asked = node.ask("routes routes")
+    assert asked.granted
+    asked.its.cancel()
+    assert node.core.state.scripts == ()
+
+
+def test_cancelling_twice_gives_back_once() -> None:
+    node = Node()
+    first = node.ask("routes")
+    first.its.cancel()
+    second = node.ask("routes")
+    first.its.cancel()
+    assert node.held == {"routes": "a client"}
+    assert second.granted
+
+
+def test_a_wish_that_is_taken_back_is_not_answered_and_helps_those_behind_it() -> None:
+    node = Node()
+    holder, wish, behind = node.ask("a"), node.ask("a b"), node.ask("b")
+    wish.its.cancel()
+    assert wish.answers == []
+    assert behind.granted
+    holder.its.cancel()
+    assert wish.answers == []
+    assert node.held == {"b": "a client"}
+
+
+def test_giving_back_within_the_answer_to_another_is_in_order() -> None:
+    """Each gives its lock back as soon as it has it, from within its answer."""
+    node = Node()
+    granted: list[int] = []
+    holder = node.ask("routes")
+    made: dict[int, Claim] = {}
+
+    def done(number: int) -> None:
+        granted.append(number)
+        made[number].cancel()
+
+    for number in range(2000):
+        made[number] = node.claims.ask(("routes",), None, 1, "x", lambda _, number=number: done(number), None)  # type: ignore[misc]
+    holder.its.cancel()
+    assert granted == list(range(2000))
+    assert node.core.state.scripts == ()
+
+
+# ---------------------------------------------------------------------- the wait
+
+
+def test_who_does_not_want_to_wait_is_refused_at_once_and_leaves_nothing() -> None:
+    node = Node()
+    node.ask("routes", text="the holder")
+    asked = node.ask("routes", 0)
+    (error,) = asked.answers
+    assert isinstance(error, LockTimeout)
+    assert (error.names, error.seconds, error.holder["text"]) == (("routes",), 0, "the holder")
+    assert [lock.waiting for lock in node.core.state.scripts] == [()]
+    assert node.told() == []
+
+
+async def test_a_wait_ends_when_its_time_is_over() -> None:
+    node = Node()
+    holder = node.ask("routes", text="the holder")
+    asked, patient = node.ask("routes", 0.01), node.ask("routes", 1000)
+    assert asked.answers == []
+    await until(lambda: asked.answers, "the end of the wait")
+    (error,) = asked.answers
+    assert isinstance(error, LockTimeout)
+    assert (error.seconds, error.holder["text"]) == (0.01, "the holder")
+    holder.its.cancel()
+    assert patient.granted
+    assert len(asked.answers) == 1
+
+
+async def test_a_wait_without_limit_needs_no_timer() -> None:
+    node = Node()
+    node.ask("routes")
+    asked = node.ask("routes")
+    assert asked.its._patience is None
+
+
+async def test_who_has_got_it_does_not_give_up_any_more() -> None:
+    node = Node()
+    holder = node.ask("routes")
+    asked, later = node.ask("routes", 0.01), node.ask("other", 0.01)
+    holder.its.cancel()
+    assert asked.granted
+    assert asked.its._patience is None
+    behind = node.ask("routes", 0.02)
+    await until(lambda: behind.answers, "the end of a longer wait")
+    assert asked.granted
+    assert later.granted
+
+
+async def test_who_has_gone_does_not_give_up_any_more() -> None:
+    node = Node()
+    node.ask("routes")
+    gone = node.ask("routes", 0.01)
+    gone.its.cancel()
+    behind = node.ask("routes", 0.02)
+    await until(lambda: behind.answers, "the end of a longer wait")
+    assert gone.answers == []
+
+
+async def test_a_lock_that_is_given_back_in_the_moment_its_wait_ends_is_had_or_refused_and_not_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node()
+    holder = node.ask("routes")
+    asked = [node.ask("routes", 0.01) for _ in range(3)]
+    # the first one's refusal gives the lock back, when the timers of all three are due
+    first = asked[0].its
+    original = node.core.drop
+
+    def drop(claim: Hashable) -> None:
+        original(claim)
+        if claim is first:
+            holder.its.cancel()
+
+    monkeypatch.setattr(node.core, "drop", drop)
+    await until(lambda: all(one.answers for one in asked[:2]), "two answers")
+    assert [len(one.answers) for one in asked] in ([1, 1, 0], [1, 1, 1])
+    assert [one.granted for one in asked] == [False, True, False]
+    assert node.held == {"routes": "a client"}
+
+
+@pytest.mark.parametrize("wait", [None, 60.0])
+async def test_a_wait_that_is_revoked_is_answered_so(wait: float | None) -> None:
+    node = Node()
+    holder = node.ask("routes")
+    asked, behind = node.ask("routes iptables", wait), node.ask("iptables")
+    assert asked.its.revoke() is False
+    (error,) = asked.answers
+    assert isinstance(error, Cancelled)
+    assert str(error) == "the wait for the lock routes iptables was cancelled"
+    assert behind.granted
+    asked.its.cancel()
+    holder.its.cancel()
+    assert len(asked.answers) == 1
+
+
+def test_a_wait_that_is_revoked_twice_is_answered_once() -> None:
+    node = Node()
+    node.ask("routes")
+    asked = node.ask("routes")
+    for _ in range(2):
+        assert asked.its.revoke() is False
+    assert [type(answer) for answer in asked.answers] == [Cancelled]
+
+
+def test_to_give_up_what_nobody_has_is_a_bug() -> None:
+    with pytest.raises(RuntimeError, match="nobody has"):
+        Node().claims.holder_of(("routes",))
+
+
+# ---------------------------------------------------------------------- what is told
+
+
+def test_a_wait_and_its_end_are_told() -> None:
+    node = Node()
+    holder = node.ask("a b")
+    asked = node.ask("b a", text="who waits")
+    holder.its.cancel()
+    (first, waiting), (second, acquired) = node.feed.told
+    assert (first, second) == ("lock-waiting", "lock-acquired")
+    assert waiting == {
+        **dict.fromkeys(("run", "component", "event")),
+        **{"args": (), "locks": ("b", "a"), "lock": asked.its.number, "text": "who waits"},
+    }
+    assert acquired.pop("seconds") >= 0
+    assert acquired == waiting
+
+
+def test_nothing_is_told_to_nobody() -> None:
+    node = Node(watched=False)
+    holder = node.ask("routes")
+    asked = node.ask("routes")
+    holder.its.cancel()
+    assert asked.granted
+    assert node.feed.told == []
+
+
+@pytest.mark.parametrize("end", ["cancel", "revoke"])
+def test_the_end_of_a_wait_in_vain_is_not_told_as_a_success(end: str) -> None:
+    node = Node()
+    holder = node.ask("routes")
+    asked = node.ask("routes")
+    getattr(asked.its, end)()
+    holder.its.cancel()
+    assert node.told() == [("lock-waiting", asked.its.number)]
+
+
+# ---------------------------------------------------------------------- beside scripts
+
+
+def test_a_script_waits_for_a_claim_and_goes_when_it_is_given_back() -> None:
+    node = Node()
+    held = node.ask("routes")
+    job = node.job("legacy startup")
+    assert not job.want_script("10.first", ("routes",))
+    held.its.cancel()
+    assert node.runs["legacy startup"].proceeded == 1
+    behind = node.ask("routes")
+    assert behind.answers == []
+    job.script_over()
+    assert behind.granted
+
+
+def test_claims_and_scripts_take_turns_in_the_order_of_asking() -> None:
+    node = Node()
+    jobs = [node.job(f"c{number} startup") for number in range(3)]
+    holder = node.ask("routes")
+    claims = []
+    for job in jobs:
+        assert not job.want_script("10.first", ("routes",))
+        claims.append(node.ask("routes"))
+    order: list[str] = []
+    holder.its.cancel()
+    for number, (job, asked) in enumerate(zip(jobs, claims, strict=True)):
+        order += [name for name, run in node.runs.items() if run.proceeded]
+        assert not asked.granted
+        assert node.runs[f"c{number} startup"].proceeded == 1
+        job.script_over()
+        assert asked.granted
+        asked.its.cancel()
+    assert node.core.state.scripts == ()
+
+
+def test_a_holder_is_told_as_an_owner_be_it_a_script_or_a_client() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    job.want_script("10.first", ("routes",))
+    client = node.ask("iptables", text="ctdb-event lock iptables")
+    first, second = node.claims.holder_of(("routes",)), node.claims.holder_of(("free", "iptables"))
+    for owner in (first, second):
+        assert time.time() - 60 < owner.pop("since") <= time.time()
+        assert 0 <= owner.pop("seconds") < 60
+    assert first == {"run": job.run, "lock": None, "pid": None, "text": "legacy startup"}
+    assert second == {"run": None, "lock": client.its.number, "pid": 4711, "text": "ctdb-event lock iptables"}
+
+
+@pytest.mark.parametrize("wait", [0, 60.0, None])
+def test_a_client_of_a_script_can_not_have_the_scripts_lock(wait: float | None) -> None:
+    node = Node()
+    asker = node.job("legacy startup")
+    asker.want_script("10.first", ("routes",))
+    before = node.core.state
+    with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script asks"):
+        node.ask("routes other", wait, asker=asker)
+    assert node.core.state == before
+    assert node.ask("other", asker=asker).granted
+
+
+def test_nor_that_of_a_script_that_waits_for_its_event() -> None:
+    node = Node()
+    outer = node.job("legacy startup")
+    outer.want_script("10.first", ("routes",))
+    inner = node.job("other startup", outer)
+    inner.want_script("10.first", ("iptables",))
+    for name in ("routes", "iptables"):
+        with pytest.raises(WouldDeadlock):
+            node.ask(name, asker=inner)
+    assert node.ask("free", asker=inner).granted
+
+
+def test_an_asker_that_is_over_holds_nothing() -> None:
+    node = Node()
+    asker = node.job("legacy startup")
+    asker.want_script("10.first", ("routes",))
+    asker.released()
+    asker.gone()
+    assert node.ask("routes", asker=asker).granted
+
+
+# ---------------------------------------------------------------------- the daemon's end
+
+
+async def test_claims_do_not_keep_the_daemon_from_ending() -> None:
+    node = Node()
+    holder, waiting = node.ask("routes"), node.ask("routes", 60)
+    idle: list[bool] = []
+    node.scheduler.shut_down(lambda: idle.append(True))
+    assert idle == [True]
+    for asked in (waiting, holder):
+        asked.its.cancel()
+    assert node.core.state.scripts == ()
+    assert waiting.answers == []

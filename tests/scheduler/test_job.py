@@ -1,0 +1,352 @@
+"""A job between whoever asked and the run: what is answered, and what those who watch are told."""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import Any
+
+import pytest
+from happenings import KeepingFeed, spec_of
+
+from ctdb_eventd.errors import NoSuchComponent, RequestError
+from ctdb_eventd.events import plan
+from ctdb_eventd.model import EventOutcome, EventReport, RunRecord, ScriptReport
+from ctdb_eventd.runner.listener import Progress, RunResult
+from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.job import Job, make_record
+from ctdb_eventd.scheduler.service import Scheduler
+
+REPORT = EventReport(summary=0, scripts=())
+FAILED = EventReport(summary=3, scripts=(ScriptReport(name="10.x", begin=1, end=2, result=3),))
+TAKE, RELEASE = "legacy takeip eth0 10.0.0.1 24", "legacy releaseip eth0 10.0.0.1 24"
+
+Answer = tuple[int, RunRecord | RequestError | None]
+
+
+class Run:
+    """A run that only notes what is done to it."""
+
+    group = 0
+    progress = Progress(script=None, pid=0, since=0.0, left=None)
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        self.calls.append("yield" if yielding else "cancel")
+
+    def proceed(self) -> None:
+        self.calls.append("proceed")
+
+
+class Node:
+    """A scheduler, what it answers, and what it tells."""
+
+    def __init__(self, *, watched: bool = True) -> None:
+        self.feed = KeepingFeed(active=watched)
+        self.core: Core[Job] = Core(Admission(processors=1, limit=100))
+        self.records: list[tuple[RunRecord, int | None]] = []
+        self.answers: dict[str, list[Answer]] = {}
+        self.scheduler = Scheduler(
+            core=self.core,
+            start=lambda spec, job: Run(),
+            foregone=lambda spec: None,
+            record=lambda record, batch: self.records.append((record, batch)),
+            load=lambda: None,
+            feed=self.feed,
+        )
+
+    def job(self, text: str, run: str = "") -> Job:
+        answers = self.answers.setdefault(text, [])
+        made = self.scheduler.submit(
+            spec_of(text), lambda result, details: answers.append((result, details)), None, run
+        )
+        assert made is not None
+        return made
+
+    def calls(self, job: Job) -> list[str]:
+        assert isinstance(job.handle, Run)
+        return job.handle.calls
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [data for its_kind, data in self.feed.told if its_kind == kind]
+
+
+def end(job: Job, result: RunResult) -> None:
+    job.reported(result)
+    job.released()
+    job.gone()
+
+
+# ---------------------------------------------------------------------- the answer
+
+
+@pytest.mark.parametrize(
+    ("result", "report", "outcome"),
+    [
+        (0, REPORT, EventOutcome.SUCCESS),
+        (errno.ENOEXEC, FAILED, EventOutcome.FAILED),
+        (errno.ETIMEDOUT, FAILED, EventOutcome.TIMED_OUT),
+    ],
+)
+def test_a_run_is_answered_with_its_record_which_is_stored(
+    result: int, report: EventReport, outcome: EventOutcome
+) -> None:
+    node = Node()
+    before = time.time()
+    job = node.job(TAKE, "t-7")
+    end(job, RunResult(result, report))
+    ((number, record),) = node.answers[TAKE]
+    assert isinstance(record, RunRecord)
+    assert number == result
+    assert (record.run, record.spec, record.address) == ("t-7", spec_of(TAKE), "10.0.0.1")
+    assert (record.outcome, record.report) == (outcome, report)
+    assert before <= record.queued <= time.time()
+    assert record.waited >= 0 <= record.seconds
+    assert [stored for stored, _ in node.records] == [record]
+    assert node.scheduler.outcomes == {outcome: 1}
+
+
+def test_a_cancelled_run_is_answered_and_counted_but_not_stored() -> None:
+    node = Node()
+    end(node.job("legacy startup"), RunResult(errno.ECANCELED, FAILED, final=False))
+    ((number, record),) = node.answers["legacy startup"]
+    assert isinstance(record, RunRecord)
+    assert (number, record.outcome, record.report) == (errno.ECANCELED, EventOutcome.CANCELLED, FAILED)
+    assert node.records == []
+    assert node.scheduler.outcomes == {EventOutcome.CANCELLED: 1}
+
+
+def test_a_run_that_could_not_start_is_answered_with_the_reason() -> None:
+    node = Node()
+    refusal = NoSuchComponent("legacy", "/e/legacy")
+    end(node.job("legacy startup"), RunResult(errno.ENOENT, refusal=refusal))
+    assert node.answers["legacy startup"] == [(errno.ENOENT, refusal)]
+    assert (node.records, node.scheduler.outcomes) == ([], {})
+
+
+def test_whoever_has_gone_is_not_answered_but_what_ended_by_itself_is_stored() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    job.cancel()
+    assert node.calls(job) == ["cancel"]
+    end(job, RunResult(0, REPORT))
+    assert node.answers["legacy startup"] == []
+    assert len(node.records) == 1
+
+
+def test_everybody_is_answered_once() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    end(job, RunResult(0, REPORT))
+    job.answer(errno.EIO)
+    job.cancel()
+    assert len(node.answers["legacy startup"]) == 1
+
+
+def test_a_run_has_an_id_of_its_own_unless_it_is_given_one() -> None:
+    node = Node()
+    first, second, third = node.job("a startup"), node.job("b startup"), node.job("c startup", "t-7")
+    assert first.run != second.run
+    assert third.run == "t-7"
+    assert node.scheduler.find("t-7") is third
+
+
+def test_the_address_is_in_canonical_form_and_of_address_events_only() -> None:
+    node = Node()
+    assert node.job("legacy takeip eth0 2001:DB8:0::1 64").address == "2001:db8::1"
+    assert node.job("other startup").address is None
+    assert node.job("third takeip eth0").address is None, "its arguments don't fit"
+
+
+# ---------------------------------------------------------------------- revoking
+
+
+def test_a_run_that_waits_is_revoked_and_answered_at_once() -> None:
+    node = Node()
+    node.job("legacy startup")
+    job = node.job("legacy recovered")
+    assert job.revoke() is False
+    ((number, record),) = node.answers["legacy recovered"]
+    assert isinstance(record, RunRecord)
+    assert (number, record.outcome) == (errno.ECANCELED, EventOutcome.CANCELLED)
+    assert (record.report.scripts, record.seconds, record.run) == ((), 0, job.run)
+    assert record.waited >= 0
+    assert node.scheduler.find(job.run) is None
+    assert node.records == []
+    assert node.scheduler.outcomes == {EventOutcome.CANCELLED: 1}
+
+
+def test_a_run_that_waits_for_its_address_is_revoked_too() -> None:
+    node = Node()
+    holder, job = node.job(TAKE), node.job(RELEASE)
+    assert job.revoke() is False
+    assert [number for number, _ in node.answers[RELEASE]] == [errno.ECANCELED]
+    end(holder, RunResult(0, REPORT))
+    assert node.core.jobs == ()
+    assert node.core.state.addresses == ()
+
+
+def test_a_run_that_runs_is_revoked_and_answered_when_it_says_so() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    assert job.revoke() is True
+    assert (node.calls(job), node.answers["legacy startup"]) == (["cancel"], [])
+    assert job.revoke() is True
+    assert node.calls(job) == ["cancel"], "it was told already"
+    end(job, RunResult(errno.ECANCELED, FAILED, final=False))
+    assert [number for number, _ in node.answers["legacy startup"]] == [errno.ECANCELED]
+
+
+def test_those_behind_a_revoked_run_may_go() -> None:
+    node = Node()
+    first, middle, last = node.job(TAKE), node.job("legacy ipreallocated"), node.job("legacy takeip eth0 10.0.0.2 24")
+    assert node.core.waits(last)
+    middle.revoke()
+    assert not node.core.waits(last)
+    assert not node.core.waits(first)
+
+
+# ---------------------------------------------------------------------- what is told
+
+
+def test_a_run_that_starts_at_once_is_not_told_as_queued() -> None:
+    node = Node()
+    job = node.job("legacy startup a b", "t-7")
+    end(job, RunResult(errno.ENOEXEC, FAILED))
+    assert node.feed.kinds == ["started", "finished"]
+    who = {"run": "t-7", "component": "legacy", "event": "startup", "args": ("a", "b")}
+    for _, data in node.feed.told:
+        assert who.items() <= data.items()
+    (started,), (finished,) = node.told("started"), node.told("finished")
+    assert started.keys() == {*who, "waited"}
+    assert finished.keys() == {*who, "outcome", "summary", "waited", "seconds"}
+    assert (finished["outcome"], finished["summary"]) == ("failed", 3)
+
+
+def test_a_run_that_waits_is_told_as_queued_before_anything_else() -> None:
+    node = Node()
+    first = node.job("legacy startup")
+    node.feed.told.clear()
+    second = node.job("legacy recovered")
+    assert node.feed.kinds == ["queued"]
+    end(first, RunResult(0, REPORT))
+    assert node.feed.kinds == ["queued", "finished", "started"]
+    assert [data["run"] for _, data in node.feed.told] == [second.run, first.run, second.run]
+
+
+def test_a_wait_for_an_address_is_told_with_its_end() -> None:
+    node = Node()
+    holder, job = node.job(TAKE), node.job(RELEASE)
+    ((kind, waiting),) = [(kind, data) for kind, data in node.feed.told if kind.startswith("lock-")]
+    assert kind == "lock-waiting"
+    assert (waiting["locks"], waiting["lock"], waiting["text"]) == (("address:10.0.0.1",), None, RELEASE)
+    assert waiting["run"] == job.run
+    end(holder, RunResult(0, REPORT))
+    (acquired,) = node.told("lock-acquired")
+    assert acquired.pop("seconds") >= 0
+    assert acquired == waiting
+    assert node.feed.kinds[-2:] == ["lock-acquired", "started"]
+
+
+def test_a_wait_for_script_locks_is_told_with_its_end() -> None:
+    node = Node()
+    holder, job = node.job("legacy startup"), node.job("other startup")
+    assert holder.want_script("10.x", ("routes",))
+    node.feed.told.clear()
+    assert not job.want_script("20.y", ("iptables", "routes"))
+    (waiting,) = node.told("lock-waiting")
+    assert (waiting["locks"], waiting["text"]) == (("iptables", "routes"), "other startup: 20.y")
+    holder.script_over()
+    assert node.calls(job) == ["proceed"]
+    job.got_locks("20.y", ("iptables", "routes"))
+    (acquired,) = node.told("lock-acquired")
+    assert acquired.pop("seconds") >= 0
+    assert acquired == waiting
+
+
+def test_a_wait_for_a_slot_alone_is_not_told() -> None:
+    node = Node()
+    node.core.admission.set_limit(1)
+    holder, job = node.job("legacy startup"), node.job("other startup")
+    holder.want_script("10.x", ())
+    node.feed.told.clear()
+    for locks in ((), ("routes",)):
+        assert not job.want_script("20.y", locks)
+        job.got_locks("20.y", locks)
+        job.script_over()
+    assert node.feed.told == []
+
+
+def test_what_scripts_do_is_told() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    node.feed.told.clear()
+    job.script_started("10.x", 4711)
+    printed = job.printed("10.x")
+    assert printed is not None
+    printed(b"one\xff")
+    job.script_finished(ScriptReport(name="10.x", begin=1_000_000, end=3_500_000, result=3))
+    said = [(kind, {key: data[key] for key in data.keys() - WHO}) for kind, data in node.feed.told]
+    assert said == [
+        ("script-started", {"script": "10.x", "pid": 4711}),
+        ("output", {"script": "10.x", "output": b"one\xff"}),
+        ("script-finished", {"script": "10.x", "state": "failed", "result": 3, "seconds": 2.5}),
+    ]
+    assert node.scheduler.scripts_started == 1
+
+
+WHO = {"run", "component", "event", "args"}
+
+
+def test_nobody_is_told_when_nobody_watches() -> None:
+    node = Node(watched=False)
+    holder, job = node.job(TAKE), node.job(RELEASE)
+    holder.script_started("10.x", 4711)
+    assert holder.printed("10.x") is None
+    holder.script_finished(ScriptReport(name="10.x", begin=1, end=2, result=0))
+    end(holder, RunResult(0, REPORT))
+    job.revoke()
+    assert node.feed.told == []
+    assert node.scheduler.scripts_started == 1
+
+
+def test_who_begins_to_watch_during_a_wait_is_not_told_of_its_end() -> None:
+    node = Node(watched=False)
+    holder, _ = node.job(TAKE), node.job(RELEASE)
+    node.feed.active = True
+    end(holder, RunResult(0, REPORT))
+    assert node.feed.kinds == ["finished", "started"]
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_cancelled_run_is_told_as_finished(started: bool) -> None:
+    node = Node()
+    first, second = node.job("legacy startup"), node.job("legacy recovered")
+    node.feed.told.clear()
+    job = first if started else second
+    job.revoke()
+    if started:
+        end(job, RunResult(errno.ECANCELED, REPORT, final=False))
+    finished = node.told("finished")[0]
+    assert (finished["run"], finished["outcome"]) == (job.run, "cancelled")
+
+
+def test_a_refused_monitor_is_told_as_finished() -> None:
+    node = Node()
+    node.job("legacy startup")
+    node.feed.told.clear()
+    node.job("legacy monitor", "t-7")
+    assert [(kind, data["run"]) for kind, data in node.feed.told] == [("finished", "t-7")]
+    assert [number for number, _ in node.answers["legacy monitor"]] == [errno.ECANCELED]
+
+
+# ---------------------------------------------------------------------- records
+
+
+def test_a_record_of_what_never_began_has_no_times_but_its_arrival() -> None:
+    spec = spec_of(TAKE)
+    record = make_record("t-1", spec, plan(spec.event, spec.args), EventOutcome.SUCCESS, REPORT, queued=5.0)
+    assert (record.queued, record.waited, record.seconds, record.address) == (5.0, 0.0, 0.0, "10.0.0.1")

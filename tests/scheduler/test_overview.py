@@ -1,0 +1,245 @@
+"""Jobs, locks and slots as plain values: every key of the protocol, at each stage of a job's way."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgpack
+import pytest
+from happenings import KeepingFeed, spec_of
+
+from ctdb_eventd.runner.listener import Progress
+from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
+from ctdb_eventd.scheduler.service import Scheduler
+
+TAKE, RELEASE = "legacy takeip eth0 2001:DB8::1 64", "legacy releaseip eth0 2001:db8:0::1 64"
+
+
+class Run:
+    """A run that does what the test says."""
+
+    def __init__(self) -> None:
+        self.group = 0
+        self.progress = Progress(script="10.first", pid=0, since=0.0, left=None)
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        """Goes on."""
+
+    def proceed(self) -> None:
+        """Goes on."""
+
+
+class Node:
+    """A scheduler whose runs go on until the test ends them."""
+
+    def __init__(self, *, limit: int = 256) -> None:
+        self.core: Core[Job] = Core(Admission(processors=1, limit=limit))
+        self.runs: dict[str, Run] = {}
+        self.scheduler = Scheduler(
+            core=self.core,
+            start=self.start,
+            foregone=lambda spec: None,
+            record=lambda record, batch: None,
+            load=lambda: None,
+            feed=KeepingFeed(active=False),
+        )
+
+    def start(self, spec: object, job: Job) -> Run:
+        made = self.runs[job.run] = Run()
+        return made
+
+    def submit(self, *texts: str) -> list[Job]:
+        jobs = [self.scheduler.submit(spec_of(text), lambda result, details: None) for text in texts]
+        return [job for job in jobs if job is not None]
+
+    def script(self, job: Job, *locks: str, pid: int = 0, left: float | None = None) -> bool:
+        """Has a job want a script, which runs as `pid` if there is one."""
+        leave = job.want_script("10.first", locks)
+        run = self.runs[job.run]
+        run.group = pid
+        run.progress = Progress(script="10.first", pid=pid, since=time.monotonic() if pid else 0.0, left=left)
+        return leave
+
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        values = list(job_values(self.core))
+        assert all(value.keys() == KEYS for value in values)
+        msgpack.packb(values)
+        return values
+
+    @property
+    def locks(self) -> list[dict[str, Any]]:
+        values = list(lock_values(self.core))
+        msgpack.packb(values)
+        return values
+
+
+KEYS = {
+    *("run", "component", "event", "args", "address", "state", "queued", "age", "started", "running", "timeout"),
+    *("left", "script", "script_seconds", "pid", "waits_for"),
+}
+
+
+# ---------------------------------------------------------------------- jobs
+
+
+def test_an_idle_scheduler_has_nothing() -> None:
+    node = Node()
+    assert (node.jobs, node.locks) == ([], [])
+
+
+def test_a_job_whose_script_runs() -> None:
+    node = Node()
+    before = time.time()
+    (job,) = node.submit(TAKE)
+    node.script(job, pid=4711, left=12.5)
+    (value,) = node.jobs
+    assert (value["run"], value["component"], value["event"]) == (job.run, "legacy", "takeip")
+    assert (value["args"], value["address"]) == (("eth0", "2001:DB8::1", "64"), "2001:db8::1")
+    assert (value["state"], value["script"], value["pid"], value["waits_for"]) == ("running", "10.first", 4711, [])
+    assert (value["timeout"], value["left"]) == (30, 12.5)
+    assert before <= value["queued"] <= value["started"] <= time.time()
+    assert 0 <= value["script_seconds"] <= value["running"] <= value["age"]
+
+
+def test_a_job_that_is_queued_waits_for_those_before_it() -> None:
+    node = Node()
+    first, second, third = node.submit("legacy startup", "legacy setup", "legacy recovered")
+    _, value, last = node.jobs
+    assert (value["state"], value["waits_for"], last["waits_for"]) == ("queued", [first.run], [first.run, second.run])
+    assert last["run"] == third.run
+    nothing = ("started", "running", "left", "script", "script_seconds", "pid", "address")
+    assert [value[key] for key in nothing] == [None] * len(nothing)
+
+
+def test_a_job_that_waits_for_its_address_names_it_and_who_has_it() -> None:
+    node = Node()
+    holder, _ = node.submit(TAKE, RELEASE)
+    value = node.jobs[1]
+    assert (value["state"], value["waits_for"]) == ("queued", [holder.run, "address:2001:db8::1"])
+
+
+def test_a_job_whose_script_waits_for_locks_names_them() -> None:
+    node = Node()
+    holder, job = node.submit("legacy startup", "other startup")
+    node.script(holder, "routes")
+    assert not node.script(job, "iptables", "routes", left=3.0)
+    value = node.jobs[1]
+    assert (value["state"], value["waits_for"], value["script"]) == ("running", ["iptables", "routes"], "10.first")
+    assert (value["pid"], value["script_seconds"], value["left"]) == (None, None, 3.0)
+
+
+@pytest.mark.parametrize("locks", [(), ("routes",)])
+def test_a_job_whose_script_waits_for_a_slot_says_so(locks: tuple[str, ...]) -> None:
+    node = Node(limit=1)
+    holder, job = node.submit("legacy startup", "other startup")
+    node.script(holder, pid=4711)
+    assert not job.want_script("10.first", locks)
+    assert node.jobs[1]["waits_for"] == ["slot"]
+    assert node.jobs[0]["waits_for"] == []
+    job.cancel()
+
+
+def test_a_job_between_two_scripts_waits_for_nothing() -> None:
+    node = Node()
+    (job,) = node.submit("legacy startup")
+    value = node.jobs[0]
+    assert (value["state"], value["waits_for"], value["script"], value["pid"]) == ("running", [], "10.first", None)
+    job.handle = None
+    value = node.jobs[0]
+    assert (value["state"], value["waits_for"], value["script"], value["left"]) == ("running", [], None, None)
+
+
+def test_a_job_that_is_over_is_ending_until_nothing_of_it_is_left() -> None:
+    node = Node()
+    job, after = node.submit("legacy startup", "legacy recovered")
+    node.script(job, pid=4711)
+    job.released()
+    assert [(value["run"], value["state"], value["pid"]) for value in node.jobs] == [
+        (job.run, "ending", 4711),
+        (after.run, "running", None),
+    ]
+    job.gone()
+    assert [value["run"] for value in node.jobs] == [after.run]
+
+
+def test_jobs_are_in_the_order_of_arrival_whatever_their_state() -> None:
+    node = Node()
+    jobs = node.submit("legacy startup", "legacy recovered", "other startup", "legacy setup")
+    assert [value["run"] for value in node.jobs] == [job.run for job in jobs]
+    assert [value["state"] for value in node.jobs] == ["running", "queued", "running", "queued"]
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def test_an_address_has_a_holder_and_those_who_wait() -> None:
+    node = Node()
+    before = time.time()
+    holder, waiting = node.submit(TAKE, RELEASE)
+    node.script(holder, pid=4711)
+    (lock,) = node.locks
+    assert (lock["name"], lock["kind"]) == ("address:2001:db8::1", "address")
+    owner, (other,) = lock["holder"], lock["waiting"]
+    assert owner.keys() == other.keys() == {"run", "lock", "pid", "text", "since", "seconds"}
+    assert (owner["run"], owner["lock"], owner["pid"], owner["text"]) == (holder.run, None, 4711, TAKE)
+    assert (other["run"], other["lock"], other["pid"], other["text"]) == (waiting.run, None, None, RELEASE)
+    assert owner["seconds"] >= other["seconds"] >= 0
+    assert before - 0.1 <= owner["since"] <= other["since"] <= time.time()
+
+
+def test_a_named_lock_may_be_a_clients() -> None:
+    node = Node()
+    (job,) = node.submit("legacy startup")
+    first, second = (
+        node.scheduler.claims.ask(("routes",), None, pid, text, lambda what: None, None)
+        for pid, text in ((1, "one"), (2, "two"))
+    )
+    job.want_script("10.first", ("routes",))
+    (lock,) = node.locks
+    assert (lock["name"], lock["kind"]) == ("routes", "named")
+    owners = [lock["holder"], *lock["waiting"]]
+    assert [(owner["run"], owner["lock"], owner["pid"], owner["text"]) for owner in owners] == [
+        (None, first.number, 1, "one"),
+        (None, second.number, 2, "two"),
+        (job.run, None, None, "legacy startup"),
+    ]
+
+
+def test_a_lock_that_is_free_but_wanted_has_no_holder() -> None:
+    node = Node()
+    for names in (("b",), ("a", "b")):
+        node.scheduler.claims.ask(names, None, 1, "x", lambda what: None, None)
+    assert [(lock["name"], lock["holder"] is None, len(lock["waiting"])) for lock in node.locks] == [
+        ("a", True, 1),
+        ("b", False, 1),
+    ]
+
+
+def test_locks_are_by_name_those_of_addresses_first() -> None:
+    node = Node()
+    node.submit("legacy takeip eth0 10.0.0.2 24", "legacy takeip eth0 10.0.0.1 24")
+    node.scheduler.claims.ask(("z", "A", "b"), None, 1, "x", lambda what: None, None)
+    names = [lock["name"] for lock in node.locks]
+    assert names == ["address:10.0.0.1", "address:10.0.0.2", "A", "b", "z"]
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def test_runs_and_slots_are_counted() -> None:
+    node = Node(limit=3)
+    jobs = node.submit(TAKE, RELEASE, "other startup", "other recovered", "third startup", "fourth startup")
+    for job in (jobs[0], jobs[2], jobs[4], jobs[5]):
+        job.want_script("10.first", ())
+    jobs[4].released()
+    assert queue_values(node.core) == {
+        "queued": 2,
+        "running": 3,
+        "slots": {"running": 3, "waiting": 1, "free_limit": 3, "limit": 3},
+    }
+    jobs[5].cancel()

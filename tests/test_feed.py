@@ -1,0 +1,276 @@
+"""The feed: who is told what, when, with which numbers, and that nothing is kept for nobody."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ctdb_eventd.feed import KINDS, Feed, Filter, Subscription
+from ctdb_eventd.protocol.messages import Notes
+
+ALL = Filter(kinds=frozenset(KINDS))
+
+
+class Clock:
+    """A timer that the test lets run out."""
+
+    def __init__(self) -> None:
+        self.set: list[tuple[float, Callable[[], None]]] = []
+
+    def __call__(self, seconds: float, callback: Callable[[], None]) -> None:
+        self.set.append((seconds, callback))
+
+    def run_out(self) -> None:
+        (_, callback) = self.set.pop()
+        callback()
+
+
+class Told:
+    """A feed, and what was told by it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.feed = Feed(self.clock)
+        self.by: dict[str, list[Notes]] = {}
+
+    def subscribe(self, name: str, its_filter: Filter = ALL) -> Subscription:
+        told = self.by.setdefault(name, [])
+        return self.feed.subscribe(its_filter, told.append)
+
+    def happens(self, kind: str, run: str | None = "t-1", component: str | None = "legacy", **data: Any) -> None:
+        self.feed.tell(kind, run, component, "startup", ("x",), data)
+
+    def kinds(self, name: str) -> list[str]:
+        return [note.kind for notes in self.by[name] for note in notes.notes]
+
+    def numbers(self, name: str) -> list[int]:
+        return [note.number for notes in self.by[name] for note in notes.notes]
+
+
+def test_without_subscribers_nothing_is_kept_and_no_timer_set() -> None:
+    told = Told()
+    told.happens("started")
+    assert (told.feed.active, told.feed.subscribers, told.clock.set) == (False, 0, [])
+    told.subscribe("late")
+    told.feed.flush()
+    assert told.by["late"] == []
+
+
+def test_what_happens_is_told_in_a_moment_and_in_one_piece() -> None:
+    told = Told()
+    told.subscribe("a")
+    before = time.time()
+    told.happens("started", waited=0.5)
+    told.happens("finished", outcome="success")
+    assert told.by["a"] == []
+    ((seconds, _),) = told.clock.set
+    assert 0 < seconds <= 0.1
+    told.clock.run_out()
+    (notes,) = told.by["a"]
+    first, second = notes.notes
+    assert (first.kind, second.kind, second.number) == ("started", "finished", first.number + 1)
+    data = dict(first.data)
+    assert before <= data.pop("time") <= time.time()
+    assert data == {"waited": 0.5, "run": "t-1", "component": "legacy", "event": "startup", "args": ("x",)}
+
+
+def test_the_timer_is_set_again_for_what_happens_after_it() -> None:
+    told = Told()
+    told.subscribe("a")
+    for _ in range(2):
+        told.happens("started")
+        told.clock.run_out()
+    assert told.clock.set == []
+    assert len(told.by["a"]) == 2
+
+
+def test_a_timer_that_finds_nothing_tells_nothing() -> None:
+    told = Told()
+    told.subscribe("a")
+    told.happens("started")
+    told.feed.flush()
+    told.clock.run_out()
+    assert told.kinds("a") == ["started"]
+    told.happens("finished")
+    assert len(told.clock.set) == 1
+
+
+@pytest.mark.parametrize(
+    ("its_filter", "expected"),
+    [
+        (ALL, ["queued", "output", "started", "lock-waiting"]),
+        (Filter(kinds=frozenset({"queued", "started"})), ["queued", "started"]),
+        (Filter(kinds=frozenset(KINDS), run="t-1"), ["queued", "output"]),
+        (Filter(kinds=frozenset(KINDS), component="other"), ["started"]),
+        (Filter(kinds=frozenset(KINDS), event="startup"), ["queued", "output", "started", "lock-waiting"]),
+        (Filter(kinds=frozenset(KINDS), event="monitor"), []),
+        (Filter(kinds=frozenset()), []),
+    ],
+)
+def test_filters(its_filter: Filter, expected: list[str]) -> None:
+    told = Told()
+    told.subscribe("a", its_filter)
+    told.happens("queued")
+    told.happens("output", output=b"x")
+    told.happens("started", "t-2", "other")
+    told.happens("lock-waiting", None, None)
+    told.feed.flush()
+    assert told.kinds("a") == expected
+    assert told.numbers("a") == list(range(len(expected)))
+
+
+def test_what_is_left_out_by_a_filter_uses_no_number() -> None:
+    told = Told()
+    told.subscribe("a", Filter(kinds=frozenset({"started"})))
+    for kind in ("started", "finished", "started"):
+        told.happens(kind)
+        told.feed.flush()
+    assert told.numbers("a") == [0, 1]
+
+
+def test_those_who_want_the_same_share_their_notes_and_numbers() -> None:
+    told = Told()
+    told.subscribe("first", Filter(kinds=frozenset({"started"})))
+    told.happens("started")
+    told.subscribe("second", Filter(kinds=frozenset({"started"})))
+    told.happens("started")
+    told.feed.flush()
+    assert told.by["first"][1] is told.by["second"][0]
+    assert (told.numbers("first"), told.numbers("second")) == ([0, 1], [1])
+
+
+def test_a_subscriber_is_not_told_what_happened_before_it_came() -> None:
+    told = Told()
+    told.subscribe("early")
+    told.happens("started")
+    told.subscribe("late")
+    assert (told.kinds("early"), told.kinds("late")) == (["started"], [])
+
+
+def test_ending_tells_what_happened_up_to_then_and_dropping_does_not() -> None:
+    told = Told()
+    ended, dropped = told.subscribe("ended"), told.subscribe("dropped")
+    told.happens("started")
+    dropped.drop()
+    ended.end()
+    told.happens("finished")
+    told.feed.flush()
+    assert (told.kinds("ended"), told.kinds("dropped")) == (["started"], [])
+    assert (ended.told, dropped.told) == (1, 0)
+    assert (told.feed.active, told.feed.subscribers) == (False, 0)
+
+
+@pytest.mark.parametrize("how", ["end", "drop"])
+def test_ending_twice_is_ending_once(how: str) -> None:
+    told = Told()
+    first, second = told.subscribe("first"), told.subscribe("second")
+    for _ in range(2):
+        getattr(first, how)()
+    assert (told.feed.subscribers, told.feed.active) == (1, True)
+    second.end()
+    assert (told.feed.subscribers, told.feed.active) == (0, False)
+
+
+def test_who_ends_while_he_is_told_is_told_no_more() -> None:
+    told = Told()
+    kinds: list[str] = []
+    subscription: Subscription | None = None
+
+    def tell(notes: Notes) -> None:
+        kinds.extend(note.kind for note in notes.notes)
+        assert subscription is not None
+        subscription.end()
+
+    subscription = told.feed.subscribe(ALL, tell)
+    told.subscribe("other")
+    told.happens("started")
+    told.feed.flush()
+    told.happens("finished")
+    told.feed.flush()
+    assert (kinds, told.kinds("other")) == (["started"], ["started", "finished"])
+
+
+def test_what_happens_while_somebody_is_told_is_told_next_and_once() -> None:
+    told = Told()
+
+    def tell(notes: Notes) -> None:
+        if notes.notes[0].kind == "started":
+            told.happens("finished")
+
+    told.feed.subscribe(ALL, tell)
+    told.subscribe("other")
+    told.happens("started")
+    told.clock.run_out()
+    assert told.kinds("other") == ["started"]
+    told.clock.run_out()
+    assert told.kinds("other") == ["started", "finished"]
+
+
+def test_who_comes_while_others_are_told_is_told_only_what_happens_then() -> None:
+    told = Told()
+
+    def tell(notes: Notes) -> None:
+        if "late" not in told.by:
+            told.subscribe("late", Filter(kinds=frozenset({"started", "finished"})))
+
+    told.feed.subscribe(ALL, tell)
+    told.happens("started")
+    told.feed.flush()
+    told.happens("finished")
+    told.feed.flush()
+    assert told.kinds("late") == ["finished"]
+
+
+def test_many_happenings_are_told_at_once_and_nothing_of_them_is_kept() -> None:
+    told = Told()
+    told.subscribe("a")
+    for _ in range(2500):
+        told.happens("started")
+    assert [len(notes.notes) for notes in told.by["a"]] == [1000, 1000]
+    told.clock.run_out()
+    assert told.numbers("a") == list(range(2500))
+
+
+def test_much_output_is_told_at_once() -> None:
+    told = Told()
+    told.subscribe("a")
+    told.happens("output", output=bytes(40_000))
+    assert told.by["a"] == []
+    told.happens("output", output=bytes(40_000))
+    assert told.kinds("a") == ["output", "output"]
+    told.happens("output", output=bytes(40_000))
+    assert len(told.by["a"]) == 1, "what was told counts no more"
+
+
+def test_output_is_wanted_only_by_those_whom_it_concerns() -> None:
+    told = Told()
+    assert not told.feed.wants_output("t-1", "legacy", "startup")
+    quiet = told.subscribe("quiet", Filter(kinds=frozenset({"finished"})))
+    assert not told.feed.wants_output("t-1", "legacy", "startup")
+    told.subscribe("loud", Filter(kinds=frozenset({"output"}), run="t-1"))
+    assert told.feed.wants_output("t-1", "legacy", "startup")
+    assert not told.feed.wants_output("t-2", "legacy", "startup")
+    quiet.end()
+    assert told.feed.wants_output("t-1", "other", "monitor")
+
+
+def test_notes_that_were_told_are_kept_by_nobody() -> None:
+    told = Told()
+    seen: list[weakref.ref[Notes]] = []
+    told.feed.subscribe(ALL, lambda notes: seen.append(weakref.ref(notes)))
+    told.happens("started")
+    told.feed.flush()
+    gc.collect()
+    assert [notes() for notes in seen] == [None]
+
+
+def test_a_thousand_streams_leave_no_channel_behind() -> None:
+    told = Told()
+    for number in range(1000):
+        told.subscribe("a", Filter(kinds=frozenset(KINDS), run=f"t-{number}")).end()
+    assert (told.feed._channels, told.feed.active) == ({}, False)
