@@ -211,8 +211,9 @@ class Daemon:
     def _reload(self) -> list[str]:
         try:
             config = load(self._paths.config_file)
-            self._wrappers.write(config)
+            # the likelier to fail first, as what was done is not taken back
             self._log.configure(config)
+            self._wrappers.write(config)
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             raise

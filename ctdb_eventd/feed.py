@@ -33,8 +33,8 @@ _DELAY = 0.05
 """Seconds until what happened is told: too short for a person, long enough to tell it in one piece."""
 _MOST_PENDING = 1000
 """Happenings that are kept until then."""
-_MOST_OUTPUT = 1 << 16
-"""Bytes of scripts' output that are kept until then."""
+_MOST_BYTES = 1 << 16
+"""Bytes of scripts' output, and of arguments, that are kept until then."""
 
 Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
@@ -127,7 +127,7 @@ class Feed:
         self._timer = timer
         self._channels: dict[Filter, _Channel] = {}
         self._pending: list[_Happening] = []
-        self._output = 0
+        self._size = 0
         self._timer_runs = False
 
     @property
@@ -150,8 +150,9 @@ class Feed:
         """Forgets a subscriber. Idempotent."""
         channel = subscription.channel
         channel.subscriptions.pop(subscription, None)
-        if not channel.subscriptions:
-            self._channels.pop(channel.filter, None)
+        # by now another channel may have the same filter
+        if not channel.subscriptions and self._channels.get(channel.filter) is channel:
+            del self._channels[channel.filter]
         self.active = bool(self._channels)
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
@@ -174,9 +175,10 @@ class Feed:
             return
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
         self._pending.append(_Happening(kind, run, component, event, data))
+        self._size += sum(map(len, args))
         if kind == "output":
-            self._output += len(data["output"])
-        if len(self._pending) >= _MOST_PENDING or self._output >= _MOST_OUTPUT:
+            self._size += len(data["output"])
+        if len(self._pending) >= _MOST_PENDING or self._size >= _MOST_BYTES:
             self.flush()
         elif not self._timer_runs:
             self._timer_runs = True
@@ -190,11 +192,13 @@ class Feed:
         """Tells everything that happened up to now."""
         if not self._pending:
             return
-        pending, self._pending, self._output = self._pending, [], 0
+        pending, self._pending, self._size = self._pending, [], 0
         for channel in tuple(self._channels.values()):
             notes = channel.notes(pending)
             if notes is None:
                 continue
             for subscription in tuple(channel.subscriptions):
+                if subscription not in channel.subscriptions:
+                    continue  # it was ended by what another one was told
                 subscription.told += len(notes.notes)
                 subscription.tell(notes)

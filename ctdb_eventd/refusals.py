@@ -2,6 +2,7 @@
 
     RequestError
     ├── QueueTimeout        EBUSY: it waited longer than it may, and was not run
+    ├── AddressHeld         EBUSY: its address is held by a script that can't be ended
     ├── LockTimeout         ETIMEDOUT: a client's wait for a lock is over
     ├── Cancelled           ECANCELED: whoever asked took it back
     ├── InvalidParameter    EINVAL
@@ -23,6 +24,7 @@ from typing import Any
 from ctdb_eventd.errors import RequestError
 
 __all__ = [
+    "AddressHeld",
     "Cancelled",
     "InvalidParameter",
     "LockTimeout",
@@ -51,6 +53,19 @@ class QueueTimeout(RequestError):
 
     def __str__(self) -> str:
         return f"{self.asked} was not run: it waited {self.seconds:g} s behind {self.blocker}"
+
+
+class AddressHeld(RequestError):
+    """An address event can't run: a script that the kernel doesn't let die has the address."""
+
+    errno = errno.EBUSY
+
+    def __init__(self, asked: str) -> None:
+        super().__init__(asked)
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return f"{self.asked} was not run: its address is held by a script that can't be ended; the log names it"
 
 
 class LockTimeout(RequestError):
@@ -90,11 +105,12 @@ class InvalidParameter(RequestError):
         super().__init__(parameter, expected, value)
         self.parameter = parameter
         self.expected = expected
-        self.value = value
+        self.value = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
 
     def __str__(self) -> str:
-        value = self.value if len(self.value) <= _SHOWN else self.value[:_SHOWN] + "..."
-        return f"parameter {self.parameter}: {self.expected} is expected" + (f", not {value}" if value else "")
+        return f"parameter {self.parameter}: {self.expected} is expected" + (
+            f", not {self.value}" if self.value else ""
+        )
 
 
 class NoSuchMethod(RequestError):

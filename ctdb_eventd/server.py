@@ -44,6 +44,7 @@ class Server:
         self._sessions: set[Session] = set()
         self._listener: socket.socket | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._descriptors_enough_for = _sockets_for(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     def startup(self) -> None:
         """Listens from here on; only root and the daemon's own user get in.
@@ -114,6 +115,8 @@ class Server:
             self._refuse_for_now(self._listener, error)
             return
         client.setblocking(False)
+        if client.fileno() >= self._descriptors_enough_for:
+            self._look_at_limit()
         pid, uid, _gid = peer_credentials(client)
         if uid not in (0, os.geteuid()):
             _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
@@ -124,6 +127,15 @@ class Server:
         )
         self._sessions.add(session)
         self._traffic.clients = len(self._sessions)
+
+    def _look_at_limit(self) -> None:
+        """Raises the limit while there is still room: a script that is started needs descriptors too."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if _sockets_for(soft) <= self._descriptors_enough_for:
+            _raise_limit()
+            soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # if it could not be raised, trying again for each further client would be in vain
+        self._descriptors_enough_for = max(_sockets_for(soft), self._descriptors_enough_for + 1)
 
     def _refuse_for_now(self, listener: socket.socket, error: OSError) -> None:
         """Lets connections wait in the kernel's queue: being woken for each again and again would take all the time."""
@@ -144,6 +156,11 @@ class Server:
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
             self._resume()
+
+
+def _sockets_for(limit: int) -> int:
+    """Returns up to which number descriptors may be clients'; the rest is for scripts."""
+    return limit * 3 // 4
 
 
 def _raise_limit() -> bool:

@@ -40,13 +40,14 @@ def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
 class _Call:
     """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
 
-    __slots__ = ("_session", "answered", "lost", "reqid")
+    __slots__ = ("_session", "answered", "last_lost", "lost", "reqid")
 
     def __init__(self, session: Session, reqid: int) -> None:
         self._session = session
         self.reqid = reqid
         self.answered = False
-        self.lost = 0  # notes left out since the last one that was sent
+        self.lost = 0  # notes left out since the last one that was sent, and the last of them
+        self.last_lost: Note | None = None
 
     def reply(self, message: Reply) -> None:
         if type(message) is Notes:
@@ -160,8 +161,12 @@ class Session:
         self._traffic.requests += 1
         call = _Call(self, reqid)
         job = self._dispatcher.handle(request, call.reply, self._peer)
-        if not call.answered:
+        if call.answered:
+            return
+        if not self._closed:
             self._in_flight[call] = job
+        elif job is not None:
+            job.cancel()  # it was closed while the request was being carried out
 
     def tell(self, call: _Call, notes: Notes) -> None:
         """Sends notes about a request; leaves them out, and says so later, if the client doesn't read."""
@@ -169,20 +174,25 @@ class Session:
             return
         if len(self._unsent) >= MOST_UNSENT_NOTES:
             call.lost += len(notes.notes)
+            call.last_lost = notes.notes[-1]
             self._traffic.notes_lost += len(notes.notes)
             return
-        if call.lost:
-            first = notes.notes[0]
-            gap = Note("gap", first.number - 1, {"time": first.data["time"], "lost": call.lost})
-            call.lost = 0
-            self._send(call.reqid, gap)
+        self._send_gap(call)
         self._send(call.reqid, notes)
+
+    def _send_gap(self, call: _Call) -> None:
+        last, lost = call.last_lost, call.lost
+        if last is not None:
+            call.last_lost, call.lost = None, 0
+            self._send(call.reqid, Note("gap", last.number, {"time": last.data["time"], "lost": lost}))
 
     def answer(self, call: _Call, message: Reply) -> None:
         """Sends the reply to a request, unless the client has gone."""
         if self._closed:
             return
         self._in_flight.pop(call, None)
+        if call.lost:
+            self._send_gap(call)
         self._send(call.reqid, message)
         if not self._reading and not self._unsent and self._has_room():
             self._loop.call_soon(self._resume)

@@ -9,6 +9,7 @@ import pytest
 from ctdb_eventd import refusals
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.refusals import (
+    AddressHeld,
     Cancelled,
     InvalidParameter,
     LockTimeout,
@@ -24,6 +25,12 @@ TEXTS: list[tuple[RequestError, int, str]] = [
         QueueTimeout("legacy monitor", 2.5, "legacy startup"),
         errno.EBUSY,
         "legacy monitor was not run: it waited 2.5 s behind legacy startup",
+    ),
+    (
+        AddressHeld("legacy takeip eth0 10.0.0.1 24"),
+        errno.EBUSY,
+        "legacy takeip eth0 10.0.0.1 24 was not run: its address is held by a script that can't be ended; "
+        "the log names it",
     ),
     (
         LockTimeout(("a", "b"), 5.0, {"text": "legacy takeip eth0 10.0.0.1 24"}),

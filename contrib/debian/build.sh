@@ -53,6 +53,15 @@ launcher "$daemon" ctdb_eventd.cli ""
 launcher /usr/bin/ctdb-event ctdb_event.cli ""
 launcher /usr/sbin/ctdb-eventd-install ctdb_eventd_install.cli "program=\"$daemon\""
 
+share="$tree/usr/share"
+install -D -m 644 "$top/contrib/completion/ctdb-event.bash" "$share/bash-completion/completions/ctdb-event"
+install -D -m 644 "$top/contrib/completion/_ctdb-event" "$share/zsh/vendor-completions/_ctdb-event"
+install -D -m 644 "$top/contrib/completion/ctdb-event.fish" "$share/fish/vendor_completions.d/ctdb-event.fish"
+for page in ctdb-event.1 ctdb-eventd.8; do
+	mkdir -p "$share/man/man${page##*.}"
+	gzip -9n <"$top/contrib/man/$page" >"$share/man/man${page##*.}/$page.gz"
+done
+
 cp "$here/copyright" "$top/README.md" "$top/CHANGELOG.md" "$documents/"
 cp -R "$top/docs" "$documents/docs"
 chmod -R u=rwX,go=rX "$tree/usr"

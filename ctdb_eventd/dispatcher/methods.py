@@ -11,7 +11,7 @@ from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
 from ctdb_eventd.dispatcher.status import Status
 from ctdb_eventd.dispatcher.values import failure_of
-from ctdb_eventd.errors import ConfigError, InvalidName, RequestError, WouldDeadlock
+from ctdb_eventd.errors import EventdError, InvalidName, RequestError, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.names import check_name
@@ -97,7 +97,7 @@ class Methods:
             if ongoing is None:
                 raise NoSuchMethod(call.method, self.NAMES)
             return ongoing(call, Params(call.params), reply, peer)
-        except (RequestError, ConfigError, OSError) as error:
+        except (EventdError, OSError) as error:
             _log.log(_level_of(error), "%s refused: %s", call.method[:100], error)
             reply(failure_of(error))
         except Exception as error:
@@ -129,15 +129,13 @@ class Methods:
         return RunCall(call.id, reply, peer).begin(self._domain, spec, run, wanted)
 
     def _detach(self, spec: EventSpec, run: str, reply: ReplyTo) -> None:
-        refused: list[RequestError] = []
-
-        def done(result: int, details: RunRecord | RequestError | None) -> None:
-            if isinstance(details, RequestError):
-                refused.append(details)
-
+        outcomes: list[RunRecord | RequestError | None] = []
         # for nobody: whoever asks doesn't wait for it, so it can't be a script that waits for itself either
-        self._domain.run(spec, done, None, run)
-        reply(failure_of(refused[0]) if refused else Result({"run": run}))
+        self._domain.run(spec, lambda _, details: outcomes.append(details), None, run)
+        if outcomes and not isinstance(outcomes[0], RunRecord):
+            reply(failure_of(outcomes[0]))
+        else:
+            reply(Result({"run": run}))
 
     def _cancel(self, params: Params, peer: Peer) -> dict[str, Any]:
         run, call = params.optional_text("run"), params.number("call")
@@ -224,6 +222,6 @@ def _cancelled(ran: bool) -> dict[str, Any]:
 
 
 def _level_of(error: Exception) -> int:
-    if isinstance(error, OSError | ConfigError):
-        return logging.ERROR
-    return logging.WARNING if isinstance(error, InvalidName | WouldDeadlock) else logging.DEBUG
+    if isinstance(error, InvalidName | WouldDeadlock):
+        return logging.WARNING
+    return logging.DEBUG if isinstance(error, RequestError) else logging.ERROR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ import attrs
 from ctdb_eventd.dispatcher.domain import Domain, Peer
 from ctdb_eventd.dispatcher.params import Params
 from ctdb_eventd.dispatcher.values import packed_run
+from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
@@ -54,9 +56,9 @@ class Status:
         usual = _usual_question(params.all)
         if usual is None:
             return self._answer(_wanted(params))
-        record, jobs, health = self._domain.status(*usual), self._domain.jobs(), self._domain.health()
-        if jobs:
+        if self._domain.jobs():
             return self._answer(_wanted(params))
+        record, health = self._domain.status(*usual), self._domain.health()
         known = self._usual.get(record)
         if known is not None and known[0] is health:
             return known[1]
@@ -65,11 +67,16 @@ class Status:
         return answer
 
     def _answer(self, wanted: _Wanted) -> Result:
-        results = [packed_run(record, output=wanted.output) for record in self._records(wanted)]
         jobs = [job for job in self._domain.jobs() if wanted.concerns(job["component"], job["event"], job["address"])]
+        try:
+            records = list(self._records(wanted))
+        except NeverRan:
+            if not jobs:
+                raise
+            records = []  # it runs for the first time
         health = [attrs.asdict(one) for one in self._domain.health() if wanted.component in (None, one.component)]
         parts = {
-            "results": frames.packed_list(results),
+            "results": frames.packed_list([packed_run(record, output=wanted.output) for record in records]),
             "jobs": frames.packed(jobs),
             "health": frames.packed(health),
         }
@@ -104,6 +111,14 @@ def _check_names(component: str, event: str) -> None:
     check_name("event", event)
 
 
+def _canonical(address: str | None) -> str | None:
+    """Returns an address in the form in which results have it; what is none stays as it is, and has no results."""
+    try:
+        return None if address is None else str(ip_address(address))
+    except ValueError:
+        return address
+
+
 def _wanted(params: Params) -> _Wanted:
     component, event = params.optional_text("component"), params.optional_text("event")
     if event is not None and component is None:
@@ -113,7 +128,7 @@ def _wanted(params: Params) -> _Wanted:
     return _Wanted(
         component=component,
         event=event,
-        address=params.optional_text("address"),
+        address=_canonical(params.optional_text("address")),
         addresses=params.flag("addresses"),
         output=params.flag("output", event is not None),
     )

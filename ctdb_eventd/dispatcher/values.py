@@ -8,7 +8,7 @@ import errno
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ctdb_eventd.errors import ConfigError, RequestError
+from ctdb_eventd.errors import EventdError, RequestError
 from ctdb_eventd.model import RunRecord, ScriptReport
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Failure
@@ -57,7 +57,7 @@ def packed_run(record: RunRecord, *, output: bool) -> bytes:
     return data
 
 
-def failure_of(error: RequestError | ConfigError | OSError | None) -> Failure:
+def failure_of(error: EventdError | OSError | None) -> Failure:
     """Returns the answer to a call that was not carried out; None is a bug of ours."""
     if error is None:
         return Failure("EIO", "this is a bug in ctdb-eventd, its log says more; please report it", {"kind": "Bug"})
@@ -66,14 +66,18 @@ def failure_of(error: RequestError | ConfigError | OSError | None) -> Failure:
         if isinstance(error.filename, str):
             data["path"] = error.filename
         return Failure(_code(error.errno or errno.EIO), str(error), data)
-    number = error.errno if isinstance(error, RequestError) else errno.EINVAL
+    number = error.errno if isinstance(error, RequestError) else errno.EINVAL  # a configuration that can't be used
     return Failure(_code(number), str(error), _data(error))
 
 
+# Some numbers have two names, and which of them errorcode has is not said anywhere.
+_CODES = {**errno.errorcode, errno.EDEADLK: "EDEADLK", errno.EAGAIN: "EAGAIN", errno.EOPNOTSUPP: "EOPNOTSUPP"}
+
+
 def _code(number: int) -> str:
-    return errno.errorcode.get(number, "EIO")
+    return _CODES.get(number, "EIO")
 
 
-def _data(error: RequestError | ConfigError) -> dict[str, Any]:
+def _data(error: EventdError) -> dict[str, Any]:
     plain = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float | tuple | dict)}
     return {**plain, "kind": type(error).__name__}

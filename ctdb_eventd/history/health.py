@@ -34,6 +34,7 @@ class Health:
             new = attrs.evolve(new, since=known.since)
             if new == known:
                 return None
+        self._known.pop(new.component, None)
         self._known[new.component] = new
         if len(self._known) > _MOST_COMPONENTS:
             del self._known[next(iter(self._known))]

@@ -26,7 +26,7 @@ class Declarations:
         """Returns the locks of a script whose file has `status`."""
         declared = self._declared(script, status)
         configured = tuple(lock for lock, names in config.locks.items() if script.name in names)
-        return (*declared, *configured) if configured else declared
+        return tuple(dict.fromkeys((*declared, *configured))) if configured else declared
 
     def _declared(self, script: Script, status: os.stat_result) -> tuple[str, ...]:
         stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
@@ -37,6 +37,6 @@ class Declarations:
         for name in names:
             if not is_lock_name(name):
                 _log.error("%s: its head declares a lock that can't be one, it is ignored: %r", script.path, name)
-        locks = tuple(name for name in names if is_lock_name(name))
+        locks = tuple(dict.fromkeys(name for name in names if is_lock_name(name)))
         self._heads[script.path] = stamp, locks
         return locks

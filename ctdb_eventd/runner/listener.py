@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -54,8 +53,8 @@ class RunListener(Protocol):
     def got_locks(self, name: str, locks: tuple[str, ...]) -> None:
         """It goes on after it had to wait for its locks, or for a slot."""
 
-    def printed(self, name: str) -> Callable[[bytes], None] | None:
-        """Who wants to see its output as it comes? None is nobody."""
+    def printed(self, name: str, data: bytes) -> None:
+        """It has printed this."""
 
     def script_started(self, name: str, pid: int) -> None:
         """It runs."""

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import attrs
@@ -192,7 +193,7 @@ class RunningEvent:
         try:
             child = self._child = Child.spawn(
                 *(script.path, argv, self._context.spawn, self._config.max_output),
-                printed=self._listener.printed(script.name),
+                printed=partial(self._listener.printed, script.name),
             )
         except (OSError, ValueError) as error:
             return self._reports.not_started(script, began, error)

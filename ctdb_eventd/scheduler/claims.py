@@ -31,7 +31,7 @@ class LockCore(Protocol):
     def take_grant(self) -> Hashable | None:
         """Tells who has got them; see Core."""
 
-    def first_user(self, locks: tuple[str, ...]) -> tuple[Any, float] | None:
+    def obstacle(self, claimant: Hashable) -> tuple[Any, float] | None:
         """Tells who has them, or wants them first; see Core."""
 
 
@@ -87,11 +87,11 @@ class Claims:
         self._core.drop(claim)
         self._settle()
 
-    def holder_of(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """Returns who holds one of these locks, or waits first for one; in the form of docs/protocol.md."""
-        found = self._core.first_user(names)
+    def holder_for(self, claim: Claim) -> dict[str, Any]:
+        """Returns for whom somebody waits, in the form of docs/protocol.md."""
+        found = self._core.obstacle(claim)
         if found is None:
-            raise RuntimeError(f"nobody has {names}, and yet somebody waits for them")
+            raise RuntimeError(f"nobody has {claim.names}, and yet somebody waits for them")
         user, since = found
         owner: dict[str, Any] = user.as_owner(time.monotonic() - since)
         return owner
@@ -105,10 +105,9 @@ class Claim:
         names: The locks.
         pid: The client's process.
         text: Who that is, for people.
-        held: It has them.
     """
 
-    __slots__ = ("_asked", "_claims", "_done", "_patience", "_waits", "held", "names", "number", "pid", "text")
+    __slots__ = ("_asked", "_claims", "_done", "_patience", "_waits", "names", "number", "pid", "text")
 
     def __init__(
         self, claims: Claims, number: int, names: tuple[str, ...], pid: int, text: str, done: ClaimDone
@@ -122,7 +121,6 @@ class Claim:
         self.names = names
         self.pid = pid
         self.text = text
-        self.held = False
 
     def __str__(self) -> str:
         return self.text
@@ -141,7 +139,6 @@ class Claim:
 
     def granted(self) -> None:
         """Is told that it has its locks."""
-        self.held = True
         waited = time.monotonic() - self._asked
         if self._waits:
             self._tell("lock-acquired", seconds=waited)
@@ -150,7 +147,7 @@ class Claim:
 
     def give_up(self, seconds: float) -> None:
         """Ends its wait."""
-        holder = self._claims.holder_of(self.names)
+        holder = self._claims.holder_for(self)
         self._forget_patience()
         self._claims.drop(self)
         self._answer(LockTimeout(self.names, seconds, holder))

@@ -51,7 +51,9 @@ class Core(Generic[J]):
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
         self._granted: deque[Hashable] = deque()
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts)
+        # the job from whose script a claimant descends, if he does
+        self._claimed_by: dict[Hashable, J] = {}
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._claimed_by)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -90,9 +92,9 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
-    def first_user(self, locks: tuple[str, ...]) -> tuple[Any, float] | None:
-        """Returns the job or claimant that holds, or wants first, one of these scripts' locks, and since when."""
-        return self._scripts.first_user(locks)
+    def obstacle(self, claimant: Hashable) -> tuple[Any, float] | None:
+        """Returns the job or claimant that has a lock that a claimant waits for, or wants it before, and since when."""
+        return self._scripts.first_obstacle(claimant)
 
     def waits(self, job: J) -> bool:
         """Tells whether a job was not started yet."""
@@ -259,9 +261,13 @@ class Core(Generic[J]):
             WouldDeadlock: The claimant is a script's child, and that script, or one that waits for it, holds one.
         """
         if asker is not None:
-            self.waits_for.check_askers(f"a wait for the locks {' '.join(locks)}", asker, locks)
+            self.waits_for.check_claim(asker, locks)
+            self._claimed_by[claimant] = asker
         return self._scripts.acquire(claimant, locks)
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
+        self._claimed_by.pop(claimant, None)
+        if claimant in self._granted:
+            self._granted.remove(claimant)
         self._hand_on(self._scripts.release(claimant))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.events import Mode, Plan
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
+from ctdb_eventd.scheduler.teller import Teller
 
 if TYPE_CHECKING:
     from ctdb_eventd.scheduler.service import Scheduler
 
-__all__ = ["Done", "Job", "Progress", "RunHandle", "RunResult", "make_record"]
+__all__ = ["Done", "Job", "Progress", "RunHandle", "RunResult", "make_record", "tell_foregone"]
 
 Done = Callable[[int, RunRecord | RequestError | None], None]
 """Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
@@ -91,6 +91,7 @@ class Job:
         arrived: When it came, by the monotonic clock.
         queued: The same by the clock on the wall.
         started: When its run started, by the monotonic clock; None if it didn't.
+        over: Its result is known; remains of it may still be there.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class Job:
         "_scheduler",
         "arrived",
         "handle",
+        "over",
         "patience",
         "plan",
         "queued",
@@ -119,6 +121,7 @@ class Job:
         self.arrived = time.monotonic()
         self.queued = time.time()
         self.started: float | None = None
+        self.over = False
 
     def __str__(self) -> str:
         return str(self.spec)
@@ -153,12 +156,12 @@ class Job:
         if done is not None:
             done(result, details)
 
-    def answer_cancelled(self) -> None:
-        """Answers that it was taken back before it was started."""
+    def drop(self, result: int, refusal: RequestError | None = None) -> None:
+        """Answers that it was not started, and never will be: it was taken back, unless `refusal` says otherwise."""
         record = self._record(EventOutcome.CANCELLED, EventReport(summary=0, scripts=()))
         self._scheduler.count(record)
         self._tell_finished(record)
-        self.answer(errno.ECANCELED, record)
+        self.answer(result, refusal or record)
 
     def _record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
         now = time.monotonic()
@@ -187,7 +190,9 @@ class Job:
 
     def reported(self, result: RunResult) -> None:
         """Is told the result by the run."""
+        self.over = True
         if result.report is None:
+            self._tell_finished(self._record(EventOutcome.FAILED, EventReport(summary=0, scripts=())))
             self.answer(result.errno, result.refusal)
             return
         record = self._record(EventOutcome(result.errno), result.report)
@@ -216,11 +221,11 @@ class Job:
         if self._scheduler.feed.active:
             self.tell("script-started", script=name, pid=pid)
 
-    def printed(self, name: str) -> Callable[[bytes], None] | None:
-        """Is asked by the run who wants to see a script's output as it comes; None if nobody does."""
-        if not self._scheduler.feed.wants_output(self.run, self.spec.component, self.spec.event):
-            return None
-        return lambda data: self.tell("output", script=name, output=data)
+    def printed(self, name: str, data: bytes) -> None:
+        """Is told by the run that a script has printed something."""
+        feed = self._scheduler.feed
+        if feed.active and feed.wants_output(self.run, self.spec.component, self.spec.event):
+            self.tell("output", script=name, output=data)
 
     def script_finished(self, report: ScriptReport) -> None:
         """Is told by the run how a script went, also when it was not started."""
@@ -264,13 +269,23 @@ class Job:
 
     def _tell_finished(self, record: RunRecord) -> None:
         if self._scheduler.feed.active:
-            self.tell(
-                "finished",
-                outcome=record.outcome.word,
-                summary=record.report.summary,
-                waited=record.waited,
-                seconds=record.seconds,
-            )
+            self.tell("finished", **_how_it_ended(record))
+
+
+def tell_foregone(feed: Teller, record: RunRecord) -> None:
+    """Tells of a run that was over at once, as there was nothing to do."""
+    spec = record.spec
+    feed.tell("started", record.run, spec.component, spec.event, spec.args, {"waited": 0.0})
+    feed.tell("finished", record.run, spec.component, spec.event, spec.args, _how_it_ended(record))
+
+
+def _how_it_ended(record: RunRecord) -> dict[str, Any]:
+    return {
+        "outcome": record.outcome.word,
+        "summary": record.report.summary,
+        "waited": record.waited,
+        "seconds": record.seconds,
+    }
 
 
 def address_of(plan: Plan) -> str | None:

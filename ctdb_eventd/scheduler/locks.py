@@ -123,13 +123,14 @@ class LockTable(Generic[O]):
         locks = [self._locks[name] for name in names if name in self._locks]
         return [owner for lock in locks for owner in (lock.holder, *lock.waiting) if owner is not None]
 
-    def first_user(self, names: Iterable[str]) -> tuple[O, float] | None:
-        """Returns who holds the first of these locks that is in use, or waits first for it, and since when."""
-        for name in names:
-            lock = self._locks.get(name)
-            if lock is not None:
-                return (lock.holder, lock.since) if lock.holder is not None else next(iter(lock.waiting.items()))
-        return None
+    def first_obstacle(self, owner: O) -> tuple[O, float] | None:
+        """Returns who holds a lock that an owner waits for, or else waits for it before him, and since when."""
+        locks = [self._locks[name] for name in self._names.get(owner, ())]
+        for lock in locks:
+            if lock.holder is not None and lock.holder != owner:
+                return lock.holder, lock.since
+        firsts = (next(iter(lock.waiting.items())) for lock in locks if lock.waiting)
+        return next(((other, asked) for other, asked in firsts if other != owner), None)
 
     def snapshot(self) -> tuple[LockState[O], ...]:
         """Returns every lock that is held or waited for, by name."""

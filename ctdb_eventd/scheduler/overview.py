@@ -33,7 +33,7 @@ def _job_value(core: Core[Job], job: Job, stage: Stage, now: float) -> dict[str,
         "event": job.spec.event,
         "args": job.spec.args,
         "address": job.address,
-        "state": _state(stage),
+        "state": _state(job, stage),
         "queued": job.queued,
         "age": now - job.arrived,
         "started": None if started is None else job.queued + (started - job.arrived),
@@ -47,8 +47,8 @@ def _job_value(core: Core[Job], job: Job, stage: Stage, now: float) -> dict[str,
     }
 
 
-def _state(stage: Stage) -> str:
-    if stage is Stage.RELEASED:
+def _state(job: Job, stage: Stage) -> str:
+    if job.over:
         return "ending"
     return "running" if stage is Stage.RUNNING else "queued"
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, plan
 from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
-from ctdb_eventd.refusals import QueueTimeout
+from ctdb_eventd.refusals import AddressHeld, QueueTimeout
 from ctdb_eventd.scheduler.admission import Load
 from ctdb_eventd.scheduler.claims import Claims
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Done, Job, RunHandle, RunResult, make_record
+from ctdb_eventd.scheduler.job import Done, Job, RunHandle, RunResult, make_record, tell_foregone
 from ctdb_eventd.scheduler.run_ids import RunIds
-from ctdb_eventd.scheduler.steps import Do, Stage
+from ctdb_eventd.scheduler.steps import Do
 from ctdb_eventd.scheduler.teller import Teller
 
 __all__ = ["QUEUE_TIMED_OUT", "Scheduler"]
@@ -139,6 +139,8 @@ class Scheduler:
         )
         self.foregone += 1
         self._record(record, None)
+        if self.feed.active:
+            tell_foregone(self.feed, record)
         done(result.errno, record)
 
     def set_limit(self, scripts: int) -> None:
@@ -151,7 +153,10 @@ class Scheduler:
     def cancel(self, job: Job) -> None:
         """Drops a job that waits, ends one that runs; does nothing for one that is over."""
         self._forget_patience(job)
+        waits = self.core.waits(job)
         self.core.cancel(job)
+        if waits:
+            job.drop(errno.ECANCELED)
         self._obey()
         self._check_idle()
 
@@ -159,15 +164,13 @@ class Scheduler:
         """Has a job answered as cancelled; one that runs is ended first. Returns whether it had been started."""
         started = not self.core.waits(job)
         self.cancel(job)
-        if not started:
-            job.answer_cancelled()
         return started
 
     def find(self, run: str) -> Job | None:
         """Returns the job of an id if it waits or runs."""
         for job in self.core.jobs:
             if job.run == run:
-                return job if self.core.stage(job) is not Stage.RELEASED else None
+                return None if job.over else job
         return None
 
     def count(self, record: RunRecord) -> None:
@@ -261,11 +264,11 @@ class Scheduler:
             job.wait_for_address()
         elif what is Do.REFUSE:
             self._forget_patience(job)
-            job.answer_cancelled()
+            job.drop(errno.ECANCELED)
         elif what is Do.FAIL:
             self._forget_patience(job)
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
-            job.answer(QUEUE_TIMED_OUT)
+            job.drop(QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif job.handle is not None:
             if what is Do.GO:
                 job.handle.proceed()
@@ -324,5 +327,5 @@ class Scheduler:
         first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
         more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
         _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
-        job.answer(QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
+        job.drop(QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
         self._obey()

@@ -382,7 +382,7 @@ def test_which_kinds(options: list[str], expected: list[str] | None, broker: Fak
     asked = broker.asked("subscribe")
     assert {name: asked[name] for name in ("component", "event", "run")} == {"component": "c", "event": "e", "run": "r"}
     if expected is None:
-        assert {"output", "gap", "health", "queued"} <= set(asked["kinds"])
+        assert {"output", "health", "queued"} <= set(asked["kinds"])
     else:
         assert asked["kinds"] == expected
 

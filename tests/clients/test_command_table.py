@@ -42,7 +42,7 @@ def test_every_row_is_whole(command: Command) -> None:
     assert command.examples
     assert all(operand.purpose for operand in command.operands)
     names = {option.name for option in command.options}
-    assert ("--plain" in names) == bool(command.columns) or command.words == "subscribe"
+    assert ("--plain" in names) == bool(command.columns) or command.words == "lint"
     assert ("--json" in names) == bool(command.json)
 
 
@@ -70,8 +70,14 @@ def test_the_program_knows_exactly_these() -> None:
 
 @new_command
 def test_every_new_command_is_carried_out_by_something(command: Command) -> None:
-    if command.words != "help":
+    if command.words not in ("help", "lint"):
         assert callable(entry._handler(command.words))
+
+
+def test_lint_takes_its_own_command_line(node: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert cli.main(["--socket", "x", "lint", "--help"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"Usage: ctdb-event lint")
+    assert cli.main(["lint", "--nonsense"]) == 2
 
 
 @pytest.mark.parametrize("words", [["-h"], ["status", "--help"], [], ["foo"]])

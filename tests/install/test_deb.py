@@ -85,6 +85,10 @@ def test_the_package_names_nothing_of_the_machine_it_was_built_on(package: Path)
     assert "__pycache__" not in names
     assert "direct_url.json" not in names
     assert {line.split()[1] for line in names.splitlines()} == {"root/root"}
+    for name in ("bash-completion/completions/ctdb-event", "zsh/vendor-completions/_ctdb-event"):
+        assert f" ./usr/share/{name}\n" in names
+    for name in ("fish/vendor_completions.d/ctdb-event.fish", "man/man1/ctdb-event.1.gz", "man/man8/ctdb-eventd.8.gz"):
+        assert f" ./usr/share/{name}\n" in names
     content = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True).stdout
     assert str(TOP).encode() not in content
     control = subprocess.run(["dpkg-deb", "-f", package], capture_output=True, text=True, check=True).stdout

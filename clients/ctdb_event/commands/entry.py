@@ -34,6 +34,10 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
     """
     command = command_of(words)
     assert command is not None  # the caller has seen its words
+    if command.words == "lint":
+        from ctdb_event.cli_lint import lint
+
+        return lint(words[words.index("lint") + 1 :], environ)
     try:
         arguments = parse(words, command)
         if command.words == "help" or "--help" in arguments.flags:

@@ -46,8 +46,7 @@ def lock(session: Session) -> int:
     wait = None if given is None else seconds("--wait", given)
     with session.connect() as wire:
         _acquire(wire, names, wait)
-        with _Guard(wire, names):
-            return _run(session.arguments.behind)
+        return _run(wire, names, session.arguments.behind)
 
 
 def _acquire(wire: Wire, names: list[str], wait: float | None) -> None:
@@ -77,48 +76,16 @@ def _shown(names: list[str]) -> str:
     return f"lock{'s' if len(names) > 1 else ''} {escaped(', '.join(names))}"
 
 
-class _Guard:
-    """Looks on, in a thread, whether the locks are still held, and says so if they are not."""
-
-    def __init__(self, wire: Wire, names: list[str]) -> None:
-        self._wire = wire
-        self._names = names
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        # inherits the mask: signals are for the main thread alone
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def __exit__(self, *exc_info: object) -> None:
-        os.close(self._writer)
-        self._thread.join()
-        os.close(self._reader)
-
-    def _look(self) -> None:
-        while True:
-            poller = select.poll()
-            poller.register(self._wire, select.POLLIN)
-            poller.register(self._reader, select.POLLIN)
-            if any(descriptor == self._reader for descriptor, _ in poller.poll()):
-                return
-            try:
-                self._wire.call("ping")
-            except Exception as error:  # whatever it is, the locks can't be relied on
-                complain(f"ctdb-event: {_shown(self._names)} lost, and the command goes on without: {error}")
-                return
-
-
-def _run(command: list[str]) -> int:
+def _run(wire: Wire, names: list[str], command: list[str]) -> int:
     """Runs the command. Signals wait from before it starts, so that none is missed."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
     try:
-        return _wait(_start(command, before))
+        pid = _start(command, before)
+        with _PassingOn(pid):
+            _look_on(wire, names, pid)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return code if code >= 0 else 128 - code
     finally:
         signal.signal(signal.SIGCHLD, former)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -132,15 +99,45 @@ def _start(command: list[str], mask: Iterable[int]) -> int:
         raise Failure(f"can't run {escaped(command[0])}: {error.strerror}", code) from None
 
 
-def _wait(pid: int) -> int:
-    """Passes signals on until the command has ended; returns its exit status as shells have it."""
-    while True:
-        told = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
-        if told.si_signo != signal.SIGCHLD:
+class _PassingOn:
+    """Passes signals on to the command, in a thread: only there can be asked where a signal comes from."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._over = False
+        self._thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> None:
+        self._thread.start()  # inherits the mask
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over = True
+        assert self._thread.ident is not None
+        signal.pthread_kill(self._thread.ident, signal.SIGHUP)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            told = signal.sigwaitinfo(_PASSED_ON)
+            if self._over:
+                return
+            # the command has not been waited for yet, so the number is still its own
             if told.si_code != _SI_KERNEL:
-                os.kill(pid, told.si_signo)
-            continue
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+                os.kill(self._pid, told.si_signo)
+
+
+def _look_on(wire: Wire, names: list[str], pid: int) -> None:
+    """Waits for the command's end, and says so if the locks are lost before it."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.register(wire, select.POLLIN)
+        while not any(ready == descriptor for ready, _ in poller.poll()):
+            try:
+                wire.call("ping")
+            except Exception as error:  # whatever it is, the locks can't be relied on
+                complain(f"ctdb-event: {_shown(names)} lost, and the command goes on without: {error}")
+                poller.unregister(wire)
+    finally:
+        os.close(descriptor)

@@ -41,7 +41,7 @@ def _kinds(session: Session) -> list[str] | None:
     if not with_output:
         return None
     option = next(option for option in session.arguments.command.options if option.name == "--kinds")
-    return [*option.words, "gap"]
+    return list(option.words)
 
 
 def follow(session: Session, wire: Wire, params: dict[str, Any]) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ctdb_event.commands.table import JSON, PLAIN, Command, Operand
+from ctdb_event.commands.table import JSON, PLAIN, Command, Operand, Option
 from ctdb_event.commands.table_events import COMPONENT
 
-__all__ = ["ROWS"]
+__all__ = ["HELP_ROW", "ROWS"]
 
 _SCRIPT = Operand("SCRIPT", "script", "The script without `.script`, such as `60.nfs`.")
 _CHANGED = (
@@ -54,6 +54,26 @@ _SCRIPTS = Command(
     ),
     json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it.",
 )
+_LINT = Command(
+    "lint",
+    "Find mistakes in event scripts.",
+    "Looks at names, permissions, interpreters, syntax, locks and events, without a daemon; docs/lint.md has every "
+    "check. Without arguments it looks at every component of this node. A directory has a slash in its name, or is `.` "
+    "or `..`.",
+    group="Scripts",
+    operands=(Operand("COMPONENT|DIRECTORY", "component", "What to look at.", required=False, many=True),),
+    options=(
+        JSON,
+        Option("--plain", "One line for each finding, `FILE:LINE: SEVERITY: MESSAGE [CHECK]`: the default."),
+        Option("--strict", "Warnings count as errors."),
+    ),
+    examples=(
+        ("ctdb-event lint legacy", "Before the node finds them."),
+        ("ctdb-event lint --strict ./events", "In continuous integration."),
+    ),
+    statuses=(("0", "nothing is wrong"), ("1", "there are errors"), ("2", "it could not look, or wrong usage")),
+    json="One document, described in [lint](lint.md).",
+)
 _LIST = Command(
     "script list",
     "List event scripts, without a daemon.",
@@ -95,6 +115,7 @@ _HELP = Command(
     statuses=(("0", "shown"), ("1", "there is no such command")),
 )
 
-ROWS = (_COMPONENTS, _SCRIPTS, _LIST, _ENABLE, _DISABLE)
+ROWS = (_COMPONENTS, _SCRIPTS, _LINT, _LIST, _ENABLE, _DISABLE)
 """In the order in which they are shown."""
 HELP_ROW = _HELP
+"""Comes last of all."""

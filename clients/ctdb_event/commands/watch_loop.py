@@ -138,7 +138,7 @@ class _Loop:
         elif self._source is not None:
             self._source = None
             self._retry = time.monotonic() + RETRY
-            self._model.trouble = f"{value}; trying again"
+            self._model.trouble = f"Trying again: {value}"
         # what happened may have changed everything; a snapshot tells, and needs no other one after it
         self._stale = self._stale or what == "note"
 
@@ -149,7 +149,7 @@ class _Loop:
         waited = now - self._asked
         if self._source.asked:
             if waited > _PATIENCE:
-                self._model.trouble = f"the daemon does not answer, for {waited:.0f} s"
+                self._model.trouble = f"The daemon does not answer, for {waited:.0f} s"
             return
         interval = _WHILE_BUSY if self._model.busy else _WHILE_IDLE
         if waited >= (_BETWEEN_DRAWINGS if self._stale else interval):

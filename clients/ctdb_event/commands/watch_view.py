@@ -40,11 +40,6 @@ class _Section:
     rows: list[_Row]
     """Cells: text and style."""
 
-    @property
-    def lines(self) -> int:
-        """How high it is: header, rows, and a blank line."""
-        return len(self.rows) + 2 if self.rows else 0
-
 
 def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Group:
     """Draws the whole screen.
@@ -56,7 +51,7 @@ def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Gro
         only_ascii: The terminal may not know UTF-8.
     """
     sections = [section for section in _sections(model) if section.rows]
-    shown = fit([len(section.rows) for section in sections], height - 2 - 2 * len(sections))
+    shown = fit([len(section.rows) for section in sections], height - 3 - 2 * len(sections))
     parts: list[Text | Table] = [_head(model, now)]
     for section, rows in zip(sections, shown, strict=True):
         parts += [Text(""), _table(section, rows, only_ascii)]
@@ -66,7 +61,7 @@ def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Gro
 def _head(model: Model, now: float) -> Text:
     head = Text(f"{escaped(model.server)}  {at(now)}  {_KEYS}", style="bold", no_wrap=True, overflow="ellipsis")
     if model.trouble:
-        head.append(f"  {escaped(model.trouble)}", style="bold red")
+        head.append(f"\n{escaped(model.trouble)}", style="red")
     return head
 
 

@@ -1,0 +1,88 @@
+"""What the man pages say beyond the table."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DAEMON",
+    "DAEMON_ENVIRONMENT",
+    "DAEMON_EXIT",
+    "DAEMON_FILES",
+    "DAEMON_OPTIONS",
+    "DESCRIPTION",
+    "ENVIRONMENT",
+    "EXIT",
+    "FILES",
+    "OUTPUT",
+    "SIGNALS",
+]
+
+DESCRIPTION = """
+Asks the event daemon of this node to run events, and shows what it does. The commands `run` (without options),
+`status` and `script` are those of CTDB's own program, to the byte, and work with either daemon. All others need
+`ctdb-eventd` of this project.
+
+Options may stand anywhere; `--` ends them.
+"""
+OUTPUT = """
+Listings are for people: aligned columns with a header, in colours on a terminal unless `NO_COLOR` is set. Two options
+are for programs, and stay as they are documented: `--plain` and `--json`.
+
+With `--plain` each item is one line; its columns are separated by tabs. A column without a value is empty. Times are
+seconds since the epoch, durations seconds, both with three decimals; `yes` and `no` are as they read; several words
+are quoted for a shell. A tab, a newline and a backslash in a name or an output are written `\\t`, `\\n` and `\\\\`; all
+other bytes are as they came, whether they are UTF-8 or not.
+
+With `--json` values are those of the native dialect, described in docs/protocol.md; further keys may come. A byte XX
+that is not UTF-8 is the escape `\\udcXX`, in names and in scripts' output.
+
+No control character of a script's output, or of a name, gets to a terminal: it is shown as an escape such as `\\x1b`.
+"""
+EXIT = """
+Each command has its own, above. In general: 0, an errno as CTDB's own program has it, or 1 for wrong usage and for a
+daemon that can't be asked; 130 after Ctrl-C, 141 when nobody reads the output any more.
+"""
+ENVIRONMENT = (
+    ("NO_COLOR", "If it is set and not empty, there are no colours."),
+    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_BASE", "The directory of a test node."),
+)
+FILES = (
+    ("/run/ctdb/eventd.socket", "The daemon's socket. Only root may connect."),
+    ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
+    ("/usr/share/ctdb/events/", "The same for scripts that packages provide, to be enabled."),
+)
+
+DAEMON = """
+Runs the event scripts of a CTDB node, in the place of CTDB's own event daemon. `ctdbd` starts it, asks it to run
+events, and ends when it ends. It stays in the foreground.
+
+Address events for different addresses run side by side; all others one after the other. What takes longer than its
+time is ended with everything that it started.
+"""
+DAEMON_OPTIONS = (
+    ("-P, --pid PID", "End when this process ends. `ctdbd` names itself."),
+    ("-S, --startup-fd FD", "Descriptor that is told when the daemon listens: four zero bytes."),
+    ("--version", "Print the version, and end."),
+    ("-h, --help", "Print the options, and end."),
+)
+SIGNALS = (
+    ("SIGTERM, SIGINT", "End: events that run are cancelled, and their scripts ended."),
+    ("SIGHUP", "Open the log again, after it was moved away."),
+    ("SIGUSR1", "Read the configuration again. An error in it is logged, and the former one stays in force."),
+    ("SIGUSR2", "Write what runs and waits, and for what, to the log."),
+)
+DAEMON_EXIT = (
+    ("0", "It was told to end, or the process that it watches has ended."),
+    ("1", "It could not start; standard error says why."),
+)
+DAEMON_ENVIRONMENT = (
+    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_BASE", "The directory of a test node."),
+)
+DAEMON_FILES = (
+    ("/etc/ctdb/ctdb.conf", "The configuration: sections `[logging]`, `[event]`, `[eventd]` and `[locks]`."),
+    ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
+    ("/run/ctdb/eventd.socket", "Where it listens."),
+    ("/run/ctdb/eventd.pid", "Its process id, locked while it runs."),
+    ("/var/log/ctdb/log.ctdb", "The log, unless the configuration names another one."),
+)

@@ -1,0 +1,326 @@
+"""`ctdb-event watch`: what it knows, what it shows, and the real thing on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from ctdb_event import cli
+from ctdb_event.commands import watch
+from ctdb_event.commands.watch_model import Model, Snapshot
+from ctdb_event.commands.watch_view import draw, fit
+
+if TYPE_CHECKING:
+    from tests.clients import samples
+    from tests.clients.fake_native import FakeBroker, Peer
+else:
+    import samples
+    from fake_native import FakeBroker, Peer
+
+PATIENCE = 60.0
+COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]
+UNHEALTHY = {"component": "legacy", "healthy": False, "since": samples.BEGIN, "script": "60.nfs\x1b", "result": 3}
+FAILED = samples.run(outcome="failed", scripts=[samples.script("00.ctdb"), samples.script("60.nfs", "failed", 3)])
+
+
+def snapshot(**status: Any) -> Snapshot:
+    lock = {"name": "iptables", "kind": "named", "holder": samples.owner(), "waiting": [samples.owner(text="b")]}
+    return Snapshot(components=COMPONENTS, status=samples.status(**status), locks=[lock])
+
+
+def shown(model: Model, height: int = 60, only_ascii: bool = False) -> str:
+    console = Console(width=140, height=height, record=True, file=open(os.devnull, "w"))
+    with console.file:
+        console.print(draw(model, height, samples.BEGIN, only_ascii))
+        return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def test_all_of_it(node: Path) -> None:
+    model = Model()
+    model.server = "ctdb-eventd 1"
+    jobs = [samples.job(left=1.0), samples.job(run="mb-5", timeout=0, left=None, state="ending"), samples.queued()]
+    model.apply_snapshot(snapshot(jobs=jobs, results=[FAILED, samples.run(queued=1.0)], health=[UNHEALTHY]))
+    model.apply_note("script-started", samples.note(script="x", pid=1))
+    model.apply_note("health", {"time": samples.BEGIN, **UNHEALTHY})
+    lines = shown(model).splitlines()
+    assert lines[0] == "ctdb-eventd 1  2023-11-14 22:13:20  q quits"
+    for line in (
+        "legacy     12 of 20 enabled  not healthy since 2023-11-14 22:13:20: 60.nfs\\x1b failed",
+        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  1.0s      10.interface  2.5s",
+        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  no limit  10.interface  2.5s",
+        "legacy takeip 'eth 0' 10.0.0.1 24  3.2s  mb-2 address:10.0.0.1",
+        "iptables  holder   3.0s   legacy takeip",
+        "iptables  waiting  3.0s   b",
+        "legacy monitor  failed   2023-11-14 22:13:20  1.2s  60.nfs: exit status 3",
+        "22:13:20.250  legacy: not healthy: 60.nfs\\x1b failed",
+    ):
+        assert line in lines
+    assert lines.index("legacy monitor  failed   2023-11-14 22:13:20  1.2s  60.nfs: exit status 3") + 1 == next(
+        number for number, line in enumerate(lines) if line.startswith("legacy monitor  success")
+    ), "the latest comes first"
+
+
+def test_health_of_a_component(node: Path) -> None:
+    model = Model()
+    healthy = {**UNHEALTHY, "healthy": True}
+    broken = {**COMPONENTS[0], "name": "x", "error": "x can't be read"}
+    model.apply_snapshot(Snapshot(components=[*COMPONENTS, broken], status=samples.status(health=[healthy]), locks=[]))
+    assert "healthy since 2023-11-14 22:13:20" in shown(model)
+    assert "x can't be read" in shown(model)
+    assert "not known: no monitor event has run" in shown(model)
+
+
+def test_before_the_first_snapshot_and_in_trouble() -> None:
+    model = Model()
+    assert not model.busy
+    assert model.jobs("running") == model.results() == []
+    assert model.health() == {}
+    model.trouble = "gone\x1b"
+    assert shown(model).splitlines()[1] == "gone\\x1b"
+    model.apply_snapshot(snapshot(jobs=[samples.job(args=["é"])]))
+    assert model.busy
+    assert "gone" not in shown(model)
+    assert "'é'" in shown(model)
+    assert "\\xe9" in shown(model, only_ascii=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "room", "shares"),
+    [([3, 4], 10, [3, 4]), ([3, 40], 10, [3, 7]), ([9, 9], 10, [5, 5]), ([5, 1, 5], 1, [2, 1, 2]), ([], 5, [])],
+)
+def test_the_longest_sections_are_cut(rows: list[int], room: int, shares: list[int]) -> None:
+    assert fit(rows, room) == shares
+
+
+def test_a_cut_section_says_how_many_more_there_are() -> None:
+    model = Model()
+    model.apply_snapshot(snapshot(jobs=[samples.queued(run=f"mb-{number}") for number in range(50)]))
+    lines = shown(model, height=24).splitlines()
+    assert len(lines) <= 24
+    assert "and 39 more" in lines
+
+
+# ---------------------------------------------------------------------- on a terminal
+
+
+class Screen:
+    """The program on a terminal of the test's."""
+
+    def __init__(self, *arguments: str, keyboard: bool = True) -> None:
+        self.terminal, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ctdb_event", "watch", *arguments],
+            stdin=self.slave if keyboard else subprocess.DEVNULL,
+            stdout=self.slave,
+            stderr=self.slave,
+            env={**os.environ, "TERM": "xterm"},
+        )
+
+    def until(self, text: str) -> None:
+        """Waits until the program has written this since the last time."""
+        deadline = time.monotonic() + PATIENCE
+        while text.encode() not in self.seen:
+            assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], self.seen
+            self.seen += os.read(self.terminal, 1 << 16)
+        self.seen = self.seen.partition(text.encode())[2]
+
+    def press(self, keys: str) -> None:
+        os.write(self.terminal, keys.encode())
+
+    def ended(self) -> int:
+        """Waits for its end, and checks that the terminal is as before."""
+        self.until("\x1b[?1049l")
+        code = self.process.wait(PATIENCE)
+        assert termios.tcgetattr(self.slave) == self.before
+        return code
+
+
+@contextlib.contextmanager
+def on_a_terminal(*arguments: str, keyboard: bool = True) -> Iterator[Screen]:
+    screen = Screen(*arguments, keyboard=keyboard)
+    try:
+        yield screen
+    finally:
+        screen.process.kill()
+        screen.process.wait()
+        os.close(screen.terminal)
+        os.close(screen.slave)
+
+
+@pytest.fixture
+def watched(broker: FakeBroker) -> FakeBroker:
+    return prepare(broker)
+
+
+def prepare(broker: FakeBroker) -> FakeBroker:
+    broker.reply("hello", {"server": "ctdb-eventd 9.9"})
+    broker.reply("components", COMPONENTS)
+    broker.reply("status", samples.status())
+    broker.reply("locks", [])
+    broker.handlers["subscribe"] = lambda peer, params: peer.receive()
+    return broker
+
+
+def test_keys_and_news(watched: FakeBroker) -> None:
+    go_on = threading.Event()
+
+    def tell(peer: Peer, params: dict[str, Any]) -> Any:
+        assert go_on.wait(PATIENCE)
+        watched.reply("status", samples.status(jobs=[samples.job()]))
+        peer.note("started", waited=0.0, **samples.note())
+        return peer.receive()
+
+    watched.handlers["subscribe"] = tell
+    with on_a_terminal() as screen:
+        screen.until("\x1b[?1049h")
+        screen.until("ctdb-eventd 9.9")
+        screen.until("12 of 20 enabled")
+        go_on.set()
+        screen.until("10.interface")
+        screen.press("x")
+        fcntl.ioctl(screen.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
+        screen.process.send_signal(signal.SIGWINCH)
+        screen.until("10.interface")
+        screen.press("q")
+        assert screen.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("keyboard", [True, False])
+def test_signals_leave_the_terminal_as_it_was(number: signal.Signals, keyboard: bool, watched: FakeBroker) -> None:
+    with on_a_terminal(keyboard=keyboard) as screen:
+        screen.until("12 of 20 enabled")
+        screen.process.send_signal(number)
+        assert screen.ended() == 128 + number
+
+
+def test_the_daemon_goes_and_comes_back(watched: FakeBroker) -> None:
+    with on_a_terminal() as screen:
+        screen.until("12 of 20 enabled")
+        watched.close()
+        screen.until("Trying again: ")
+        again = prepare(FakeBroker(watched.path))
+        try:
+            again.reply("hello", {"server": "ctdb-eventd 10"})
+            screen.until("ctdb-eventd 10")
+            screen.press("Q")
+            assert screen.ended() == 0
+        finally:
+            again.close()
+
+
+def test_a_daemon_that_ends_the_subscription(watched: FakeBroker) -> None:
+    watched.reply("subscribe", {"notes": 0})
+    with on_a_terminal() as screen:
+        screen.until("Trying again: the daemon ended the subscription")
+        screen.press("q")
+        assert screen.ended() == 0
+
+
+def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
+    done = threading.Event()
+    watched.handlers["status"] = lambda peer, params: done.wait(PATIENCE)
+    with on_a_terminal() as screen:
+        screen.until("The daemon does not answer, for ")
+        screen.press("q")
+        assert screen.ended() == 0
+    done.set()
+
+
+# ---------------------------------------------------------------------- lines
+
+
+def test_lines_when_it_is_no_terminal(watched: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """What is under way, then what happens; the daemon goes, comes back, and is of another kind at last."""
+    watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
+    count = 0
+
+    def tell(peer: Peer, params: dict[str, Any]) -> Any:
+        nonlocal count
+        count += 1
+        if count == 1:
+            peer.note("finished", outcome="success", seconds=1.0, waited=0.0, summary=0, **samples.note())
+            return {"notes": 1}
+        if count == 2:
+            watched.hang_up()
+        else:
+            watched.refuse("status", "EIO", "enough")
+            return {"notes": 0}
+        return None
+
+    watched.handlers["subscribe"] = tell
+    assert cli.main(["watch"]) == 5
+    out, err = capfdbinary.readouterr()
+    jobs = "legacy takeip 'eth 0' 10.0.0.1 24: {}, 3.2s old{}\n"
+    under_way = jobs.format("running", "") + jobs.format("queued", ", waits for mb-2 address:10.0.0.1")
+    assert out.decode() == under_way + "22:13:20.250 legacy takeip eth0: success after 1.0s (mb-2)\n" + under_way * 2
+    assert [line.rpartition("; ")[2] for line in err.decode().splitlines()] == [
+        *["waiting for the daemon to come back"] * 3,
+        "ctdb-event: enough",
+    ]
+
+
+def test_no_daemon_at_the_start(node: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert cli.main(["watch"]) == 1
+    assert b"no event daemon listens" in capfdbinary.readouterr().err
+
+
+def test_it_waits_for_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ctdb_event.console import Failure
+
+    answers: list[Any] = [Failure("no"), Failure("no"), "wire"]
+
+    class Session:
+        def connect(self) -> Any:
+            answer = answers.pop(0)
+            if isinstance(answer, Failure):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(watch, "RETRY", 0.0)
+    assert watch._reconnected(Session()) == "wire"  # type: ignore[arg-type,comparison-overlap]
+
+
+def test_ctdbs_own_daemon(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    broker.old = True
+    assert cli.main(["watch"]) == 1
+    assert b"speaks only CTDB's own dialect" in capfdbinary.readouterr().err
+
+
+def test_without_rich_there_are_lines_and_a_hint(watched: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import sys; sys.modules['rich'] = None; sys.argv = ['x', 'watch']"
+    program = f"import importlib.util as u; u.find_spec = lambda name: None\n{program}"
+    watched.reply("status", samples.status(jobs=[samples.job()]))
+    terminal, slave = pty.openpty()
+    code = f"{program}\nfrom ctdb_event.cli import main; sys.exit(main())"
+    environ = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=environ)
+    seen = b""
+    while b"old" not in seen:
+        assert select.select([terminal], [], [], PATIENCE)[0], seen
+        seen += os.read(terminal, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
+    os.close(terminal)
+    os.close(slave)
+    assert seen.count(b"pip install 'ctdb-eventd[cli]'") == 1
+    assert b"\x1b[?1049h" not in seen
