@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -120,6 +120,9 @@ bench-lab: $(VENV)/.stamp-run ## Measure failovers on that cluster against CTDB'
 	$(VENV)/bin/python -m benchmarks.lab $(BENCH_LAB_OPTIONS)
 
 # --- Installing it, see docs/installation.md ---------------------------------------------------------------------
+
+pages: $(VENV)/.stamp-run ## Write completions, man pages and the commands in docs/cli.md anew
+	@$(VENV)/bin/python contrib/tools/generate.py
 
 deb: $(VENV)/.stamp-run ## Build the Debian package into dist/ (Debian, Ubuntu)
 	@contrib/debian/build.sh $(VENV)/bin/python dist

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from ctdb_eventd import __version__, scripts
@@ -22,7 +22,7 @@ from ctdb_eventd.inspection import ScriptInspection, inspect_component
 from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
-from ctdb_eventd.runner.ancestry import ancestor_groups
+from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
 from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
@@ -80,7 +80,9 @@ class Broker:
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event; see Domain."""
-        return self._scheduler.submit(spec, done, None if peer is None else self._asker(peer), run)
+        if peer is None:
+            return self._scheduler.submit(spec, done, None, run)
+        return self._scheduler.submit(spec, done, self._asker(peer), run, self._claims_behind(peer))
 
     def _asker(self, peer: Peer) -> Job | None:
         if not peer.asker_known:
@@ -88,6 +90,12 @@ class Broker:
             peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
             peer.asker_known = True
         return peer.asker if isinstance(peer.asker, Job) else None
+
+    def _claims_behind(self, peer: Peer) -> frozenset[Hashable]:
+        """Returns the claims whose holders' children this is: such a holder waits for it (`ctdb-event lock`)."""
+        claims = self._scheduler.claims
+        # the process itself may well hold a lock for one of its tasks and ask for another
+        return claims.of(ancestors(peer.pid)) if len(claims) else frozenset()
 
     def new_run(self) -> str:
         """Returns an id for a run."""
@@ -197,7 +205,8 @@ class Broker:
             if not scripts.is_lock_name(name):
                 raise InvalidName("lock", name, "letters, digits, dots, dashes and underscores are expected")
         text = command_of(peer.pid) or f"process {peer.pid}"
-        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, self._asker(peer))
+        asker, behind = self._asker(peer), self._claims_behind(peer)
+        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, asker, behind)
 
     # ------------------------------------------------------------------ the broker itself
 

@@ -242,10 +242,11 @@ class WouldDeadlock(RequestError):
 
     errno = _errno.EDEADLK
 
-    def __init__(self, asked: str, asker: str) -> None:
-        super().__init__(asked, asker)
+    def __init__(self, asked: str, asker: str, why: str = "whose script asks for it and waits") -> None:
+        super().__init__(asked, asker, why)
         self.asked = asked
         self.asker = asker
+        self.why = why
 
     def __str__(self) -> str:
-        return f"{self.asked} would wait for {self.asker}, whose script asks for it and waits"
+        return f"{self.asked} would wait for {self.asker}, {self.why}"

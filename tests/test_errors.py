@@ -58,6 +58,10 @@ TEXTS: list[tuple[EventdError, str]] = [
     (InvalidName("event", "x" * 300, "it is too long"), f"event name '{'x' * 300}' is invalid: it is too long"),
     (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}...' is invalid: it is too long"),
     (NeverRan("legacy", "monitor"), "event monitor has never run in legacy"),
+    (
+        WouldDeadlock("legacy monitor", "ctdb-event lock x", "whose command asks for it and waits"),
+        "legacy monitor would wait for ctdb-event lock x, whose command asks for it and waits",
+    ),
     (VersionNotSupported(3, (1, 2)), "version 3 of the native dialect is not spoken here, only 1, 2"),
     (
         WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"),

@@ -274,3 +274,38 @@ def test_a_thousand_streams_leave_no_channel_behind() -> None:
     for number in range(1000):
         told.subscribe("a", Filter(kinds=frozenset(KINDS), run=f"t-{number}")).end()
     assert (told.feed._channels, told.feed.active) == ({}, False)
+
+
+def test_ending_twice_does_not_end_a_newcomer_with_the_same_filter() -> None:
+    feed = Feed(lambda seconds, callback: None)
+    wanted = Filter(kinds=frozenset(KINDS))
+    told: list[Notes] = []
+    first = feed.subscribe(wanted, told.append)
+    first.end()
+    feed.subscribe(wanted, told.append)
+    first.end()
+    first.drop()
+    assert (feed.active, feed.subscribers) == (True, 1)
+    feed.tell("started", None, None, None, (), {})
+    feed.flush()
+    assert len(told) == 1
+
+
+def test_who_is_ended_by_what_another_is_told_is_told_nothing_more() -> None:
+    feed = Feed(lambda seconds, callback: None)
+    wanted = Filter(kinds=frozenset(KINDS))
+    told: list[Notes] = []
+    others: list[Subscription] = []
+    feed.subscribe(wanted, lambda notes: others[0].end())
+    others.append(feed.subscribe(wanted, told.append))
+    feed.tell("started", None, None, None, (), {})
+    feed.flush()
+    assert (told, feed.subscribers) == ([], 1)
+
+
+def test_long_arguments_are_told_at_once() -> None:
+    feed = Feed(lambda seconds, callback: None)
+    told: list[Notes] = []
+    feed.subscribe(Filter(kinds=frozenset(KINDS)), told.append)
+    feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
+    assert len(told) == 1

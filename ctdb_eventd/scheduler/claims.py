@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from itertools import count
 from typing import Any, Protocol
 
@@ -22,7 +22,9 @@ ClaimDone = Callable[[float | RequestError], None]
 class LockCore(Protocol):
     """The part of the scheduler's core that has the locks."""
 
-    def claim(self, claimant: Hashable, locks: tuple[str, ...], asker: Job | None) -> bool:
+    def claim(
+        self, claimant: Hashable, locks: tuple[str, ...], asker: Job | None, behind: frozenset[Hashable] = ...
+    ) -> bool:
         """Asks for locks; see Core."""
 
     def drop(self, claimant: Hashable) -> None:
@@ -43,10 +45,18 @@ class Claims:
         self._core = core
         self._settle = settle
         self._numbers = count(1)
+        self._claims: dict[int, Claim] = {}
         self.feed = feed
 
     def ask(
-        self, names: tuple[str, ...], wait: float | None, pid: int, text: str, done: ClaimDone, asker: Job | None
+        self,
+        names: tuple[str, ...],
+        wait: float | None,
+        pid: int,
+        text: str,
+        done: ClaimDone,
+        asker: Job | None = None,
+        behind: frozenset[Hashable] = frozenset(),
     ) -> Claim:
         """Asks for locks.
 
@@ -57,15 +67,18 @@ class Claims:
             text: Who that is, for people.
             done: Is told what comes of it, possibly before this returns.
             asker: The job from whose script the client descends, if any.
+            behind: The claims from whose holders it descends.
 
         Returns:
             What gives them back.
 
         Raises:
-            WouldDeadlock: `asker`, or a job whose script waits for it, holds one of them.
+            WouldDeadlock: `asker`, or a job whose script waits for it, or one of `behind` has one of them.
         """
         claim = Claim(self, next(self._numbers), names, pid, text, done)
-        if self._core.claim(claim, names, asker):
+        has_them = self._core.claim(claim, names, asker, behind)
+        self._claims[claim.number] = claim
+        if has_them:
             claim.granted()
         elif wait == 0:
             claim.give_up(0)
@@ -83,9 +96,18 @@ class Claims:
         return True
 
     def drop(self, claim: Claim) -> None:
-        """Gives locks back, or forgets the wish for them."""
+        """Gives locks back, or forgets the wish for them. Idempotent."""
+        self._claims.pop(claim.number, None)
         self._core.drop(claim)
         self._settle()
+
+    def __len__(self) -> int:
+        """How many have locks or want some."""
+        return len(self._claims)
+
+    def of(self, pids: Container[int]) -> frozenset[Hashable]:
+        """Returns the claims of these processes."""
+        return frozenset(claim for claim in self._claims.values() if claim.pid in pids)
 
     def holder_for(self, claim: Claim) -> dict[str, Any]:
         """Returns for whom somebody waits, in the form of docs/protocol.md."""

@@ -51,9 +51,7 @@ class Core(Generic[J]):
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
         self._granted: deque[Hashable] = deque()
-        # the job from whose script a claimant descends, if he does
-        self._claimed_by: dict[Hashable, J] = {}
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._claimed_by)
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -115,12 +113,27 @@ class Core(Generic[J]):
 
     # ------------------------------------------------------------------ a job's way
 
-    def submit(self, job: J, component: str, plan: Plan, asker: J | None = None) -> None:
-        """Takes a job that has just arrived; `asker` is the job whose script asks for it, if any."""
+    def submit(
+        self,
+        job: J,
+        component: str,
+        plan: Plan,
+        asker: J | None = None,
+        behind: frozenset[Hashable] = frozenset(),
+    ) -> None:
+        """Takes a job that has just arrived.
+
+        Args:
+            job: Stands for it.
+            component: Where it is to run.
+            plan: How it is treated beside others.
+            asker: The job whose script asks for it, and waits.
+            behind: The claimants whose children ask for it: they keep their locks until it is over.
+        """
         backlog = self._backlogs.get(component)
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
-        self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker)
+        self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker, behind)
         self._follow(backlog, backlog.submit(job, plan.mode))
 
     def cancel(self, job: J) -> None:
@@ -212,8 +225,9 @@ class Core(Generic[J]):
             WouldDeadlock: A script that waits for this very job holds one of the locks.
         """
         entry = self._jobs[job]
-        if locks and entry.asker is not None:
-            self.waits_for.check_askers(f"a script of {job} with the locks {' '.join(locks)}", entry.asker, locks)
+        if locks and (entry.asker is not None or entry.behind):
+            what = f"a script of {job} with the locks {' '.join(locks)}"
+            self.waits_for.check_askers(what, entry.asker, entry.behind, locks)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
             return False
@@ -251,23 +265,23 @@ class Core(Generic[J]):
 
     # ------------------------------------------------------------------ locks of others than scripts
 
-    def claim(self, claimant: Hashable, locks: tuple[str, ...], asker: J | None) -> bool:
-        """Asks for locks for somebody who is no job.
+    def claim(
+        self, claimant: Hashable, locks: tuple[str, ...], asker: J | None, behind: frozenset[Hashable] = frozenset()
+    ) -> bool:
+        """Asks for locks for somebody who is no job; `asker` and `behind` are those of `submit`.
 
         Returns:
             True if he has them now; False if he waits, and `take_grant` will say when he has.
 
         Raises:
-            WouldDeadlock: The claimant is a script's child, and that script, or one that waits for it, holds one.
+            WouldDeadlock: The claimant is a child of who has one of the locks: of a script, or one that waits for
+                it, or of a claimant.
         """
-        if asker is not None:
-            self.waits_for.check_claim(asker, locks)
-            self._claimed_by[claimant] = asker
+        self.waits_for.check_askers(f"a wait for the locks {' '.join(locks)}", asker, behind, locks)
         return self._scripts.acquire(claimant, locks)
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
-        self._claimed_by.pop(claimant, None)
         if claimant in self._granted:
             self._granted.remove(claimant)
         self._hand_on(self._scripts.release(claimant))

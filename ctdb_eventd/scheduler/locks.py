@@ -125,9 +125,11 @@ class LockTable(Generic[O]):
 
     def first_obstacle(self, owner: O) -> tuple[O, float] | None:
         """Returns who holds a lock that an owner waits for, or else waits for it before him, and since when."""
+        if owner in self._held:
+            return None
         locks = [self._locks[name] for name in self._names.get(owner, ())]
         for lock in locks:
-            if lock.holder is not None and lock.holder != owner:
+            if lock.holder is not None:
                 return lock.holder, lock.since
         firsts = (next(iter(lock.waiting.items())) for lock in locks if lock.waiting)
         return next(((other, asked) for other, asked in firsts if other != owner), None)

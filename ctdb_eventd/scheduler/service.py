@@ -7,7 +7,7 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, plan
@@ -93,7 +93,14 @@ class Scheduler:
         """Returns an id for a run that is to be submitted; its use is to subscribe to it before."""
         return self._run_ids.next()
 
-    def submit(self, spec: EventSpec, done: Done, asker: Job | None = None, run: str = "") -> Job | None:
+    def submit(
+        self,
+        spec: EventSpec,
+        done: Done,
+        asker: Job | None = None,
+        run: str = "",
+        behind: frozenset[Hashable] = frozenset(),
+    ) -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
 
         A run for which there is nothing to do, in a component where nothing is going on, is over at once and never
@@ -104,6 +111,7 @@ class Scheduler:
             done: Is told the result.
             asker: The job whose script asks, if it is one.
             run: Its id, from `new_run`; empty for a new one.
+            behind: The claims whose holders' children ask.
 
         Returns:
             What can be cancelled; None if it is over already.
@@ -120,7 +128,7 @@ class Scheduler:
         if asker is not None and self.core.would_deadlock(spec.component, its_plan, asker):
             raise WouldDeadlock(str(spec), str(asker))
         job = Job(self, run or self.new_run(), spec, its_plan, done)
-        self.core.submit(job, spec.component, its_plan, asker)
+        self.core.submit(job, spec.component, its_plan, asker, behind)
         if self.feed.active and self.core.waits(job):
             job.tell("queued")
         self._obey()

@@ -54,6 +54,8 @@ class Entry(Generic[J]):
     stage: Stage
     asker: J | None
     """The job whose script asked for it."""
+    behind: frozenset[Hashable] = frozenset()
+    """The claimants whose children asked for it."""
     batch: int = 0
     """Which address events it ran with: those with the same number."""
     begun: bool = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_event.cli_lint import EXIT_CLEAN, lint
+from ctdb_event.lint.command import EXIT_CLEAN, lint
 
 pytestmark = pytest.mark.interop
 

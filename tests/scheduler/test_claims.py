@@ -300,8 +300,42 @@ def test_a_wait_that_is_revoked_twice_is_answered_once() -> None:
 
 
 def test_to_give_up_what_nobody_has_is_a_bug() -> None:
+    node = Node()
+    asked = node.ask("routes")
     with pytest.raises(RuntimeError, match="nobody has"):
-        Node().claims.holder_of(("routes",))
+        node.claims.holder_for(asked.its)
+
+
+def test_the_holder_that_is_named_is_never_who_asks() -> None:
+    node = Node()
+    node.ask("held", text="the holder")
+    asked = node.ask("free held", wait=0)
+    (answer,) = asked.answers
+    assert isinstance(answer, LockTimeout)
+    assert answer.holder["text"] == "the holder"
+
+
+def test_a_claim_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
+    node = Node()
+    holder = node.ask("routes", text="ctdb-event lock routes")
+    behind = node.claims.of({holder.its.pid})
+    with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command asks for it and waits"):
+        node.claims.ask(("other", "routes"), None, 4712, "its child", lambda outcome: None, None, behind)
+    assert len(node.claims) == 1
+    assert node.claims.of({4712}) == frozenset()
+    holder.its.cancel()
+    assert len(node.claims) == 0
+
+
+def test_a_run_that_is_behind_a_claim_can_not_have_its_locks() -> None:
+    node = Node()
+    holder = node.ask("routes")
+    behind = node.claims.of({holder.its.pid})
+    job = node.scheduler.submit(spec_of("legacy startup"), lambda result, details: None, None, "", behind)
+    assert job is not None
+    with pytest.raises(WouldDeadlock, match="a script of legacy startup with the locks routes would wait for"):
+        job.want_script("10.first", ("routes",))
+    assert job.want_script("20.second", ("other",))
 
 
 # ---------------------------------------------------------------------- what is told
@@ -382,7 +416,8 @@ def test_a_holder_is_told_as_an_owner_be_it_a_script_or_a_client() -> None:
     job = node.job("legacy startup")
     job.want_script("10.first", ("routes",))
     client = node.ask("iptables", text="ctdb-event lock iptables")
-    first, second = node.claims.holder_of(("routes",)), node.claims.holder_of(("free", "iptables"))
+    first = node.claims.holder_for(node.ask("routes").its)
+    second = node.claims.holder_for(node.ask("free iptables").its)
     for owner in (first, second):
         assert time.time() - 60 < owner.pop("since") <= time.time()
         assert 0 <= owner.pop("seconds") < 60

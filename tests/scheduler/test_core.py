@@ -541,12 +541,24 @@ def test_a_claim_on_free_locks_is_had_and_not_told_again() -> None:
     core = core_of()
     assert core.claim("client", ("routes",), None)
     assert core.take_grant() is None
-    found = core.first_user(("iptables", "routes"))
+    assert not core.claim("other", ("iptables", "routes"), None)
+    found = core.obstacle("other")
     assert found is not None
-    assert found[0] == "client"
+    assert (found[0], core.obstacle("client")) == ("client", None)
     core.drop("client")
     core.drop("client")
-    assert core.first_user(("routes",)) is None
+    assert core.take_grant() == "other"
+    assert core.obstacle("other") is None
+
+
+def test_a_claim_that_is_dropped_before_it_is_told_is_not_granted() -> None:
+    core = core_of()
+    assert core.claim("first", ("x",), None)
+    assert not core.claim("second", ("x",), None)
+    core.drop("first")
+    core.drop("second")
+    assert core.take_grant() is None
+    assert core.state.scripts == ()
 
 
 def test_claims_are_granted_in_order_and_each_is_told_once() -> None:

@@ -285,9 +285,7 @@ def test_what_scripts_do_is_told() -> None:
     job = node.job("legacy startup")
     node.feed.told.clear()
     job.script_started("10.x", 4711)
-    printed = job.printed("10.x")
-    assert printed is not None
-    printed(b"one\xff")
+    job.printed("10.x", b"one\xff")
     job.script_finished(ScriptReport(name="10.x", begin=1_000_000, end=3_500_000, result=3))
     said = [(kind, {key: data[key] for key in data.keys() - WHO}) for kind, data in node.feed.told]
     assert said == [
@@ -305,7 +303,7 @@ def test_nobody_is_told_when_nobody_watches() -> None:
     node = Node(watched=False)
     holder, job = node.job(TAKE), node.job(RELEASE)
     holder.script_started("10.x", 4711)
-    assert holder.printed("10.x") is None
+    holder.printed("10.x", b"one")
     holder.script_finished(ScriptReport(name="10.x", begin=1, end=2, result=0))
     end(holder, RunResult(0, REPORT))
     job.revoke()

@@ -168,15 +168,17 @@ def test_users_are_holders_and_those_who_wait_lock_by_lock() -> None:
     assert table.users("x") == ["c"]
 
 
-def test_the_first_user_is_the_holder_or_who_asked_first_with_the_time() -> None:
+def test_the_first_obstacle_is_the_holder_or_who_asked_before_with_the_time() -> None:
     clock = Clock()
     table: LockTable[str] = LockTable(clock)
-    for time, (owner, names) in enumerate((("a", "x"), ("b", "xy"), ("c", "y")), 1):
+    for time, (owner, names) in enumerate((("a", "x"), ("b", "xy"), ("c", "y"), ("d", "zx")), 1):
         clock.now = time
         table.acquire(owner, names)
-    assert (table.first_user("x"), table.first_user("zxy")) == (("a", 1.0), ("a", 1.0))
-    assert table.first_user("y") == ("b", 2.0)
-    assert table.first_user("z") is None
+    assert table.first_obstacle("a") is None
+    assert table.first_obstacle("b") == ("a", 1.0)
+    assert table.first_obstacle("c") == ("b", 2.0)
+    assert table.first_obstacle("d") == ("a", 1.0), "z is free, but for d itself"
+    assert table.first_obstacle("nobody") is None
 
 
 # ---------------------------------------------------------------------- any sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgpack
 import pytest
 from happenings import KeepingFeed, spec_of
 
-from ctdb_eventd.runner.listener import Progress
+from ctdb_eventd.model import EventReport
+from ctdb_eventd.runner.listener import Progress, RunResult
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
@@ -158,6 +160,7 @@ def test_a_job_that_is_over_is_ending_until_nothing_of_it_is_left() -> None:
     node = Node()
     job, after = node.submit("legacy startup", "legacy recovered")
     node.script(job, pid=4711)
+    job.reported(RunResult(errno.ETIMEDOUT, EventReport(summary=-110, scripts=())))
     job.released()
     assert [(value["run"], value["state"], value["pid"]) for value in node.jobs] == [
         (job.run, "ending", 4711),

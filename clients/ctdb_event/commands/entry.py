@@ -35,7 +35,7 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
     command = command_of(words)
     assert command is not None  # the caller has seen its words
     if command.words == "lint":
-        from ctdb_event.cli_lint import lint
+        from ctdb_event.lint.command import lint
 
         return lint(words[words.index("lint") + 1 :], environ)
     try:

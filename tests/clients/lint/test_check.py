@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_event import lint
-from ctdb_event.lint import Component, component_findings, examine, lock_findings
-from ctdb_event.lint_content import nearest
-from ctdb_event.lint_report import Check, Finding, Severity
+from ctdb_event.lint import check
+from ctdb_event.lint.check import Component, component_findings, examine, lock_findings
+from ctdb_event.lint.content import nearest
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.files import Trusted
 
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 ME = Trusted(users=frozenset({0, os.geteuid()}))
 GOOD = '#!/bin/sh\ncase "$1" in\nmonitor) exit 0 ;;\nesac\n'
 
@@ -439,5 +439,5 @@ def test_every_check_is_documented_and_no_other() -> None:
 
 
 def test_the_limits_are_what_is_documented() -> None:
-    assert lint._MOST_READ == 1 << 20
+    assert check._MOST_READ == 1 << 20
     assert "longer than 1 MiB" in (TOP / "docs" / "lint.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_event.shell_cases import event_labels
+from ctdb_event.lint.shell_cases import event_labels
 
 
 def found(text: str) -> list[tuple[int, str]]:

@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 
-from ctdb_event.lint_report import Check, Fault, Severity
+from ctdb_event.lint.report import Check, Fault, Severity
 from ctdb_eventd.files import Concern, Tree, Trusted, why_unsafe
 from ctdb_eventd.inspection import Refusal, RefusedFile, ScriptInspection
 

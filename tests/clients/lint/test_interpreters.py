@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_event.interpreters import (
+from ctdb_event.lint.interpreters import (
     SEARCH_PATH,
     Interpreter,
     SyntaxProblem,

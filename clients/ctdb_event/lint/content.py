@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from ctdb_event.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
-from ctdb_event.lint_report import Check, Fault, Severity
-from ctdb_event.shell_cases import event_labels
+from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
+from ctdb_event.lint.report import Check, Fault, Severity
+from ctdb_event.lint.shell_cases import event_labels
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.files import Concern, Remark, shebang
 from ctdb_eventd.scripts import LOCKS_MARK, is_lock_name

@@ -11,7 +11,7 @@ import re
 
 import attrs
 
-from ctdb_event.shell_tokens import HERE, OPERATORS, REDIRECTIONS, SEPARATORS, Lost, ShellTokens
+from ctdb_event.lint.shell_tokens import HERE, OPERATORS, REDIRECTIONS, SEPARATORS, Lost, ShellTokens
 
 __all__ = ["Label", "event_labels"]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ctdb_event.lint_content import Declaration, check_content, declarations, nearest
-from ctdb_event.lint_files import check_numbers, check_refused, check_script, check_unsafe
-from ctdb_event.lint_report import Check, Fault, Finding, Severity
+from ctdb_event.lint.content import Declaration, check_content, declarations, nearest
+from ctdb_event.lint.files import check_numbers, check_refused, check_script, check_unsafe
+from ctdb_event.lint.report import Check, Fault, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.files import Concern, Trusted
 from ctdb_eventd.inspection import ComponentInspection, ScriptInspection, inspect_component

@@ -14,8 +14,8 @@ import attrs
 from ctdb_event.commands.jsonic import document
 from ctdb_event.commands.screen import Screen, escaped
 from ctdb_event.console import complain
-from ctdb_event.lint import Component, component_findings, examine, lock_findings
-from ctdb_event.lint_report import Check, Finding, Severity
+from ctdb_event.lint.check import Component, component_findings, examine, lock_findings
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
 from ctdb_eventd.files import Trusted

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_event import cli_lint
-from ctdb_event.cli_lint import EXIT_CLEAN, EXIT_FOUND, EXIT_NOT_LOOKED, lint
+from ctdb_event.lint import command
+from ctdb_event.lint.command import EXIT_CLEAN, EXIT_FOUND, EXIT_NOT_LOOKED, lint
 from ctdb_eventd.files import Trusted
 
 GOOD = '#!/bin/sh\ncase "$1" in\nmonitor) exit 0 ;;\nesac\n'
@@ -142,7 +142,7 @@ def test_outside_of_test_nodes_only_root_is_trusted(monkeypatch: pytest.MonkeyPa
         seen.append(trusted.users)
         raise PermissionError(13, "Permission denied", directory)
 
-    monkeypatch.setattr(cli_lint, "examine", examine)
+    monkeypatch.setattr(command, "examine", examine)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     lint(["legacy"], {})
     lint(["legacy"], {"CTDB_TEST_MODE": "1", "CTDB_BASE": str(tmp_path)})
@@ -293,7 +293,7 @@ def test_json(node: LintNode) -> None:
 def test_the_keys_of_the_json_are_documented(node: LintNode) -> None:
     node.script("50.a.script", WARNING)
     document = json.loads(node.run("--json")[1])
-    page = (Path(__file__).resolve().parents[2] / "docs" / "lint.md").read_text().partition("## JSON")[2]
+    page = (Path(__file__).resolve().parents[3] / "docs" / "lint.md").read_text().partition("## JSON")[2]
     for key in (*document, *document["components"][0], *document["findings"][0]):
         assert f"`{key}`" in page
 
@@ -304,7 +304,7 @@ ODD = os.fsdecode(b"50-\x1b[31m\xff\n.script")
 
 
 def run_apart(node: LintNode, stdout: int) -> subprocess.CompletedProcess[bytes]:
-    code = f"import sys; from ctdb_event.cli_lint import lint; sys.exit(lint([], {node.environ!r}))"
+    code = f"import sys; from ctdb_event.lint.command import lint; sys.exit(lint([], {node.environ!r}))"
     return subprocess.run([sys.executable, "-c", code], stdout=stdout, stderr=subprocess.PIPE, check=False)
 
 
@@ -331,5 +331,5 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
 
 @pytest.mark.parametrize("name", ["contrib/events", "contrib/demo"])
 def test_the_projects_own_directories_are_clean(node: LintNode, name: str) -> None:
-    code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[2]}/{name}")
+    code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/{name}")
     assert (code, complaints) == (EXIT_CLEAN, ""), said
