@@ -11,13 +11,19 @@ _MOST_SHOWN = 120
 
 
 def command_of(pid: int) -> str:
-    """Returns a process's command line, shortened; empty if it can't be told."""
+    """Returns a process's command line for people: without directories and interpreter, and shortened.
+
+    Empty if it can't be told.
+    """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read(4 * _MOST_SHOWN).rstrip(b"\0").replace(b"\0", b" ")
+            words = file.read(4 * _MOST_SHOWN).rstrip(b"\0").split(b"\0")
     except OSError:
         return ""
-    text = words.decode("utf-8", "replace")
+    if len(words) > 1 and os.path.basename(words[0]).startswith(b"python") and not words[1].startswith(b"-"):
+        del words[0]
+    words[0] = os.path.basename(words[0])
+    text = b" ".join(words).decode("utf-8", "replace")
     return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
 
 

@@ -13,6 +13,9 @@ from nodes import until
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
 
 
+PYTHON = os.path.basename(sys.executable)
+
+
 async def command_of_child(*words: str | bytes) -> str:
     """What is told of a process with these words behind the interpreter's own."""
     process = subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE)
@@ -24,12 +27,23 @@ async def command_of_child(*words: str | bytes) -> str:
 
 
 async def test_a_command_line_is_shown_with_spaces_between_its_words() -> None:
-    assert await command_of_child("two words", "x") == f"{sys.executable} -c input() two words x"
+    assert await command_of_child("two words", "x") == f"{PYTHON} -c input() two words x"
+
+
+async def test_a_python_program_is_shown_by_its_own_name(tmp_path: Path) -> None:
+    program = tmp_path / "ctdb-event"
+    program.write_text("input()")
+    process = subprocess.Popen([sys.executable, str(program), "lock", "routes"], stdin=subprocess.PIPE)
+    try:
+        await until(lambda: b"routes" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "the program")
+        assert command_of(process.pid) == "ctdb-event lock routes"
+    finally:
+        process.communicate(b"\n")
 
 
 async def test_a_long_one_is_shortened() -> None:
     text = await command_of_child("x" * 5000)
-    assert text == f"{sys.executable} -c input() {'x' * 5000}"[:120] + "..."
+    assert text == f"{PYTHON} -c input() {'x' * 5000}"[:120] + "..."
 
 
 async def test_what_is_no_utf_8_is_shown_as_well_as_it_can_be() -> None:
@@ -39,7 +53,7 @@ async def test_what_is_no_utf_8_is_shown_as_well_as_it_can_be() -> None:
 async def test_letters_are_counted_and_not_their_bytes() -> None:
     word = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 300
     text = await command_of_child(word)
-    assert text == f"{sys.executable} -c input() {word}"[:120] + "..."
+    assert text == f"{PYTHON} -c input() {word}"[:120] + "..."
 
 
 def test_a_process_that_is_not_there_has_no_command_line() -> None:
