@@ -12,7 +12,6 @@ from nodes import until
 
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
 
-
 PYTHON = os.path.basename(sys.executable)
 
 
