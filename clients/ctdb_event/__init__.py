@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctdb_event.broker import Hello, Limits, Slots, Stats
     from ctdb_event.client import AsyncClient, connect
     from ctdb_event.errors import (
+        AddressHeld,
         BrokerError,
         BrokerUnavailable,
         ConfigRejected,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AddressHeld",
     "AsyncClient",
     "BrokerError",
     "BrokerUnavailable",
@@ -113,7 +115,7 @@ _PLACES = {
     "broker": "Hello Limits Slots Stats",
     "client": "AsyncClient connect",
     "errors": (
-        "BrokerError BrokerUnavailable ConfigRejected EventCancelled EventError EventFailed EventTimedOut "
+        "AddressHeld BrokerError BrokerUnavailable ConfigRejected EventCancelled EventError EventFailed EventTimedOut "
         "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript "
         "NotSupported QueueTimeout WouldDeadlock"
     ),

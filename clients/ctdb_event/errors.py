@@ -15,6 +15,7 @@ BrokerError                    code, message, data, advice
 ├── NoSuchScript
 ├── NoSuchRun                  no run of that id, or it is over
 ├── QueueTimeout               it waited longer than the broker lets it; nothing of it ran
+├── AddressHeld                its address is held by a script that can't be ended; nothing of it ran
 ├── LockTimeout                the locks did not become free in time: see `holder`
 └── WouldDeadlock              a script asks for what would have to wait for the script itself
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ctdb_event.results import Run
 
 __all__ = [
+    "AddressHeld",
     "BrokerError",
     "BrokerUnavailable",
     "ConfigRejected",
@@ -178,6 +180,12 @@ class QueueTimeout(BrokerError):
     """It waited longer than `[eventd] queue timeout` allows. Nothing of it ran."""
 
     advice = "status() lists what is before it under jobs; run it again when that is over"
+
+
+class AddressHeld(BrokerError):
+    """An address event was not run: a script that the kernel doesn't let die has the address. Nothing of it ran."""
+
+    advice = "the daemon's log names the process; repair the file system or server for which it waits"
 
 
 class LockTimeout(BrokerError):

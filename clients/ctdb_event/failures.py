@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctdb_event.errors import (
+    AddressHeld,
     BrokerError,
     BrokerUnavailable,
     ConfigRejected,
@@ -34,6 +35,7 @@ _BY_KIND: dict[str, type[BrokerError]] = {
     "InvalidName": InvalidRequest,
     "NotAFile": InvalidRequest,
     "ConfigError": ConfigRejected,
+    "StartupError": ConfigRejected,
     "NeverRan": NeverRan,
     "NoSuchComponent": NoSuchComponent,
     "NoSuchScript": NoSuchScript,
@@ -42,6 +44,7 @@ _BY_KIND: dict[str, type[BrokerError]] = {
     "NoSuchMethod": NotSupported,
     "VersionNotSupported": NotSupported,
     "QueueTimeout": QueueTimeout,
+    "AddressHeld": AddressHeld,
     "LockTimeout": LockTimeout,
     "WouldDeadlock": WouldDeadlock,
 }

@@ -38,6 +38,8 @@ SCRIPT = {"name": "10.a", "state": "failed", "result": 7, "started": 1.5, "secon
         ("ENOSYS", "NoSuchMethod", errors.NotSupported),
         ("EPROTONOSUPPORT", "VersionNotSupported", errors.NotSupported),
         ("EBUSY", "QueueTimeout", errors.QueueTimeout),
+        ("EBUSY", "AddressHeld", errors.AddressHeld),
+        ("EINVAL", "StartupError", errors.ConfigRejected),
         ("EDEADLK", "WouldDeadlock", errors.WouldDeadlock),
         ("ETIMEDOUT", "LockTimeout", errors.LockTimeout),
         # kinds of later brokers
