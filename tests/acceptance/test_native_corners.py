@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
 from nodes import Node, connect, running_daemon, start_daemon, until
 
@@ -27,11 +28,6 @@ def node(tmp_path: Path) -> Node:
     return node
 
 
-def open_gate(node: Node, event: str) -> None:
-    with open(node.var / f"gate-{event}", "w") as gate:
-        gate.write("go\n")
-
-
 async def test_a_log_that_can_not_be_opened_is_an_error_of_the_reload(node: Node) -> None:
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         node.configure("")
@@ -42,7 +38,7 @@ async def test_a_log_that_can_not_be_opened_is_an_error_of_the_reload(node: Node
 
 
 async def test_who_subscribes_while_a_script_runs_sees_what_it_prints_from_then_on(node: Node) -> None:
-    os.mkfifo(node.var / "gate-slow")
+    gate(node, "slow")
     async with running_daemon(node) as daemon, native_client(daemon) as client, native_client(daemon) as other:
         run = client.start("run", component="legacy", event="slow")
         await until(lambda: node.read("pid-slow").strip(), "the script at its gate")
@@ -104,7 +100,7 @@ async def test_an_address_may_be_spelt_in_any_way(node: Node) -> None:
 
 
 async def test_an_event_that_runs_for_the_first_time_has_no_result_but_a_job(node: Node) -> None:
-    os.mkfifo(node.var / "gate-slow")
+    gate(node, "slow")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         run = client.start("run", component="legacy", event="slow")
         await until(lambda: node.read("pid-slow").strip(), "the script at its gate")

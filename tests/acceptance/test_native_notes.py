@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
 from nodes import Daemon, Node, running_daemon, until
 
@@ -54,13 +54,6 @@ async def ended(client: NativeClient, call: int) -> list[Note]:
     return notes
 
 
-def open_gate(node: Node, event: str) -> None:
-    path = node.var / f"gate-{event}"
-    with open(path, "w") as fifo:
-        fifo.write("go\n")
-    path.unlink()
-
-
 async def begun(node: Node, event: str) -> None:
     await until(lambda: node.read(f"pid-{event}").strip(), f"{event} at its gate")
 
@@ -85,7 +78,7 @@ async def test_a_stream_tells_everything_of_its_run_before_the_answer(node: Node
 
 
 async def test_output_is_told_while_its_script_runs(node: Node) -> None:
-    os.mkfifo(node.var / "gate-slow")
+    gate(node, "slow")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         call = client.start("run", component="legacy", event="slow", stream=True)
         note = await client.note(call, "output")
@@ -95,7 +88,7 @@ async def test_output_is_told_while_its_script_runs(node: Node) -> None:
 
 
 async def test_a_stream_tells_of_the_wait_in_the_queue(node: Node) -> None:
-    os.mkfifo(node.var / "gate-slow")
+    gate(node, "slow")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         slow = client.start("run", component="legacy", event="slow")
         await begun(node, "slow")
@@ -164,7 +157,7 @@ async def test_an_unknown_kind_is_refused_with_those_there_are(node: Node) -> No
 
 async def test_waits_for_locks_are_told_of(node: Node) -> None:
     node.script("10.first.script", "# ctdb-eventd-locks: routes\n" + SCRIPT)
-    os.mkfifo(node.var / "gate-releaseip")
+    gate(node, "releaseip")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         watch = client.start("subscribe", kinds=["lock-waiting", "lock-acquired"])
         calls = [client.start("run", component="legacy", event="releaseip", args=["eth0", "10.0.0.1", "24"])]

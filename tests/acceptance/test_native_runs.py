@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
 from nodes import Node, alive, running_daemon, until
 
@@ -29,18 +29,6 @@ def node(tmp_path: Path) -> Node:
     node.script("20.second.script", "exit 0")
     node.script("30.off.script", "exit 0", mode=0o644)
     return node
-
-
-def gate(node: Node, event: str) -> None:
-    """Makes an event wait until `open_gate`."""
-    os.mkfifo(node.var / f"gate-{event}")
-
-
-def open_gate(node: Node, event: str) -> None:
-    path = node.var / f"gate-{event}"
-    with open(path, "w") as fifo:
-        fifo.write("go\n")
-    path.unlink()
 
 
 async def begun(node: Node, event: str) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
 import pytest
+from gates import gate, open_gate
 from nodes import Node, alive, running_daemon, until
 
 from ctdb_eventd.errors import EventdError
@@ -25,18 +25,6 @@ def node(tmp_path: Path) -> Node:
     node = Node(tmp_path)
     node.script("10.gated.script", GATED)
     return node
-
-
-def gate(node: Node, event: str) -> None:
-    """Makes an event wait until `open_gate`."""
-    os.mkfifo(node.var / f"gate-{event}")
-
-
-def open_gate(node: Node, event: str) -> None:
-    path = node.var / f"gate-{event}"
-    with open(path, "w") as fifo:
-        fifo.write("go\n")
-    path.unlink()
 
 
 async def begun(node: Node, event: str) -> None:
