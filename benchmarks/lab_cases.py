@@ -142,6 +142,10 @@ def _there_and_back(lab: Lab, back: list[float]) -> float:
 
 
 def figures(case: Case, samples: Samples) -> Iterator[Figure]:
-    """The way out and the way back."""
+    """The way out, the way back, and both together."""
     yield compared(f"failover of {case.count} {case.summary}: away", samples.away, case.at_most)
     yield compared("  and back", samples.back, case.at_most)
+    both = [
+        [away + back for away, back in zip(*ways, strict=True)] for ways in zip(samples.away, samples.back, strict=True)
+    ]
+    yield compared("  there and back", both, case.at_most)
