@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from .programs import Maker
-from .steps import ERROR, OFF, Expected, Step, failed, ok, row
+from .steps import ERROR, OFF, STEPS, Expected, Step, failed, ok, row
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +52,16 @@ _UNREACHED_4_17 = "our replies name the scripts not reached, as 4.24's do; 4.17'
 _NO_LIMIT = "0 is no limit, as the manual says; CTDB's daemon times out at once"
 _NO_ESCAPE = "a name that isn't one directory's never touches the file system"
 
+_NEW_COMMANDS = "there are more commands than CTDB's usage shows: stderr names the nearest, and where they are listed"
+_USAGE = next(step.expected.stdout for step in STEPS if step.name == "bogus")
+
 DEVIATIONS = (
+    Deviation(
+        steps=("bogus",),
+        cli=_OURS,
+        why=_NEW_COMMANDS,
+        expected=Expected(_USAGE, 1, 'unknown command "bogus"; ctdb-event help lists all commands'),
+    ),
     # Names that would leave their directory; ahead of the layout's rows, for the first row that applies is taken
     Deviation(
         steps=("run 30 ../events/legacy monitor", "status ../events/legacy monitor", "run 30 '' monitor"),
