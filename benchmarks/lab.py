@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=[case.name for case in CASES], default=[], help="only these cases"
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="failovers of each side (%(default)s)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="failovers of each side, instead of each case's own")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="measure other numbers of addresses too, and draw all as SVG"
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measured(case: Case, sides: Sides, options: argparse.Namespace) -> Iterator[tuple[int, Samples]]:
     for count in (*(case.plotted if options.plot else ()), case.count):
         # one is enough for a point of the plot
-        samples = failovers(case, count, sides, options.rounds if count == case.count else 1)
+        samples = failovers(case, count, sides, (options.rounds or case.rounds) if count == case.count else 1)
         if count != case.count:
             note = ", ".join(
                 f"{name} {min(taken):.2f} s" for name, taken in zip(("C", "ours"), samples.away, strict=True)
@@ -61,13 +61,14 @@ def _run(cases: Sequence[Case], sides: Sides, options: argparse.Namespace) -> tu
     for case in cases:
         try:
             plotted[case] = dict(_measured(case, sides, options))
-            found += figures(case, plotted[case][case.count])
+            measured = list(figures(case, plotted[case][case.count]))
         except LabError as error:
             print(error, file=sys.stderr)
             note = str(error).partition("\n")[0]
-            found.append(Figure(name=case.summary, unit=Unit.SECONDS, note=note, failed=True))
-        for figure in found[-2:] if case in plotted else found[-1:]:
+            measured = [Figure(name=case.summary, unit=Unit.SECONDS, note=note, failed=True)]
+        for figure in measured:
             print(row(figure), flush=True)
+        found += measured
     return found, plotted
 
 

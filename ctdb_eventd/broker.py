@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.config import Config
@@ -18,7 +18,6 @@ from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
-from ctdb_eventd.inspection import ScriptInspection, inspect_component
 from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
@@ -28,6 +27,9 @@ from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+
+if TYPE_CHECKING:
+    from ctdb_eventd.inspection import ScriptInspection
 
 __all__ = ["Broker"]
 
@@ -173,6 +175,8 @@ class Broker:
         Raises:
             RequestError: There is no such component, or it can't be read.
         """
+        from ctdb_eventd.inspection import inspect_component  # late: hardly ever needed, and it would slow the start
+
         directory = scripts.component_directory(self._paths.events_dir, component)
         try:
             found = inspect_component(directory, component, self.config.script_names, self.config.locks)
