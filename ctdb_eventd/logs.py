@@ -115,9 +115,10 @@ class FileHandler(logging.Handler):
         Raises:
             OSError: It can't be opened for appending.
         """
-        super().__init__()
+        # before the handler is registered, which closes it at the program's end whatever became of it
         self._path = path
         self._fd = self._open()
+        super().__init__()
         self._lost = 0
         self._why = ""
         self._torn = False

@@ -326,7 +326,7 @@ NOTES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("lock-waiting", samples.note(locks=["a", "b"], lock=None, text="x y"), "x y: waits for a, b"),
     ("lock-acquired", samples.note(locks=["a"], lock=1, text="x y", seconds=2.0), "x y: has a after 2.0s"),
-    ("health", {"time": 1.0, "component": "c", "healthy": True, "script": None, "result": 0}, "c: healthy again"),
+    ("health", {"time": 1.0, "component": "c", "healthy": True, "script": None, "result": 0}, "c: healthy"),
     (
         "health",
         {"time": 1.0, "component": "c", "healthy": False, "script": None, "result": 3},

@@ -120,7 +120,7 @@ def _of_the_node(kind: str, data: dict[str, Any]) -> tuple[str, str]:
         return f"{data['text']}: has {', '.join(data['locks'])} after {lasting(data['seconds'])}", ""
     if kind == "health":
         if data["healthy"]:
-            return f"{data['component']}: healthy again", "good"
+            return f"{data['component']}: healthy", "good"
         return f"{data['component']}: not healthy: {data['script'] or 'monitor'} failed", "bad"
     if kind == "gap":
         return f"{data['lost']} notes were lost here: this reader is too slow", "bad"

@@ -55,6 +55,8 @@ def unknown_command(words: list[str]) -> str:
     given = " ".join(words[:2] if words[0] == "script" else words[:1])
     near = nearest(given, [command.words for command in COMMANDS])
     advice = f'did you mean "{near}"? ' if near else ""
+    if words[0] == "script" and "script " not in advice:
+        advice = "script needs list, enable or disable; "
     return f'unknown command "{escaped(given)}"; {advice}ctdb-event help lists all commands'
 
 
@@ -79,6 +81,7 @@ _ADVICE = {
     "WouldDeadlock": "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
     "QueueTimeout": "it waited for as long as [eventd] queue timeout allows; ctdb-event ps shows what is before it",
     "ConfigError": "the former configuration stays in force",
+    "StartupError": "the former configuration stays in force; correct [logging] location in ctdb.conf",
     "UnreadableComponent": "look at the directory's owner and mode",
     "Bug": "the daemon's log has more; please report it",
 }

@@ -33,6 +33,8 @@ def results(session: Session) -> int:
     address = arguments.values.get("--address")
     if address is not None and component is None:
         raise Failure("--address needs a component: ctdb-event results --address ADDRESS COMPONENT [EVENT]", 22)
+    if component is not None and event is None:
+        session.ask("scripts", component=text(component))  # a component that isn't there has no results either
     found = session.ask(
         "status",
         component=None if component is None else text(component),
@@ -45,13 +47,20 @@ def results(session: Session) -> int:
         session.print_json(found)
     elif session.is_plain:
         session.print_plain(_script_lines(found) if event is not None else found)
+    elif not found:
+        session.screen.write(session.screen.safe(_nothing(component, event, address)) + "\n")
     elif event is not None:
         _print_scripts(session.screen, found)
-    elif found:
-        session.screen.table(_HEADS, [_run(run) for run in found])
     else:
-        session.screen.write("No event has come to an end since the daemon started.\n")
+        session.screen.table(_HEADS, [_run(run) for run in found])
     return 0
+
+
+def _nothing(component: str | None, event: str | None, address: str | None) -> str:
+    what = "No event" if event is None else f"No {event}"
+    where = "" if component is None else f" of {component}"
+    whom = "" if address is None else f" for {address}"
+    return f"{what}{where}{whom} has come to an end since the daemon started."
 
 
 def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -47,7 +47,8 @@ _WATCH = Command(
     "watch",
     "Show what happens, live.",
     "A screen with the components and their health, what runs with its time and deadline, the queue, locks, and the "
-    "last results. `q` leaves it. It needs the Python package rich (`pip install 'ctdb-eventd[cli]'`). Without it, and "
+    "last results. `q` leaves it. It needs the Python package rich (`.venv/bin/pip install rich`, with the `pip` "
+    "beside the program). Without it, and "
     "when standard output is no terminal, it prints a line for whatever happens, as `subscribe` does. Should the "
     "daemon go, it waits for the next one.",
     group="Now",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["at", "clock", "lasting"]
+__all__ = ["at", "at_today", "clock", "lasting"]
 
 
 def lasting(seconds: float | None) -> str:
@@ -39,3 +39,9 @@ def _local(form: str, moment: float | None) -> str:
         return "" if moment is None else time.strftime(form, time.localtime(moment))
     except (OverflowError, ValueError, OSError):
         return ""  # no such time
+
+
+def at_today(moment: float, now: float) -> str:
+    """Returns a moment as a time of day if that is today, else with its date."""
+    shown = at(moment)
+    return shown[11:] if shown[:10] == at(now)[:10] else shown

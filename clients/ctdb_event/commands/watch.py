@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 
 from ctdb_event.commands.lists import event_shown
@@ -22,7 +23,7 @@ __all__ = ["RETRY", "watch"]
 
 RETRY = 1.0
 """Seconds until the next attempt, when the daemon has gone."""
-_NO_RICH = "ctdb-event: for a live screen: pip install 'ctdb-eventd[cli]'; without the package rich there are lines"
+_NO_RICH = "ctdb-event: for a live screen: {} -m pip install rich; without that package there are lines"
 
 
 def watch(session: Session) -> int:
@@ -35,7 +36,7 @@ def watch(session: Session) -> int:
     if not terminal or "--lines" in session.arguments.flags:
         return _lines(session)
     if importlib.util.find_spec("rich") is None:
-        complain(_NO_RICH)
+        complain(_NO_RICH.format(sys.executable))
         return _lines(session)
     from ctdb_event.commands.watch_loop import run
 

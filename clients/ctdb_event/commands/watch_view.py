@@ -12,7 +12,7 @@ from rich.text import Text
 from ctdb_event.commands.lists import event_shown, lock_lines, state_style
 from ctdb_event.commands.results import script_outcome
 from ctdb_event.commands.screen import escaped
-from ctdb_event.commands.times import at, clock, lasting
+from ctdb_event.commands.times import at, at_today, clock, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Gro
         now: Time of day, in seconds since the epoch.
         only_ascii: The terminal may not know UTF-8.
     """
-    sections = [section for section in _sections(model) if section.rows]
+    sections = [section for section in _sections(model, now) if section.rows]
     shown = fit([len(section.rows) for section in sections], height - 3 - 2 * len(sections))
     parts: list[Text | Table] = [_head(model, now)]
     for section, rows in zip(sections, shown, strict=True):
@@ -86,17 +86,26 @@ def fit(rows: Sequence[int], room: int) -> list[int]:
 
 def _table(section: _Section, lines: int, only_ascii: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for head in (section.title, *section.heads):
-        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    last = len(section.heads)
+    for number, head in enumerate((section.title, *section.heads)):
+        # Rich takes width from columns that may be wrapped first: the names in the first one and the words in the
+        # last one, not the short ones between. The cells themselves are cut, never wrapped.
+        title = Text(head, no_wrap=True, overflow="ellipsis")
+        table.add_column(title, no_wrap=number not in (0, last), overflow="ellipsis")
     whole = lines >= len(section.rows)
     for row in section.rows if whole else section.rows[: lines - 1]:
-        table.add_row(*(Text(escaped(text, "", only_ascii), style=_STYLES[style]) for text, style in row))
+        table.add_row(
+            *(
+                Text(escaped(text, "", only_ascii), style=_STYLES[style], no_wrap=True, overflow="ellipsis")
+                for text, style in row
+            )
+        )
     if not whole:
         table.add_row(Text(f"and {len(section.rows) - lines + 1} more", style="dim"))
     return table
 
 
-def _sections(model: Model) -> list[_Section]:
+def _sections(model: Model, now: float) -> list[_Section]:
     if model.snapshot is None:
         return []
     running = [_job(job) for job in model.jobs("running", "ending")]
@@ -108,7 +117,7 @@ def _sections(model: Model) -> list[_Section]:
         _Section(title="RUNNING", heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"), rows=running),
         _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued),
         _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
-        _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model)),
+        _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model, now)),
         _Section(title="LATELY", heads=("",), rows=lately),
     ]
 
@@ -153,12 +162,12 @@ def _lock(line: dict[str, Any]) -> _Row:
     return [(line["name"], ""), (line["role"], style), (lasting(line["seconds"]), ""), (line["text"], "")]
 
 
-def _results(model: Model) -> list[_Row]:
+def _results(model: Model, now: float) -> list[_Row]:
     rows = []
     for run in model.results():
         bad = [script for script in run["scripts"] if state_style(script["state"]) == "bad"]
         failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
-        started = at(run["queued"] + run["waited"])
+        started = at_today(run["queued"] + run["waited"], now)
         outcome = (run["outcome"], state_style(run["outcome"]))
         rows.append([(event_shown(run), ""), outcome, (started, ""), (lasting(run["seconds"]), ""), (failed, "bad")])
     return rows
