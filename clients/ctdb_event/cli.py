@@ -200,6 +200,8 @@ def _suggest(words: list[str]) -> None:
         from ctdb_event.commands.problems import unknown_command
 
         complain(f"ctdb-event: {unknown_command(words)}")
+    elif sys.stderr is not None and sys.stderr.isatty():
+        complain("ctdb-event: there are more commands: ctdb-event help")
 
 
 def _execute(arguments: list[str]) -> int:

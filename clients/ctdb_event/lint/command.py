@@ -124,7 +124,7 @@ class _Lint:
     def _load(self) -> Config:
         path = self._paths.config_file
         try:
-            return load(path)
+            config = load(path)
         except ConfigError as error:
             text = str(error).removeprefix(f"{error.file}:{error.line}: ")
             self._findings.append(
@@ -137,6 +137,8 @@ class _Lint:
                 )
             )
             return Config()
+        self._findings += [_warning(path, text) for text in config.warnings]
+        return config
 
     def carry_out(self, names: list[str], *, as_json: bool, strict: bool) -> int:
         components = list(self._examine(names))
@@ -281,3 +283,16 @@ def _line(finding: Finding, screen: Screen) -> str:
     text = f"{where}: {finding.severity.value}: {finding.message} [{finding.check.value}]"
     # one line for each, whatever stands in a name
     return screen.safe(text) if screen.terminal else text.replace("\n", "\\n")
+
+
+def _warning(path: str, text: str) -> Finding:
+    """Makes a finding of what the configuration's reader warns of: `FILE:LINE: what it is`."""
+    line, _, message = text.removeprefix(f"{path}:").partition(": ")
+    numbered = line.isdigit()
+    return Finding(
+        path=path,
+        line=int(line) or None if numbered else None,
+        severity=Severity.WARNING,
+        check=Check.CONFIGURATION,
+        message=message if numbered else text,
+    )

@@ -333,3 +333,15 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
 def test_the_projects_own_directories_are_clean(node: LintNode, name: str) -> None:
     code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/{name}")
     assert (code, complaints) == (EXIT_CLEAN, ""), said
+
+
+def test_what_the_configurations_reader_passes_over_is_a_warning(node: LintNode) -> None:
+    config = node.base / "ctdb.conf"
+    config.write_text("garbage\n[logging]\nlog level\n")
+    code, said, _ = node.run()
+    lines = [line for line in said.splitlines() if "[configuration]" in line]
+    assert code == EXIT_CLEAN
+    assert len(lines) == 2
+    for line, number in zip(lines, (1, 3), strict=True):
+        assert f"ctdb.conf:{number}: warning: " in line
+    assert node.run("--strict")[0] == EXIT_FOUND
