@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ctdb_eventd.dispatcher.checks import check_names, check_spec, level_of
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
 from ctdb_eventd.dispatcher.status import Status
 from ctdb_eventd.dispatcher.values import failure_of
-from ctdb_eventd.errors import EventdError, InvalidName, RequestError, WouldDeadlock
+from ctdb_eventd.errors import EventdError, RequestError
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.names import check_name
@@ -19,7 +20,7 @@ from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Call, Reply, Result
 from ctdb_eventd.refusals import InvalidParameter, NoSuchCall, NoSuchLock, NoSuchMethod, NoSuchRun
 
-__all__ = ["Methods", "check_arguments"]
+__all__ = ["Methods"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Methods:
                 raise NoSuchMethod(call.method, self.NAMES)
             return ongoing(call, Params(call.params), reply, peer)
         except (EventdError, OSError) as error:
-            _log.log(_level_of(error), "%s refused: %s", call.method[:100], error)
+            _log.log(level_of(error), "%s refused: %s", call.method[:100], error)
             reply(failure_of(error))
         except Exception as error:
             _log.error("%r failed: this is a bug in ctdb-eventd, please report it", call, exc_info=error)
@@ -115,9 +116,7 @@ class Methods:
             timeout=params.seconds("timeout"),
             run_all=params.flag("run_all"),
         )
-        check_name("component", spec.component)
-        check_name("event", spec.event)
-        check_arguments(spec)
+        check_spec(spec)
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
@@ -160,8 +159,7 @@ class Methods:
 
     def _set_script(self, params: Params, enable: bool) -> dict[str, Any]:
         component, script = params.text("component"), params.text("script")
-        check_name("component", component)
-        check_name("script", script)
+        check_names(component, "script", script)
         self._domain.set_script(component, script, enable)
         _log.info("%s: script %s %s", component, script, "enabled" if enable else "disabled")
         return {}
@@ -206,22 +204,5 @@ class Methods:
         return WatchCall(call.id, reply, peer).begin(self._domain.feed, wanted)
 
 
-def check_arguments(spec: EventSpec) -> None:
-    """Checks that a program can be given these arguments.
-
-    Raises:
-        InvalidName: One contains a NUL.
-    """
-    for word in spec.args:
-        if "\0" in word:
-            raise InvalidName("argument", word, "it contains a NUL")
-
-
 def _cancelled(ran: bool) -> dict[str, Any]:
     return {"state": "running" if ran else "queued"}
-
-
-def _level_of(error: Exception) -> int:
-    if isinstance(error, InvalidName | WouldDeadlock):
-        return logging.WARNING
-    return logging.DEBUG if isinstance(error, RequestError) else logging.ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from ctdb_eventd.dispatcher.domain import Domain, NamedLock, Peer, Run
@@ -14,7 +15,7 @@ from ctdb_eventd.protocol.messages import Reply, Result
 __all__ = ["LockCall", "RunCall", "WatchCall"]
 
 
-class _Ongoing:
+class _Ongoing(ABC):
     """One call: whom it answers."""
 
     def __init__(self, call_id: int, reply: Callable[[Reply], None], peer: Peer) -> None:
@@ -26,13 +27,13 @@ class _Ongoing:
         if self._peer.calls.get(self._id) is self:
             del self._peer.calls[self._id]
 
+    @abstractmethod
     def cancel(self) -> None:
         """Takes it back, as the client has gone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def revoke(self) -> bool:
         """Ends it, as another call of the client says."""
-        raise NotImplementedError
 
 
 class RunCall(_Ongoing):

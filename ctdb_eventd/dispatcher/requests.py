@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import assert_never
 
+from ctdb_eventd.dispatcher.checks import check_names, check_spec, level_of
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
-from ctdb_eventd.dispatcher.methods import Methods, check_arguments
-from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
-from ctdb_eventd.names import check_name
+from ctdb_eventd.dispatcher.methods import Methods
+from ctdb_eventd.errors import RequestError
 from ctdb_eventd.protocol.messages import (
     Call,
     Reply,
@@ -59,8 +59,7 @@ class Dispatcher:
     def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
         spec = request.spec
         try:
-            _check_names(spec.component, "event", spec.event)
-            check_arguments(spec)
+            check_spec(spec)
             return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer)
         except Exception as error:
             reply(RunReply(_errno(error, request)))
@@ -68,14 +67,14 @@ class Dispatcher:
 
     def _status(self, request: StatusRequest) -> StatusReply:
         try:
-            _check_names(request.component, "event", request.event)
+            check_names(request.component, "event", request.event)
             return StatusReply(0, self._domain.status(request.component, request.event).report)
         except Exception as error:
             return StatusReply(_errno(error, request), None)
 
     def _set_script(self, request: ScriptRequest) -> ScriptReply:
         try:
-            _check_names(request.component, "script", request.script)
+            check_names(request.component, "script", request.script)
             self._domain.set_script(request.component, request.script, request.enable)
         except Exception as error:
             return ScriptReply(_errno(error, request))
@@ -87,17 +86,10 @@ class Dispatcher:
 _run_reply = lru_cache(maxsize=64)(RunReply)
 
 
-@lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
-def _check_names(component: str, kind: str, name: str) -> None:
-    check_name("component", component)
-    check_name(kind, name)
-
-
 def _errno(error: Exception, request: Request) -> int:
     """Returns the errno that answers a request, and logs what the client can't be told."""
     if isinstance(error, RequestError):
-        level = logging.WARNING if isinstance(error, InvalidName | WouldDeadlock) else logging.DEBUG
-        _log.log(level, "%s refused: %s", type(request).__name__, error)
+        _log.log(level_of(error), "%s refused: %s", type(request).__name__, error)
         return error.errno
     if isinstance(error, OSError):
         _log.error("%s failed: %s", type(request).__name__, error)

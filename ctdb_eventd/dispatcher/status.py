@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
 
+from ctdb_eventd.dispatcher.checks import check_names
 from ctdb_eventd.dispatcher.domain import Domain, Peer
 from ctdb_eventd.dispatcher.params import Params
 from ctdb_eventd.dispatcher.values import packed_run
@@ -53,21 +53,19 @@ class Status:
         Raises:
             RequestError: A parameter can't be used, or the event never ran.
         """
-        usual = _usual_question(params.all)
-        if usual is None:
-            return self._answer(_wanted(params))
-        if self._domain.jobs():
-            return self._answer(_wanted(params))
+        usual, jobs = _usual_question(params.all), self._domain.jobs()
+        if usual is None or jobs:
+            return self._answer(_wanted(params), jobs)
         record, health = self._domain.status(*usual), self._domain.health()
         known = self._usual.get(record)
         if known is not None and known[0] is health:
             return known[1]
-        answer = self._answer(_wanted(params))
+        answer = self._answer(_wanted(params), jobs)
         self._usual[record] = health, answer
         return answer
 
-    def _answer(self, wanted: _Wanted) -> Result:
-        jobs = [job for job in self._domain.jobs() if wanted.concerns(job["component"], job["event"], job["address"])]
+    def _answer(self, wanted: _Wanted, all_jobs: list[dict[str, Any]]) -> Result:
+        jobs = [job for job in all_jobs if wanted.concerns(job["component"], job["event"], job["address"])]
         try:
             records = list(self._records(wanted))
         except NeverRan:
@@ -101,14 +99,8 @@ def _usual_question(params: Mapping[str, Any]) -> tuple[str, str] | None:
     component, event = params.get("component"), params.get("event")
     if type(component) is not str or type(event) is not str:
         return None
-    _check_names(component, event)
+    check_names(component, "event", event)
     return component, event
-
-
-@lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
-def _check_names(component: str, event: str) -> None:
-    check_name("component", component)
-    check_name("event", event)
 
 
 def _canonical(address: str | None) -> str | None:
@@ -124,7 +116,9 @@ def _wanted(params: Params) -> _Wanted:
     if event is not None and component is None:
         raise InvalidParameter("component", "a text beside `event`")
     if component is not None:
-        _check_names(component, event if event is not None else "any")
+        check_name("component", component)
+        if event is not None:
+            check_name("event", event)
     return _Wanted(
         component=component,
         event=event,
