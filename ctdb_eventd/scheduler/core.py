@@ -67,6 +67,11 @@ class Core(Generic[J]):
         return tuple(self._jobs)
 
     @property
+    def busy(self) -> bool:
+        """Tells whether anything of any job is left."""
+        return bool(self._jobs)
+
+    @property
     def state(self) -> CoreState[J]:
         """What is going on, to be shown."""
         return CoreState(

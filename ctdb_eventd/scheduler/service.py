@@ -16,7 +16,8 @@ from ctdb_eventd.refusals import AddressHeld, QueueTimeout
 from ctdb_eventd.scheduler.admission import Load
 from ctdb_eventd.scheduler.claims import Claims
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Done, Job, RunHandle, RunResult, make_record, tell_foregone
+from ctdb_eventd.scheduler.handles import RunHandle, RunResult
+from ctdb_eventd.scheduler.job import Done, Job, make_record, tell_foregone
 from ctdb_eventd.scheduler.run_ids import RunIds
 from ctdb_eventd.scheduler.steps import Do
 from ctdb_eventd.scheduler.teller import Teller
@@ -223,7 +224,7 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Tells whether anything of any job is left."""
-        return bool(self.core.jobs)
+        return self.core.busy
 
     def job_of(self, groups: set[int]) -> Job | None:
         """Returns the job whose running script has one of these process groups."""
@@ -245,7 +246,7 @@ class Scheduler:
         self._check_idle()
 
     def _check_idle(self) -> None:
-        if self._on_idle is not None and not self.core.jobs:
+        if self._on_idle is not None and not self.core.busy:
             self._on_idle()
 
     # ------------------------------------------------------------------ obeying the core

@@ -10,7 +10,8 @@ from ctdb_eventd.model import EventSpec
 from ctdb_eventd.runner.listener import Progress
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Done, Job, RunHandle
+from ctdb_eventd.scheduler.handles import RunHandle
+from ctdb_eventd.scheduler.job import Done, Job
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.show import describe
 
