@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -219,6 +221,22 @@ def test_enable_sets_execute_bits_only(events: Path, provided: Path) -> None:
     path = add(events, "10.a.script", 0o2640)
     enable(events, provided, "10.a")
     assert path.stat().st_mode & 0o7777 == 0o2751
+
+
+def test_enable_and_disable_what_runs(events: Path, provided: Path) -> None:
+    """The kernel lets nobody write to a program that runs (ETXTBSY); its mode is another matter."""
+    script = events / "c" / "50.local.script"
+    shutil.copy("/bin/sleep", script)
+    with subprocess.Popen([script, "1000"]) as running:
+        try:
+            with pytest.raises(OSError, match="Text file busy"):
+                script.open("r+b").close()
+            scripts.disable(str(events), "c", "50.local")
+            assert not os.access(script, os.X_OK)
+            enable(events, provided, "50.local")
+            assert os.access(script, os.X_OK)
+        finally:
+            running.kill()
 
 
 def test_enable_nothing(events: Path, provided: Path) -> None:

@@ -38,6 +38,11 @@ _NOTABLE_WAIT = 1.0
 """Seconds of waiting for locks and a slot from which on the log tells of it."""
 _LONG_WAIT = 10.0
 """Seconds of waiting for them after which the log warns while it lasts: it should be over by now."""
+_WRITTEN_WAIT = 1.0
+"""Seconds that a script may be open for writing until it counts as one that can't be run: CTDB's own tool opens it so
+to enable it, an editor to save it, and for those moments the kernel refuses to execute it (ETXTBSY)."""
+_WRITTEN_INTERVAL = 0.01
+"""Seconds between two attempts to start it."""
 _UNKILLABLE_WAIT = 2.0
 """Seconds after KILL until others go on. A killed process ends at once, unless the kernel holds it (state D)."""
 
@@ -189,12 +194,8 @@ class RunningEvent:
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         started = time.monotonic_ns()
-        argv = (script.name, self._spec.event, *self._spec.args)
         try:
-            child = self._child = Child.spawn(
-                *(script.path, argv, self._context.spawn, self._config.max_output),
-                printed=partial(self._listener.printed, script.name),
-            )
+            child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
             return self._reports.not_started(script, began, error)
         self._child_since = time.monotonic()
@@ -203,6 +204,23 @@ class RunningEvent:
         self._child = None
         output, status = child.output, child.close()
         return self._reports.exited(script.name, began, (time.monotonic_ns() - started) // 1000, status, output)
+
+    async def _spawn(self, script: scripts.Script) -> Child:
+        argv = (script.name, self._spec.event, *self._spec.args)
+        printed = partial(self._listener.printed, script.name)
+        patience: float | None = None
+        while True:
+            try:
+                return Child.spawn(script.path, argv, self._context.spawn, self._config.max_output, printed=printed)
+            except OSError as error:
+                if error.errno != errno.ETXTBSY:
+                    raise
+                if patience is None:
+                    patience = anyio.current_time() + _WRITTEN_WAIT
+                    _log.info("%s: %s is open for writing; it starts when that is over", self._spec, script.name)
+                elif anyio.current_time() >= patience:
+                    raise
+            await anyio.sleep(_WRITTEN_INTERVAL)
 
     # ------------------------------------------------------------------ ways out
 

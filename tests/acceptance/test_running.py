@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -255,6 +256,27 @@ async def test_a_script_whose_interpreter_is_missing_can_not_run(node: Node) -> 
         report = await client.status("monitor")
     assert report.summary == -errno.ENOENT
     assert b"the interpreter that its first line names" in output(report, "10.s")
+
+
+async def test_a_script_that_is_open_for_writing_starts_when_that_is_over(node: Node) -> None:
+    """CTDB's own tool opens a script for writing so to enable it; an event of that very moment must not fail."""
+    script = node.script("10.s.script", "echo done")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        with script.open("r+b"):
+            run = asyncio.create_task(client.run("monitor"))
+            await until(lambda: "10.s is open for writing" in node.log, "it to be tried again")
+        assert await run == 0
+        assert output(await client.status("monitor"), "10.s") == b"done\n"
+
+
+async def test_a_script_that_stays_open_for_writing_can_not_run(node: Node) -> None:
+    script = node.script("10.s.script", "exit 0")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        with script.open("r+b"):
+            assert await client.run("monitor") == errno.ENOEXEC
+        report = await client.status("monitor")
+    assert report.summary == -errno.ETXTBSY
+    assert b"it is open for writing (fuser -v shows by whom)" in output(report, "10.s")
 
 
 async def test_a_script_that_closes_its_output_is_waited_for(node: Node) -> None:

@@ -80,7 +80,10 @@ class Node:
         """
         done = self.ctdb(*argv)
         if done.returncode != 0:
-            raise LabError(f"node {self.number}: ctdb {' '.join(argv)}: {done.stdout}{done.stderr}{self.explain()}")
+            raise LabError(
+                f"node {self.number}: ctdb {' '.join(argv)}: exit status {done.returncode}: "
+                f"{done.stdout}{done.stderr}{self.explain()}"
+            )
 
     # Its life
 
