@@ -64,7 +64,7 @@ class Debugger:
             if patience.cancelled_caught:
                 _log.error("debug script %s is ended: it took longer than %g s", path, config.debug_timeout)
                 with anyio.move_on_after(config.kill_grace + _KILL_PATIENCE):
-                    await child.end(config.kill_grace)
+                    await child.end(anyio.move_on_after(config.kill_grace))
         finally:
             if not child.exited:
                 child.kill()

@@ -91,8 +91,10 @@ def _signal_group(pgid: int, number: signal.Signals) -> None:
         pass
 
 
-async def end_group(pgid: int, grace: float) -> None:
-    """Ends a process group: TERM, up to `grace` seconds, then KILL; returns when its last member is gone.
+async def end_group(pgid: int, grace: anyio.CancelScope) -> None:
+    """Ends a process group: TERM, then KILL at the deadline of `grace`, which may be moved meanwhile.
+
+    Returns when the group's last member is gone.
 
     A stopped process is woken, or it could not act on TERM. A process that the kernel doesn't let die (state D, a
     dead file server) makes this wait for as long as that lasts.
@@ -101,7 +103,7 @@ async def end_group(pgid: int, grace: float) -> None:
     """
     _signal_group(pgid, signal.SIGTERM)
     _signal_group(pgid, signal.SIGCONT)
-    with anyio.move_on_after(grace):
+    with grace:
         await _group_gone(pgid)
         return
     _signal_group(pgid, signal.SIGKILL)

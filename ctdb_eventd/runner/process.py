@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
+import anyio
 import attrs
 
 from ctdb_eventd.runner import group
@@ -160,8 +161,8 @@ class Child:
             self._exit_waiter = self._loop.create_future()
             await self._exit_waiter
 
-    async def end(self, grace: float) -> None:
-        """Ends its whole group: TERM, up to `grace` seconds, KILL. Returns when nobody of it is left."""
+    async def end(self, grace: anyio.CancelScope) -> None:
+        """Ends its whole group: TERM, at the deadline of `grace` KILL. Returns when nobody of it is left."""
         await group.end_group(self.pid, grace)
         await self.wait()
 

@@ -76,6 +76,7 @@ class RunningEvent:
         self._look = anyio.CancelScope()
         self._cancelled = False
         self._grace = self._config.kill_grace
+        self._grace_scope: anyio.CancelScope | None = None
         self._reports = Reports(spec, listing, listener)
         self._child: Child | None = None
         self._child_began = 0
@@ -107,18 +108,21 @@ class RunningEvent:
             self._leave.set_result(None)
 
     def cancel(self, *, yielding: bool = False) -> None:
-        """Ends the run: its result is "cancelled". Does nothing to a run whose result is known.
+        """Ends the run: its result is "cancelled". The result of a run that has one stays.
 
         Args:
-            yielding: Another event waits for its place, so it gets less time to clean up.
+            yielding: Another event waits for its place, so it gets less time to clean up, even if it is at it already.
         """
+        if yielding:
+            self._grace = min(self._grace, PREEMPTION_GRACE)
+            if self._grace_scope is not None:
+                soon = anyio.current_time() + PREEMPTION_GRACE
+                self._grace_scope.deadline = min(self._grace_scope.deadline, soon)
         if self._is_reported:
             # what is left is to end the remains: no time for a closer look at them
             self._look.cancel()
             return
         self._cancelled = True
-        if yielding:
-            self._grace = min(self._grace, PREEMPTION_GRACE)
         self._scope.cancel()
 
     async def main(self) -> None:
@@ -244,8 +248,9 @@ class RunningEvent:
         child = self._child
         if child is None:
             return
-        with anyio.move_on_after(self._grace + _UNKILLABLE_WAIT) as patience:
-            await child.end(self._grace)
+        grace = self._grace_scope = anyio.move_on_after(self._grace)
+        with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as patience:
+            await child.end(grace)
         if patience.cancelled_caught:
             _log.error(
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
@@ -255,7 +260,7 @@ class RunningEvent:
             self._listener.script_over()
             self._listener.stuck()
             self._release()
-            await child.end(0)
+            await child.end(anyio.move_on_after(0))
         self._child = None
         _log.info("%s: process group %d is gone, ended by %s", self._spec, child.pid, how_ended(child.close()))
 

@@ -34,7 +34,8 @@ class Decision(Generic[J]):
     refuse: tuple[J, ...] = ()
     """Jobs to be answered as cancelled; they never ran and the backlog has forgotten them."""
     end: tuple[J, ...] = ()
-    """Running jobs to be ended; `finished` is still to be called for each when it is gone."""
+    """Running jobs to be ended; `finished` is still to be called for each when it is gone. One whose end began because
+    it was taken back comes once more when another job wants its place."""
     start: tuple[J, ...] = ()
     """Jobs to be started; `finished` is to be called for each."""
 
@@ -60,6 +61,7 @@ class Backlog(Generic[J]):
         self._waiting: OrderedDict[J, Mode] = OrderedDict()
         self._running: dict[J, Mode] = {}
         self._ending: set[J] = set()
+        self._yielding: set[J] = set()
         self._mode = Mode.EXCLUSIVE
         self.batch = batch
 
@@ -96,6 +98,7 @@ class Backlog(Generic[J]):
         """Notes that a running job is over."""
         del self._running[job]
         self._ending.discard(job)
+        self._yielding.discard(job)
         return self._start_ready()
 
     def cancel(self, job: J) -> Decision[J]:
@@ -153,8 +156,9 @@ class Backlog(Generic[J]):
     def _monitors_to_end(self) -> tuple[J, ...]:
         if self._mode is not Mode.MONITOR:
             return ()
-        end = tuple(job for job in self._running if job not in self._ending)
+        end = tuple(job for job in self._running if job not in self._yielding)
         self._ending.update(end)
+        self._yielding.update(end)
         return end
 
     def _start_ready(self) -> Decision[J]:

@@ -34,7 +34,7 @@ class RunHandle(Protocol):
     """What can be done to a run that was started."""
 
     def cancel(self, *, yielding: bool = False) -> None:
-        """Ends it; `yielding` if another event waits for its place."""
+        """Ends it; `yielding` if another event waits for its place, which speeds up an end that has begun already."""
 
     def proceed(self) -> None:
         """Lets the script start for which it waits."""

@@ -38,7 +38,7 @@ class Do(enum.Enum):
     GO = enum.auto()
     """Let its next script start, for which it waits."""
     YIELD = enum.auto()
-    """End it: something else wants its place."""
+    """End it, and soon if it is being ended already: something else wants its place."""
     END = enum.auto()
     """End it: nobody wants its result any more."""
     FAIL = enum.auto()

@@ -117,6 +117,23 @@ async def test_an_event_does_not_start_before_the_monitor_it_ended_is_gone(node:
     assert node.read("trace").split("\n")[:3] == ["begin monitor", "cleaned", "begin takeover"]
 
 
+async def test_a_monitor_that_its_client_gave_up_yields_too(node: Node) -> None:
+    """It has the whole grace, which nobody would wait for, until another event wants its place."""
+    node.configure("[eventd]\n kill grace = 3600\n")
+    node.script(
+        "10.gated.script",
+        "trap 'touch $CTDB_BASE/var/told' TERM\n"
+        'echo "begin $1" >> $CTDB_BASE/var/trace\n[ $1 != monitor ] || while :; do sleep 0.02; done',
+    )
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        async with daemon.client() as other:
+            other.start("monitor")
+            await begun(node, "monitor")
+        await until((node.var / "told").exists, "the monitor to be told to end")
+        assert await client.run("takeover") == 0
+    assert "is gone, ended by signal 9 (SIGKILL)" in node.log
+
+
 async def test_a_monitor_that_ignores_term_is_killed_for_the_event_that_waits(node: Node) -> None:
     node.script(
         "10.gated.script",

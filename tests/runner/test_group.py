@@ -39,7 +39,7 @@ def running(script: str) -> Iterator[subprocess.Popen[str]]:
 
 async def end(process: subprocess.Popen[str], grace: float) -> int:
     with anyio.fail_after(LONG):
-        await end_group(process.pid, grace)
+        await end_group(process.pid, anyio.move_on_after(grace))
     return process.wait(timeout=LONG)
 
 
@@ -85,19 +85,31 @@ async def test_what_an_exited_leader_left_behind_is_ended_too() -> None:
     assert not alive(left[0])
 
 
+async def test_grace_may_be_shortened_meanwhile() -> None:
+    with running("trap '' TERM; echo ready; while :; do read -r _ || sleep 1; done") as process:
+        grace = anyio.move_on_after(10 * LONG)
+        with anyio.fail_after(LONG):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(end_group, process.pid, grace)
+                await anyio.sleep(0.05)
+                assert process.poll() is None
+                grace.deadline = anyio.current_time()
+        assert process.wait(timeout=LONG) == -signal.SIGKILL
+
+
 async def test_a_group_of_which_nobody_is_left_is_over_at_once() -> None:
     with running("echo ready") as process:
         process.wait(timeout=LONG)
         assert members(process.pid) == []
         with anyio.fail_after(LONG):
-            await end_group(process.pid, LONG)
+            await end_group(process.pid, anyio.move_on_after(LONG))
 
 
 async def test_ending_may_be_cancelled_and_leaks_nothing() -> None:
     with running("trap '' TERM; echo ready; while :; do read -r _ || sleep 1; done") as process:
         descriptors = os.listdir("/proc/self/fd")
         with anyio.move_on_after(0.05):
-            await end_group(process.pid, LONG)
+            await end_group(process.pid, anyio.move_on_after(LONG))
         assert os.listdir("/proc/self/fd") == descriptors
         assert process.poll() is None
 
@@ -131,7 +143,7 @@ async def test_an_exit_in_the_moment_of_cancelling_does_no_harm() -> None:
 async def test_a_process_that_ends_during_the_look_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([[2**22 + 1], []])
     monkeypatch.setattr(group, "members", lambda pgid: next(looks))
-    await end_group(2**22 + 1, LONG)
+    await end_group(2**22 + 1, anyio.move_on_after(LONG))
     assert next(looks, "none left") == "none left"
 
 

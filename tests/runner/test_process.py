@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 from nodes import until
 
@@ -69,6 +70,6 @@ async def test_what_can_not_be_watched_does_not_run(context: SpawnContext, monke
 async def test_ending_a_child_waits_for_its_status(context: SpawnContext) -> None:
     child = spawn(context, "trap 'exit 5' TERM; echo ready; kill -STOP $$; sleep 1000")
     await until(lambda: child.output, "the trap to be set")
-    await child.end(30)
+    await child.end(anyio.move_on_after(30))
     assert child.exited
     assert child.close() == 5

@@ -104,10 +104,17 @@ def test_a_running_job_that_is_cancelled_has_to_be_ended_and_keeps_its_place_unt
     assert backlog.finished("a") == Decision(start=("b",))
 
 
-def test_a_cancelled_monitor_is_not_ended_again_by_an_arrival() -> None:
+def test_a_cancelled_monitor_is_told_once_that_another_wants_its_place() -> None:
     backlog = backlog_of("m1")
     assert backlog.cancel("m1") == Decision(end=("m1",))
-    assert submit(backlog, "takeip") == NOTHING
+    assert submit(backlog, "takeip") == Decision(end=("m1",))
+    assert submit(backlog, "releaseip") == NOTHING
+    assert backlog.cancel("m1") == NOTHING
+
+
+def test_a_monitor_that_yields_is_not_ended_again_when_it_is_taken_back() -> None:
+    backlog = backlog_of("m1", "takeip")
+    assert backlog.cancel("m1") == NOTHING
 
 
 def test_a_job_that_is_over_may_be_cancelled() -> None:
@@ -259,6 +266,7 @@ class AnySequence(RuleBasedStateMachine):
         self.waiting: list[int] = []
         self.running: list[int] = []
         self.ending: set[int] = set()
+        self.yielding: set[int] = set()
         self.started: list[int] = []
 
     def obey(self, decision: Decision[int]) -> None:
@@ -268,8 +276,11 @@ class AnySequence(RuleBasedStateMachine):
             self.leave(job, "refused")
         for job in decision.end:
             assert job in self.running
-            assert job not in self.ending, "ended twice"
+            assert job not in self.ending or self.waiting, "ended twice"
             self.ending.add(job)
+            if self.waiting:
+                assert job not in self.yielding, "yields twice"
+                self.yielding.add(job)
         for job in decision.start:
             assert job == self.waiting[0], "not the one that waited longest"
             assert all(self.modes[job] is ADDRESS is self.modes[other] for other in self.running), "not its like"
@@ -288,7 +299,7 @@ class AnySequence(RuleBasedStateMachine):
         there = [self.modes[other] for other in self.running + self.waiting]
         monitors_waiting = tuple(other for other in self.waiting if self.modes[other] is MONITOR)
         monitors_to_end = tuple(
-            other for other in self.running if self.modes[other] is MONITOR and other not in self.ending
+            other for other in self.running if self.modes[other] is MONITOR and other not in self.yielding
         )
         self.modes[job] = mode
         self.waiting.append(job)
@@ -311,6 +322,7 @@ class AnySequence(RuleBasedStateMachine):
     def do_finish(self, job: int) -> None:
         self.running.remove(job)
         self.ending.discard(job)
+        self.yielding.discard(job)
         self.obey(self.backlog.finished(job))
 
     @precondition(lambda self: self.modes)
@@ -345,7 +357,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def monitors_yield(self) -> None:
-        assert not self.waiting or all(job in self.ending for job in self.running if self.modes[job] is MONITOR)
+        assert not self.waiting or all(job in self.yielding for job in self.running if self.modes[job] is MONITOR)
         assert len(self.waiting) == 1 or MONITOR not in [self.modes[job] for job in self.waiting]
 
     @invariant()

@@ -52,6 +52,8 @@ class Book:
     """When it asked for leave to run a script; 0 if it neither runs one nor waits for one."""
     granted: bool = False
     ending: bool = False
+    yielding: bool = False
+    """It is being ended because another wants its place."""
     waits_for: int | None = None
     """The job that its script asked for, and waits for."""
     asker: int | None = None
@@ -148,7 +150,7 @@ class Driver:
             waiting = [book for book in self.select(*WAITING) if book.component == component]
             assert self.core.idle(component) == (not here and not waiting)
             for monitor in here if waiting else ():
-                assert monitor.mode is not Mode.MONITOR or monitor.ending, "a monitor does not yield"
+                assert monitor.mode is not Mode.MONITOR or monitor.yielding, "a monitor does not yield"
         for book in self.books.values():
             assert self.core.waits(book.number) == (book.stage in WAITING)
             assert bool(self.core.blockers(book.number)) == (book.stage in WAITING), "waits for nobody"
@@ -181,9 +183,9 @@ class Driver:
                 self.grant(book)
             else:
                 assert book.stage is Stage.RUNNING
-                assert not book.ending, "ended twice"
+                assert not (book.yielding if what is Do.YIELD else book.ending), "ended twice"
                 assert (what is Do.YIELD) == (book.mode is Mode.MONITOR and bool(self.neighbours(book)))
-                book.ending = True
+                book.ending, book.yielding = True, what is Do.YIELD
 
     def start(self, book: Book) -> None:
         assert book.stage is Stage.QUEUED, "started twice"
@@ -224,7 +226,7 @@ class Driver:
         else:
             assert number in self.books, "refused without a reason"
             for monitor in monitors:
-                assert monitor.ending or self.over.get(monitor.number) == "refused", "a monitor did not yield"
+                assert monitor.yielding or self.over.get(monitor.number) == "refused", "a monitor did not yield"
         return book
 
     def want_script(self, book: Book, locks: frozenset[str]) -> None:
