@@ -149,7 +149,7 @@ class Job:
         """Is asked by the run for leave to start its next script; False means to wait for `proceed`."""
         granted = self._scheduler.core.want_script(self, locks)
         if not granted:
-            self._scheduler.look_soon()
+            self._scheduler.load.look_soon()
             if locks and self._scheduler.core.wants(self) == locks:
                 self._tell_wait(locks, f"{self}: {name}")
         return granted

@@ -18,6 +18,7 @@ from ctdb_eventd.scheduler.claims import Claims
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.handles import RunHandle, RunResult
 from ctdb_eventd.scheduler.job import Done, Job, make_record, tell_foregone
+from ctdb_eventd.scheduler.load_watch import LoadWatch
 from ctdb_eventd.scheduler.run_ids import RunIds
 from ctdb_eventd.scheduler.steps import Do
 from ctdb_eventd.scheduler.teller import Teller
@@ -25,9 +26,6 @@ from ctdb_eventd.scheduler.teller import Teller
 __all__ = ["QUEUE_TIMED_OUT", "Scheduler"]
 
 _log = logging.getLogger(__name__)
-
-_LOAD_INTERVAL = 0.002
-"""Seconds between two looks at the load while a script waits for an idle processor: about what starting one takes."""
 
 QUEUE_TIMED_OUT = errno.EBUSY
 """Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
@@ -44,6 +42,7 @@ class Scheduler:
     Attributes:
         core: Decides; may be looked at by whoever shows the state.
         claims: Locks of clients.
+        load: Lets scripts go that wait for an idle processor.
         feed: Is told what happens.
         queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         outcomes: How many runs ended how, but for those that were over at once.
@@ -82,13 +81,12 @@ class Scheduler:
         self.scripts_started = 0
         self._run_ids = RunIds()
         self.claims = Claims(core, feed, self._settle)
+        self.load = LoadWatch(core, load, self._obey)
         self._start = start
         self._foregone = foregone
         self._record = record
-        self._load = load
         self._obeying = False
         self._on_idle: Callable[[], None] | None = None
-        self._next_look: asyncio.TimerHandle | None = None
 
     def new_run(self) -> str:
         """Returns an id for a run that is to be submitted; its use is to subscribe to it before."""
@@ -157,7 +155,7 @@ class Scheduler:
         self.core.admission.set_limit(scripts)
         self.core.admit_free()
         self._obey()
-        self.look_at_load()
+        self.load.look()
 
     def cancel(self, job: Job) -> None:
         """Drops a job that waits, ends one that runs; does nothing for one that is over."""
@@ -193,7 +191,7 @@ class Scheduler:
     def script_started(self) -> None:
         """Notes that a script of some job runs."""
         self.scripts_started += 1
-        self.look_at_load()
+        self.load.look()
 
     def script_over(self, job: Job) -> None:
         """Lets others have what a job's script had."""
@@ -202,7 +200,7 @@ class Scheduler:
 
     def _settle(self) -> None:
         """Sees to it that what was given back comes to those who wait for it."""
-        self.look_at_load()
+        self.load.look()
         self._obey()
 
     def released(self, job: Job) -> None:
@@ -236,8 +234,7 @@ class Scheduler:
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left."""
         self._on_idle = on_idle
-        if self._next_look is not None:
-            self._next_look.cancel()
+        self.load.stop()
         # The youngest first, or ending the one that runs would start the next only to end it too.
         for job in reversed(self.core.jobs):
             job.cancel()
@@ -297,28 +294,6 @@ class Scheduler:
         else:
             if handle is not None:
                 job.handle = handle
-
-    # ------------------------------------------------------------------ the load
-
-    def look_at_load(self) -> None:
-        """Gives one more slot if the processors have time, and looks again soon if somebody still waits for that."""
-        admission = self.core.admission
-        if not admission.wants_load:
-            return
-        load = self._load()
-        if load is not None:
-            self.core.admit_one(load)
-            self._obey()
-        self.look_soon()
-
-    def look_soon(self) -> None:
-        """Sees to it that the load is looked at again for as long as somebody waits for it to fall."""
-        if self.core.admission.wants_load and self._next_look is None and self._on_idle is None:
-            self._next_look = asyncio.get_running_loop().call_later(_LOAD_INTERVAL, self._look_again)
-
-    def _look_again(self) -> None:
-        self._next_look = None
-        self.look_at_load()
 
     # ------------------------------------------------------------------ the queue's time
 

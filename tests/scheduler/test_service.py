@@ -366,8 +366,8 @@ async def test_the_load_is_looked_at_while_somebody_waits_for_it_to_fall() -> No
 
 async def test_nobody_looks_at_the_load_when_nobody_waits() -> None:
     node = crowded(18)
-    node.scheduler.look_at_load()
-    assert (node.looks, node.scheduler._next_look) == (0, None)
+    node.scheduler.load.look()
+    assert (node.looks, node.scheduler.load.pending) == (0, False)
 
 
 async def test_looking_ends_with_the_last_one_who_waits() -> None:
@@ -375,7 +375,7 @@ async def test_looking_ends_with_the_last_one_who_waits() -> None:
     node.load = Load(0)
     await comes(lambda: node.runs[take(19)].calls)
     assert node.runs[take(18)].calls == ["proceed"]
-    await comes(lambda: node.scheduler._next_look is None)
+    await comes(lambda: not node.scheduler.load.pending)
     assert node.looks == 2
 
 
@@ -384,7 +384,7 @@ async def test_looking_ends_when_those_who_wait_are_cancelled() -> None:
     run = node.runs[take(18)]
     run.job.cancel()
     run.end(errno.ECANCELED, None)
-    await comes(lambda: node.scheduler._next_look is None)
+    await comes(lambda: not node.scheduler.load.pending)
     assert node.looks == 0
 
 
@@ -395,7 +395,7 @@ async def test_a_load_that_cannot_be_told_lets_nobody_through_but_a_free_slot_do
     assert node.runs[take(18)].calls == []
     node.runs[take(0)].job.script_over()
     assert node.runs[take(18)].calls == ["proceed"]
-    await comes(lambda: node.scheduler._next_look is None)
+    await comes(lambda: not node.scheduler.load.pending)
 
 
 async def test_a_script_that_has_started_lets_the_next_one_be_considered_at_once() -> None:
@@ -409,7 +409,7 @@ async def test_looking_ends_at_shutdown() -> None:
     node = crowded()
     node.scheduler.shut_down(lambda: None)
     looks = node.looks
-    node.scheduler.look_soon()
+    node.scheduler.load.look_soon()
     await anyio.wait_all_tasks_blocked()
     assert node.looks == looks
 
