@@ -10,7 +10,7 @@ import anyio
 
 from ctdb_eventd import __version__, environment
 from ctdb_eventd.daemon import Daemon, Options
-from ctdb_eventd.errors import EventdError
+from ctdb_eventd.errors import ConfigError, EventdError
 from ctdb_eventd.logs import complain
 from ctdb_eventd.paths import Paths, PathsError
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         daemon = Daemon(options, os.environ, Paths(os.environ))
         anyio.run(daemon.run)
     except (EventdError, PathsError) as error:
-        complain(str(error))
+        _report(error)
         return 1
     except BaseExceptionGroup as group:
         return _report_group(group)
@@ -76,5 +76,10 @@ def _report_group(group: BaseExceptionGroup[BaseException]) -> int:
         raise unexpected
     assert expected is not None
     for error in expected.exceptions:
-        complain(str(error))
+        _report(error)
     return 1
+
+
+def _report(error: Exception) -> None:
+    for text in error.texts if isinstance(error, ConfigError) else (str(error),):
+        complain(text)

@@ -207,32 +207,46 @@ def parse(text: str, path: str) -> Config:
     """Reads a configuration's text; `path` is for messages and to look up the debug script beside it.
 
     Raises:
-        ConfigError: A line of ours can't be used.
+        ConfigError: A line of ours can't be used; it names every such line.
     """
     with open(_DEFAULTS, encoding="utf-8") as file:
         defaults = file.read()
     values: dict[str, Any] = {}
     locks: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
+    errors: list[ConfigError] = []
     for line in (*_lines(defaults, _DEFAULTS), *_lines(text, path)):
-        if not line.section:
-            warnings.append(str(line.error("ignored: expected a [section] before the first key")))
-            continue
-        keys = _KEYS[line.section]
-        if not line.has_value:
-            if line.section in _OURS:
-                raise line.error('expected "key = value"')
-            warnings.append(str(line.error('ignored: expected "key = value"')))
-        elif line.key.lower() in keys:
-            field, parser = keys[line.key.lower()]
-            values[field] = parser(line)
-        elif line.section == _LOCKS:
-            locks[line.key] = _lock(line)
-        elif line.section in _OURS_ALONE:
-            raise line.error(f"unknown key, expected one of {_alternatives(keys)}")
-        else:
-            warnings.append(str(line.error(f"unknown key is ignored; known here: {_alternatives(keys)}")))
+        try:
+            if (warning := _take(line, values, locks)) is not None:
+                warnings.append(str(warning))
+        except ConfigError as error:
+            errors.append(error)
+    if errors:
+        first, *others = errors
+        first.others = tuple(map(str, others))
+        raise first
     return Config(**values, locks=locks, warnings=tuple(warnings))
+
+
+def _take(line: _Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]]) -> ConfigError | None:
+    """Puts what a line says into `values` or `locks`; returns what is wrong with it if that may be passed over."""
+    if not line.section:
+        return line.error("ignored: expected a [section] before the first key")
+    keys = _KEYS[line.section]
+    if not line.has_value:
+        if line.section in _OURS:
+            raise line.error('expected "key = value"')
+        return line.error('ignored: expected "key = value"')
+    if line.key.lower() in keys:
+        field, parser = keys[line.key.lower()]
+        values[field] = parser(line)
+    elif line.section == _LOCKS:
+        locks[line.key] = _lock(line)
+    elif line.section in _OURS_ALONE:
+        raise line.error(f"unknown key, expected one of {_alternatives(keys)}")
+    else:
+        return line.error(f"unknown key is ignored; known here: {_alternatives(keys)}")
+    return None
 
 
 def _alternatives(keys: Mapping[str, object]) -> str:

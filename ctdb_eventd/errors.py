@@ -57,7 +57,11 @@ class EventdError(Exception):
 
 
 class ConfigError(EventdError):
-    """A line of the configuration can't be used: says where it is, what stands there and what was expected."""
+    """A line of the configuration can't be used: says where it is, what stands there and what was expected.
+
+    Attributes:
+        others: What is wrong with further lines, a text for each.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class ConfigError(EventdError):
         section: str = "",
         key: str = "",
         value: str | None = None,
+        others: tuple[str, ...] = (),
     ) -> None:
         super().__init__(file, line, expected)
         self.file = file
@@ -76,8 +81,14 @@ class ConfigError(EventdError):
         self.section = section
         self.key = key
         self.value = value
+        self.others = others
 
     def __str__(self) -> str:
+        return "; ".join(self.texts)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """A text for each line that can't be used."""
         where = f"{self.file}:{self.line}: "
         if self.section:
             where += f"[{self.section}] "
@@ -87,7 +98,7 @@ class ConfigError(EventdError):
             where += f'"{self.key}": '
         elif self.value is not None:
             where += f'"{self.value}": '
-        return where + self.expected
+        return (where + self.expected, *self.others)
 
 
 class StartupError(EventdError):

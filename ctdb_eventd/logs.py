@@ -273,7 +273,8 @@ class Log:
                 handler = FileHandler(rest)
             except (OSError, ValueError) as error:
                 why = error.strerror if isinstance(error, OSError) else str(error)
-                raise StartupError(f"can't open the log {rest}: {why}") from error
+                where = f"[logging] location in {self._paths.config_file} sets where it is"
+                raise StartupError(f"can't open the log {rest}: {why} ({where})") from error
             handler.setFormatter(_Stamp(self._host()))
         return handler
 

@@ -53,6 +53,19 @@ def refused(text: str, path: str = "ctdb.conf") -> str:
     return str(caught.value)
 
 
+def test_every_line_that_can_not_be_used_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse("[eventd]\nkill grace = soon\nqueue timeout = 3\nmax scripts = 0\n[locks]\na/b = 60.nfs\n", "c")
+    lines = [
+        'c:2: [eventd] kill grace = "soon": expected seconds, such as 5 or 0.5',
+        'c:4: [eventd] max scripts = "0": expected a whole number from 1 to 999999',
+        'c:6: [locks] a/b = "60.nfs": expected the name of a lock: letters, digits, dots, dashes and underscores',
+    ]
+    assert caught.value.texts == tuple(lines)
+    assert str(caught.value) == "; ".join(lines)
+    assert (caught.value.line, caught.value.key) == (2, "kill grace")
+
+
 # ---------------------------------------------------------------------- files
 
 

@@ -305,7 +305,10 @@ def test_a_log_that_cannot_be_opened_is_an_error_and_the_former_stays_in_use(tmp
     node_log = configured(tmp_path)
     with pytest.raises(StartupError) as caught:
         node_log.configure(Config(log_location=f"file:{tmp_path}/missing/log", log_level="DEBUG"))
-    assert str(caught.value) == f"can't open the log {tmp_path}/missing/log: No such file or directory"
+    assert str(caught.value) == (
+        f"can't open the log {tmp_path}/missing/log: No such file or directory "
+        f"([logging] location in {tmp_path}/ctdb.conf sets where it is)"
+    )
     log.error("still here")
     log.debug("but not this")
     assert texts(tmp_path / "log.ctdb") == ["still here"]

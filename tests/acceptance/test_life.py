@@ -157,12 +157,13 @@ def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
         assert complaint in result.stderr
 
 
-def test_an_unusable_configuration_keeps_it_from_starting_and_names_the_line(node: Node) -> None:
-    node.configure("[eventd]\n kill grace = soon\n")
+def test_an_unusable_configuration_keeps_it_from_starting_and_names_the_lines(node: Node) -> None:
+    node.configure("[eventd]\n kill grace = soon\n max scripts = 0\n")
     result = run_daemon(node)
     assert result.returncode == 1
     assert result.stderr == (
         f'ctdb-eventd: {node.base}/ctdb.conf:5: [eventd] kill grace = "soon": expected seconds, such as 5 or 0.5\n'
+        f'ctdb-eventd: {node.base}/ctdb.conf:6: [eventd] max scripts = "0": expected a whole number from 1 to 999999\n'
     )
 
 

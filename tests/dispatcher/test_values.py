@@ -156,12 +156,14 @@ def test_a_refusal_says_what_it_is_made_of(error: RequestError, code: str, data:
 
 
 def test_a_configuration_error_has_the_place() -> None:
-    failure = failure_of(ConfigError("/e/ctdb.conf", 7, "a number is expected", section="eventd", key="x", value="y"))
+    place = {"section": "eventd", "key": "x", "value": "y"}
+    failure = failure_of(ConfigError("/e/ctdb.conf", 7, "a number is expected", **place, others=("/e/ctdb.conf:9: z",)))
     assert failure.code == "EINVAL"
-    assert failure.message == '/e/ctdb.conf:7: [eventd] x = "y": a number is expected'
+    assert failure.message == '/e/ctdb.conf:7: [eventd] x = "y": a number is expected; /e/ctdb.conf:9: z'
     assert failure.data == {
         **{"kind": "ConfigError", "file": "/e/ctdb.conf", "line": 7, "expected": "a number is expected"},
-        **{"section": "eventd", "key": "x", "value": "y"},
+        **place,
+        "others": ("/e/ctdb.conf:9: z",),
     }
 
 

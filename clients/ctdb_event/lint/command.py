@@ -126,18 +126,10 @@ class _Lint:
         try:
             config = load(path)
         except ConfigError as error:
-            text = str(error).removeprefix(f"{error.file}:{error.line}: ")
-            self._findings.append(
-                Finding(
-                    path=error.file,
-                    line=error.line or None,
-                    severity=Severity.ERROR,
-                    check=Check.CONFIGURATION,
-                    message=f"{text}; no daemon would start, and the defaults are used here",
-                )
-            )
+            consequence = "no daemon would start, and the defaults are used here"
+            self._findings += [_configured(path, f"{text}; {consequence}", Severity.ERROR) for text in error.texts]
             return Config()
-        self._findings += [_warning(path, text) for text in config.warnings]
+        self._findings += [_configured(path, text, Severity.WARNING) for text in config.warnings]
         return config
 
     def carry_out(self, names: list[str], *, as_json: bool, strict: bool) -> int:
@@ -285,14 +277,14 @@ def _line(finding: Finding, screen: Screen) -> str:
     return screen.safe(text) if screen.terminal else text.replace("\n", "\\n")
 
 
-def _warning(path: str, text: str) -> Finding:
-    """Makes a finding of what the configuration's reader warns of: `FILE:LINE: what it is`."""
+def _configured(path: str, text: str, severity: Severity) -> Finding:
+    """Makes a finding of what the configuration's reader says of a line: `FILE:LINE: what it is`."""
     line, _, message = text.removeprefix(f"{path}:").partition(": ")
     numbered = line.isdigit()
     return Finding(
         path=path,
         line=int(line) or None if numbered else None,
-        severity=Severity.WARNING,
+        severity=severity,
         check=Check.CONFIGURATION,
         message=message if numbered else text,
     )

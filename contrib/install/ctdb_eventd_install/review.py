@@ -87,7 +87,7 @@ def review_configuration(places: NodePlaces) -> tuple[Config, list[Finding]]:
     try:
         config = load(path)
     except ConfigError as error:
-        return Config(), [Finding(Severity.ERROR, f"our daemon would not start: {error}")]
+        return Config(), [Finding(Severity.ERROR, f"our daemon would not start: {text}") for text in error.texts]
     warnings = [Finding(Severity.WARNING, warning) for warning in config.warnings]
     return config, warnings or [Finding(Severity.GOOD, f"configuration {places.node.config_file}")]
 
