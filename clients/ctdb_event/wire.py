@@ -255,4 +255,4 @@ class Wire:
     def _ended(self) -> Exception:
         if not self._heard:
             return NotNative(f"the daemon at {self._path} speaks only the CTDB dialect: it closed the connection")
-        return ConnectionLost(f"connection to {self._path} lost before the answer: {self._line.reason}")
+        return ConnectionLost(f"connection to {self._path} lost: {self._line.reason}")

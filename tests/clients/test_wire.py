@@ -123,7 +123,7 @@ def test_a_connection_that_ends_later_is_lost(broker: ScriptedBroker) -> None:
         wire.call("hello")
         request = wire.start("run", {})
         broker.next("run").hang_up()
-        with pytest.raises(ConnectionLost, match="lost before the answer: closed by the daemon"):
+        with pytest.raises(ConnectionLost, match="lost: closed by the daemon"):
             wire.receive(request)
 
 

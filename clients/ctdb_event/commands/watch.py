@@ -46,13 +46,15 @@ def watch(session: Session) -> int:
 
 def _lines(session: Session) -> int:
     """Prints a line for whatever happens, what is under way first. Ends by a signal only."""
-    wire, heard = session.connect(), False
+    wire, heard, lost = session.connect(), False, False
     while True:
         reason = "the daemon ended the subscription"
         with wire:
             try:
                 jobs = wire.call("status")["jobs"]
-                heard = True
+                if lost:
+                    complain("ctdb-event: the daemon is back")
+                heard, lost = True, False
                 _print_jobs(session.screen, jobs)
                 follow(session, wire, {})
             except (ConnectionLost, NotNative) as error:
@@ -60,7 +62,7 @@ def _lines(session: Session) -> int:
                     raise
                 reason = str(error)
         complain(f"ctdb-event: {reason}; waiting for the daemon to come back")
-        wire = _reconnected(session)
+        wire, lost = _reconnected(session), True
 
 
 def _print_jobs(screen: Screen, jobs: list[dict[str, Any]]) -> None:
