@@ -195,6 +195,8 @@ class Methods:
         unknown = set(kinds or ()).difference(KINDS)
         if unknown:
             raise InvalidParameter("kinds", f"some of {', '.join(KINDS)}", repr(min(unknown)))
+        if kinds is not None and not kinds:
+            raise InvalidParameter("kinds", f"at least one of {', '.join(KINDS)}", "none")
         wanted = Filter(
             kinds=_SUBSCRIBED if kinds is None else frozenset(kinds),
             component=params.optional_text("component"),
