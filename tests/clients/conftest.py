@@ -6,16 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import FakeDaemon, build_node
-    from tests.clients.fake_native import FakeBroker
-else:
-    from fake_ctdb import FakeDaemon, build_node
-    from fake_native import FakeBroker
+from fake_ctdb import FakeDaemon, build_node
+from fake_native import FakeBroker
 
 
 @pytest.fixture

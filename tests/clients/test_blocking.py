@@ -9,9 +9,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from scripted_broker import Asked, ScriptedBroker, run_value, running_broker
 
 from ctdb_event import (
     BrokerError,
@@ -30,11 +31,6 @@ from ctdb_event import (
 )
 from ctdb_event import core as core_module
 from ctdb_eventd.protocol import frames
-
-if TYPE_CHECKING:
-    from tests.clients.scripted_broker import Asked, ScriptedBroker, run_value, running_broker
-else:
-    from scripted_broker import run_value, running_broker
 
 PATIENCE = 60.0
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}

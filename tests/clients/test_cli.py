@@ -8,14 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fake_ctdb import FakeDaemon
 
 from ctdb_event import cli, console
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import FakeDaemon
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "cli-vectors.json").read_text())
 PROGRAM = [sys.executable, "-m", "ctdb_event"]

@@ -10,16 +10,12 @@ import socket
 import struct
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fake_ctdb import FakeDaemon, add_script, packet, plain_reply, report, status_reply, text
 
 from ctdb_event import cli
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import FakeDaemon, add_script, packet, plain_reply, report, status_reply, text
-else:
-    from fake_ctdb import add_script, packet, plain_reply, report, status_reply, text
 
 DELIBERATELY_OTHERWISE = ("ctdb-event run abc legacy monitor", "ctdb-event run 30 ../events/legacy monitor")
 RECORDED: list[dict[str, Any]] = [

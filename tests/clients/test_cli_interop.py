@@ -9,14 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import FakeDaemon, plain_reply, report, status_reply
-else:
-    from fake_ctdb import plain_reply, report, status_reply
+from fake_ctdb import FakeDaemon, plain_reply, report, status_reply
 
 HELPERS = Path("/usr/libexec/ctdb")
 MISSING = [name for name in ("ctdb-event", "ctdb-eventd") if not (HELPERS / name).exists()]

@@ -5,16 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from fake_ctdb import add_script
 
 from ctdb_event import cli
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import add_script
-else:
-    from fake_ctdb import add_script
 
 Captured = pytest.CaptureFixture[bytes]
 

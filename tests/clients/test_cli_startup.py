@@ -5,12 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import FakeDaemon
+from fake_ctdb import FakeDaemon
 
 FORBIDDEN = [
     *("anyio", "argparse", "asyncio", "attr", "attrs", "dataclasses", "logging", "subprocess", "typing", "json"),

@@ -8,12 +8,14 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from backends import PATIENCE, on_both_backends
+from scripted_broker import HELLO, Asked, ScriptedBroker, run_value, running_broker
 
 import ctdb_event
 from ctdb_event import (
@@ -35,13 +37,6 @@ from ctdb_event import (
 from ctdb_event import core as core_module
 from ctdb_event import link as link_module
 from ctdb_eventd.protocol import frames
-
-if TYPE_CHECKING:
-    from tests.clients.backends import PATIENCE, on_both_backends
-    from tests.clients.scripted_broker import HELLO, Asked, ScriptedBroker, run_value, running_broker
-else:
-    from backends import PATIENCE, on_both_backends
-    from scripted_broker import HELLO, run_value, running_broker
 
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
 GRANT = {"lock": 7, "waited": 0.5}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fake_ctdb import report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,11 +19,6 @@ from ctdb_event.failures import failure
 from ctdb_event.results import Overview, Run
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import packet
-
-if TYPE_CHECKING:
-    from tests.clients.fake_ctdb import report
-else:
-    from fake_ctdb import report
 
 RUN: dict[str, Any] = {
     "component": "legacy",

@@ -5,19 +5,15 @@ from __future__ import annotations
 import errno
 import pickle
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from scripted_broker import run_value
 
 from ctdb_event import errors, failures
 from ctdb_event.errors import BrokerError, EventError
 from ctdb_event.results import Run
 from ctdb_eventd.errors import RemoteProtocolError
-
-if TYPE_CHECKING:
-    from tests.clients.scripted_broker import run_value
-else:
-    from scripted_broker import run_value
 
 OWNER = {"run": None, "lock": 3, "pid": 4712, "text": "backup", "since": 1.5, "seconds": 2.5}
 SCRIPT = {"name": "10.a", "state": "failed", "result": 7, "started": 1.5, "seconds": 0.25, "output": b""}

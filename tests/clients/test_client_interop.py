@@ -6,10 +6,10 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from backends import on_both_backends
 
 from ctdb_event import (
     AsyncClient,
@@ -25,11 +25,6 @@ from ctdb_event import (
     connect,
 )
 from ctdb_event.wire import NotNative, Wire
-
-if TYPE_CHECKING:
-    from tests.clients.backends import on_both_backends
-else:
-    from backends import on_both_backends
 
 DAEMON = Path("/usr/libexec/ctdb/ctdb-eventd")
 PATIENCE = 20.0

@@ -7,11 +7,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+from backends import on_both_backends
 from nodes import Daemon, Node, running_daemon, start_daemon
 
 import ctdb_event
@@ -39,11 +40,6 @@ from ctdb_event import (
     connect,
 )
 from ctdb_event.wire import CallFailed, Wire
-
-if TYPE_CHECKING:
-    from tests.clients.backends import on_both_backends
-else:
-    from backends import on_both_backends
 
 SCRIPT = """
 event=$1; shift

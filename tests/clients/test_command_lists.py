@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import samples
+from fake_native import FakeBroker
 
 from ctdb_event import cli
-
-if TYPE_CHECKING:
-    from tests.clients import samples
-    from tests.clients.fake_native import FakeBroker
-else:
-    import samples
 
 COMPONENT = {"name": "legacy", "directory": "/e/legacy", "scripts": 20, "enabled": 12, "error": None}
 SCRIPTS = {

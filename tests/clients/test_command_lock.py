@@ -13,16 +13,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fake_native import FakeBroker, Peer, Refused
 
 from ctdb_event import cli
-
-if TYPE_CHECKING:
-    from tests.clients.fake_native import FakeBroker, Peer, Refused
-else:
-    from fake_native import FakeBroker, Peer, Refused
 
 PROGRAM = [sys.executable, "-m", "ctdb_event"]
 PATIENCE = 60.0

@@ -10,20 +10,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import samples
+from fake_native import FakeBroker, HungUp, Peer
 
 from ctdb_event import cli
 from ctdb_event.commands import notes, runs, streaming
 from ctdb_event.commands.screen import Screen
-
-if TYPE_CHECKING:
-    from tests.clients import samples
-    from tests.clients.fake_native import FakeBroker, HungUp, Peer
-else:
-    import samples
-    from fake_native import FakeBroker, HungUp, Peer
 
 Handler = Callable[[Peer, dict[str, Any]], Any]
 Capture = pytest.CaptureFixture[bytes]

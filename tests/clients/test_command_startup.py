@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.clients import samples
-    from tests.clients.fake_native import FakeBroker
-else:
-    import samples
+import samples
+from fake_native import FakeBroker
 
 # the interpreter alone, and then the command: what makes the difference is what the command costs
 REPORT = """

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from fake_native import FakeBroker
 
 from ctdb_event import cli
 from ctdb_event.commands import arguments, entry
@@ -16,9 +17,6 @@ from ctdb_event.commands.catalogue import COMMANDS, find, nearest
 from ctdb_event.commands.explain import overview, pages
 from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
-
-if TYPE_CHECKING:
-    from tests.clients.fake_native import FakeBroker
 
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
 new_command = pytest.mark.parametrize("command", [c for c in COMMANDS if not c.dropin], ids=lambda c: c.words)

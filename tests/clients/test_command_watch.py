@@ -16,22 +16,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import samples
+from fake_native import FakeBroker, Peer
 from rich.console import Console
 
 from ctdb_event import cli
 from ctdb_event.commands import watch
 from ctdb_event.commands.watch_model import Model, Snapshot
 from ctdb_event.commands.watch_view import draw, fit
-
-if TYPE_CHECKING:
-    from tests.clients import samples
-    from tests.clients.fake_native import FakeBroker, Peer
-else:
-    import samples
-    from fake_native import FakeBroker, Peer
 
 PATIENCE = 60.0
 COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]

@@ -12,18 +12,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from scripted_broker import ScriptedBroker, running_broker
 
 from ctdb_event.wire import CallFailed, ConnectionLost, Line, NotNative, Wire
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import frames
-
-if TYPE_CHECKING:
-    from tests.clients.scripted_broker import ScriptedBroker, running_broker
-else:
-    from scripted_broker import running_broker
 
 PATIENCE = 60.0
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from threaded_listener import ThreadedListener
+
 from ctdb_eventd.protocol import frames
 
-_PATIENCE = 30.0  # seconds; a test that needs them has failed
 Handler = Callable[["Peer", dict[str, Any]], Any]
 
 
@@ -49,7 +48,7 @@ class Peer:
 
     def serve(self) -> None:
         """Answers until the client or the test has had enough."""
-        with self.connection, self._read, contextlib.suppress(OSError, ValueError):
+        with self._read, contextlib.suppress(OSError, ValueError):
             if self._read.read(8) != frames.PREFACE or self.broker.old:
                 return
             while (received := self.receive()) is not None:
@@ -92,14 +91,9 @@ class FakeBroker:
         self.handlers: dict[str, Handler] = {"ping": lambda peer, params: {}}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.old = False
-        self._threads: list[threading.Thread] = []
-        self._peers: list[Peer] = []
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        self._listener.bind(os.fspath(path))
-        self._listener.listen(8)
-        self._start(self._accept)
+        self._listener = ThreadedListener(path, lambda connection: Peer(connection, self).serve())
+        self.hang_up = self._listener.hang_up
+        self.close = self._listener.close
 
     def reply(self, method: str, value: Any) -> None:
         """Answers every such request with this value."""
@@ -116,34 +110,3 @@ class FakeBroker:
     def asked(self, method: str) -> dict[str, Any]:
         """Returns the parameters of the last such request."""
         return next(params for name, params in reversed(self.requests) if name == method)
-
-    def _start(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()[0]
-            except OSError:
-                return
-            connection.settimeout(_PATIENCE)
-            peer = Peer(connection, self)
-            self._peers.append(peer)
-            self._start(peer.serve)
-
-    def hang_up(self) -> None:
-        """Closes every connection, as when the daemon ends."""
-        for peer in self._peers:
-            with contextlib.suppress(OSError):
-                peer.connection.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Ends it, and waits for its threads."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self.hang_up()
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio.to_thread
+from threaded_listener import PATIENCE, ThreadedListener
 
 from ctdb_eventd.protocol import frames
 
 __all__ = ["HELLO", "Asked", "ScriptedBroker", "run_value", "running_broker"]
-
-_PATIENCE = 60.0  # seconds; a test that needs them has failed
 
 HELLO = {
     "version": 1,
@@ -94,38 +93,36 @@ class ScriptedBroker:
         rules: What to do about a method as soon as it comes.
         stalled: It stands still, as `stall` is the rule of a method that came.
         resume: Lets it go on.
-        connections: How many there were.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = os.fspath(path)
         self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
         self.stalled, self.resume = threading.Event(), threading.Event()
-        self.connections = 0
         self._asked: queue.Queue[Asked | None] = queue.Queue()
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self.path)
-        self._listener.listen(16)
-        self._start(self._accept)
+        self._listener = ThreadedListener(path, self._serve)
+
+    @property
+    def connections(self) -> int:
+        """How many there were."""
+        return len(self._listener.connections)
 
     def next(self, method: str) -> Asked:
         """Waits for the next request without a rule, which must be this one."""
-        asked = self._asked.get(timeout=_PATIENCE)
+        asked = self._asked.get(timeout=PATIENCE)
         assert asked is not None, f"the client hung up, {method} was expected"
         assert asked.method == method, f"{asked.method} {asked.params} came, {method} was expected"
         return asked
 
     def gone(self) -> None:
         """Waits until a client has hung up, without a further request."""
-        asked = self._asked.get(timeout=_PATIENCE)
+        asked = self._asked.get(timeout=PATIENCE)
         assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
 
     def stall(self, asked: Asked) -> None:
         """A rule: reads no further until `resume` is set, and then answers."""
         self.stalled.set()
-        assert self.resume.wait(_PATIENCE)
+        assert self.resume.wait(PATIENCE)
         asked.result({})
 
     async def next_async(self, method: str) -> Asked:
@@ -136,24 +133,8 @@ class ScriptedBroker:
         """As `gone`, while the event loop goes on."""
         await anyio.to_thread.run_sync(self.gone, abandon_on_cancel=True)
 
-    def _start(self, work: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=work, args=args)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()[0]
-            except OSError:
-                return
-            connection.settimeout(_PATIENCE)
-            self.connections += 1
-            self._sockets.append(connection)
-            self._start(self._serve, connection)
-
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
+        with contextlib.suppress(OSError), connection.makefile("rb") as stream:
             if stream.read(len(frames.PREFACE)) == frames.PREFACE:
                 while frame := _read_frame(stream):
                     self._handle(Asked(connection, frames.unpack(frame)[1]))
@@ -169,11 +150,6 @@ class ScriptedBroker:
     def close(self) -> None:
         """Ends it, and waits for its threads."""
         self.resume.set()
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(_PATIENCE)
         self._listener.close()
 
 
