@@ -6,6 +6,7 @@ from ctdb_event.commands.arguments import Arguments
 from ctdb_event.commands.catalogue import COMMANDS, find
 from ctdb_event.commands.screen import Screen
 from ctdb_event.console import Failure
+from ctdb_eventd import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ __all__ = ["overview", "pages", "show_help", "wrapped"]
 
 _WIDTH = 80
 _HEAD = "Usage: ctdb-event [OPTIONS] COMMAND [ARGUMENTS]\n"
-_TAIL = """
+_TAIL = f"""
 Options of every command: --socket PATH, and --help (of the new ones).
 More: ctdb-event help COMMAND, man ctdb-event.
+This is version {__version__}; the daemon's is shown by ctdb-event stats.
 """
 
 
