@@ -1,7 +1,10 @@
 """Ending a process group: TERM, a grace period, KILL, and knowing when its last member is gone. Linux only.
 
-Waiting is on pidfds, never by polling. The caller keeps the group's leader unreaped meanwhile: a zombie holds its
-number, so that no signal can reach a stranger that was given the same one.
+The caller keeps the group's leader unreaped meanwhile: a zombie holds its number, so that no signal can reach a stranger
+that was given the same one. The leader counts as a member even if it has moved to another group.
+
+Only a walk through /proc tells who is in a group. A file server may have thousands of processes, and a failover dozens
+of groups to end at once: whoever needs a walk in the same moment shares one, and between two there is a pause.
 """
 
 from __future__ import annotations
@@ -10,32 +13,89 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Collection
+from weakref import WeakKeyDictionary
 
 import anyio
 
-__all__ = ["end_group", "exited", "members"]
+__all__ = ["end_group", "exited", "kill_group", "members"]
 
 
 _DESCRIPTOR_PAUSE = 0.1
+_LOOK_AGAIN = 0.25
+"""Seconds after which a group is looked at again though nobody of it has exited: a member may have left it."""
+_PAUSE_FACTOR = 4
+"""Between two walks is a pause of so many times what a walk takes: they never take more than a fifth of the time."""
 
 
 def members(pgid: int) -> list[int]:
     """Returns the pids in a process group that still live; zombies are gone for all that matters."""
-    return [pid for pid, state, group in _processes() if group == pgid and state not in "ZX"]
+    return _walk({pgid})[pgid]
 
 
-def _processes() -> Iterator[tuple[int, str, int]]:
+def _walk(groups: Collection[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {group: [] for group in groups}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
+        pid = int(entry)
         try:
-            with open(f"/proc/{entry}/stat", "rb") as file:
-                # the command's name, in parentheses, may itself contain anything
-                state, _parent, group = file.read().rpartition(b")")[2].split(None, 3)[:3]
-        except OSError:
+            group = os.getpgid(pid)  # a tenth of the time that reading its file in /proc takes
+        except ProcessLookupError:
             continue  # ended between the two calls
-        yield int(entry), state.decode(), int(group)
+        if group not in found and pid not in found:
+            continue
+        if _lives(pid):
+            found[group if group in found else pid].append(pid)
+    return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # the command's name, in parentheses, may itself contain anything
+            return file.read().rpartition(b")")[2].split(None, 1)[0] not in (b"Z", b"X")
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return False  # ended between the two calls
+
+
+class _Walks:
+    """The walks of one event loop, for all who wait for one."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, asyncio.Future[list[int]]]] = []
+        self._not_before = 0.0
+
+    async def members(self, pgid: int) -> list[int]:
+        """Waits for the next walk and returns what `members` does. Cancellation-safe."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_later(max(0.0, self._not_before - time.monotonic()), self._walk)
+        answer: asyncio.Future[list[int]] = loop.create_future()
+        self._waiting.append((pgid, answer))
+        return await answer
+
+    def _walk(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        began = time.monotonic()
+        try:
+            found = _walk({pgid for pgid, _ in waiting})
+        except OSError as error:
+            for _, answer in waiting:
+                if not answer.done():
+                    answer.set_exception(error)
+        else:
+            for pgid, answer in waiting:
+                if not answer.done():
+                    answer.set_result(found[pgid])
+        ended = time.monotonic()
+        self._not_before = ended + _PAUSE_FACTOR * (ended - began)
+
+
+_walks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Walks] = WeakKeyDictionary()
 
 
 async def exited(pidfd: int) -> None:
@@ -59,14 +119,16 @@ async def exited(pidfd: int) -> None:
 
 
 async def _group_gone(pgid: int) -> None:
+    walks = _walks.setdefault(asyncio.get_running_loop(), _Walks())
     # Members may fork while we look, hence again until a look finds nobody.
     while True:
         try:
-            pids = members(pgid)
+            pids = await walks.members(pgid)
             if not pids:
                 return
-            for pid in pids:
-                await _process_gone(pid)
+            with anyio.move_on_after(_LOOK_AGAIN):
+                for pid in pids:
+                    await _process_gone(pid)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
@@ -89,6 +151,16 @@ def _signal_group(pgid: int, number: signal.Signals) -> None:
         os.killpg(pgid, number)
     except ProcessLookupError:
         pass
+    try:
+        if os.getpgid(pgid) != pgid:  # the leader has moved
+            os.kill(pgid, number)
+    except ProcessLookupError:
+        pass
+
+
+def kill_group(pgid: int) -> None:
+    """Kills every member of a group at once. One of which nobody is left is no error."""
+    _signal_group(pgid, signal.SIGKILL)
 
 
 async def end_group(pgid: int, grace: anyio.CancelScope) -> None:

@@ -69,7 +69,6 @@ class Child:
     ) -> None:
         self.pid = pid
         self._guardian = guardian
-        self._line = guardian.protect(pid)
         self._pidfd = pidfd
         self._pipe = pipe
         self._capture = capture
@@ -80,6 +79,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._on_exit)
         self._loop.add_reader(pipe, self._on_output)
+        self._line = guardian.protect(pid)  # the last, as nobody would take it back if another step failed
 
     @classmethod
     def spawn(
@@ -141,7 +141,7 @@ class Child:
                 if fd >= 0:
                     loop.remove_reader(fd)
                     os.close(fd)
-            os.killpg(pid, signal.SIGKILL)
+            group.kill_group(pid)
             os.waitpid(pid, 0)
             raise
 
@@ -185,7 +185,7 @@ class Child:
 
     def kill(self) -> None:
         """Kills its whole group at once, without any grace; for ways out that can't wait."""
-        os.killpg(self.pid, signal.SIGKILL)
+        group.kill_group(self.pid)
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)

@@ -288,6 +288,27 @@ async def test_a_script_that_closes_its_output_is_waited_for(node: Node) -> None
     assert (report.summary, output(report, "10.s")) == (4, b"said\n")
 
 
+async def test_a_script_that_left_its_process_group_is_ended_too(node: Node) -> None:
+    """Nobody may be told that the kernel holds it, and its address must be free again."""
+    node.configure("[eventd]\n kill grace = 0.2\n")
+    move = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); print(os.getpid(), flush=True); time.sleep(1000)"
+    node.script("10.s.script", f"[ $1 != takeip ] || exec {sys.executable} -c '{move}'")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("takeip", "eth0", "10.0.0.1", "24", limit=1) == errno.ETIMEDOUT
+        assert await client.run("releaseip", "eth0", "10.0.0.1", "24") == 0
+        assert not alive(int(output(await client.status("takeip"), "10.s")))
+    assert "survived" not in node.log
+
+
+async def test_a_script_that_left_its_process_group_does_not_disturb_the_end(node: Node) -> None:
+    move = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); print(os.getpid(), flush=True); time.sleep(1000)"
+    node.script("10.s.script", f"exec {sys.executable} -c '{move}' > $CTDB_BASE/var/pid")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid").strip(), "the script to run")
+    assert not alive(int(node.read("pid")))
+
+
 async def test_a_timeout_is_answered_at_once_and_then_the_group_is_ended(node: Node) -> None:
     node.configure("[eventd]\n kill grace = 0.2\n")
     node.script("10.fast.script", "exit 0")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from nodes import alive
 
 from ctdb_eventd.runner import group
-from ctdb_eventd.runner.group import end_group, exited, members
+from ctdb_eventd.runner.group import end_group, exited, kill_group, members
 
 LONG = 60.0
 
@@ -97,6 +101,71 @@ async def test_grace_may_be_shortened_meanwhile() -> None:
         assert process.wait(timeout=LONG) == -signal.SIGKILL
 
 
+async def test_a_leader_that_moved_to_another_group_is_ended_too() -> None:
+    code = "import os; os.setpgid(0, os.getpgid(os.getppid())); print('ready', flush=True); input()"
+    with running(f'exec {sys.executable} -c "{code}"') as process:
+        assert os.getpgid(process.pid) == os.getpgid(0)
+        assert members(process.pid) == [process.pid]
+        assert await end(process, LONG) == -signal.SIGTERM
+        assert members(process.pid) == []
+
+
+def test_killing_reaches_a_leader_that_moved() -> None:
+    code = "import os; os.setpgid(0, os.getpgid(os.getppid())); print('ready', flush=True); input()"
+    with running(f'exec {sys.executable} -c "{code}"') as process:
+        kill_group(process.pid)
+        assert process.wait(LONG) == -signal.SIGKILL
+        kill_group(process.pid)
+
+
+async def test_nobody_waits_for_a_member_that_leaves_the_group_when_it_is_told_to_end() -> None:
+    code = (
+        "import os, signal, time; signal.signal(signal.SIGTERM, lambda *_: os.setsid()); print('ready', flush=True)\n"
+        "while True: time.sleep(1)"
+    )
+    with running(f'{sys.executable} -c "{code}" & wait') as process:
+        other = next(pid for pid in members(process.pid) if pid != process.pid)
+        try:
+            assert await end(process, 10 * LONG) == -signal.SIGTERM
+            assert alive(other)
+        finally:
+            os.kill(other, signal.SIGKILL)
+
+
+async def test_groups_that_end_together_share_their_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    walks: list[set[int]] = []
+    walk = group._walk
+
+    def counted(groups: Collection[int]) -> dict[int, list[int]]:
+        walks.append(set(groups))
+        return walk(groups)
+
+    monkeypatch.setattr(group, "_walk", counted)
+    with contextlib.ExitStack() as stack:
+        pids = {stack.enter_context(running("echo ready; read -r _")).pid for _ in range(20)}
+        with anyio.fail_after(LONG):
+            async with anyio.create_task_group() as tasks:
+                for pid in pids:
+                    tasks.start_soon(end_group, pid, anyio.move_on_after(LONG))
+    assert walks[0] == pids
+    assert len(walks) < len(pids)
+
+
+async def test_without_descriptors_it_is_looked_again_when_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [OSError(errno.EMFILE, "no"), {7: []}]
+
+    def walk(groups: Collection[int]) -> dict[int, list[int]]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return dict(answer)
+
+    monkeypatch.setattr(group, "_walk", walk)
+    with anyio.fail_after(LONG):
+        await group._group_gone(7)
+    assert answers == []
+
+
 async def test_a_group_of_which_nobody_is_left_is_over_at_once() -> None:
     with running("echo ready") as process:
         process.wait(timeout=LONG)
@@ -142,7 +211,7 @@ async def test_an_exit_in_the_moment_of_cancelling_does_no_harm() -> None:
 
 async def test_a_process_that_ends_during_the_look_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([[2**22 + 1], []])
-    monkeypatch.setattr(group, "members", lambda pgid: next(looks))
+    monkeypatch.setattr(group, "_walk", lambda groups: {2**22 + 1: next(looks)})
     await end_group(2**22 + 1, anyio.move_on_after(LONG))
     assert next(looks, "none left") == "none left"
 
