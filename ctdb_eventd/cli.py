@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 from collections.abc import Sequence
-
-import anyio
+from typing import TYPE_CHECKING
 
 from ctdb_eventd import __version__, environment
-from ctdb_eventd.daemon import Daemon, Options
-from ctdb_eventd.errors import ConfigError, EventdError
+from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.logs import complain
 from ctdb_eventd.paths import Paths, PathsError
+
+if TYPE_CHECKING:
+    from ctdb_eventd.daemon import Options
 
 __all__ = ["main", "parse_arguments"]
 
 
+_MOST = (1 << 31) - 1
+"""The largest number that a process id or a descriptor can be."""
+
+
 def parse_arguments(argv: Sequence[str] | None) -> Options:
     """Reads the command line; ends the process with status 1 and the usage if it can't be used."""
+    from ctdb_eventd.daemon import Options
+
     parser = _Parser(
         prog="ctdb-eventd",
         description="Event daemon for CTDB nodes: runs the event scripts. ctdbd starts it; it stays in the foreground.",
@@ -45,9 +53,12 @@ class _Parser(argparse.ArgumentParser):
 
 def _number(text: str) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not -_MOST <= number <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large a number")
+    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,10 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 after a clean end, 1 if it could not start; standard error and the log say why.
     """
+    environment.calm_signals()
+    # only now what takes time: a signal may come meanwhile
+    import anyio
+
+    from ctdb_eventd.daemon import Daemon
+
     options = parse_arguments(argv)
-    environment.ensure_standard_descriptors()
-    environment.close_on_exec()
     try:
+        _check_descriptor(options.startup_fd)
+        environment.ensure_standard_descriptors()
+        environment.close_on_exec()
         daemon = Daemon(options, os.environ, Paths(os.environ))
         anyio.run(daemon.run)
     except (EventdError, PathsError) as error:
@@ -68,6 +86,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseExceptionGroup as group:
         return _report_group(group)
     return 0
+
+
+def _check_descriptor(fd: int | None) -> None:
+    """Checks the descriptor of the one who started us, before anything else can get its number."""
+    if fd is None:
+        return
+    try:
+        fcntl.fcntl(fd, fcntl.F_GETFD)
+    except OSError as error:
+        raise StartupError(f"can't write to descriptor {fd} (option --startup-fd): {error.strerror}") from error
 
 
 def _report_group(group: BaseExceptionGroup[BaseException]) -> int:

@@ -211,9 +211,9 @@ class Daemon:
     def _reload(self) -> list[str]:
         try:
             config = load(self._paths.config_file)
-            # the likelier to fail first, as what was done is not taken back
-            self._log.configure(config)
-            self._wrappers.write(config)
+            with self._log.prepared(config) as use_log:
+                self._wrappers.write(config)
+                use_log()
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             raise

@@ -1,11 +1,12 @@
-"""What the daemon was given at its start, and what of it scripts get: environment and descriptors."""
+"""What the daemon was given at its start, and what of it scripts get: environment, descriptors and signals."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 
-__all__ = ["close_on_exec", "ensure_standard_descriptors", "script_environment"]
+__all__ = ["calm_signals", "close_on_exec", "ensure_standard_descriptors", "script_environment"]
 
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_STANDARD = 2
@@ -34,6 +35,18 @@ def script_environment(environ: Mapping[bytes, bytes], *, first_in_path: str = "
     path = wanted.get(b"PATH") or _DEFAULT_PATH
     wanted[b"PATH"] = os.fsencode(first_in_path) + b":" + path if first_in_path else path
     return wanted
+
+
+def calm_signals() -> None:
+    """Puts signals into a state in which the daemon can start.
+
+    Whoever started us may have ignored SIGCHLD, and then the kernel would keep no exit status for us. What asks a
+    running daemon for something must not end one that is about to run; the handlers come with the event loop.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def ensure_standard_descriptors() -> None:

@@ -22,7 +22,7 @@ class Mode(enum.Enum):
     """Nothing, and it yields: it is not started while anything else is there, and ended when anything comes."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class EventKind:
     """What is known of an event by its name."""
 
@@ -32,6 +32,8 @@ class EventKind:
     """What its arguments are, in order; the words `address` and `netmask bits` are checked."""
 
 
+_USUAL_LENGTH = 64
+"""Of an argument: interfaces and addresses are shorter."""
 _TAKE = ("interface", "address", "netmask bits")
 
 CATALOGUE = {
@@ -65,7 +67,6 @@ class Plan:
     """Why it is not treated as its name suggests; empty if it is."""
 
 
-@lru_cache(maxsize=4096)  # a cluster has a few hundred addresses, and three events for each
 def plan(event: str, args: tuple[str, ...]) -> Plan:
     """Plans a run. An address event whose arguments don't fit runs alone: scripts may define their own."""
     kind = CATALOGUE.get(event)
@@ -73,12 +74,22 @@ def plan(event: str, args: tuple[str, ...]) -> Plan:
         return Plan(Mode.EXCLUSIVE)
     if kind.mode is not Mode.ADDRESS:
         return Plan(kind.mode)
+    # A cluster has a few hundred addresses, and three events for each: worth to be remembered. What a client makes up
+    # must not fill the memory.
+    usual = len(args) == len(kind.arguments) and all(len(arg) <= _USUAL_LENGTH for arg in args)
+    return _known_plan(kind, args) if usual else _address_plan(kind, args)
+
+
+def _address_plan(kind: EventKind, args: tuple[str, ...]) -> Plan:
     try:
         address = _address_of(kind, args)
     except ValueError as error:
         expected = " ".join(f"<{name}>" for name in kind.arguments)
-        return Plan(Mode.EXCLUSIVE, (), f"{error}; expected: {event} {expected}. It runs alone")
+        return Plan(Mode.EXCLUSIVE, (), f"{error}; expected: {kind.name} {expected}. It runs alone")
     return Plan(Mode.ADDRESS, (f"address:{address}",))
+
+
+_known_plan = lru_cache(maxsize=4096)(_address_plan)
 
 
 def _address_of(kind: EventKind, args: tuple[str, ...]) -> IPv4Address | IPv6Address:

@@ -5,6 +5,7 @@ Nothing here may raise into the code that logs: a full disk must not end a failo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ import socket
 import sys
 import syslog
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
@@ -232,23 +233,49 @@ class Log:
         logging.addLevelName(NOTICE, "NOTICE")
 
     def configure(self, config: Config) -> None:
-        """Follows the configuration, at the start and after each reload.
+        """Follows the configuration.
 
         Raises:
             StartupError: The log can't be opened; the former one, if any, stays in use.
         """
+        with self.prepared(config) as use:
+            use()
+
+    @contextlib.contextmanager
+    def prepared(self, config: Config) -> Iterator[Callable[[], None]]:
+        """Opens the log that the configuration wants.
+
+        Yields:
+            What makes it the one in use; without that it is closed at the end of the block, and the former one stays.
+
+        Raises:
+            StartupError: The log can't be opened.
+        """
         location = config.log_location or f"file:{self._paths.log_file}"
         if "CTDB_INTERACTIVE" in self._environ:
             location = "file:"
+        handler = self._handler if location == self._location else self._open(location)
+        assert handler is not None
+
+        def use() -> None:
+            if handler is not self._handler:
+                self._replace(handler)
+                self._location = location
+            logging.getLogger().setLevel(_LEVELS[config.log_level])
+
+        try:
+            yield use
+        finally:
+            if handler is not self._handler:
+                handler.close()
+
+    def _replace(self, handler: logging.Handler) -> None:
         root = logging.getLogger()
-        if location != self._location:
-            handler = self._open(location)
-            for old in root.handlers[:]:
-                root.removeHandler(old)
-                old.close()
-            root.addHandler(handler)
-            self._location, self._handler = location, handler
-        root.setLevel(_LEVELS[config.log_level])
+        for old in root.handlers[:]:
+            root.removeHandler(old)
+            old.close()
+        root.addHandler(handler)
+        self._handler = handler
 
     @property
     def is_open(self) -> bool:

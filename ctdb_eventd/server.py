@@ -10,6 +10,7 @@ import resource
 import socket
 import stat
 
+from ctdb_eventd.descriptors import raise_limit
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
@@ -24,7 +25,6 @@ _BACKLOG = 128
 # Out of descriptors: look again after this many seconds, or as soon as a session ends.
 _ACCEPT_PAUSE = 1.0
 # Scripts inherit the limit, and some old program may still use select(): more only when it is needed, step by step.
-_MOST_DESCRIPTORS = 1 << 16
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -132,7 +132,7 @@ class Server:
         """Raises the limit while there is still room: a script that is started needs descriptors too."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if _sockets_for(soft) <= self._descriptors_enough_for:
-            _raise_limit()
+            raise_limit()
             soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # if it could not be raised, trying again for each further client would be in vain
         self._descriptors_enough_for = max(_sockets_for(soft), self._descriptors_enough_for + 1)
@@ -142,7 +142,7 @@ class Server:
         if error.errno not in _OUT_OF_RESOURCES:
             _log.error("can't accept a connection: %s", error)
             return
-        if error.errno == errno.EMFILE and _raise_limit():
+        if error.errno == errno.EMFILE and raise_limit():
             return  # it is accepted as soon as the loop looks again
         _log.error(
             "can't accept a connection: %s; new clients wait. %d clients are connected; see `ulimit -n`",
@@ -161,17 +161,3 @@ class Server:
 def _sockets_for(limit: int) -> int:
     """Returns up to which number descriptors may be clients'; the rest is for scripts."""
     return limit * 3 // 4
-
-
-def _raise_limit() -> bool:
-    """Doubles the number of descriptors that this process may have open; False if it may not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(2 * soft, _MOST_DESCRIPTORS, hard if hard != resource.RLIM_INFINITY else _MOST_DESCRIPTORS)
-    if wanted <= soft:
-        return False
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):
-        return False
-    _log.log(NOTICE, "%d descriptors are in use, so up to %d are allowed from now on (ulimit -n)", soft, wanted)
-    return True

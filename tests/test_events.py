@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctdb_eventd import events
 from ctdb_eventd.events import CATALOGUE, Mode, Plan, plan
 
 NETWORK_EVENTS = ["takeip", "releaseip", "updateip"]
@@ -33,6 +34,16 @@ def test_the_catalogue_has_every_event_of_ctdb() -> None:
 def test_only_address_events_have_arguments() -> None:
     assert [name for name, kind in CATALOGUE.items() if kind.arguments] == NETWORK_EVENTS
     assert [name for name, kind in CATALOGUE.items() if kind.mode is Mode.ADDRESS] == NETWORK_EVENTS
+
+
+def test_what_is_remembered_is_small() -> None:
+    """A client may make up as many and as long arguments as it likes."""
+    before = events._known_plan.cache_info().currsize
+    for args in (("eth0", "10.0.0.1", "9" * 65), ("x" * 1_000_000,) * 3, ("a",) * 10_000):
+        assert plan("takeip", args).mode is Mode.EXCLUSIVE
+        assert plan("startup", args) == plan("anything", args) == Plan(Mode.EXCLUSIVE)
+    assert events._known_plan.cache_info().currsize == before
+    assert plan("takeip", ("eth0", "10.9.9.9", "24")) is plan("takeip", ("eth0", "10.9.9.9", "24"))
 
 
 def test_monitor_yields() -> None:

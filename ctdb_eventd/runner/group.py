@@ -1,7 +1,7 @@
 """Ending a process group: TERM, a grace period, KILL, and knowing when its last member is gone. Linux only.
 
-The caller keeps the group's leader unreaped meanwhile: a zombie holds its number, so that no signal can reach a stranger
-that was given the same one. The leader counts as a member even if it has moved to another group.
+The caller keeps the group's leader unreaped meanwhile: a zombie holds its number, so that no signal can reach a
+stranger that was given the same one. The leader counts as a member even if it has moved to another group.
 
 Only a walk through /proc tells who is in a group. A file server may have thousands of processes, and a failover dozens
 of groups to end at once: whoever needs a walk in the same moment shares one, and between two there is a pause.

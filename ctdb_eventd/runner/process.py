@@ -7,6 +7,7 @@ process helpers take a multiple of the time and wait for the pipe, which daemons
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 import anyio
 import attrs
 
+from ctdb_eventd.descriptors import raise_limit
 from ctdb_eventd.runner import group
 from ctdb_eventd.runner.capture import Capture
 from ctdb_eventd.runner.guardian import Guardian
@@ -41,6 +43,15 @@ class SpawnContext:
     """Descriptor that becomes its standard input."""
     guardian: Guardian
     """Ends it should the daemon be killed."""
+
+
+def _output_pipe() -> tuple[int, int]:
+    try:
+        return os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.EMFILE or not raise_limit():
+            raise
+        return os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 class Child:
@@ -104,7 +115,7 @@ class Child:
             OSError: It could not be started; nothing is left behind.
             ValueError: An argument contains a NUL.
         """
-        pipe, its_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        pipe, its_end = _output_pipe()
         try:
             os.set_blocking(its_end, True)
             actions = [

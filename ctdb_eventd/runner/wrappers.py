@@ -14,6 +14,7 @@ one that stands twice in a pipeline, may wait for each other until the limit of 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -168,8 +169,9 @@ class Wrappers:
     def _sweep(self) -> None:
         """Removes what wrappers left that were killed while they held input or output in a file."""
         for entry in os.scandir(self._spool):
-            if time.time() - entry.stat().st_mtime > _LEFT_OVER_AGE:
-                os.unlink(entry.path)
+            with contextlib.suppress(FileNotFoundError):  # its wrapper has come to its end just now
+                if time.time() - entry.stat().st_mtime > _LEFT_OVER_AGE:
+                    os.unlink(entry.path)
 
     def remove(self) -> None:
         """Removes the programs. The lock files stay: whoever holds one must stay alone with it."""

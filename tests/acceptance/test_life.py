@@ -47,6 +47,37 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def test_it_starts_with_signals_ignored(node: Node) -> None:
+    """Whoever starts it may ignore SIGCHLD; the kernel would then keep no exit status of any script."""
+    node.script("10.s.script", "exit 3")
+    ignored = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1)
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            daemon = await stack.enter_async_context(running_daemon(node))
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+        client = await stack.enter_async_context(daemon.client())
+        assert await client.run("startup") == errno.ENOEXEC
+        assert (await client.status("startup")).summary == 3
+
+
+def test_a_signal_that_asks_for_something_does_not_end_one_that_starts(node: Node) -> None:
+    code = (
+        "import os, signal, ctdb_eventd.cli as cli\n"
+        "from ctdb_eventd import environment\n"
+        "calm = environment.calm_signals\n"
+        "def asked():\n"
+        "    calm()\n"
+        "    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2): os.kill(os.getpid(), number)\n"
+        "environment.calm_signals = asked\n"
+        "raise SystemExit(cli.main(['-S', '99']))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=node.environ, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("descriptor 99")) == (1, 1)
+
+
 async def test_a_start_is_logged_and_told(node: Node) -> None:
     async with running_daemon(node) as daemon:
         pid = daemon.process.pid
@@ -148,7 +179,9 @@ def test_it_does_not_start_for_a_process_that_is_gone(node: Node) -> None:
 def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
     for options, complaint in (
         (["-P", "abc"], "'abc' is not a whole number"),
-        (["--startup-fd", "99"], "can't write to descriptor 99 (option --startup-fd)"),
+        *((["--startup-fd", str(fd)], f"can't write to descriptor {fd} (option --startup-fd)") for fd in range(3, 20)),
+        (["--startup-fd", "2147483648"], "'2147483648' is too large a number"),
+        (["-P", "9" * 20], "is too large a number"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         (["extra"], "unrecognized arguments: extra"),
     ):

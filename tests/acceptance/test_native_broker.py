@@ -267,6 +267,27 @@ async def test_a_bad_configuration_is_refused_with_its_line_and_the_former_one_s
         assert (await client.call("stats"))["slots"]["limit"] == 5
 
 
+async def test_a_configuration_that_can_not_be_carried_out_changes_nothing(node: Node, tmp_path: Path) -> None:
+    """Here the wrappers of commands can't be written; the log, which could change, stays too."""
+    async with running_daemon(node) as daemon, native_client(daemon) as client:
+        node.configure(f"[logging]\nlocation = file:{tmp_path}/other.log\n[eventd]\nmax scripts = 3\n")
+        (wrappers,) = node.var.glob("eventd/bin")
+        wrappers.rename(wrappers.with_name("moved"))
+        wrappers.write_text("in the way")
+        error = await refused(client, "reload")
+        assert error.kind == "StartupError"
+        assert "the former one stays in force: can't write the command wrappers" in node.log
+        assert (tmp_path / "other.log").read_text() == ""
+        assert (await client.call("stats"))["slots"]["limit"] == 256
+        descriptors = daemon.descriptors()
+        await refused(client, "reload")
+        assert daemon.descriptors() == descriptors
+        wrappers.unlink()
+        wrappers.with_name("moved").rename(wrappers)
+        assert (await client.call("reload"))["warnings"] == []
+        assert "configuration reloaded" in (tmp_path / "other.log").read_text()
+
+
 # ---------------------------------------------------------------------- broken clients
 
 

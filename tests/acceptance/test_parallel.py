@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -57,6 +58,19 @@ async def test_events_of_different_addresses_run_together(node: Node) -> None:
         ids = [take(client, f"10.0.0.{number}") for number in range(1, 11)]
         ids += [take(client, f"fd00::{number}", "releaseip") for number in range(1, 6)]
         await begun(node, 15)
+        go(node)
+        assert [await client.result(reqid) for reqid in ids] == [0] * 15
+
+
+async def test_scripts_get_the_descriptors_that_they_need(node: Node) -> None:
+    """The soft limit is a default and no wish: it is raised when it is reached."""
+    node.script("10.meet.script", MEETING)
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        limit = len(daemon.descriptors()) + 7
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, 4096))
+        ids = [take(client, f"10.0.0.{number}") for number in range(1, 16)]
+        await begun(node, 15)
+        assert resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0] > limit
         go(node)
         assert [await client.result(reqid) for reqid in ids] == [0] * 15
 

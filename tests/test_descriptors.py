@@ -8,7 +8,7 @@ import resource
 import attrs
 import pytest
 
-from ctdb_eventd import server
+from ctdb_eventd.descriptors import raise_limit
 
 MOST = 1 << 16
 INFINITE = resource.RLIM_INFINITY
@@ -55,7 +55,7 @@ def test_it_is_doubled_as_far_as_it_may(
 ) -> None:
     caplog.set_level("INFO", "ctdb_eventd")
     limit.soft, limit.hard = soft, hard
-    assert server._raise_limit()
+    assert raise_limit()
     assert (limit.soft, limit.hard) == (expected, hard)
     (record,) = caplog.records
     assert logging.INFO < record.levelno < logging.WARNING
@@ -72,19 +72,19 @@ def test_it_is_left_alone_where_it_can_not_grow(
     limit: Limit, caplog: pytest.LogCaptureFixture, soft: int, hard: int
 ) -> None:
     limit.soft, limit.hard = soft, hard
-    assert not server._raise_limit()
+    assert not raise_limit()
     assert (limit.soft, limit.hard, caplog.records) == (soft, hard, [])
 
 
 @pytest.mark.parametrize("error", [PermissionError(1, "Operation not permitted"), ValueError("not allowed")])
 def test_a_kernel_that_refuses_is_believed(limit: Limit, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     limit.error = error
-    assert not server._raise_limit()
+    assert not raise_limit()
     assert caplog.records == []
 
 
 def test_it_ends_somewhere(limit: Limit) -> None:
     steps = 0
-    while server._raise_limit():
+    while raise_limit():
         steps += 1
     assert (steps, limit.soft) == (6, MOST)
