@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import anyio
@@ -219,7 +219,7 @@ class Daemon:
             raise
         self._config = self._runner.config = self._broker.config = config
         self._server.max_packet = config.max_packet
-        self._scheduler.queue_timeout = config.queue_timeout
+        self._scheduler.patience.limit = config.queue_timeout
         self._scheduler.set_limit(config.max_scripts)
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")
@@ -237,17 +237,14 @@ class Daemon:
 
     async def shutdown(self, tasks: TaskGroup) -> None:
         """Stops every part, in an order in which nothing new can come to one that is stopped."""
-        # 1. Nobody gets in, and those who are in are let go; their events are ended.
+        # 1. Nothing is started any more, no lock is given to anybody; every event that runs gets TERM, and KILL after
+        #    the grace period.
+        idle = asyncio.Event()
+        self._scheduler.shut_down(idle.set)
+        # 2. Nobody gets in, and those who are in are let go, in the same step.
         self._server.shutdown()
-        # 2. Every event that still runs gets TERM, and KILL after the grace period.
-        await self._end_events()
+        with anyio.move_on_after(self._config.kill_grace + _SHUTDOWN_MARGIN):
+            await idle.wait()
         # 3. What is left is a debug script, or a process that the kernel holds: no more patience.
         tasks.cancel_scope.cancel()
         # 4. Once no task is left, `run` gives back the resources: guardian, then pid file, so the next may start.
-
-    async def _end_events(self) -> None:
-        idle = asyncio.Event()
-        on_idle: Callable[[], None] = idle.set
-        self._scheduler.shut_down(on_idle)
-        with anyio.move_on_after(self._config.kill_grace + _SHUTDOWN_MARGIN):
-            await idle.wait()

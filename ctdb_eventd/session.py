@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -28,6 +29,10 @@ _log = logging.getLogger(__name__)
 _READ_SIZE = 1 << 14
 # A client that asks and doesn't read its answers is not read on when this much waits for it.
 _MOST_UNSENT = 1 << 20
+# Runs that it had asked for before go on, and their answers too are kept for it; but not without end.
+_MOST_KEPT = 32 << 20
+_HANGUP_INTERVAL = 1.0
+"""Seconds between two looks whether a client that is not read on has gone."""
 
 
 def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
@@ -80,6 +85,7 @@ class Session:
         self._in_flight: dict[_Call, Cancellable | None] = {}
         self._unsent = bytearray()
         self._closed = self._reading = False
+        self._next_look: asyncio.TimerHandle | None = None
         pid, uid, _gid = peer_credentials(client)
         self._peer = Peer(pid, uid)
         self.name = f"client {pid} (uid {uid})"
@@ -92,6 +98,8 @@ class Session:
         self._closed = True
         self._set_reading(False)
         self._loop.remove_writer(self._fd)
+        if self._next_look is not None:
+            self._next_look.cancel()
         self._socket.close()
         in_flight, self._in_flight = self._in_flight, {}
         # The youngest first, or cancelling the one that runs would start the next only to end it too.
@@ -144,8 +152,11 @@ class Session:
         next_message = self._connection.next_message
         while (received := next_message()) is not None:
             self._carry_out(*received)
-            if self._closed or not self._has_room():
+            if self._closed:
+                return
+            if not self._has_room():
                 self._set_reading(False)
+                self._look_soon()
                 return
         if not self._reading:
             self._set_reading(True)
@@ -153,6 +164,23 @@ class Session:
     def _resume(self) -> None:
         if not self._closed and not self._reading and self._has_room():
             self._serve_or_close()
+
+    def _look_soon(self) -> None:
+        """Sees to it that the client's end is noticed though nothing of it is read."""
+        if self._next_look is None:
+            self._next_look = self._loop.call_later(_HANGUP_INTERVAL, self._look_for_hangup)
+
+    def _look_for_hangup(self) -> None:
+        self._next_look = None
+        if self._reading:
+            return
+        look = select.poll()
+        look.register(self._fd, select.POLLRDHUP)
+        if look.poll(0):
+            _log.info("%s: gone with %d requests under way", self.name, len(self._in_flight))
+            self.close()
+        else:
+            self._look_soon()
 
     def _has_room(self) -> bool:
         return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < MOST_IN_FLIGHT
@@ -211,6 +239,13 @@ class Session:
             if not data:
                 return
             self._loop.add_writer(self._fd, self._on_writable)
+        elif len(self._unsent) > _MOST_KEPT:
+            _log.warning(
+                "%s: does not read its answers, %d MiB of them wait: connection closed",
+                *(self.name, len(self._unsent) >> 20),
+            )
+            self.close()
+            return
         self._unsent += data
 
     def _write(self, data: bytes | bytearray) -> int:

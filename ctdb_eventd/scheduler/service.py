@@ -1,8 +1,7 @@
-"""Carries out what the core decides: starts, ends and answers runs, lets scripts go, and keeps the queue's time."""
+"""Carries out what the core decides: starts, ends and answers runs, and lets scripts go."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import time
@@ -12,24 +11,21 @@ from collections.abc import Callable, Hashable
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, plan
 from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
-from ctdb_eventd.refusals import AddressHeld, QueueTimeout
+from ctdb_eventd.refusals import AddressHeld
 from ctdb_eventd.scheduler.admission import Load
 from ctdb_eventd.scheduler.claims import Claims
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.handles import RunHandle, RunResult
 from ctdb_eventd.scheduler.job import Done, Job, make_record, tell_foregone
 from ctdb_eventd.scheduler.load_watch import LoadWatch
+from ctdb_eventd.scheduler.patience import QUEUE_TIMED_OUT, Patience
 from ctdb_eventd.scheduler.run_ids import RunIds
 from ctdb_eventd.scheduler.steps import Do
 from ctdb_eventd.scheduler.teller import Teller
 
-__all__ = ["QUEUE_TIMED_OUT", "Scheduler"]
+__all__ = ["Scheduler"]
 
 _log = logging.getLogger(__name__)
-
-QUEUE_TIMED_OUT = errno.EBUSY
-"""Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
-
 
 StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
 Foregone = Callable[[EventSpec], "RunResult | None"]
@@ -44,7 +40,7 @@ class Scheduler:
         claims: Locks of clients.
         load: Lets scripts go that wait for an idle processor.
         feed: Is told what happens.
-        queue_timeout: Seconds that a request may wait before it starts; None is no limit.
+        patience: Ends waits in the queue.
         outcomes: How many runs ended how, but for those that were over at once.
         foregone: How many were over at once, as there was nothing to do.
         scripts_started: How many scripts were started.
@@ -71,11 +67,11 @@ class Scheduler:
                 it ran beside its like.
             load: Tells what the machine is doing; None if it can't be told.
             feed: Is told what happens.
-            queue_timeout: See the attribute.
+            queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         """
         self.core = core
         self.feed = feed
-        self.queue_timeout = queue_timeout
+        self.patience = Patience(core, self._obey, queue_timeout)
         self.outcomes: Counter[EventOutcome] = Counter()
         self.foregone = 0
         self.scripts_started = 0
@@ -131,9 +127,7 @@ class Scheduler:
         if self.feed.active and self.core.waits(job):
             job.tell("queued")
         self._obey()
-        if self.queue_timeout is not None and self.core.waits(job):
-            loop = asyncio.get_running_loop()
-            job.patience = loop.call_later(self.queue_timeout, self._give_up, job, self.queue_timeout)
+        self.patience.begin(job)
         return job
 
     def _answer_foregone(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
@@ -159,7 +153,7 @@ class Scheduler:
 
     def cancel(self, job: Job) -> None:
         """Drops a job that waits, ends one that runs; does nothing for one that is over."""
-        self._forget_patience(job)
+        self.patience.forget(job)
         waits = self.core.waits(job)
         self.core.cancel(job)
         if waits:
@@ -220,6 +214,10 @@ class Scheduler:
         self._check_idle()
 
     @property
+    def _shutting_down(self) -> bool:
+        return self._on_idle is not None
+
+    @property
     def busy(self) -> bool:
         """Tells whether anything of any job is left."""
         return self.core.busy
@@ -232,7 +230,11 @@ class Scheduler:
         return None
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
-        """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left."""
+        """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left.
+
+        From here on nothing is started, and nobody is given a lock that becomes free: its former holder may still be
+        at work.
+        """
         self._on_idle = on_idle
         self.load.stop()
         # The youngest first, or ending the one that runs would start the next only to end it too.
@@ -258,21 +260,23 @@ class Scheduler:
             while True:
                 if (step := self.core.take()) is not None:
                     self._carry_out(*step)
-                elif not self.claims.grant_next():
+                elif self._shutting_down or not self.claims.grant_next():
                     return
         finally:
             self._obeying = False
 
     def _carry_out(self, what: Do, job: Job) -> None:
-        if what is Do.START:
+        if self._shutting_down and what in (Do.START, Do.GO):
+            self._decline(what, job)
+        elif what is Do.START:
             self._start_run(job)
         elif what is Do.WAIT:
             job.wait_for_address()
         elif what is Do.REFUSE:
-            self._forget_patience(job)
+            self.patience.forget(job)
             job.drop(errno.ECANCELED)
         elif what is Do.FAIL:
-            self._forget_patience(job)
+            self.patience.forget(job)
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
             job.drop(QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif job.handle is not None:
@@ -281,8 +285,15 @@ class Scheduler:
             else:
                 job.handle.cancel(yielding=what is Do.YIELD)
 
+    def _decline(self, what: Do, job: Job) -> None:
+        if what is Do.START:
+            self.patience.forget(job)
+            job.drop(errno.ECANCELED)
+            job.released()
+            job.gone()
+
     def _start_run(self, job: Job) -> None:
-        self._forget_patience(job)
+        self.patience.forget(job)
         job.begin()
         try:
             handle = self._start(job.spec, job)
@@ -294,22 +305,3 @@ class Scheduler:
         else:
             if handle is not None:
                 job.handle = handle
-
-    # ------------------------------------------------------------------ the queue's time
-
-    def _forget_patience(self, job: Job) -> None:
-        if job.patience is not None:
-            job.patience.cancel()
-            job.patience = None
-
-    def _give_up(self, job: Job, limit: float) -> None:
-        job.patience = None
-        blockers = self.core.blockers(job)
-        if not self.core.waits(job):
-            return
-        self.core.cancel(job)
-        first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
-        more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
-        _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
-        job.drop(QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
-        self._obey()

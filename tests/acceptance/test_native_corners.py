@@ -1,4 +1,4 @@
-"""Corners of the native dialect that a review found: each was wrong once."""
+"""Corners of the native dialect that were found by looking for them: each was wrong once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
-from nodes import Node, connect, running_daemon, start_daemon, until
+from nodes import Node, connect, running_daemon, start_daemon, until, until_async
+
+from ctdb_eventd.traffic import MOST_IN_FLIGHT
 
 SCRIPT = """
 [ -p "$CTDB_BASE/var/gate-$1" ] || exit 0
@@ -124,3 +126,38 @@ async def test_a_command_under_a_lock_can_not_run_what_needs_the_lock(node: Node
         assert process.returncode == 8, "the event fails at once instead of waiting for ever"
         assert "would wait for" in node.log
         assert "whose command asks for it and waits" in node.log
+
+
+# ---------------------------------------------------------------------- clients that are not read on
+
+
+async def test_the_end_of_a_client_that_is_not_read_on_is_noticed(node: Node) -> None:
+    """It has as many requests under way as it may, so what is left of it in the socket, its end too, isn't read."""
+    async with running_daemon(node) as daemon, native_client(daemon) as other:
+        async with native_client(daemon) as client:
+            await client.call("lock", names=["routes"])
+            for _ in range(MOST_IN_FLIGHT + 10):
+                client.start("lock", names=["routes"])
+            await client.writer.drain()
+            await until_async(lambda: _waiting(other, MOST_IN_FLIGHT), "all of them to wait")
+        await until_async(lambda: _waiting(other, None), "the locks to be given back")
+    assert f"gone with {MOST_IN_FLIGHT} requests under way" in node.log
+
+
+async def _waiting(client: NativeClient, count: int | None) -> bool:
+    locks = await client.call("locks")
+    return (len(locks[0]["waiting"]) if locks else None) == count
+
+
+async def test_a_client_that_never_takes_its_answers_is_let_go(node: Node) -> None:
+    node.script("10.loud.script", "head -c 1000000 /dev/zero")
+    async with running_daemon(node) as daemon, native_client(daemon) as other:
+        async with native_client(daemon) as client:
+            for _ in range(60):
+                client.start("run", component="legacy", event="startup", args=[], timeout=30)
+            await until(lambda: "does not read its answers" in node.log, "the connection to be closed")
+        await until_async(lambda: _idle(other), "what is left of its runs to go")
+
+
+async def _idle(client: NativeClient) -> bool:
+    return not (await client.call("status"))["jobs"]

@@ -225,7 +225,7 @@ def test_every_message_is_explained() -> None:
 
 
 _LOADED = """
-import sys, ctdb_eventd.cli, ctdb_event.cli, ctdb_event.cli_events, ctdb_event.cli_scripts
+import sys, ctdb_eventd.cli, ctdb_eventd.daemon, ctdb_event.cli, ctdb_event.cli_events, ctdb_event.cli_scripts
 for name, module in sys.modules.items():
     if name.partition(".")[0] in ("ctdb_eventd", "ctdb_event"):
         print(module.__file__)

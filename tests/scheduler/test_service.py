@@ -447,9 +447,9 @@ async def test_the_log_counts_the_others_that_are_in_the_way(caplog: pytest.LogC
 async def test_those_behind_a_request_that_gave_up_may_start() -> None:
     node = Node()
     node.submit(take(1))
-    node.scheduler.queue_timeout = 0.01
+    node.scheduler.patience.limit = 0.01
     node.submit("legacy ipreallocated")
-    node.scheduler.queue_timeout = None
+    node.scheduler.patience.limit = None
     node.submit(take(2))
     await comes(lambda: take(2) in node.runs)
     assert node.answers == [("legacy ipreallocated", errno.EBUSY)]
@@ -496,7 +496,7 @@ async def test_a_waiting_monitor_that_is_refused_does_not_give_up_too() -> None:
 def test_giving_up_in_the_moment_of_the_start_does_nothing() -> None:
     node = Node()
     job = node.job("legacy startup")
-    node.scheduler._give_up(job, 1.0)
+    node.scheduler.patience.end(job, 1.0)
     assert node.answers == []
     assert node.runs["legacy startup"].calls == []
 
@@ -704,6 +704,33 @@ def test_shutting_down_does_not_wait_for_clients_locks() -> None:
     idle: list[bool] = []
     node.scheduler.shut_down(lambda: idle.append(True))
     assert idle == [True]
+
+
+def test_shutting_down_gives_nobody_a_lock_that_becomes_free() -> None:
+    """Its holder's connection is closed, but the holder may still be at work."""
+    node = Node()
+    told: list[object] = []
+    held = node.scheduler.claims.ask(("routes",), None, 1, "holder", told.append, None)
+    job = node.job("legacy startup")
+    assert not job.want_script("10.s", ("routes",))
+    node.scheduler.claims.ask(("routes",), None, 2, "client", told.append, None)
+    node.scheduler.shut_down(lambda: None)
+    held.cancel()
+    assert len(told) == 1
+    assert "proceed" not in node.runs["legacy startup"].calls
+    node.runs["legacy startup"].end(errno.ECANCELED, None)
+    assert len(told) == 1
+
+
+def test_shutting_down_starts_nothing() -> None:
+    node = Node()
+    node.submit("legacy startup")
+    idle: list[bool] = []
+    node.scheduler.shut_down(lambda: idle.append(True))
+    node.submit("other startup")
+    assert (list(node.runs), idle) == (["legacy startup"], [])
+    node.runs["legacy startup"].end(errno.ECANCELED, None)
+    assert (node.answers, idle) == ([("other startup", errno.ECANCELED)], [True])
 
 
 # ---------------------------------------------------------------------- what can't be ended

@@ -82,7 +82,7 @@ def test_a_queued_run_whose_client_goes_is_told_and_counted() -> None:
 
 async def test_a_run_that_waited_too_long_is_told_and_answered_with_what_kept_it() -> None:
     node = Node()
-    node.scheduler.queue_timeout = 0.01
+    node.scheduler.patience.limit = 0.01
     node.job("legacy startup")
     node.job("legacy recovered")
     await until(lambda: node.answers, "the end of the wait")
