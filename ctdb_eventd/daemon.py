@@ -28,7 +28,7 @@ from ctdb_eventd.paths import Paths
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
-from ctdb_eventd.runner.guardian import Guardian
+from ctdb_eventd.runner.guardian import Guardian, lock_run_directory
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
 from ctdb_eventd.scheduler.admission import Admission
@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 
 # The debug script and processes that the kernel doesn't let die must not keep the daemon.
 _SHUTDOWN_MARGIN = 1.0
+_FORMER_WAIT = 8.0
+"""Seconds to wait for the scripts of a former daemon. ctdbd gives an event daemon ten to start."""
+_LOCK_INTERVAL = 0.02
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +84,7 @@ class Daemon:
         """
         try:
             async with anyio.create_task_group() as tasks:
-                self._startup_or_log(tasks)
+                await self._startup_or_log(tasks)
                 await self.serve()
                 await self.shutdown(tasks)
         finally:
@@ -90,16 +93,16 @@ class Daemon:
 
     # ------------------------------------------------------------------ startup
 
-    def _startup_or_log(self, tasks: TaskGroup) -> None:
+    async def _startup_or_log(self, tasks: TaskGroup) -> None:
         try:
-            self.startup(tasks)
+            await self.startup(tasks)
         except EventdError as error:
             # Standard error is told as well, but only ctdbd reads that.
             if self._log.is_open:
                 _log.error("can't start: %s", error)
             raise
 
-    def startup(self, tasks: TaskGroup) -> None:
+    async def startup(self, tasks: TaskGroup) -> None:
         """Starts every part; when this returns, requests are served.
 
         Raises:
@@ -112,17 +115,31 @@ class Daemon:
         _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
         self._handle_signals()
         self._watch_process()
+        await self._wait_for_former_scripts()
         self._build(tasks)
         _log.log(NOTICE, "startup completed successfully")
         self._server.startup()
         self._tell_starter()
         self._guardian.startup(self._config.kill_grace)
 
+    async def _wait_for_former_scripts(self) -> None:
+        self._run_dir = os.open(self._paths.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._resources.callback(os.close, self._run_dir)
+        if lock_run_directory(self._run_dir):
+            return
+        _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: waiting for their end")
+        give_up = anyio.current_time() + _FORMER_WAIT
+        while not lock_run_directory(self._run_dir) and not self._stop.is_set():
+            if anyio.current_time() >= give_up:
+                _log.error("scripts of the former daemon still run after %g s; going on beside them", _FORMER_WAIT)
+                return
+            await anyio.sleep(_LOCK_INTERVAL)
+
     def _build(self, tasks: TaskGroup) -> None:
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
         environ = environment.script_environment(os.environb, first_in_path=self._wrappers.directory)
-        self._guardian = Guardian()
+        self._guardian = Guardian(self._run_dir)
         self._resources.push_async_callback(self._guardian.shutdown)
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         spawn = SpawnContext(environ=environ, stdin=stdin, guardian=self._guardian)

@@ -3,34 +3,56 @@
 A daemon that gets SIGKILL can't end its scripts any more, and ctdbd, which ends with it, may be started again at once:
 then two generations of scripts would work on the same addresses. The guardian holds the read end of a pipe whose
 write end only the daemon has, so the kernel tells it. What it has to end stands in memory that both share.
+
+Both also hold a lock (flock) on the run directory. The next daemon waits for that before it runs anything, so it starts
+when the last script of the former one is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import math
 import os
 
 import anyio
 
 from ctdb_eventd.runner.group import exited
 
-__all__ = ["Guardian"]
+__all__ = ["Guardian", "lock_run_directory"]
 
 _log = logging.getLogger(__name__)
 
 _SHELL = "/bin/sh"
-# Reads the pipe (0) to its end, then the table (3), one process group a line; $1 is the grace period in seconds.
+# Reads the pipe (0) to its end, then the table (3), one process group a line; $1 is the grace period in tenths of a
+# second. The leader of each group is told apart from it, as it may have moved to another one. 4 has the lock.
 _SCRIPT = """
 while read -r _; do :; done
-groups=
-while read -r group; do [ -z "$group" ] || groups="$groups -$group"; done <&3
-[ -n "$groups" ] || exit 0
-kill -s TERM -- $groups 2>/dev/null
-kill -s CONT -- $groups 2>/dev/null
-sleep "$1"
-kill -s KILL -- $groups 2>/dev/null
+all=
+while read -r group; do [ -z "$group" ] || all="$all -$group $group"; done <&3
+left() {
+    those=$all all=
+    for one in $those; do ! kill -s 0 -- "$one" || all="$all $one"; done
+    [ -n "$all" ]
+}
+tell() { for one in $all; do kill -s "$1" -- "$one"; done; }
+await() {
+    tenths=$1
+    while left && [ "$tenths" -gt 0 ]; do sleep 0.1; tenths=$((tenths - 1)); done
+    [ -n "$all" ]
+}
+left || exit 0
+tell TERM
+tell CONT
+await "$1" || exit 0
+tell KILL
+await @KILL_WAIT@
 """
+_FIRST_FREE = 10
+"""What becomes a descriptor of the process must not lie where another one is put before."""
+_KILL_WAIT = 20
+"""Tenths of a second: what doesn't end by then is held by the kernel."""
 _LINE = b"%11d\n"
 _EMPTY_LINE = b" " * 11 + b"\n"
 _LINE_SIZE = len(_EMPTY_LINE)
@@ -38,12 +60,37 @@ _EXIT_PATIENCE = 1.0
 _RESTART_PAUSE = 1.0
 
 
+def lock_run_directory(fd: int) -> bool:
+    """Takes the lock, if no guardian of a former daemon has it.
+
+    Args:
+        fd: Descriptor of the directory; the lock lasts until it, and every copy of it, is closed.
+
+    Returns:
+        False if a guardian is still at work.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without such locks: nothing to be told by them
+    return True
+
+
 class Guardian:
     """The table of running process groups, and the process that guards it."""
 
-    def __init__(self) -> None:
-        """Makes the table; `startup` starts the process."""
-        self._table = os.memfd_create("ctdb-eventd-groups", os.MFD_CLOEXEC)
+    def __init__(self, lock: int | None = None) -> None:
+        """Makes the table; `startup` starts the process.
+
+        Args:
+            lock: Descriptor that has the lock which both hold, from `lock_run_directory`.
+        """
+        self._lock = None if lock is None else fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
+        table = os.memfd_create("ctdb-eventd-groups", os.MFD_CLOEXEC)
+        self._table = fcntl.fcntl(table, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
+        os.close(table)
         self._lines = 0
         self._free: list[int] = []
         self._pid = 0
@@ -69,9 +116,13 @@ class Guardian:
             (os.POSIX_SPAWN_DUP2, read_end, 0),
             (os.POSIX_SPAWN_DUP2, self._table, 3),
             (os.POSIX_SPAWN_CLOSE, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ]
+        if self._lock is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, self._lock, 4))
         try:
-            argv = ("ctdb-eventd-guardian", "-c", _SCRIPT, "ctdb-eventd-guardian", f"{grace:g}")
+            script = _SCRIPT.replace("@KILL_WAIT@", str(_KILL_WAIT))
+            argv = ("ctdb-eventd-guardian", "-c", script, "ctdb-eventd-guardian", str(math.ceil(10 * grace)))
             self._pid = os.posix_spawn(_SHELL, argv, {b"PATH": b"/usr/bin:/bin"}, file_actions=actions, setpgroup=0)
             self._pidfd = os.pidfd_open(self._pid)
         finally:
@@ -103,6 +154,8 @@ class Guardian:
                 await exited(self._pidfd)
             self._reap()
         os.close(self._table)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _on_death(self, grace: float) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

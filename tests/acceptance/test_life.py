@@ -176,6 +176,27 @@ def test_it_does_not_start_for_a_process_that_is_gone(node: Node) -> None:
     assert not (node.base / "run/eventd.pid").exists()
 
 
+async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node: Node) -> None:
+    """Two events of one address never overlap, whatever happens to the daemon."""
+    node.script(
+        "10.s.script",
+        "exec > /dev/null 2>&1\n"  # nobody reads it any more
+        "trap 'sleep 0.5; echo end $1 >> $CTDB_BASE/var/trace; exit' TERM\n"
+        "echo begin $1 >> $CTDB_BASE/var/trace\n"
+        "[ $1 != takeip ] || while :; do sleep 0.02; done\n"
+        "echo end $1 >> $CTDB_BASE/var/trace",
+    )
+    async with running_daemon(node) as daemon:
+        async with daemon.client() as client:
+            client.start("takeip", "eth0", "10.0.0.1", "24")
+            await until(lambda: "begin takeip" in node.read("trace"), "the script to run")
+            daemon.process.kill()
+        async with running_daemon(node) as second, second.client() as client:
+            assert await client.run("releaseip", "eth0", "10.0.0.1", "24") == 0
+    assert node.read("trace").splitlines() == ["begin takeip", "end takeip", "begin releaseip", "end releaseip"]
+    assert "scripts of the former daemon, which was killed, still run: waiting for their end" in node.log
+
+
 def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
     for options, complaint in (
         (["-P", "abc"], "'abc' is not a whole number"),

@@ -8,18 +8,21 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 from nodes import alive, children_of, command_of, until
 
-from ctdb_eventd.runner.guardian import Guardian
+from ctdb_eventd.runner.guardian import Guardian, lock_run_directory
 
 # starts a guardian with the given grace, protects the given groups, releases the given lines, and waits to be killed
 DAEMON = """
-import asyncio, sys
-from ctdb_eventd.runner.guardian import Guardian
+import asyncio, os, sys
+from ctdb_eventd.runner.guardian import Guardian, lock_run_directory
 async def main():
-    guardian = Guardian()
+    lock = os.open(sys.argv[4], os.O_RDONLY) if sys.argv[4] else None
+    assert lock is None or lock_run_directory(lock)
+    guardian = Guardian(lock)
     guardian.startup(float(sys.argv[1]))
     for group in sys.argv[2].split():
         guardian.protect(int(group))
@@ -49,9 +52,9 @@ def script(body: str = "read -r _", *, trap: str = ":") -> Iterator[subprocess.P
             process.kill()
 
 
-def kill_a_daemon(*groups: int, grace: float = 60, released: str = "") -> None:
+def kill_a_daemon(*groups: int, grace: float = 60, released: str = "", lock: str = "") -> None:
     """Has a daemon protect groups, and kills it."""
-    command = [sys.executable, "-c", DAEMON, str(grace), " ".join(map(str, groups)), released]
+    command = [sys.executable, "-c", DAEMON, str(grace), " ".join(map(str, groups)), released, lock]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         assert daemon.stdout.readline() == "ready\n"
@@ -99,6 +102,32 @@ def test_a_group_that_was_released_is_left_alone() -> None:
         kill_a_daemon(over.pid, running.pid, released="0")
         assert running.wait(timeout=60) == -signal.SIGTERM
         assert over.poll() is None
+
+
+def test_a_leader_that_moved_to_another_group_is_ended_too() -> None:
+    move = "import os; os.setpgid(0, os.getpgid(os.getppid())); print('ready', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", move], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+    ) as moved:
+        assert moved.stdout is not None
+        assert moved.stdout.readline() == "ready\n"
+        assert os.getpgid(moved.pid) == os.getpgid(0)
+        kill_a_daemon(moved.pid)
+        assert moved.wait(timeout=60) == -signal.SIGTERM
+
+
+async def test_its_lock_lasts_until_the_scripts_are_gone(tmp_path: Path) -> None:
+    """So the next daemon knows when it may run anything."""
+    with script("sleep 0.2; exit 7", trap="trap 'sleep 0.2; echo; exit 7' TERM") as busy:
+        kill_a_daemon(busy.pid, lock=str(tmp_path))
+        fd = os.open(tmp_path, os.O_RDONLY)
+        try:
+            assert not lock_run_directory(fd)
+            # whoever is its parent takes note of its end, which is init in the place of a daemon that was killed
+            await until(lambda: busy.poll() is not None and lock_run_directory(fd), "the lock")
+            assert busy.returncode == 7
+        finally:
+            os.close(fd)
 
 
 async def test_with_nothing_to_end_it_goes_quietly() -> None:
