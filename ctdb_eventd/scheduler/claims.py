@@ -84,6 +84,7 @@ class Claims:
             claim.give_up(0)
         else:
             claim.be_patient(wait)
+            self._settle()  # others may have got the slot of the script that waits for it
         return claim
 
     def grant_next(self) -> bool:

@@ -21,7 +21,7 @@ from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
 from ctdb_eventd.scheduler.locks import LockTable
-from ctdb_eventd.scheduler.steps import CoreState, Do, Entry, Stage
+from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
 from ctdb_eventd.scheduler.waits import WaitsFor
 
 __all__ = ["Core"]
@@ -51,7 +51,10 @@ class Core(Generic[J]):
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
         self._granted: deque[Hashable] = deque()
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts)
+        # jobs and claimants that somebody's script or command asked for, and waits for; nearly always none
+        self._asked: set[Hashable] = set()
+        self._claimants: dict[Hashable, Asked[J]] = {}
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._claimants)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -108,9 +111,11 @@ class Core(Generic[J]):
         """Returns the jobs that a job waits for before it can start; nobody once it has."""
         return self.waits_for.blockers(job)
 
-    def would_deadlock(self, component: str, plan: Plan, asker: J) -> bool:
-        """Tells whether a job that `asker`'s script asks for, and waits for, could start only after `asker` is over."""
-        return self.waits_for.would_deadlock(component, plan, asker)
+    def would_deadlock(
+        self, component: str, plan: Plan, asker: J | None, behind: frozenset[Hashable] = frozenset()
+    ) -> bool:
+        """Tells whether a job for which somebody asks, and waits, could start only after that one is over."""
+        return self.waits_for.would_deadlock(component, plan, asker, behind)
 
     def wants(self, job: J) -> tuple[str, ...]:
         """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
@@ -139,7 +144,11 @@ class Core(Generic[J]):
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker, behind)
+        if asker is not None or behind:
+            self._asked.add(job)
         self._follow(backlog, backlog.submit(job, plan.mode))
+        if asker is not None and self.waits(job):
+            self._lend_slot(asker)
 
     def cancel(self, job: J) -> None:
         """Takes a job back: it is forgotten if it waits, has to be ended if it runs."""
@@ -147,13 +156,24 @@ class Core(Generic[J]):
         if entry is None or entry.stage is Stage.RELEASED:
             return
         backlog = self._backlogs[entry.component]
-        if entry.stage is Stage.QUEUED:
-            del self._jobs[job]
+        if entry.stage is Stage.RUNNING:
+            if backlog.cancel(job).end:
+                self._todo.append((Do.END, job))
+        else:
+            self._take_back(job, entry.stage)
+
+    def _take_back(self, job: J, stage: Stage) -> None:
+        """Forgets a job that waits."""
+        backlog = self._backlogs[self._jobs[job].component]
+        if stage is Stage.QUEUED:
+            self._forget(job)
             self._follow(backlog, backlog.cancel(job))
-        elif entry.stage is Stage.LOCKING:
+        else:
             self._forget_locking(job, backlog)
-        elif entry.stage is Stage.RUNNING and backlog.cancel(job).end:
-            self._todo.append((Do.END, job))
+
+    def _forget(self, job: J) -> Entry[J]:
+        self._asked.discard(job)
+        return self._jobs.pop(job)
 
     def released(self, job: J) -> None:
         """Notes that a running job's component may go on."""
@@ -181,7 +201,7 @@ class Core(Generic[J]):
 
     def gone(self, job: J) -> None:
         """Notes that nothing of a released job is left."""
-        entry = self._jobs.pop(job)
+        entry = self._forget(job)
         if entry.begun:
             self.script_over(job)
         if entry.plan.resources:
@@ -190,7 +210,7 @@ class Core(Generic[J]):
     def _follow(self, backlog: Backlog[J], decision: Decision[J]) -> None:
         todo = self._todo
         for job in decision.refuse:
-            del self._jobs[job]
+            self._forget(job)
             todo.append((Do.REFUSE, job))
         for job in decision.end:
             todo.append((Do.YIELD, job))  # a monitor, which waits for no address
@@ -209,7 +229,7 @@ class Core(Generic[J]):
                     todo.append((Do.WAIT, job))
 
     def _forget_locking(self, job: J, backlog: Backlog[J]) -> None:
-        del self._jobs[job]
+        self._forget(job)
         self._start_locked(self._addresses.release(job))
         self._follow(backlog, backlog.finished(job))
 
@@ -227,14 +247,17 @@ class Core(Generic[J]):
             True if it may start now, False if it has to wait for GO.
 
         Raises:
-            WouldDeadlock: A script that waits for this very job holds one of the locks.
+            WouldDeadlock: Whoever holds one of the locks waits for this very job.
         """
         entry = self._jobs[job]
-        if locks and (entry.asker is not None or entry.behind):
-            what = f"a script of {job} with the locks {' '.join(locks)}"
-            self.waits_for.check_askers(what, entry.asker, entry.behind, locks)
+        if locks and self._asked:
+            vain = self.waits_for.check_script(job, locks)
+            if vain is not None:
+                self._todo.append((Do.DEADLOCK, vain))
+                self._take_back(vain, self._jobs[vain].stage)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
+            self._lend_slot(entry.asker)
             return False
         return self._want_slot(job, begun=begun)
 
@@ -243,6 +266,13 @@ class Core(Generic[J]):
         if self._jobs[job].asker in self._jobs:
             return True
         return self.admission.request(job, self._jobs[job].component, begun=begun)
+
+    def _lend_slot(self, asker: J | None) -> None:
+        """Gives others the slot of a script that waits for what it asked for: they may be whom that waits for."""
+        while asker is not None and (entry := self._jobs.get(asker)) is not None:
+            self.admission.release(asker)
+            asker = entry.asker
+        self.admit_free()
 
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
@@ -282,11 +312,19 @@ class Core(Generic[J]):
             WouldDeadlock: The claimant is a child of who has one of the locks: of a script, or one that waits for
                 it, or of a claimant.
         """
-        self.waits_for.check_askers(f"a wait for the locks {' '.join(locks)}", asker, behind, locks)
-        return self._scripts.acquire(claimant, locks)
+        if asker is not None or behind:
+            self.waits_for.check_claim(asker, behind, locks)
+            self._asked.add(claimant)
+            self._claimants[claimant] = Asked(asker, behind)
+        granted = self._scripts.acquire(claimant, locks)
+        if not granted:
+            self._lend_slot(asker)
+        return granted
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
         if claimant in self._granted:
             self._granted.remove(claimant)
+        self._asked.discard(claimant)
+        self._claimants.pop(claimant, None)
         self._hand_on(self._scripts.release(claimant))

@@ -147,11 +147,9 @@ class Job:
 
     def want_script(self, name: str, locks: tuple[str, ...]) -> bool:
         """Is asked by the run for leave to start its next script; False means to wait for `proceed`."""
-        granted = self._scheduler.core.want_script(self, locks)
-        if not granted:
-            self._scheduler.load.look_soon()
-            if locks and self._scheduler.core.wants(self) == locks:
-                self._tell_wait(locks, f"{self}: {name}")
+        granted = self._scheduler.want_script(self, locks)
+        if not granted and locks and self._scheduler.core.wants(self) == locks:
+            self._tell_wait(locks, f"{self}: {name}")
         return granted
 
     def got_locks(self, name: str, locks: tuple[str, ...]) -> None:

@@ -112,7 +112,7 @@ class Scheduler:
             What can be cancelled; None if it is over already.
 
         Raises:
-            WouldDeadlock: It would have to wait for `asker`, which waits for it.
+            WouldDeadlock: It would have to wait for `asker`, or one of `behind`, which wait for it.
         """
         if self.core.idle(spec.component) and (result := self._foregone(spec)) is not None:
             self._answer_foregone(run, spec, result, done)
@@ -120,8 +120,8 @@ class Scheduler:
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
             _log.warning("%s: %s", spec, its_plan.warning)
-        if asker is not None and self.core.would_deadlock(spec.component, its_plan, asker):
-            raise WouldDeadlock(str(spec), str(asker))
+        if (asker is not None or behind) and self.core.would_deadlock(spec.component, its_plan, asker, behind):
+            raise WouldDeadlock(str(spec), str(asker or next(iter(behind))))
         job = Job(self, run or self.new_run(), spec, its_plan, done)
         self.core.submit(job, spec.component, its_plan, asker, behind)
         if self.feed.active and self.core.waits(job):
@@ -186,6 +186,14 @@ class Scheduler:
         """Notes that a script of some job runs."""
         self.scripts_started += 1
         self.load.look()
+
+    def want_script(self, job: Job, locks: tuple[str, ...]) -> bool:
+        """Asks for leave to run a job's next script; see the core."""
+        granted = self.core.want_script(job, locks)
+        if not granted:
+            self.load.look_soon()
+            self._obey()  # others may have got a slot by it
+        return granted
 
     def script_over(self, job: Job) -> None:
         """Lets others have what a job's script had."""
@@ -275,6 +283,13 @@ class Scheduler:
         elif what is Do.REFUSE:
             self.patience.forget(job)
             job.drop(errno.ECANCELED)
+        elif what is Do.DEADLOCK:
+            self.patience.forget(job)
+            error = WouldDeadlock(
+                str(job), "an event", "which now needs a lock of the script that asks for it and waits"
+            )
+            _log.warning("%s: not run: %s", job, error)
+            job.drop(error.errno, error)
         elif what is Do.FAIL:
             self.patience.forget(job)
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)

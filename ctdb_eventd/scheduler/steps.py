@@ -12,7 +12,7 @@ from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import AdmissionState
 from ctdb_eventd.scheduler.locks import LockState
 
-__all__ = ["CoreState", "Do", "Entry", "Stage"]
+__all__ = ["Asked", "CoreState", "Do", "Entry", "Stage"]
 
 J = TypeVar("J", bound=Hashable)
 
@@ -41,8 +41,20 @@ class Do(enum.Enum):
     """End it, and soon if it is being ended already: something else wants its place."""
     END = enum.auto()
     """End it: nobody wants its result any more."""
+    DEADLOCK = enum.auto()
+    """Answer it as not run: it would wait for who waits for the one that asked for it. It is forgotten."""
     FAIL = enum.auto()
     """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
+
+
+@attrs.frozen
+class Asked(Generic[J]):
+    """Who asked for a claimant's locks, and waits for them."""
+
+    asker: J | None
+    """The job whose script did."""
+    behind: frozenset[Hashable]
+    """The claimants whose children did."""
 
 
 @attrs.define

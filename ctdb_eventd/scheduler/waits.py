@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.backlog import Backlog
 from ctdb_eventd.scheduler.locks import LockTable
-from ctdb_eventd.scheduler.steps import Entry, Stage
+from ctdb_eventd.scheduler.steps import Asked, Entry, Stage
 
 __all__ = ["WaitsFor"]
 
@@ -21,16 +21,18 @@ class WaitsFor(Generic[J]):
 
     def __init__(
         self,
-        jobs: Mapping[J, Entry[J]],
+        jobs: Mapping[Any, Entry[J]],
         backlogs: Mapping[str, Backlog[J]],
         addresses: LockTable[J],
         scripts: LockTable[Any],
+        claimants: Mapping[Hashable, Asked[J]],
     ) -> None:
-        """Looks at these, which others change."""
+        """Looks at these, which others change; `claimants` tells who asked for the locks of each claimant."""
         self._jobs = jobs
         self._backlogs = backlogs
         self._addresses = addresses
         self._scripts = scripts
+        self._claimants = claimants
 
     def blockers(self, job: J) -> tuple[J, ...]:
         """Returns the jobs that a job waits for before it can start; nobody once it has."""
@@ -52,18 +54,47 @@ class WaitsFor(Generic[J]):
         """Tells whether the address that a job waits for is held by what can't be ended."""
         return any(self._jobs[blocker].stuck for blocker in self._addresses.blockers(job))
 
-    def check_askers(self, what: str, asker: J | None, behind: frozenset[Hashable], locks: tuple[str, ...]) -> None:
-        """Checks that nobody who waits for the outcome has one of these locks, or waits for it.
+    def check_claim(self, asker: J | None, behind: frozenset[Hashable], locks: tuple[str, ...]) -> None:
+        """Checks that nobody would wait for himself if a claimant waited for locks.
 
         Args:
-            what: Needs the locks; for the error.
-            asker: The job whose script asks for it, and waits.
-            behind: The claimants whose children ask for it.
+            asker: The job whose script asks for them, and waits.
+            behind: The claimants whose children ask for them.
             locks: Of scripts.
 
         Raises:
-            WouldDeadlock: `asker` has one, a job whose script asked for that one in turn, or a claimant behind them.
+            WouldDeadlock: Somebody would.
         """
+        what = f"a wait for the locks {' '.join(locks)}"
+        self._check_askers(what, asker, behind, locks)
+        for waiter in behind if asker is None else (asker, *behind):
+            self._check_circle(what, self._circle(waiter, self._scripts.users(locks)))
+
+    def check_script(self, job: J, locks: tuple[str, ...]) -> J | None:
+        """Checks that nobody would wait for himself if a job waited for its next script's locks.
+
+        Returns:
+            A job that has to be taken back first: somebody's script asked for it, and it waits for this one, which is
+            not at fault. None if there is none.
+
+        Raises:
+            WouldDeadlock: Somebody would, and this job is what was asked for.
+        """
+        what = f"a script of {job} with the locks {' '.join(locks)}"
+        entry = self._jobs[job]
+        self._check_askers(what, entry.asker, entry.behind, locks)
+        circle = self._circle(job, self._scripts.users(locks))
+        if entry.asker is None and not entry.behind:
+            return self._asked_last(circle)
+        self._check_circle(what, circle)
+        return None
+
+    def _check_circle(self, what: str, circle: tuple[Any, ...]) -> None:
+        if circle:
+            raise WouldDeadlock(what, str(circle[0]), "which waits for it in its turn")
+
+    def _check_askers(self, what: str, asker: J | None, behind: frozenset[Hashable], locks: tuple[str, ...]) -> None:
+        """Checks the nearest circles, which have the clearest names."""
         users = set(self._scripts.users(locks))
         while True:
             for claimant in behind & users:
@@ -75,34 +106,64 @@ class WaitsFor(Generic[J]):
             entry = self._jobs[asker]
             asker, behind = entry.asker, entry.behind
 
-    def would_deadlock(self, component: str, plan: Plan, asker: J) -> bool:
-        """Tells whether a job that `asker`'s script asks for, and waits for, could start only after `asker` is over.
+    def would_deadlock(
+        self, component: str, plan: Plan, asker: J | None, behind: frozenset[Hashable] = frozenset()
+    ) -> bool:
+        """Tells whether a job for which somebody asks, and waits, could start only after that one is over.
+
+        Args:
+            component: Where it is to run.
+            plan: How it is treated beside others.
+            asker: The job whose script asks for it.
+            behind: The claimants whose children ask for it.
 
         Follows who waits for whom, through jobs that others' scripts asked for in their turn.
         """
         backlog = self._backlogs.get(component)
-        to_see: list[J] = [] if backlog is None else list(backlog.blockers_of_new(plan.mode))
-        to_see += self._addresses.users(plan.resources)
-        asked_by: dict[object, list[J]] = {}
-        for job, entry in self._jobs.items():
-            if entry.asker is not None:
-                asked_by.setdefault(entry.asker, []).append(job)
-        seen: set[J] = set()
-        while to_see:
-            job = to_see.pop()
-            if job == asker:
-                return True
-            if job not in seen:
-                seen.add(job)
-                to_see += self._in_the_way(job)
-                to_see += asked_by.get(job, ())
-        return False
+        first: tuple[J, ...] = () if backlog is None else backlog.blockers_of_new(plan.mode)
+        there = (*first, *self._addresses.users(plan.resources))
+        return any(self._circle(waiter, there) for waiter in (asker, *behind) if waiter is not None)
 
-    def _in_the_way(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that a job waits for, or will have to wait for before its end as far as is known."""
-        entry = self._jobs[job]
-        if entry.stage is Stage.QUEUED:
-            return (*self.blockers(job), *self._addresses.users(entry.plan.resources))
-        # a client may be in the way too, but what that waits for nobody knows
-        others = (owner for owner in self._scripts.blockers(job) if owner in self._jobs)
-        return (*self.blockers(job), *others)
+    def _asked_last(self, circle: Iterable[Any]) -> J | None:
+        """Returns the last job in a circle for which the one before it asked, if that can still be taken back."""
+        found, before = None, None
+        for one in circle:
+            entry = self._jobs.get(one)
+            if entry is not None and before is not None and before in (entry.asker, *entry.behind):
+                found = one
+            before = one
+        return found if found is not None and self.blockers(found) else None
+
+    def _circle(self, target: Any, first: Iterable[Any]) -> tuple[Any, ...]:
+        """Follows who waits for whom until `target` would wait for itself; returns the way there."""
+        asked_by = self._asked_by()
+        came_from: dict[Any, Any] = dict.fromkeys(first)
+        to_see = list(came_from)
+        while to_see:
+            one = to_see.pop()
+            if one == target:
+                way = [one]
+                while (before := came_from[way[-1]]) is not None:
+                    way.append(before)
+                return tuple(reversed(way))
+            for other in (*self._in_the_way(one), *asked_by.get(one, ())):
+                if other not in came_from:
+                    came_from[other] = one
+                    to_see.append(other)
+        return ()
+
+    def _asked_by(self) -> dict[Any, list[Any]]:
+        """Returns for whom each one's script, or command, has asked, and waits."""
+        found: dict[Any, list[Any]] = {}
+        asked: list[tuple[Any, Entry[J] | Asked[J]]] = [*self._jobs.items(), *self._claimants.items()]
+        for one, entry in asked:
+            for asker in entry.behind if entry.asker is None else (entry.asker, *entry.behind):
+                found.setdefault(asker, []).append(one)
+        return found
+
+    def _in_the_way(self, one: Any) -> tuple[Any, ...]:
+        """Returns for whom a job or claimant waits, or will have to wait before its end as far as is known."""
+        entry = self._jobs.get(one)
+        if entry is not None and entry.stage is Stage.QUEUED:
+            return (*self.blockers(one), *self._addresses.users(entry.plan.resources))
+        return (*self.blockers(one), *self._scripts.blockers(one))

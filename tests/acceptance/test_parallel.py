@@ -344,3 +344,18 @@ async def test_a_client_that_goes_takes_all_its_address_events_with_it(node: Nod
             go(node)
             assert await other.result(take(other, "10.0.0.1")) == 0
     assert sum(line.startswith("begin") for line in trace(node)) == 5
+
+
+async def test_scripts_whose_events_need_each_others_lock_come_to_an_end(node: Node) -> None:
+    """Without any time limit: what would wait for ever is refused, once, and everything else is done."""
+    both = "touch $CTDB_BASE/var/$ME\nuntil [ -e $CTDB_BASE/var/$OTHER ]; do sleep 0.02; done\n"
+    for me, other, lock, asked, needs in (("a", "b", "one", "c", "two"), ("b", "a", "two", "d", "one")):
+        ask = f"{CLI} run 0 {asked} startup; echo $? >> $CTDB_BASE/var/answers"
+        head = f"# ctdb-eventd-locks: {lock}\nME={me} OTHER={other}\n"
+        node.script("10.asks.script", f"{head}{both}{ask}", component=me)
+        node.script("10.asked.script", f"# ctdb-eventd-locks: {needs}\nexit 0", component=asked)
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        ids = [client.start("startup", component=component, limit=0) for component in ("a", "b")]
+        assert [await client.result(reqid) for reqid in ids] == [0, 0]
+    assert sorted(node.read("answers").split()) == ["0", str(errno.ENOEXEC)]
+    assert "which waits for it in its turn" in node.log

@@ -8,7 +8,7 @@ of their own, which they claim, hold and give back whenever they like.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 from hypothesis import HealthCheck, settings
@@ -58,6 +58,10 @@ class Book:
     """The job that its script asked for, and waits for."""
     asker: int | None = None
     """The job whose script asked for it."""
+    refused: bool = False
+    """Its last script was: its event is as good as over."""
+    lent: bool = False
+    """Others have its script's slot, as that waits for what it asked for."""
     borrowed: bool = False
     """Its script runs in the place of its asker's, which does nothing but wait for it."""
 
@@ -75,6 +79,8 @@ class Claim:
     wish: int
     locks: frozenset[str]
     granted: bool
+    asker: int | None = None
+    """The job from whose script it was asked for, and which waits for it."""
 
 
 class Driver:
@@ -140,7 +146,7 @@ class Driver:
             book.number for book in self.select(Stage.RELEASED)
         ]
         running = [book for book in self.books.values() if book.granted]
-        slots = sum(not book.borrowed for book in running)
+        slots = sum(not (book.borrowed or book.lent) for book in running)
         assert slots == state.admission.running
         assert slots <= self.limit
         assert sum(len(book.locks) for book in running) == len(frozenset().union(*(book.locks for book in running)))
@@ -176,6 +182,10 @@ class Driver:
                 self.forget(book, "refused")
             elif what is Do.START:
                 self.start(book)
+            elif what is Do.DEADLOCK:
+                assert book.asker in self.books, "taken back though nobody waits for it"
+                assert book.stage in WAITING
+                self.forget(book, "deadlock")
             elif what is Do.WAIT:
                 assert book.plan.resources, "waits for no address"
             elif what is Do.GO:
@@ -205,6 +215,12 @@ class Driver:
         book.granted = True
         book.borrowed = book.asker in self.books
 
+    def lend(self, asker: int | None) -> None:
+        """Notes that those whose scripts wait need no slot for that."""
+        while asker in self.books:
+            self.books[asker].lent = True
+            asker = self.books[asker].asker
+
     def forget(self, book: Book, fate: str) -> None:
         del self.books[book.number]
         self.over[book.number] = fate
@@ -220,6 +236,8 @@ class Driver:
         there = self.neighbours(book)
         monitors = [one for one in there if one.mode is Mode.MONITOR]
         self.core.submit(number, component, its_plan, asker)
+        if self.core.waits(number):
+            self.lend(asker)
         self.obey()
         if its_plan.mode is Mode.MONITOR and len(monitors) < len(there):
             assert self.over[number] == "refused", "a monitor waits for something else"
@@ -231,13 +249,22 @@ class Driver:
 
     def want_script(self, book: Book, locks: frozenset[str]) -> None:
         self.clock += 1
+        try:
+            granted = self.core.want_script(book.number, tuple(sorted(locks)))
+        except WouldDeadlock:
+            assert book.asker in self.books, "refused though nobody waits for it"
+            book.refused = True
+            self.obey()
+            return
         book.wish, book.locks = self.clock, locks
-        if self.core.want_script(book.number, tuple(sorted(locks))):
+        if granted:
             self.grant(book)
+        elif not self.core.admission.waits(book.number):
+            self.lend(book.asker)  # it waits for locks
         self.obey()
 
     def script_over(self, book: Book) -> None:
-        book.wish, book.locks, book.granted = 0, frozenset(), False
+        book.wish, book.locks, book.granted, book.lent = 0, frozenset(), False, False
         self.core.script_over(book.number)
         self.obey()
 
@@ -269,16 +296,40 @@ class Driver:
         while chain and chain[-1].asker in self.books:
             chain.append(self.books[chain[-1].asker])
         number = -1 - self.claimed
+        hangs = bool(chain) and self.claim_would_hang(locks, {one.number for one in chain})
         try:
             granted = self.core.claim(number, tuple(sorted(locks)), None if asker is None else asker.number)
         except WouldDeadlock:
-            assert any(one in self.owners() and one.locks & locks for one in chain), "refused without need"
+            # Who gets an address first is open while nobody has it, and so is when what is being ended will be gone;
+            # what may well come to a deadlock is refused then.
+            assert hangs or any(
+                (book.plan.resources and book.stage in WAITING) or book.ending or book.stage is Stage.RELEASED
+                for book in self.books.values()
+            ), "refused without need"
         else:
-            assert not any(one in self.owners() and one.locks & locks for one in chain), "it waits for itself"
+            assert not hangs, "it waits for itself"
             self.clock += 1
             self.claimed += 1
-            self.claims[number] = Claim(number, self.clock, locks, granted)
+            self.claims[number] = Claim(number, self.clock, locks, granted, None if asker is None else asker.number)
+            if not granted and asker is not None:
+                self.lend(asker.number)
         self.obey()
+
+    def claim_would_hang(self, locks: frozenset[str], chain: set[int]) -> bool:
+        """Tries it out, on a copy, with everything but those who wait for it coming to its end."""
+        attempt = copy.deepcopy(self)
+        number = -1 - attempt.claimed
+        attempt.claims[number] = claim = Claim(number, attempt.clock + 1, locks, granted=False)
+        claim.granted = attempt.core.claim(number, tuple(sorted(locks)), None)
+        if not claim.granted:
+            for one in chain:
+                attempt.books[one].lent = True
+                attempt.core.admission.release(one)
+            attempt.core.admit_free()
+        attempt.obey()
+        while not claim.granted and attempt.advance(but=chain):
+            pass
+        return not claim.granted
 
     def drop(self, claim: Claim) -> None:
         """A client gives back its locks, or takes back its wish for them."""
@@ -290,11 +341,11 @@ class Driver:
         self.core.admit_one(Load(runnable))
         self.obey()
 
-    def advance(self, *, but: int | None = None) -> bool:
-        """Lets every run get on as far as it can; `but` never does. Returns whether anything happened."""
+    def advance(self, *, but: Collection[int] = ()) -> bool:
+        """Lets every run get on as far as it can; those in `but` never do. Returns whether anything happened."""
         before = self.progress
         for book in [*self.select(Stage.RUNNING)]:
-            if book.number == but or (book.waits_for is not None and not book.ending):
+            if book.number in but or (self.waits_for_answer(book) and not book.ending):
                 continue
             if book.ending or book.granted or not book.wish:
                 if book.granted and not book.ending:
@@ -306,6 +357,12 @@ class Driver:
             self.drop(claim)
         return before != self.progress
 
+    def waits_for_answer(self, book: Book) -> bool:
+        """Tells whether a job's script waits for an event or a lock that it asked for."""
+        return book.waits_for is not None or any(
+            claim.asker == book.number and not claim.granted for claim in self.claims.values()
+        )
+
     @property
     def progress(self) -> tuple[int, ...]:
         granted = sum(book.granted for book in self.books.values())
@@ -316,7 +373,7 @@ class Driver:
         while self.books or self.claims:
             assert self.advance(), "deadlock"
             self.check()
-        assert all(fate in ("gone", "cancelled", "refused") for fate in self.over.values())
+        assert all(fate in ("gone", "cancelled", "refused", "deadlock") for fate in self.over.values())
         assert self.started == {number for number, fate in self.over.items() if fate == "gone"}
         state = self.core.state
         assert (state.stages, state.addresses, state.scripts) == ((), (), ())
@@ -449,11 +506,10 @@ class ScriptsAsk(Machine):
     def ask(self, data: st.DataObject, component: str, its_plan: Plan) -> None:
         asker = self.pick(
             data,
-            # Whatever ends a monitor ends its script too. And what a script needs that nobody knows of when it is asked
-            # for, a lock of the asker's, is only had after the asker's time is over.
+            # whatever ends a monitor ends its script too
             lambda one: (
                 one.granted
-                and not (one.locks or one.ending)
+                and not one.ending
                 and one.waits_for is None
                 and one.stage is Stage.RUNNING
                 and one.mode is not Mode.MONITOR
@@ -475,7 +531,7 @@ class ScriptsAsk(Machine):
         """Tries it out, on a copy, with everything else coming to its end."""
         attempt = copy.deepcopy(self.driver)
         book = attempt.submit(component, its_plan)
-        while attempt.advance(but=asker):
+        while attempt.advance(but={asker}):
             pass
         return book.number not in attempt.started and book.number not in attempt.over
 

@@ -722,6 +722,18 @@ def test_shutting_down_gives_nobody_a_lock_that_becomes_free() -> None:
     assert len(told) == 1
 
 
+def test_what_was_asked_for_in_vain_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """It waits behind an event that needs a lock of the script which asked for it."""
+    node = Node()
+    first, asks = node.job("legacy startup"), node.job("other startup")
+    assert asks.want_script("10.s", ("routes",))
+    node.submit("legacy recovered", asks)
+    assert not first.want_script("10.s", ("routes",))
+    assert node.answers == [("legacy recovered", errno.EDEADLK)]
+    (message,) = [text for text in caplog.messages if "not run" in text]
+    assert message.startswith("legacy recovered: not run: legacy recovered would wait for an event, which now needs a ")
+
+
 def test_shutting_down_starts_nothing() -> None:
     node = Node()
     node.submit("legacy startup")
