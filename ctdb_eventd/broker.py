@@ -169,13 +169,17 @@ class Broker:
             return {**value, "error": error.strerror or str(error)}
         return {**value, "scripts": len(found), "enabled": sum(script.enabled() for script in found)}
 
+    def complete(self) -> None:
+        """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+        import ctdb_eventd.inspection  # noqa: F401
+
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.
 
         Raises:
             RequestError: There is no such component, or it can't be read.
         """
-        from ctdb_eventd.inspection import inspect_component  # late: hardly ever needed, and it would slow the start
+        from ctdb_eventd.inspection import inspect_component  # late: it would slow the start
 
         directory = scripts.component_directory(self._paths.events_dir, component)
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -209,13 +210,11 @@ def parse(text: str, path: str) -> Config:
     Raises:
         ConfigError: A line of ours can't be used; it names every such line.
     """
-    with open(_DEFAULTS, encoding="utf-8") as file:
-        defaults = file.read()
     values: dict[str, Any] = {}
     locks: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
     errors: list[ConfigError] = []
-    for line in (*_lines(defaults, _DEFAULTS), *_lines(text, path)):
+    for line in (*_lines(_defaults(), _DEFAULTS), *_lines(text, path)):
         try:
             if (warning := _take(line, values, locks)) is not None:
                 warnings.append(str(warning))
@@ -226,6 +225,12 @@ def parse(text: str, path: str) -> Config:
         first.others = tuple(map(str, others))
         raise first
     return Config(**values, locks=locks, warnings=tuple(warnings))
+
+
+@cache  # an upgrade may take the file away from under a daemon that runs
+def _defaults() -> str:
+    with open(_DEFAULTS, encoding="utf-8") as file:
+        return file.read()
 
 
 def _take(line: _Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]]) -> ConfigError | None:

@@ -48,6 +48,8 @@ _SHUTDOWN_MARGIN = 1.0
 _FORMER_WAIT = 8.0
 """Seconds to wait for the scripts of a former daemon. ctdbd gives an event daemon ten to start."""
 _LOCK_INTERVAL = 0.02
+_COMPLETION_DELAY = 1.0
+"""Seconds after the start: by then those who waited for it have been served."""
 
 
 @attrs.frozen(kw_only=True)
@@ -121,6 +123,7 @@ class Daemon:
         self._server.startup()
         self._tell_starter()
         self._guardian.startup(self._config.kill_grace)
+        asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._broker.complete)
 
     async def _wait_for_former_scripts(self) -> None:
         self._run_dir = os.open(self._paths.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

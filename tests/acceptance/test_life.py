@@ -197,6 +197,28 @@ async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node
     assert "scripts of the former daemon, which was killed, still run: waiting for their end" in node.log
 
 
+_ALL_LOADED = """
+import pkgutil, sys
+import ctdb_eventd.daemon
+from ctdb_eventd.broker import Broker
+from ctdb_eventd.config import parse
+parse("", "ctdb.conf")
+Broker.complete(None)
+import builtins
+def refuse(*args, **kwargs): raise OSError("gone")
+builtins.open = refuse
+parse("", "ctdb.conf")
+names = {module.name for module in pkgutil.walk_packages(ctdb_eventd.__path__, "ctdb_eventd.")}
+print(*sorted(names - set(sys.modules)))
+"""
+
+
+def test_a_daemon_that_runs_needs_nothing_of_its_files_any_more() -> None:
+    """An upgrade may replace them, or take them away; what a start needs alone may go."""
+    printed = subprocess.run([sys.executable, "-c", _ALL_LOADED], check=True, capture_output=True, text=True).stdout
+    assert printed.split() == ["ctdb_eventd.__main__", "ctdb_eventd.cli"]
+
+
 def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
     for options, complaint in (
         (["-P", "abc"], "'abc' is not a whole number"),
