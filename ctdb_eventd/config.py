@@ -116,10 +116,15 @@ def _script_names(line: _Line) -> NameRule:
     return cast("NameRule", line.value)
 
 
+_MOST_SECONDS = 365 * 24 * 3600
+
+
 def _seconds(line: _Line) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", line.value):
         raise line.error("expected seconds, such as 5 or 0.5")
-    return float(line.value)
+    if (seconds := float(line.value)) > _MOST_SECONDS:
+        raise line.error(f"expected at most {_MOST_SECONDS} seconds, which is a year")
+    return seconds
 
 
 def _size(minimum: int) -> Callable[[_Line], int]:

@@ -6,6 +6,7 @@ Nothing here may raise into the code that logs: a full disk must not end a failo
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -25,6 +26,8 @@ NOTICE = logging.INFO + 5
 """CTDB's level between INFO and WARNING, its default."""
 
 _PROGRAM = "ctdb-eventd"
+_SHORT = 1024
+"""Bytes of a line that any syslog daemon takes in one datagram."""
 _LEVELS = {
     "ERROR": logging.ERROR,
     "WARNING": logging.WARNING,
@@ -208,9 +211,17 @@ class _SyslogDatagramHandler(logging.Handler):
         else:
             head += f"{_PROGRAM}[{os.getpid()}]: "
         try:
-            self._socket.sendto(f"{head}{self.format(record)}".encode(), self._address)
+            self._send(f"{head}{self.format(record)}".encode())
         except OSError:
             pass
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendto(data, self._address)
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            self._socket.sendto(data[:_SHORT] + b" [cut]", self._address)
 
     def close(self) -> None:
         super().close()

@@ -55,9 +55,7 @@ class PidFile:
             return False
 
     def remove(self) -> None:
-        """Removes the file and gives up the lock."""
-        try:
+        """Removes the file and gives up the lock. Another's file of the same name stays."""
+        if self._is_there():
             os.unlink(self._path)
-        except FileNotFoundError:
-            pass
         os.close(self._fd)

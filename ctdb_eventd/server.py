@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -78,6 +79,7 @@ class Server:
             listener.bind(self._path)
         finally:
             os.umask(mask)
+        self._bound = os.lstat(self._path)
         listener.listen(_BACKLOG)
 
     def shutdown(self) -> None:
@@ -86,10 +88,9 @@ class Server:
         if listener is not None:
             self._stop_accepting(listener)
             listener.close()
-            try:
-                os.unlink(self._path)
-            except FileNotFoundError:
-                pass
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.lstat(self._path), self._bound):  # it may be another daemon's by now
+                    os.unlink(self._path)
         for session in list(self._sessions):
             session.close()
 

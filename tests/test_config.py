@@ -248,6 +248,12 @@ def test_times_that_are_no_seconds_are_refused(key: str, value: str) -> None:
     assert refused(text_of("eventd", key, value), "c") == expected
 
 
+def test_times_are_at_most_a_year() -> None:
+    assert eventd("kill grace", "31536000").kill_grace == 31536000
+    expected = 'c:2: [eventd] kill grace = "31536000.1": expected at most 31536000 seconds, which is a year'
+    assert refused(text_of("eventd", "kill grace", "31536000.1"), "c") == expected
+
+
 @pytest.mark.parametrize(
     ("value", "size"),
     [("65536", 65536), ("64K", 65536), ("64 k", 65536), ("1 M", 1 << 20), ("1024 M", 1 << 30), ("4096", 4096)],

@@ -433,6 +433,14 @@ def test_syslog_over_udp(tmp_path: Path, syslog_port: socket.socket) -> None:
     assert syslog_port.recv(1000).decode() == f"<28>ctdb-eventd[{os.getpid()}]: text"
 
 
+def test_a_line_too_long_for_a_datagram_is_cut(tmp_path: Path, syslog_port: socket.socket) -> None:
+    configured(tmp_path, Config(log_location="syslog:udp"))
+    log.warning("x" * 100_000)
+    line = syslog_port.recv(1 << 16)
+    assert line.startswith(b"<28>ctdb-eventd[")
+    assert line.endswith(b"xxx [cut]")
+
+
 def test_syslog_over_udp_in_the_newer_format(
     tmp_path: Path, syslog_port: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

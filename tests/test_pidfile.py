@@ -106,3 +106,13 @@ def test_a_file_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
     pid_file = PidFile(os.fspath(path))
     path.unlink()
     pid_file.remove()
+
+
+def test_another_instances_file_stays(tmp_path: Path) -> None:
+    """Somebody removed ours, so another daemon could start."""
+    path = tmp_path / "eventd.pid"
+    first = PidFile(os.fspath(path))
+    path.unlink()
+    path.write_text("4711")
+    first.remove()
+    assert path.read_text() == "4711"

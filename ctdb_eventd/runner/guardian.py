@@ -58,6 +58,7 @@ _EMPTY_LINE = b" " * 11 + b"\n"
 _LINE_SIZE = len(_EMPTY_LINE)
 _EXIT_PATIENCE = 1.0
 _RESTART_PAUSE = 1.0
+_RETRY_PAUSE = 60.0
 
 
 def lock_run_directory(fd: int) -> bool:
@@ -107,6 +108,8 @@ class Guardian:
             self._start(grace)
         except OSError as error:
             _log.error("no guardian (%s): should this daemon be killed, its scripts go on running", error)
+            self._close_pipe()
+            self._restart = asyncio.get_running_loop().call_later(_RETRY_PAUSE, self.startup, grace)
             return
         asyncio.get_running_loop().add_reader(self._pidfd, self._on_death, grace)
 
@@ -146,9 +149,7 @@ class Guardian:
         """Lets the process go, and waits for it."""
         if self._restart is not None:
             self._restart.cancel()
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
+        self._close_pipe()
         if self._pidfd >= 0:
             with anyio.move_on_after(_EXIT_PATIENCE, shield=True):
                 await exited(self._pidfd)
@@ -160,11 +161,15 @@ class Guardian:
     def _on_death(self, grace: float) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         self._reap()
-        os.close(self._pipe)
-        self._pipe = -1
+        self._close_pipe()
         _log.warning("the guardian process %d was killed, another one is started", self._pid)
         # not at once, or a shell that can't run would be started for ever
         self._restart = asyncio.get_running_loop().call_later(_RESTART_PAUSE, self.startup, grace)
+
+    def _close_pipe(self) -> None:
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
 
     def _reap(self) -> None:
         os.close(self._pidfd)

@@ -102,30 +102,31 @@ class Reports:
         outcome = EventOutcome.FAILED if failures else EventOutcome.SUCCESS
         return RunResult(outcome.errno, self._finish(failures[-1] if failures else 0))
 
-    def timed_out(self, child: RunningChild | None, began: int) -> RunResult:
+    def timed_out(self, child: RunningChild | None, began: int, took: int) -> RunResult:
         """Returns the result of a run whose time is over.
 
         Args:
             child: The script that runs; None if one was just to be started.
             began: When it, or the run's wait for it, began, in microseconds since the epoch.
+            took: Microseconds since then; clocks on walls are set now and then.
         """
-        name, ended = self.next_name or "", wall_clock()
+        name = self.next_name or ""
         output = b"" if child is None else child.output
         log_output(name, output)
         _log.error(
             "%s: timed out: its %d s were over while %s ran, for %.3f s%s",
-            *(self._spec, self._spec.timeout, name, (ended - began) / 1e6),
+            *(self._spec, self._spec.timeout, name, took / 1e6),
             "" if child is None else f" as process {child.pid}",
         )
-        self.add(ScriptReport(name=name, begin=began, end=ended, result=TIMED_OUT, output=output))
+        self.add(ScriptReport(name=name, begin=began, end=began + took, result=TIMED_OUT, output=output))
         return RunResult(EventOutcome.TIMED_OUT.errno, self._finish(TIMED_OUT))
 
-    def cancelled(self, child: RunningChild | None, began: int) -> RunResult:
+    def cancelled(self, child: RunningChild | None, began: int, took: int) -> RunResult:
         """Returns the result of a run that was broken off; the arguments are those of `timed_out`."""
         summary = 0
         if child is not None:
             name, summary = self.next_name or "", SIGNALLED
-            self.add(ScriptReport(name=name, begin=began, end=wall_clock(), result=SIGNALLED, output=child.output))
+            self.add(ScriptReport(name=name, begin=began, end=began + took, result=SIGNALLED, output=child.output))
         return RunResult(EventOutcome.CANCELLED.errno, self._finish(summary), final=False)
 
     def _finish(self, summary: int) -> EventReport:

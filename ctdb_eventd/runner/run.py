@@ -79,7 +79,7 @@ class RunningEvent:
         self._grace_scope: anyio.CancelScope | None = None
         self._reports = Reports(spec, listing, listener)
         self._child: Child | None = None
-        self._child_began = 0
+        self._began = self._began_at = 0
         self._child_since = 0.0
         self._time_left: float | None = None
         self._leave: asyncio.Future[None] | None = None
@@ -149,7 +149,7 @@ class RunningEvent:
         for script in self._listing:
             if self._scope.cancel_called or anyio.current_time() >= self._scope.deadline:
                 # No script is started for an event that is over; sleeping is what lets the scope end it.
-                self._child_began = wall_clock()
+                self._begin()
                 self._scope.cancel()
                 await anyio.sleep_forever()
             report = await self._run_script(script)
@@ -157,8 +157,17 @@ class RunningEvent:
             if report.failed and not self._spec.run_all:
                 return
 
+    def _begin(self) -> int:
+        """Notes that the next script, or the wait for it, begins now; returns that time for display."""
+        self._began, self._began_at = wall_clock(), time.monotonic_ns()
+        return self._began
+
+    def _spent(self) -> tuple[int, int]:
+        """Returns when that was, and how many microseconds it has lasted."""
+        return self._began, (time.monotonic_ns() - self._began_at) // 1000
+
     async def _run_script(self, script: scripts.Script) -> ScriptReport:
-        began = self._child_began = wall_clock()
+        began = self._begin()
         status = script.look()
         if status is None:
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
@@ -171,7 +180,7 @@ class RunningEvent:
             await self._wait_for_leave(script.name, locks)
             if self._scope.cancel_called:
                 await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
-            began = self._child_began = wall_clock()
+            began = self._begin()
         report = await self._run_child(script, began)
         self._listener.script_over()
         return report
@@ -230,13 +239,13 @@ class RunningEvent:
 
     async def _break_off(self) -> None:
         _log.info("%s: cancelled", self._spec)
-        self._report(self._reports.cancelled(self._child, self._child_began))
+        self._report(self._reports.cancelled(self._child, *self._spent()))
         await self._end_child()
 
     async def _time_out(self) -> None:
         # The reply first, and the component is free: whoever asked must know, and the debug script may well ask for
         # the status of this very event.
-        self._report(self._reports.timed_out(self._child, self._child_began))
+        self._report(self._reports.timed_out(self._child, *self._spent()))
         self._release()
         child = self._child
         if child is not None:

@@ -130,6 +130,9 @@ class Wrappers:
         Raises:
             StartupError: They can't be written.
         """
+        if ":" in self.directory:
+            reason = "has a colon in its name: scripts could not find programs there by PATH"
+            raise StartupError(f"{self.directory} {reason}")
         names = dict.fromkeys(IPTABLES, "iptables") | {name: name for name in config.serialise if name not in IPTABLES}
         try:
             os.makedirs(self.directory, mode=0o755, exist_ok=True)

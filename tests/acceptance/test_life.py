@@ -219,6 +219,18 @@ def test_a_daemon_that_runs_needs_nothing_of_its_files_any_more() -> None:
     assert printed.split() == ["ctdb_eventd.__main__", "ctdb_eventd.cli"]
 
 
+def test_another_daemons_socket_stays(node: Node) -> None:
+    """Somebody removed ours, or its pid file, so another could start in its place."""
+    daemon = start_daemon(node)
+    os.unlink(node.socket)
+    with socket.socket(socket.AF_UNIX) as another:
+        another.bind(node.socket)
+        daemon.process.terminate()
+        assert daemon.process.communicate(timeout=PATIENCE) == (None, b"")
+        assert daemon.process.returncode == 0
+        assert os.path.exists(node.socket)
+
+
 def test_it_says_what_is_wrong_with_its_options(node: Node) -> None:
     for options, complaint in (
         (["-P", "abc"], "'abc' is not a whole number"),

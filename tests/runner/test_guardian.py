@@ -167,6 +167,19 @@ async def test_without_a_shell_there_is_no_guardian_and_the_log_says_what_that_m
     assert message.endswith("): should this daemon be killed, its scripts go on running")
 
 
+async def test_a_guardian_that_could_not_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctdb_eventd.runner.guardian._SHELL", "/nonexistent/sh")
+    monkeypatch.setattr("ctdb_eventd.runner.guardian._RETRY_PAUSE", 0.01)
+    descriptors = os.listdir("/proc/self/fd")
+    made = Guardian()
+    made.startup(60)
+    assert guardians() == []
+    monkeypatch.undo()
+    await until(guardians, "a guardian")
+    await made.shutdown()
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
 async def test_a_guardian_that_was_never_started_can_be_shut_down() -> None:
     descriptors = os.listdir("/proc/self/fd")
     await Guardian().shutdown()

@@ -413,3 +413,10 @@ def test_a_directory_from_which_nothing_can_be_executed_is_said_at_the_start(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StartupError, match=r"^programs in .*/eventd/bin can't be executed: is it mounted noexec\?$"):
         place.write()
+
+
+def test_a_directory_that_can_not_stand_in_path_is_said_at_the_start(tmp_path: Path) -> None:
+    place = tmp_path / "a:b"
+    place.mkdir()
+    with pytest.raises(StartupError, match=r"a:b/state/eventd/bin has a colon in its name: scripts could not find"):
+        Place(place).write()

@@ -1,0 +1,49 @@
+"""Reports of scripts whose end did not come by itself."""
+
+from __future__ import annotations
+
+import logging
+
+import attrs
+import pytest
+
+from ctdb_eventd.model import SIGNALLED, TIMED_OUT, EventSpec
+from ctdb_eventd.runner.reports import Reports
+from ctdb_eventd.scripts import Script
+
+SPEC = EventSpec(component="legacy", event="monitor", args=(), timeout=30, run_all=False)
+
+
+@attrs.frozen
+class Child:
+    pid: int = 4711
+    output: bytes = b"so far"
+
+
+class Listener:
+    """Hears nothing."""
+
+    def script_finished(self, report: object) -> None:
+        pass
+
+
+def made() -> Reports:
+    return Reports(SPEC, [Script("10.x", "/nowhere/10.x.script", bare=False)], Listener())  # type: ignore[arg-type]
+
+
+def test_the_time_of_what_timed_out_is_not_of_the_clock_on_the_wall(caplog: pytest.LogCaptureFixture) -> None:
+    """That may be set at any time, backwards too."""
+    future = 1 << 60
+    with caplog.at_level(logging.ERROR):
+        result = made().timed_out(Child(), future, 30_250_000)
+    assert result.report is not None
+    (script,) = result.report.scripts
+    assert (script.begin, script.end, script.result) == (future, future + 30_250_000, TIMED_OUT)
+    assert "while 10.x ran, for 30.250 s as process 4711" in caplog.text
+
+
+def test_so_is_that_of_what_was_cancelled() -> None:
+    result = made().cancelled(Child(), 1000, 500)
+    assert result.report is not None
+    (script,) = result.report.scripts
+    assert (script.begin, script.end, script.result, script.output) == (1000, 1500, SIGNALLED, b"so far")
