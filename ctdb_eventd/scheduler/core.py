@@ -19,9 +19,10 @@ from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
+from ctdb_eventd.scheduler.asked import AskedFor
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
 from ctdb_eventd.scheduler.locks import LockTable
-from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
+from ctdb_eventd.scheduler.steps import CoreState, Do, Entry, Stage
 from ctdb_eventd.scheduler.waits import WaitsFor
 
 __all__ = ["Core"]
@@ -51,10 +52,8 @@ class Core(Generic[J]):
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
         self._granted: deque[Hashable] = deque()
-        # jobs and claimants that somebody's script or command asked for, and waits for; nearly always none
-        self._asked: set[Hashable] = set()
-        self._claimants: dict[Hashable, Asked[J]] = {}
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._claimants)
+        self._asked: AskedFor[J] = AskedFor(self._jobs)
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked.claims)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -144,8 +143,7 @@ class Core(Generic[J]):
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker, behind)
-        if asker is not None or behind:
-            self._asked.add(job)
+        self._asked.add_job(job)
         self._follow(backlog, backlog.submit(job, plan.mode))
         if asker is not None and self.waits(job):
             self._lend_slot(asker)
@@ -172,7 +170,7 @@ class Core(Generic[J]):
             self._forget_locking(job, backlog)
 
     def _forget(self, job: J) -> Entry[J]:
-        self._asked.discard(job)
+        self._asked.forget(job)
         return self._jobs.pop(job)
 
     def released(self, job: J) -> None:
@@ -277,6 +275,8 @@ class Core(Generic[J]):
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
+        if self._asked:
+            self._asked.script_over(job)
         self._hand_on(self._scripts.release(job))
         self.admit_free()
 
@@ -314,8 +314,7 @@ class Core(Generic[J]):
         """
         if asker is not None or behind:
             self.waits_for.check_claim(asker, behind, locks)
-            self._asked.add(claimant)
-            self._claimants[claimant] = Asked(asker, behind)
+            self._asked.add_claim(claimant, asker, behind)
         granted = self._scripts.acquire(claimant, locks)
         if not granted:
             self._lend_slot(asker)
@@ -325,6 +324,5 @@ class Core(Generic[J]):
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
         if claimant in self._granted:
             self._granted.remove(claimant)
-        self._asked.discard(claimant)
-        self._claimants.pop(claimant, None)
+        self._asked.forget(claimant)
         self._hand_on(self._scripts.release(claimant))

@@ -112,6 +112,19 @@ def test_a_long_queue_is_no_circle() -> None:
         assert core.want_script(job, locks) == (job == "for a")
 
 
+def test_what_a_script_left_behind_is_waited_for_by_nobody() -> None:
+    core = core_of("a", "b")
+    core.want_script("b", ("one",))
+    core.want_script("a", ("two",))
+    assert not core.claim("left behind", ("one",), "a")
+    core.submit("left behind too", "b", ALONE, "a")
+    core.script_over("a")
+    assert not core._asked
+    assert core.want_script("a", ("two",))
+    core.submit("asked for", "c", ALONE, "b")
+    assert not core.want_script("asked for", ("two",))
+
+
 def test_nothing_is_remembered_of_those_who_asked() -> None:
     core = core_of("a")
     core.want_script("a", ())
@@ -121,7 +134,7 @@ def test_nothing_is_remembered_of_those_who_asked() -> None:
     core.released("for a")
     core.gone("for a")
     core.drop("client")
-    assert (core._asked, core._claimants) == (set(), {})
+    assert (bool(core._asked), core._asked.claims) == (False, {})
 
 
 # ---------------------------------------------------------------------- slots

@@ -265,6 +265,11 @@ class Driver:
 
     def script_over(self, book: Book) -> None:
         book.wish, book.locks, book.granted, book.lent = 0, frozenset(), False, False
+        # nobody waits any more for what it asked for and left behind
+        others: list[Book | Claim] = [*self.books.values(), *self.claims.values()]
+        for other in others:
+            if other.asker == book.number:
+                other.asker = None
         self.core.script_over(book.number)
         self.obey()
 
