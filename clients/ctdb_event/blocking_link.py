@@ -43,7 +43,7 @@ class Link:
         for make in dialects:
             self.core = Core(path, make())
             try:
-                self._line = Line(path)
+                self._line = Line(path, self.core.take)
             except OSError as error:
                 raise nobody_listens(path, error) from None
             try:
@@ -69,10 +69,10 @@ class Link:
         mailbox = self.start(ask)
         try:
             self.wait(lambda: mailbox.answered)
+            return ask.read(mailbox.result())
         except BaseException:
             self.abandon(mailbox)
             raise
-        return ask.read(mailbox.result())
 
     def start(self, ask: Ask[Any]) -> Mailbox:
         """Sends a request.
@@ -90,14 +90,21 @@ class Link:
 
     def wait(self, ready: Callable[[], bool]) -> None:
         """Reads until what is waited for is there. The end of the connection answers every request."""
+        self._hear()
         while not ready():
             try:
-                data = self._line.receive()
+                more = self._line.receive()
             except ConnectionLost:
                 self.core.end(self._line.reason)
             else:
-                self.core.receive(data)
-                self._flush()
+                self._hear() if more else self.core.hung_up()
+
+    def _hear(self) -> None:
+        """Routes what has come, and sends what has to be sent for it, whereby more may come."""
+        self.core.hear()
+        while self.core.unsent:
+            self._flush()
+            self.core.hear()
 
     def abandon(self, mailbox: Mailbox) -> None:
         """Takes a request back, without waiting for an answer."""
@@ -117,8 +124,8 @@ class Link:
         return True
 
     def _flush(self) -> None:
-        if data := self.core.take_outgoing():
+        if self.core.unsent:
             try:
-                self._line.send(data)
+                self._line.send(self.core.take_outgoing)
             except ConnectionLost:
                 self.core.end(self._line.reason)

@@ -45,7 +45,8 @@ _NEW_COMMANDS = frozenset(
     "cancel components events help lint lock locks ping ps reload results scripts stats subscribe watch".split()
 )
 _NEW_RUN_OPTIONS = frozenset(("--stream", "--detach", "--json"))
-_WITH_VALUE = ("-d", "--debug", "--socket")
+# Behind these stands a value, which is no command.
+_WITH_VALUE = frozenset("-d --debug --socket --wait --address --kinds --component --event --run".split())
 
 _ANY_NUMBER = sys.maxsize
 _SIGPIPE_STATUS = 128 + 13

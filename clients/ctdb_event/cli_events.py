@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from ctdb_event.console import Failure, complain, say, status_code
+from ctdb_event.console import Failure, complain, show, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
 from ctdb_eventd.paths import Paths, PathsError, test_mode
@@ -31,8 +31,8 @@ _BLANKS = " \t\n\r\v\f"
 _EXPLANATIONS = {
     errno.EDEADLK: "refused: it would have to wait for the event whose script asks for it, and which waits in turn; "
     "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
-    errno.EBUSY: "not run: it waited in the queue for as long as [eventd] queue timeout allows; "
-    "the daemon's log names the event before it",
+    errno.EBUSY: "not run: it waited in the queue for as long as [eventd] queue timeout allows, or its address is held "
+    "by a script that can't be ended; the daemon's log says which, and names what is in the way",
 }
 
 
@@ -58,7 +58,7 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
         result = _take_result(_ask(path, request), packet.COMMAND_RUN)[1]
     except RemoteProtocolError as error:
         raise _malformed(path, error) from None
-    say(_run_message(result, component, event))
+    show(_run_message(result, component, event))
     if result in _EXPLANATIONS:
         complain(f"ctdb-event: {_EXPLANATIONS[result]}")
     return status_code(result)
@@ -88,7 +88,7 @@ def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, 
     except RemoteProtocolError as error:
         raise _malformed(path, error) from None
     if result != 0:
-        say(_status_message(result, component, event))
+        show(_status_message(result, component, event))
         return status_code(result)
     _print_reports(reports)
     return status_code(summary)
@@ -213,9 +213,9 @@ def _print_reports(reports: list[tuple[bytes, int, int, int, bytes]]) -> None:
         if previous_begin is not None and begin < previous_begin:
             return  # not reached this time: this and what follows is from an earlier run
         previous_begin = begin
-        say(_outcome(name, begin, end, result) + b"\n")
+        show(_outcome(name, begin, end, result) + b"\n")
         if output or result not in (0, -errno.ENOEXEC):
-            say(_indented(output))
+            show(_indented(output))
 
 
 def _outcome(name: bytes, begin: int, end: int, result: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ctdb_event.console import Failure, complain, say
+from ctdb_event.console import Failure, complain, show
 from ctdb_eventd import scripts
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent, NoSuchScript, NotAFile
 from ctdb_eventd.paths import Paths, PathsError
@@ -86,13 +86,13 @@ def _print_list(provided: list[scripts.Script], local: list[scripts.Script], dir
         _print_script(script, name in linked)
     local = [script for script in local if os.path.basename(script.path) not in linked]
     if provided and local:
-        say("\n")
+        show("\n")
     for script in local:
         _print_script(script, script.enabled())
 
 
 def _print_script(script: scripts.Script, enabled: bool) -> None:
-    say(f"{'*' if enabled else ' '} {script.name}\n")
+    show(f"{'*' if enabled else ' '} {script.name}\n")
 
 
 def _link_target(path: str) -> str | None:
@@ -111,13 +111,13 @@ def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule
     except InvalidName as error:
         if error.kind != "script":
             raise
-        say(f"Script {name} is invalid in {component}\n")
+        show(f"Script {name} is invalid in {component}\n")
         return error.errno
     except NoSuchScript as error:
-        say(f"Script {name} does not exist in {component}\n")
+        show(f"Script {name} does not exist in {component}\n")
         return error.errno
     except NotAFile as error:
-        say(f"Script {error.path} is not a file or a link\n")
+        show(f"Script {error.path} is not a file or a link\n")
         return error.errno
     except OSError as error:
         return _link_failed(error)
@@ -131,9 +131,9 @@ def _link_failed(error: OSError) -> int:
         OSError: The error, if it wasn't about a link.
     """
     if error.filename2 is not None:
-        say(f"Failed to create symlink {os.fsdecode(error.filename2)}\n")
+        show(f"Failed to create symlink {os.fsdecode(error.filename2)}\n")
     elif error.filename is not None and os.path.islink(error.filename):
-        say(f"Failed to remove symlink {os.fsdecode(error.filename)}\n")
+        show(f"Failed to remove symlink {os.fsdecode(error.filename)}\n")
     else:
         raise error
     complain(f"ctdb-event: {_os_error_text(error)}")

@@ -1,6 +1,7 @@
 """What the command line says, and to whom: answers to stdout, complaints to stderr, both as bytes.
 
-Names and output of scripts need not be text in anybody's encoding; what came in as bytes leaves as the same bytes.
+Names and output of scripts need not be text in anybody's encoding; what came in as bytes leaves as the same bytes. Only
+a terminal, which would obey some of them, is shown escapes.
 """
 
 from __future__ import annotations
@@ -8,7 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["Failure", "OutputLost", "complain", "flush", "say", "status_code"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+__all__ = ["Failure", "OutputLost", "complain", "flush", "say", "show", "status_code"]
 
 
 class Failure(Exception):
@@ -59,6 +64,23 @@ def say(text: str | bytes) -> None:
         raise OutputLost(error) from None
 
 
+def show(text: str | bytes) -> None:
+    """Writes to stdout as `say` does, but to a terminal without any control character except tabs and newlines.
+
+    Raises:
+        OutputLost: stdout doesn't take it.
+    """
+    data = text if isinstance(text, bytes) else os.fsencode(text)
+    say(_harmless(data, sys.stdout) if sys.stdout is not None and sys.stdout.isatty() else data)
+
+
+def _harmless(data: bytes, terminal: TextIO) -> bytes:
+    from ctdb_event.commands.screen import escaped, is_utf8  # late: programs, which read pipes, need it not
+
+    text = data.decode("utf-8", "surrogateescape")
+    return escaped(text, "\t\n", not is_utf8(terminal)).encode()
+
+
 def flush() -> None:
     """Sends what was said on its way.
 
@@ -72,11 +94,18 @@ def flush() -> None:
         raise OutputLost(error) from None
 
 
-def complain(text: str) -> None:
-    """Writes a line to stderr; if that is gone, nobody can be told and nothing else is to be done."""
+def complain(text: str, *, styled: bool = False) -> None:
+    """Writes a line to stderr; if that is gone, nobody can be told and nothing else is to be done.
+
+    Args:
+        text: What is to be told; a terminal is shown escapes, as with `show`.
+        styled: It has been made harmless before, and its escape sequences are meant.
+    """
     try:
         if sys.stderr is not None:
-            sys.stderr.buffer.write(os.fsencode(text) + b"\n")
+            data = os.fsencode(text)
+            data = data if styled or not sys.stderr.isatty() else _harmless(data, sys.stderr)
+            sys.stderr.buffer.write(data + b"\n")
             sys.stderr.buffer.flush()
     except OSError:
         pass

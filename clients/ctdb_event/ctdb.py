@@ -42,7 +42,7 @@ Report = tuple[bytes, int, int, int, bytes]
 """Of a script: name, begin and end in microseconds since the epoch, result, output."""
 
 
-@attrs.define
+@attrs.frozen
 class _Asked:
     """A request that is under way."""
 
@@ -50,6 +50,8 @@ class _Asked:
     params: Mapping[str, Any]
     outcome: str = ""
     """Of a run whose reply has come, and for which STATUS was asked since."""
+    reply: bytes = b""
+    """That reply, which an interruption may bring up once more."""
 
 
 class CtdbDialect:
@@ -60,7 +62,8 @@ class CtdbDialect:
     cancels = False
 
     def __init__(self) -> None:
-        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
+        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY, bytes)
+        self.take = self._packets.take
         self._asked: dict[int, _Asked] = {}
 
     def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
@@ -78,25 +81,24 @@ class CtdbDialect:
         self._asked[request_id] = _Asked(method, params)
         return data
 
-    def hear(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
-        """Takes bytes from the daemon; asks for the status of runs that failed."""
-        self._packets.feed(data)
-        while (whole := self._packets.next()) is not None:
-            request_id = packet.request_id(whole)
-            asked = self._asked.pop(request_id, None)
-            if asked is None:
-                continue
-            said = self._answer(request_id, asked, packet.Fields(whole, packet.HEADER_SIZE), send)
-            if said is not None:
-                yield request_id, said
+    def hear(self, send: Callable[[bytes], None]) -> Iterator[list[tuple[int, Said]]]:
+        """Yields what came; asks for the status of runs that failed."""
+        while (hand := self._packets.next()) is not None:
+            request_id, whole = packet.request_id(hand[0]), hand[0]
+            asked = self._asked.get(request_id)
+            if asked is not None and whole is not asked.reply:
+                said = self._answer(request_id, asked, whole, send)
+                if said is not None:
+                    yield [(request_id, said)]
+                    self._asked.pop(request_id, None)
+            hand.clear()
 
     def last_words(self) -> Iterable[tuple[int, Said]]:
         """Returns the runs whose reply came, and not what was asked for besides."""
         return [(request_id, _run_result(asked, None)) for request_id, asked in self._asked.items() if asked.outcome]
 
-    def _answer(
-        self, request_id: int, asked: _Asked, fields: packet.Fields, send: Callable[[bytes], None]
-    ) -> Said | None:
+    def _answer(self, request_id: int, asked: _Asked, whole: bytes, send: Callable[[bytes], None]) -> Said | None:
+        fields = packet.Fields(whole, packet.HEADER_SIZE)
         expected = packet.COMMAND_STATUS if asked.outcome else _COMMANDS[asked.method]
         command, result = fields.u32("command"), abs(fields.i32("result"))
         if command != expected:
@@ -104,9 +106,9 @@ class CtdbDialect:
         if asked.outcome:
             return _run_result(asked, fields if result == 0 else None)
         if asked.method == "run" and result in (errno.ENOEXEC, errno.ETIMEDOUT):
-            asked.outcome = _OUTCOMES[result]
-            self._asked[request_id] = asked
+            # if an interruption comes behind it, it is asked for, and answered, twice; the second is passed over
             send(_say_status(request_id, "run", {**asked.params, "output": True}))
+            self._asked[request_id] = attrs.evolve(asked, outcome=_OUTCOMES[result], reply=whole)
             return None
         return _ANSWERS[asked.method](asked, result, fields)
 
@@ -196,8 +198,7 @@ _NO_COMPONENT = ("component {component} does not exist", "NoSuchComponent")
 
 def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Said:
     if result in _OUTCOMES:
-        asked.outcome = _OUTCOMES[result]
-        return _run_result(asked, None)
+        return _run_result(attrs.evolve(asked, outcome=_OUTCOMES[result]), None)
     meanings = {
         errno.ENOENT: _NO_COMPONENT,
         errno.EBUSY: ("event {event} in {component} waited in the queue for as long as it may", "QueueTimeout"),
@@ -214,8 +215,13 @@ def _after_status(asked: _Asked, result: int, fields: packet.Fields) -> Said:
     if not asked.params.get("output", True):
         reports = [(*report[:4], b"") for report in reports]
     scripts = [_script(report) for report in reports]
-    asked.outcome = "timed-out" if summary == -errno.ETIMEDOUT else "failed" if summary else "success"
-    run = _run(asked, summary, scripts, _seconds([report for report, stale in _reached(reports) if not stale]))
+    outcome = "timed-out" if summary == -errno.ETIMEDOUT else "failed" if summary else "success"
+    run = _run(
+        attrs.evolve(asked, outcome=outcome),
+        summary,
+        scripts,
+        _seconds([report for report, stale in _reached(reports) if not stale]),
+    )
     return _result({"results": [run], "jobs": [], "health": []})
 
 

@@ -36,11 +36,16 @@ class Dialect(Protocol):
             NotSupported, InvalidRequest, LocalProtocolError: It can't be said; nothing is to be sent.
         """
 
-    def hear(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
-        """Takes bytes from the broker, and yields what they say about which request.
+    def take(self, pieces: Iterable[bytes]) -> bool:
+        """Takes the next bytes from the broker, as `Splitter.take` does."""
+
+    def hear(self, send: Callable[[bytes], None]) -> Iterator[list[tuple[int, Said]]]:
+        """Yields what the bytes that came say about which request, each as the one item of a list.
+
+        What is yielded counts as heard when the next is asked for, or when its list is emptied. If it doesn't come to
+        that (an interruption), the next call yields it again.
 
         Args:
-            data: The next bytes of the stream.
             send: Called with bytes that have to be sent before more can be said about a request.
 
         Raises:
@@ -59,17 +64,18 @@ class NativeDialect:
     cancels = True
 
     def __init__(self) -> None:
-        self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY)
+        self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY, read_frame)
+        self.take = self._frames.take
 
     def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Says a request; everything can be said that msgpack can."""
         return frames.request(request_id, method, params)
 
-    def hear(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
-        """Takes bytes from the broker; never has to send anything for them."""
-        self._frames.feed(data)
-        while (whole := self._frames.next()) is not None:
-            yield read_frame(whole)
+    def hear(self, send: Callable[[bytes], None]) -> Iterator[list[tuple[int, Said]]]:
+        """Yields what came; never has to send anything for it."""
+        while (hand := self._frames.next()) is not None:
+            yield hand
+            hand.clear()
 
     def last_words(self) -> Iterable[tuple[int, Said]]:
         """Returns nothing: what has not been answered is unknown."""

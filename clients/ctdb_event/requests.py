@@ -1,12 +1,14 @@
 """Every request that a client can make: what is sent, and what its result becomes. Both clients share them.
 
-Pure. Checks only what the broker could not tell apart: a text where a list of texts is expected.
+Pure. What has the wrong type is refused here, before anything is sent, in the same words whatever dialect is spoken.
+Whether a value makes sense the broker decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from math import inf
+from typing import Any, Generic, NoReturn, TypeVar
 
 import attrs
 
@@ -43,6 +45,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MAX_U32 = 0xFFFFFFFF
 CLIENT = "ctdb_event (Python)"
 """How a client calls itself in the broker's log unless it says otherwise."""
 
@@ -79,9 +82,51 @@ def _nothing(value: Any) -> None:
     """The result of what has none; whatever is in the map is for later versions."""
 
 
+def _refuse(name: str, expected: str, value: object) -> NoReturn:
+    text = f"parameter {name}: {expected} is expected, not {value!r:.200}"
+    raise InvalidRequest("EINVAL", text, {"kind": "InvalidParameter", "parameter": name})
+
+
+def _text(name: str, value: object) -> str:
+    """Checks that a value is text, and such as stands for bytes: a lone surrogate does if a byte gave it."""
+    if not isinstance(value, str):
+        _refuse(name, "a text", value)
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        _refuse(name, "a text that stands for bytes", value)
+    return value
+
+
+def _optional_text(name: str, value: object) -> str | None:
+    return None if value is None else _text(name, value)
+
+
+def _texts(name: str, values: Iterable[object]) -> list[str]:
+    return [_text(name, value) for value in values]
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        _refuse(name, "True or False", value)
+    return value
+
+
+def _whole_seconds(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
+        _refuse(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", value)
+    return value
+
+
+def _wait(name: str, value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf):
+        _refuse(name, "a number of seconds from 0", value)
+    return value
+
+
 def hello(client: str = CLIENT) -> Ask[Hello]:
     """Who are you?"""
-    return Ask("hello", {"client": client}, Hello.from_wire)
+    return Ask("hello", {"client": _text("client", client)}, Hello.from_wire)
 
 
 def ping() -> Ask[None]:
@@ -90,11 +135,15 @@ def ping() -> Ask[None]:
 
 
 def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> dict[str, Any]:
-    for value in args:
-        if not isinstance(value, str):
-            raise InvalidRequest("EINVAL", f"argument {value!r} of {event} is no text, {str(value)!r} was expected")
-    named = {"component": component, "event": event, "args": list(args)}
-    return {**named, "timeout": timeout, "run_all": run_all, "stream": False, "detach": False}
+    return {
+        "component": _text("component", component),
+        "event": _text("event", event),
+        "args": _texts("args", args),
+        "timeout": _whole_seconds("timeout", timeout),
+        "run_all": _flag("run_all", run_all),
+        "stream": False,
+        "detach": False,
+    }
 
 
 def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
@@ -122,16 +171,21 @@ def both_stream_and_detach() -> InvalidRequest:
 
 def cancel(run: str) -> Ask[str]:
     """Ends a run of anybody; the result is what it was, `queued` or `running`."""
-    return Ask("cancel", {"run": run}, lambda value: Fields(value, "cancel").text("state"))
+    return Ask("cancel", {"run": _text("run", run)}, lambda value: Fields(value, "cancel").text("state"))
 
 
 def status(
     component: str | None, event: str | None, address: str | None, addresses: bool, output: bool | None
 ) -> Ask[Overview]:
     """What ran, runs and waits."""
-    params = {"component": component, "event": event, "address": address, "addresses": addresses}
+    params: dict[str, Any] = {
+        "component": _optional_text("component", component),
+        "event": _optional_text("event", event),
+        "address": _optional_text("address", address),
+        "addresses": _flag("addresses", addresses),
+    }
     if output is not None:
-        params["output"] = output
+        params["output"] = _flag("output", output)
     return Ask("status", params, Overview.from_wire)
 
 
@@ -142,7 +196,7 @@ def components() -> Ask[tuple[Component, ...]]:
 
 def scripts(component: str) -> Ask[ScriptFiles]:
     """What is in a component's directory."""
-    return Ask("scripts", {"component": component}, ScriptFiles.from_wire)
+    return Ask("scripts", {"component": _text("component", component)}, ScriptFiles.from_wire)
 
 
 def events() -> Ask[tuple[EventInfo, ...]]:
@@ -152,7 +206,8 @@ def events() -> Ask[tuple[EventInfo, ...]]:
 
 def switch(method: str, component: str, script: str) -> Ask[None]:
     """Enables or disables a script, as the method says."""
-    return Ask(method, {"component": component, "script": script}, _nothing)
+    params = {"component": _text("component", component), "script": _text("script", script)}
+    return Ask(method, params, _nothing)
 
 
 def locks() -> Ask[tuple[Lock, ...]]:
@@ -162,7 +217,7 @@ def locks() -> Ask[tuple[Lock, ...]]:
 
 def lock(names: tuple[str, ...], wait: float | None) -> Ask[Grant]:
     """Takes locks for the connection, all at once."""
-    return Ask("lock", {"names": list(names), "wait": wait}, Grant.from_wire)
+    return Ask("lock", {"names": _texts("names", names), "wait": _wait("wait", wait)}, Grant.from_wire)
 
 
 def unlock(number: int) -> Ask[None]:
@@ -172,10 +227,15 @@ def unlock(number: int) -> Ask[None]:
 
 def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | None, run: str | None) -> Ask[None]:
     """What happens from now on, whoever asked for it."""
-    if isinstance(kinds, str):
-        raise InvalidRequest("EINVAL", f"kinds is {kinds!r}, a list of kinds was expected, such as [{kinds!r}]")
-    chosen = None if kinds is None else list(kinds)
-    return Ask("subscribe", {"kinds": chosen, "component": component, "event": event, "run": run}, _nothing)
+    if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
+        raise InvalidRequest("EINVAL", f"kinds is {kinds!r:.200}, a list of kinds was expected, such as ['health']")
+    params = {
+        "kinds": None if kinds is None else _texts("kinds", kinds),
+        "component": _optional_text("component", component),
+        "event": _optional_text("event", event),
+        "run": _optional_text("run", run),
+    }
+    return Ask("subscribe", params, _nothing)
 
 
 def stats() -> Ask[Stats]:

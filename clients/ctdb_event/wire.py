@@ -10,18 +10,20 @@ import socket
 from collections import deque
 from select import POLLIN, POLLOUT, poll
 
-from ctdb_event.framing import Splitter, read_frame
+from ctdb_event.framing import Splitter, move, read_frame
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.packet import DEFAULT_MAX_REPLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 __all__ = ["CallFailed", "ConnectionLost", "Line", "NotNative", "Wire"]
 
 _RECEIVE_SIZE = 1 << 16
+_SOON = 1.0
+"""Seconds within which a daemon of either kind answers, or hangs up, unless it is hung itself."""
 
 
 class CallFailed(Exception):
@@ -44,7 +46,7 @@ class CallFailed(Exception):
 
 
 class NotNative(Exception):
-    """The daemon closed the connection at the preface: it is CTDB's own, which speaks only the CTDB dialect."""
+    """The daemon closes connections at the preface: it is CTDB's own, which speaks only the CTDB dialect."""
 
 
 class ConnectionLost(Exception):
@@ -54,20 +56,24 @@ class ConnectionLost(Exception):
 class Line:
     """A blocking socket that sends whole frames, and knows when an interruption has put it out of step.
 
-    A signal handler may raise (KeyboardInterrupt) at any point. While the line waits nothing is lost by that. In the
-    short moments in which bytes are on their way between the kernel and us they may be lost; then the line is ended.
+    A signal handler may raise (KeyboardInterrupt) at any point. What is received is never lost by that. What part of a
+    frame was sent can't be known if it happens in the middle; then the line is ended.
     """
 
-    __slots__ = ("_received", "_sending", "_socket", "_taking", "reason")
+    __slots__ = ("_sending", "_socket", "_take_in", "reason")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, take_in: Callable[[Iterable[bytes]], bool]) -> None:
         """Connects.
+
+        Args:
+            path: Of the socket.
+            take_in: Keeps what comes, as `Splitter.take` does.
 
         Raises:
             OSError: It can't.
         """
-        self._received = bytearray()
-        self._sending = self._taking = False
+        self._take_in = take_in
+        self._sending = False
         self.reason = "closed by the daemon"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -76,17 +82,20 @@ class Line:
             self._socket.close()
             raise
 
-    def send(self, data: bytes) -> None:
+    def send(self, say: Callable[[], bytes]) -> None:
         """Sends all of it, and takes in meanwhile what comes, as the peer may wait for that.
 
         A peer that has gone is not told here but by `receive`: what it sent before says more.
+
+        Args:
+            say: Returns what is to be sent, and forgets it. When it is called, the line counts as sending.
 
         Raises:
             ConnectionLost: The line was put out of step, or closed.
         """
         self._check()
         self._sending = True
-        left = memoryview(data)
+        left = memoryview(say())
         try:
             while left:
                 try:
@@ -98,23 +107,26 @@ class Line:
             self.reason = error.strerror or self.reason
         self._sending = False
 
-    def receive(self) -> bytes:
-        """Waits for bytes and returns them; none at the end of the connection.
+    def receive(self) -> bool:
+        """Waits for bytes and takes them in; False at the end of the connection.
 
         Raises:
             ConnectionLost: The line was put out of step, or closed.
         """
         self._check()
-        if not self._received:
-            self._wait(POLLIN)
-            self._take()
-        data = bytes(self._received)
-        self._received.clear()
-        return data
+        self._wait(POLLIN)
+        return self._take()
 
     def fileno(self) -> int:
         """Returns the socket's descriptor."""
         return self._socket.fileno()
+
+    def hang_up(self) -> None:
+        """Ends the connection for both sides; a thread that waits for it learns it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended
 
     def close(self) -> None:
         """Ends the connection. Idempotent."""
@@ -122,10 +134,10 @@ class Line:
         self._socket.close()
 
     def _check(self) -> None:
-        if self._sending or self._taking:
-            self._sending = self._taking = False
+        if self._sending:
             self.close()
             self.reason = "an interruption put it out of step"
+            self._sending = False
         if self.fileno() < 0:
             raise ConnectionLost(f"connection lost: {self.reason}")
 
@@ -138,20 +150,22 @@ class Line:
 
     def _take(self) -> bool:
         """Takes what is there; False at the end of the connection."""
-        self._taking = True
         try:
-            data = self._socket.recv(_RECEIVE_SIZE, socket.MSG_DONTWAIT)
-            self._received += data
+            # from the kernel into the keeper's memory in one step, see framing.py
+            return self._take_in(map(self._socket.recv, (_RECEIVE_SIZE,), (socket.MSG_DONTWAIT,)))
         except BlockingIOError:
-            data = b"\0"
+            return True
         except OSError as error:
-            self.reason, data = error.strerror or self.reason, b""
-        self._taking = False
-        return bool(data)
+            self.reason = error.strerror or self.reason
+            return False
 
 
 class Wire:
-    """One connection in the native dialect. Not for several threads at a time."""
+    """One connection in the native dialect. Not for several threads at a time.
+
+    A signal handler may raise (KeyboardInterrupt) in any method but the constructor, and the connection can be used
+    on; only if that falls in the middle of sending a request it is lost.
+    """
 
     __slots__ = ("_fatal", "_frames", "_heard", "_kept", "_last", "_line", "_path")
 
@@ -162,13 +176,13 @@ class Wire:
             OSError: It can't connect.
         """
         self._path = path
-        self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY)
-        self._kept: dict[int, deque[tuple[str, Any, Any, Any]]] = {}
+        self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY, read_frame)
+        self._kept: dict[int, deque[tuple[int, tuple[str, Any, Any, Any]]]] = {}
         self._last = 0
         self._heard = False
         self._fatal: CallFailed | None = None
-        self._line = Line(path)
-        self._line.send(frames.PREFACE)
+        self._line = Line(path, self._frames.take)
+        self._line.send(lambda: frames.PREFACE)
 
     def start(self, method: str, params: Mapping[str, Any]) -> int:
         """Sends a request, without waiting for its answer.
@@ -181,9 +195,11 @@ class Wire:
             ConnectionLost: This connection was closed.
         """
         request_id = self._last + 1
-        self._line.send(frames.request(request_id, method, params))
+        data = frames.request(request_id, method, params)
+        # before it is sent: interrupted afterwards, the next request must not get this one's answer
         self._last = request_id
         self._kept[request_id] = deque()
+        self._line.send(lambda: data)
         return request_id
 
     def receive(self, request_id: int) -> tuple[str, Any, Any, Any]:
@@ -202,8 +218,9 @@ class Wire:
         kept = self._kept[request_id]
         while not kept:
             self._read()
-        said = kept.popleft()
+        said = kept[0][1]
         if said[0] == "note":
+            del kept[0]  # not by a call, behind which a signal handler could still run
             return said
         del self._kept[request_id]
         if said[0] == "error":
@@ -226,6 +243,11 @@ class Wire:
         """Returns the socket's descriptor, to wait for it. What was read before may hold further answers."""
         return self._line.fileno()
 
+    def hang_up(self) -> None:
+        """Ends the connection from another thread: whoever waits for an answer gets ConnectionLost. Idempotent."""
+        self._heard = True  # it is no daemon that hangs up
+        self._line.hang_up()
+
     def close(self) -> None:
         """Ends the connection, and with it what was asked for. Idempotent."""
         self._line.close()
@@ -237,22 +259,42 @@ class Wire:
         self.close()
 
     def _read(self) -> None:
-        """Waits for bytes, and keeps what they say of requests that are under way."""
+        """Waits for the next frame, and keeps what it says if it is about a request that is under way."""
         if self._fatal is not None:
             raise self._fatal
-        data = self._line.receive()
-        if not data:
-            raise self._ended()
-        self._frames.feed(data)
-        while (whole := self._frames.next()) is not None:
-            request_id, said = read_frame(whole)
-            self._heard = True
-            if request_id in self._kept:
-                self._kept[request_id].append(said)
-            elif request_id == 0 and said[0] == "error":
-                self._fatal = CallFailed(*said[1:])  # about the connection: no request has this id
+        while (hand := self._frames.next()) is None:
+            if not self._line.receive():
+                raise self._ended()
+        self._heard = True
+        request_id, said = hand[0]
+        if request_id in self._kept:
+            move(hand, self._kept[request_id])
+        elif request_id == 0 and said[0] == "error":
+            self._fatal = CallFailed(*said[1:])  # about the connection: no request has this id
+        hand.clear()
 
     def _ended(self) -> Exception:
-        if not self._heard:
+        # Twice: what waits in the queue of a daemon that is being killed ends without a word too, but only once.
+        if not self._heard and _hangs_up(self._path) and _hangs_up(self._path):
             return NotNative(f"the daemon at {self._path} speaks only the CTDB dialect: it closed the connection")
         return ConnectionLost(f"connection to {self._path} lost: {self._line.reason}")
+
+
+def _hangs_up(path: str) -> bool:
+    """Tells whether who listens there now hangs up on the preface, without a word and at once.
+
+    A connection that ended before the first word does not tell: our own daemon is silent too until it has an answer.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_SOON)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        try:
+            probe.sendall(frames.PREFACE + frames.request(1, "ping", {}))
+            return not probe.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True

@@ -90,8 +90,16 @@ function __ctdb_event_list
     end
 end
 
+# Prints the locks that are held or waited for, and those that scripts declare.
+function __ctdb_event_all_locks
+    __ctdb_event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }'
+    for component in (__ctdb_event_component)
+        __ctdb_event_ask scripts --plain -- $component | cut -f 4 | tr ' ' '\n'
+    end
+end
+
 function __ctdb_event_locks
-    __ctdb_event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }' | uniq | __ctdb_event_list
+    __ctdb_event_all_locks | sort -u | awk NF | __ctdb_event_list
 end
 
 complete -c ctdb-event -f

@@ -188,6 +188,45 @@ def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
             blocking.subscribe("health")
 
 
+WRONG: list[tuple[str, Callable[[Any], Any]]] = [
+    ("component: a text is expected, not None", lambda client: client.run(None, "x")),
+    ("component: a text is expected, not 5", lambda client: client.run(5, "x")),
+    ("component: a text is expected, not b'legacy'", lambda client: client.run(b"legacy", "x")),
+    ("event: a text is expected, not 5", lambda client: client.run("legacy", 5, detach=True)),
+    ("args: a text that stands for bytes is expected, not '\\ud800'", lambda client: client.run("l", "e", "\ud800")),
+    ("timeout: a whole number of seconds", lambda client: client.run("legacy", "x", timeout=1.5)),
+    ("timeout: a whole number of seconds", lambda client: client.run("legacy", "x", timeout=True)),
+    ("timeout: a whole number of seconds", lambda client: client.run("legacy", "x", timeout=1 << 32)),
+    ("run_all: True or False is expected, not 'yes'", lambda client: client.run("legacy", "x", run_all="yes")),
+    ("event: a text is expected, not 5", lambda client: client.status("legacy", 5)),
+    ("addresses: True or False", lambda client: client.status("legacy", "x", addresses=1)),
+    ("output: True or False", lambda client: client.status("legacy", "x", output=1)),
+    ("script: a text is expected, not None", lambda client: client.enable("legacy", None)),
+    ("component: a text is expected", lambda client: client.disable(None, "x")),
+    ("component: a text is expected", lambda client: client.scripts(None)),
+    ("run: a text is expected", lambda client: client.cancel(7)),
+    ("names: a text is expected", lambda client: client.lock("a", 7)),
+    ("wait: a number of seconds", lambda client: client.lock("a", wait="5")),
+    ("wait: a number of seconds", lambda client: client.lock("a", wait=float("nan"))),
+    ("kinds is 7, a list of kinds", lambda client: client.subscribe(7)),
+    ("kinds: a text is expected", lambda client: client.subscribe([7])),
+    ("client: a text is expected", lambda client: client.hello(7)),
+]
+
+
+@pytest.mark.parametrize("dialect", ["native", "ctdb"])
+@pytest.mark.parametrize(("problem", "call"), WRONG)
+def test_wrong_types_are_refused_before_anything_is_sent(
+    problem: str, call: Callable[[Any], Any], dialect: str, broker: ScriptedBroker
+) -> None:
+    with Client(broker.path, dialect) as blocking:
+        with pytest.raises(InvalidRequest) as caught:
+            call(blocking)
+        assert problem in caught.value.message
+        assert len(caught.value.message) < 150
+    broker.gone()
+
+
 def test_an_event_that_fails_raises_with_its_run(broker: ScriptedBroker) -> None:
     broker.rules["run"] = lambda asked: asked.result(run_value(outcome="failed", summary=7))
     with Client(broker.path) as blocking, pytest.raises(EventFailed) as caught:
@@ -407,7 +446,7 @@ def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: 
     broker.rules["ping"] = broker.stall
     with Client(broker.path) as blocking:
         # a request of which nobody waits for the answer, so that the broker reads no more
-        blocking._link._line.send(frames.request(1 << 40, "ping", {}))
+        blocking._link._line.send(lambda: frames.request(1 << 40, "ping", {}))
         with interrupted_when(lambda: broker.stalled.wait(PATIENCE)):
             blocking.run("legacy", "monitor", "x" * 1_000_000)
         with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):

@@ -264,7 +264,7 @@ async def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -
 async def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
     wrong: Any = 24
     async with connect(broker.path) as client:
-        with pytest.raises(InvalidRequest, match="argument 24 of takeip is no text, '24' was expected"):
+        with pytest.raises(InvalidRequest, match="parameter args: a text is expected, not 24"):
             await client.run("c", "takeip", wrong)
         with pytest.raises(InvalidRequest, match="stream and detach don't go together"):
             client.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]

@@ -119,6 +119,22 @@ def test_a_lock_whose_grant_came_before_it_was_taken_back_is_given_back() -> Non
     assert [what[1:] for what in said(core)] == [("unlock", {"lock": 7})]
 
 
+def test_a_request_whose_start_is_interrupted_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a lock would be granted, later, that nobody knows of."""
+    core = native()
+    queue = core._queue
+
+    def interrupted(data: bytes) -> None:
+        monkeypatch.undo()
+        queue(data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core, "_queue", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        core.start("lock", {"names": ["a"]})
+    assert [what[1:] for what in said(core)] == [("lock", {"names": ["a"]}), ("cancel", {"call": 1})]
+
+
 def test_the_ctdb_dialect_can_take_nothing_back() -> None:
     core = Core("/s", CtdbDialect())
     run = {"component": "c", "event": "e", "args": [], "timeout": 0, "run_all": False, "stream": False, "detach": False}
@@ -216,11 +232,15 @@ def test_an_error_about_the_connection_is_everybodys() -> None:
 # ---------------------------------------------------------------------- mailboxes
 
 
+def put(mailbox: Mailbox, kind: str, number: int, data: dict[str, Any]) -> None:
+    mailbox.put([(mailbox.request_id, ("note", kind, number, data))])
+
+
 def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "_ROOM", 3 * 512)
     mailbox = Mailbox(1, "run", lambda: None)
     for number in range(1, 6):
-        mailbox.put(("queued", number, {"time": float(number)}))
+        put(mailbox, "queued", number, {"time": float(number)})
     assert mailbox.waiting
     assert mailbox.take() == ("gap", 2, {"time": 2.0, "lost": 2})
     assert [mailbox.take() for _ in range(4)][-1] is None
@@ -230,25 +250,25 @@ def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many(monkeypatch: pyte
 def test_a_gap_that_is_lost_counts_as_what_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "_ROOM", 512)
     mailbox = Mailbox(1, "run", lambda: None)
-    mailbox.put(("gap", 9, {"time": 1.0, "lost": 10}))
-    mailbox.put(("queued", 10, {"time": 2.0}))
-    mailbox.put(("queued", 11, {"time": 3.0}))
+    put(mailbox, "gap", 9, {"time": 1.0, "lost": 10})
+    put(mailbox, "queued", 10, {"time": 2.0})
+    put(mailbox, "queued", 11, {"time": 3.0})
     assert mailbox.take() == ("gap", 10, {"time": 2.0, "lost": 11})
     assert mailbox.take() == ("queued", 11, {"time": 3.0})
-    mailbox.put(("gap", 12, {"time": 4.0, "lost": "many"}))
-    mailbox.put(("queued", 13, {"time": 5.0}))
+    put(mailbox, "gap", 12, {"time": 4.0, "lost": "many"})
+    put(mailbox, "queued", 13, {"time": 5.0})
     assert mailbox.take() == ("gap", 12, {"time": 4.0, "lost": 1})
 
 
 def test_output_counts_by_its_size_and_one_note_always_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "_ROOM", 1024)
     mailbox = Mailbox(1, "run", lambda: None)
-    mailbox.put(("output", 1, {"time": 1.0, "output": b"x" * 5000}))
+    put(mailbox, "output", 1, {"time": 1.0, "output": b"x" * 5000})
     taken = mailbox.take()
     assert taken is not None
     assert taken[1] == 1
-    mailbox.put(("output", 2, {"time": 1.0, "output": b"x" * 300}))
-    mailbox.put(("output", 3, {"time": 1.0, "output": b"x" * 300}))
+    put(mailbox, "output", 2, {"time": 1.0, "output": b"x" * 300})
+    put(mailbox, "output", 3, {"time": 1.0, "output": b"x" * 300})
     assert mailbox.take() == ("gap", 2, {"time": 1.0, "lost": 1})
 
 
@@ -262,7 +282,7 @@ def test_taken_and_lost_together_are_what_came(steps: list[int | None]) -> None:
         for step in [*steps, *([None] * 61)]:
             if step is not None:
                 came += 1
-                mailbox.put(("output", came, {"time": 1.0, "output": b"x" * step}))
+                put(mailbox, "output", came, {"time": 1.0, "output": b"x" * step})
                 assert mailbox._weight <= 4000
             elif (taken := mailbox.take()) is not None:
                 accounted += taken[2]["lost"] if taken[0] == "gap" else 1

@@ -43,7 +43,8 @@ def status_payload(summary: int, *reports: bytes) -> bytes:
 
 def hear(dialect: CtdbDialect, data: bytes) -> tuple[list[Said], bytes]:
     sent: list[bytes] = []
-    told = [said for _, said in dialect.hear(data, sent.append)]
+    dialect.take((data,))
+    told = [hand[0][1] for hand in dialect.hear(sent.append)]
     return told, b"".join(sent)
 
 
@@ -311,6 +312,7 @@ def test_replies_in_any_order_and_pieces(order: list[int], size: int) -> None:
     stream = b"".join(reply(1, 0, reqid=request_id) for request_id in order)
     told: dict[int, Any] = {}
     for start in range(0, len(stream), size):
-        told.update((request_id, said[1]) for request_id, said in dialect.hear(stream[start : start + size], print))
+        dialect.take((stream[start : start + size],))
+        told.update((hand[0][0], hand[0][1][1]) for hand in dialect.hear(print))
     assert list(told) == list(order)
     assert all(value["args"] == [str(request_id)] for request_id, value in told.items())

@@ -19,6 +19,8 @@ from fake_native import FakeBroker, HungUp, Peer
 from ctdb_event import cli
 from ctdb_event.commands import notes, runs, streaming
 from ctdb_event.commands.screen import Screen
+from ctdb_event.commands.session import Session
+from ctdb_event.wire import Wire
 
 Handler = Callable[[Peer, dict[str, Any]], Any]
 Capture = pytest.CaptureFixture[bytes]
@@ -129,12 +131,12 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *times: int) -> None:
     receive = runs._Run._follow
     count = 0
 
-    def follow(self: runs._Run) -> int:
+    def follow(self: runs._Run, call: int) -> dict[str, Any]:
         nonlocal count
         count += 1
         if count in times:
             raise KeyboardInterrupt
-        return receive(self)
+        return receive(self, call)
 
     monkeypatch.setattr(runs._Run, "_follow", follow)
 
@@ -159,6 +161,10 @@ def until_cancelled(
     return run, lambda peer, params: {"state": "running"}
 
 
+CANCELLING = "ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once\n"
+LEFT = "ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it\n"
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "said"),
     [
@@ -181,7 +187,7 @@ def test_ctrl_c_cancels(
     broker.handlers["run"], broker.handlers["cancel"] = until_cancelled(outcome)
     out, err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=code)
     assert json.loads(out)["outcome"] == outcome
-    assert err == said
+    assert err == CANCELLING + said
 
 
 def test_a_second_ctrl_c_does_not_wait(
@@ -191,7 +197,31 @@ def test_a_second_ctrl_c_does_not_wait(
     monkeypatch.setattr(runs, "_SAME_KEY", 0.0)
     broker.handlers["run"], broker.handlers["cancel"] = until_cancelled("cancelled")
     err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130)[1]
-    assert err == "ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it\n"
+    assert err == CANCELLING + LEFT
+
+
+def test_ctrl_c_before_the_request_is_known(
+    broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(wire: Wire, method: str, params: dict[str, Any]) -> int:
+        send(wire, method, params)
+        raise KeyboardInterrupt
+
+    send = Wire.start
+    monkeypatch.setattr(Wire, "start", start)
+    broker.reply("run", samples.run())
+    assert say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130) == ("", LEFT)
+
+
+def test_ctrl_c_while_the_result_is_shown(
+    broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "print_json", interrupt)
+    broker.reply("run", samples.run())
+    assert say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130) == ("", "")
 
 
 def test_ctrl_c_and_the_daemon_goes(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,10 +260,13 @@ def test_on_a_terminal_controls_are_escapes(monkeypatch: pytest.MonkeyPatch) -> 
         stream.note("output", samples.note(script="x", output=output))
     stream.note("script-finished", samples.note(script="x\x1b", state="failed", result=3, seconds=1.0))
     stream.end(samples.run())
+    stream.note("output", samples.note(script="x", output=b"half a line"))
+    stream.aside("said\x1b between")
     # what was the beginning of a character comes before the next remark, and that on a line of its own
-    assert out.written() == "a\tb\\x1b[31m\nzé\\xff\\xc3\n"
+    assert out.written() == "a\tb\\x1b[31m\nzé\\xff\\xc3\nhalf a line\n"
     assert err.written() == (
         "== \x1b[31mx\\x1b: exit status 3 after 1.0s\x1b[0m\n== \x1b[32mlegacy monitor: success after 1.2s\x1b[0m\n"
+        "said\\x1b between\n"
     )
 
 

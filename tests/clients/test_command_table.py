@@ -62,6 +62,8 @@ def test_groups_stand_together() -> None:
 def test_the_program_knows_exactly_these() -> None:
     assert {command.words for command in COMMANDS if not command.dropin} == cli._NEW_COMMANDS
     assert {option.name for option in row("run").options} == cli._NEW_RUN_OPTIONS
+    options = [option for command in COMMANDS for option in command.all_options if option.value]
+    assert {name for option in options for name in option.names} == cli._WITH_VALUE
     dropin = {" ".join(command.words) for command in cli._COMMANDS}
     assert {command.words for command in COMMANDS if command.dropin} == dropin
 
@@ -70,12 +72,6 @@ def test_the_program_knows_exactly_these() -> None:
 def test_every_new_command_is_carried_out_by_something(command: Command) -> None:
     if command.words not in ("help", "lint"):
         assert callable(entry._handler(command.words))
-
-
-def test_lint_takes_its_own_command_line(node: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    assert cli.main(["--socket", "x", "lint", "--help"]) == 0
-    assert capfdbinary.readouterr().out.startswith(b"Usage: ctdb-event lint")
-    assert cli.main(["lint", "--nonsense"]) == 2
 
 
 @pytest.mark.parametrize("words", [["-h"], ["status", "--help"], [], ["foo"]])
@@ -93,6 +89,8 @@ def test_new_commands_do_not_show_in_the_usage(words: list[str], capfdbinary: py
         (["--socket", "ps", "status", "a", "b"], False),
         (["-d", "X", "ps"], True),
         (["--debug=X", "--", "ps"], True),
+        (["--kinds", "health", "subscribe"], True),
+        (["--wait", "lock", "status", "a", "b"], False),
         (["run", "3", "a", "b"], False),
         (["run", "3", "a", "b", "--", "--json"], False),
         (["run", "3", "a", "--json", "b"], True),

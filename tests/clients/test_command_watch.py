@@ -20,13 +20,15 @@ from typing import Any
 
 import pytest
 import samples
-from fake_native import FakeBroker, Peer
+from fake_native import FakeBroker, HungUp, Later, Peer
 from rich.console import Console
 
 from ctdb_event import cli
 from ctdb_event.commands import watch
 from ctdb_event.commands.watch_model import Model, Snapshot
+from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
+from ctdb_event.wire import Wire
 
 PATIENCE = 60.0
 COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]
@@ -97,7 +99,10 @@ def test_before_the_first_snapshot_and_in_trouble() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "room", "shares"),
-    [([3, 4], 10, [3, 4]), ([3, 40], 10, [3, 7]), ([9, 9], 10, [5, 5]), ([5, 1, 5], 1, [2, 1, 2]), ([], 5, [])],
+    [
+        *(([3, 4], 10, [3, 4]), ([3, 40], 10, [3, 7]), ([9, 9], 10, [5, 5]), ([5, 1, 5], 1, [2, 1, 2]), ([], 5, [])),
+        ([], -1, []),
+    ],
 )
 def test_the_longest_sections_are_cut(rows: list[int], room: int, shares: list[int]) -> None:
     assert fit(rows, room) == shares
@@ -117,9 +122,9 @@ def test_a_cut_section_says_how_many_more_there_are() -> None:
 class Screen:
     """The program on a terminal of the test's."""
 
-    def __init__(self, *arguments: str, keyboard: bool = True) -> None:
+    def __init__(self, *arguments: str, keyboard: bool = True, lines: int = 40) -> None:
         self.terminal, self.slave = pty.openpty()
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 140, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
         self.process = subprocess.Popen(
@@ -150,8 +155,8 @@ class Screen:
 
 
 @contextlib.contextmanager
-def on_a_terminal(*arguments: str, keyboard: bool = True) -> Iterator[Screen]:
-    screen = Screen(*arguments, keyboard=keyboard)
+def on_a_terminal(*arguments: str, keyboard: bool = True, lines: int = 40) -> Iterator[Screen]:
+    screen = Screen(*arguments, keyboard=keyboard, lines=lines)
     try:
         yield screen
     finally:
@@ -159,6 +164,10 @@ def on_a_terminal(*arguments: str, keyboard: bool = True) -> Iterator[Screen]:
         screen.process.wait()
         os.close(screen.terminal)
         os.close(screen.slave)
+
+
+def answer_nothing(peer: Peer, params: dict[str, Any]) -> None:
+    raise Later
 
 
 @pytest.fixture
@@ -199,6 +208,14 @@ def test_keys_and_news(watched: FakeBroker) -> None:
         assert screen.ended() == 0
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_terminal_of_hardly_any_lines(lines: int, watched: FakeBroker) -> None:
+    with on_a_terminal(lines=lines) as screen:
+        screen.until("ctdb-eventd 9.9")
+        screen.press("q")
+        assert screen.ended() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("keyboard", [True, False])
 def test_signals_leave_the_terminal_as_it_was(number: signal.Signals, keyboard: bool, watched: FakeBroker) -> None:
@@ -231,6 +248,32 @@ def test_a_daemon_that_ends_the_subscription(watched: FakeBroker) -> None:
         assert screen.ended() == 0
 
 
+@pytest.mark.parametrize("end", ["subscription", "snapshot", "before it is connected"])
+def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched: FakeBroker) -> None:
+    """Whichever of the two is lost, and whatever the other one waits for."""
+    connected = threading.Event()
+
+    def connect() -> Wire:
+        assert end != "before it is connected" or connected.wait(PATIENCE)
+        return Wire(str(watched.path))
+
+    if end == "subscription":
+        watched.reply("subscribe", {"notes": 0})
+    elif end == "snapshot":
+        watched.refuse("hello", "EIO", "enough")
+    reader, writer = os.pipe()
+    source = Source(connect, writer)
+    while end != "before it is connected" and "lost" not in [what for what, _, _ in source.told()]:
+        os.read(reader, 1)
+    source.close()
+    connected.set()
+    for thread in source.threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
     done = threading.Event()
     watched.handlers["status"] = lambda peer, params: done.wait(PATIENCE)
@@ -244,7 +287,9 @@ def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
 # ---------------------------------------------------------------------- lines
 
 
-def test_lines_when_it_is_no_terminal(watched: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_lines_when_it_is_no_terminal(
+    watched: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is under way, then what happens; the daemon goes, comes back, and is of another kind at last."""
     watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
     count = 0
@@ -253,24 +298,26 @@ def test_lines_when_it_is_no_terminal(watched: FakeBroker, capfdbinary: pytest.C
         nonlocal count
         count += 1
         if count == 1:
+            # told before `status` is asked for, and shown all the same
             peer.note("finished", outcome="success", seconds=1.0, waited=0.0, summary=0, **samples.note())
             return {"notes": 1}
         if count == 2:
-            watched.hang_up()
-        else:
-            watched.refuse("status", "EIO", "enough")
+            raise HungUp
+        if count == 3:
             return {"notes": 0}
-        return None
+        watched.refuse("status", "EIO", "enough")
+        raise Later
 
+    monkeypatch.setattr(watch, "RETRY", 0.0)
     watched.handlers["subscribe"] = tell
     assert cli.main(["watch"]) == 5
     out, err = capfdbinary.readouterr()
     jobs = "legacy takeip 'eth 0' 10.0.0.1 24: {}, 3.2s old{}\n"
     under_way = jobs.format("running", "") + jobs.format("queued", ", waits for mb-2 address:10.0.0.1")
-    assert out.decode() == under_way + "22:13:20.250 legacy takeip eth0: success after 1.0s (mb-2)\n" + under_way * 2
+    assert out.decode() == under_way + "22:13:20.250 legacy takeip eth0: success after 1.0s (mb-2)\n" + under_way
     gone, back = "waiting for the daemon to come back", "ctdb-event: the daemon is back"
     assert [line.rpartition("; ")[2] for line in err.decode().splitlines()] == [
-        *(gone, back, gone, back, gone, "ctdb-event: enough")
+        *(gone, gone, back, gone, "ctdb-event: enough")
     ]
 
 
@@ -305,6 +352,7 @@ def test_without_rich_there_are_lines_and_a_hint(watched: FakeBroker, monkeypatc
     program = "import sys; sys.modules['rich'] = None; sys.argv = ['x', 'watch']"
     program = f"import importlib.util as u; u.find_spec = lambda name: None\n{program}"
     watched.reply("status", samples.status(jobs=[samples.job()]))
+    watched.handlers["subscribe"] = answer_nothing
     terminal, slave = pty.openpty()
     code = f"{program}\nfrom ctdb_event.cli import main; sys.exit(main())"
     environ = {**os.environ, "TERM": "xterm"}

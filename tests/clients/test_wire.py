@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from scripted_broker import ScriptedBroker, running_broker
+from threaded_listener import ThreadedListener
 
+from ctdb_event import wire as wire_module
 from ctdb_event.wire import CallFailed, ConnectionLost, Line, NotNative, Wire
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import frames
@@ -102,16 +104,64 @@ def test_nobody_listens(tmp_path: Path) -> None:
         Wire(str(tmp_path / "nothing"))
 
 
-@pytest.mark.parametrize("reads", [0, 4, 8])
+@pytest.mark.parametrize("reads", [0, 4, 8, 1 << 16])
 def test_a_daemon_that_hangs_up_at_the_preface_is_not_native(tmp_path: Path, reads: int) -> None:
     # with something unread the kernel resets the connection, else it ends it
-    with peer(tmp_path) as (path, listener), Wire(path) as wire:
-        connection = listener.accept()[0]
+    def hang_up(connection: socket.socket) -> None:
         if reads:
             connection.recv(reads)
-        connection.close()
-        with pytest.raises(NotNative, match=f"the daemon at {path} speaks only the CTDB dialect"):
+
+    listener = ThreadedListener(tmp_path / "ctdb", hang_up)
+    path = str(tmp_path / "ctdb")
+    try:
+        with Wire(path) as wire, pytest.raises(NotNative, match=f"the daemon at {path} speaks only the CTDB dialect"):
             wire.call("ping")
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize("end", ["killed", "killed with a queue", "restarted", "restarted and hung"])
+def test_a_daemon_that_goes_before_its_first_word_is_lost(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle subscription, a lock that is waited for: nothing has been heard yet when the daemon goes."""
+    if end == "restarted and hung":
+        monkeypatch.setattr(wire_module, "_SOON", 0.01)
+    with peer(tmp_path) as (path, listener), Wire(path) as wire:
+        connection = listener.accept()[0]
+        request = wire.start("subscribe", {})
+        connection.close()
+        if end == "killed":
+            listener.close()
+        elif end == "killed with a queue":  # the probe gets into the queue, and is ended with it
+            probed = threading.Thread(target=close_when_asked, args=[listener])
+            probed.start()
+        elif end == "restarted":
+            (tmp_path / "bare").unlink()
+            running = ScriptedBroker(tmp_path / "bare")
+            running.rules["ping"] = lambda asked: asked.result({})
+        with pytest.raises(ConnectionLost, match="lost: "):
+            wire.receive(request)
+        if end == "restarted":
+            running.close()
+        elif end == "killed with a queue":
+            probed.join(PATIENCE)
+
+
+def close_when_asked(listener: socket.socket) -> None:
+    assert select.select([listener], [], [], PATIENCE)[0]
+    listener.close()
+
+
+def test_another_thread_can_end_a_wait(broker: ScriptedBroker) -> None:
+    with Wire(broker.path) as wire:
+        request = wire.start("subscribe", {})
+        broker.next("subscribe")
+        wire.hang_up()
+        wire.hang_up()
+        with pytest.raises(ConnectionLost):
+            wire.receive(request)
+    wire.hang_up()
 
 
 def test_a_connection_that_ends_later_is_lost(broker: ScriptedBroker) -> None:
@@ -242,23 +292,8 @@ def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: Sc
         broker.gone()
 
 
-def test_an_interruption_between_the_kernel_and_us_ends_the_connection(broker: ScriptedBroker) -> None:
-    line = Line(broker.path)
-
-    class Torn(bytearray):
-        def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]  # it never returns
-            raise Interrupted
-
-    line._received = Torn()
-    line.send(frames.PREFACE + frames.request(1, "hello", {}))
-    with pytest.raises(Interrupted):
-        line.receive()
-    with pytest.raises(ConnectionLost, match="out of step"):
-        line.receive()
-
-
 def test_a_socket_that_wakes_for_nothing(broker: ScriptedBroker) -> None:
-    line = Line(broker.path)
+    line = Line(broker.path, lambda pieces: bool(list(pieces)))
     assert line._take()
     line.close()
 

@@ -85,7 +85,7 @@ def test_groff_formats_it_without_a_warning(page: Path) -> None:
 def node_of(tmp_path: Path) -> Node:
     """A node with two components, a hostile name among them, and the program in its own directory."""
     node = Node(tmp_path)
-    node.script("00.one.script", "read x <$CTDB_BASE/fifo")
+    node.script("00.one.script", "# ctdb-eventd-locks: route-table\nread x <$CTDB_BASE/fifo")
     node.script("50.two.script", "exit 0", mode=0o644)
     node.script("10.x.script", "exit 0", component="$(touch pwned)")
     (tmp_path / "bin").mkdir()
@@ -160,7 +160,7 @@ async def test_bash_completes_from_the_daemon(tmp_path: Path) -> None:
             (["script", "enable", "legacy", ""], {"50.two"}),
             (["script", "disable", "legacy", ""], {"00.one"}),
             (["subscribe", "--component", "l"], {"legacy"}),
-            (["lock", ""], set()),
+            (["lock", ""], {"route-table"}),
         ):
             assert set(in_bash(node, "ctdb-event", *words)) == expected, words
         (tmp_path / "fifo").write_text("\n")
@@ -183,6 +183,7 @@ async def test_fish_completes(tmp_path: Path) -> None:
     async with running_daemon(node):
         assert set(in_fish(node, "ctdb-event", "run", "30", "")) == {"legacy", "$(touch pwned)"}
         assert in_fish(node, "ctdb-event", "script", "enable", "legacy", "") == ["50.two"]
+        assert in_fish(node, "ctdb-event", "lock", "") == ["route-table"]
     assert not (tmp_path / "pwned").exists()
 
 

@@ -70,11 +70,17 @@ class Peer:
             return frames.error(request, *refused.frame_content)
         except HungUp:
             return None
+        except Later:
+            return b""
         return frames.result(request, frames.packed(value))
 
 
 class HungUp(Exception):
     """What a handler raises to close the connection without an answer."""
+
+
+class Later(Exception):
+    """What a handler raises to leave a request without an answer."""
 
 
 class FakeBroker:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ctdb_event.commands.catalogue import find, nearest
+from ctdb_event.commands.catalogue import COMMANDS, find, nearest
 from ctdb_event.commands.screen import escaped
 from ctdb_event.commands.table import Command, Option
 from ctdb_event.console import Failure
@@ -100,7 +100,7 @@ def _take_option(arguments: Arguments, word: str, rest: Iterator[str]) -> None:
 
 def _find_option(command: Command, name: str) -> Option | None:
     for option in command.all_options:
-        if name in (option.name, option.short):
+        if name in option.names:
             return option
     return None
 
@@ -165,8 +165,9 @@ def command_of(words: list[str]) -> Command | None:
     """Finds the command among all words; options may stand in front of it."""
     plain: list[str] = []
     rest = iter(words)
+    with_value = {name for row in COMMANDS for option in row.all_options if option.value for name in option.names}
     for word in rest:
-        if word in ("--socket", "--debug", "-d"):
+        if word in with_value:
             next(rest, None)
         elif word == "--":
             plain.extend(rest)

@@ -17,6 +17,8 @@ __all__ = ["carry_out"]
 # What `lock` says of itself must not look like an exit status of the command that it runs: as timeout and env do it.
 _LOCK_FAILED = 125
 _LOCK_OWN = (124, 126, 127)
+_NOT_LOOKED = 2
+"""Of `lint`, whose 1 is that there are errors."""
 
 
 def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
@@ -34,20 +36,22 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
     """
     command = command_of(words)
     assert command is not None  # the caller has seen its words
-    if command.words == "lint":
-        from ctdb_event.lint.command import lint
-
-        return lint(words[words.index("lint") + 1 :], environ)
     try:
         arguments = parse(words, command)
         if command.words == "help" or "--help" in arguments.flags:
             from ctdb_event.commands.explain import show_help
 
             return show_help(arguments, environ)
+        if command.words == "lint":
+            from ctdb_event.lint.command import look
+
+            return look(arguments, environ)
         return _asked(Session(arguments, environ), _handler(command.words))
     except Failure as failure:
         if command.words == "lock" and failure.code not in _LOCK_OWN:
             raise Failure(failure.text, _LOCK_FAILED) from None
+        if command.words == "lint":
+            raise Failure(failure.text, _NOT_LOOKED) from None
         raise
 
 

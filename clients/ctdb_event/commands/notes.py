@@ -24,7 +24,7 @@ def subscribe(session: Session) -> int:
     values = session.arguments.values
     with session.connect() as wire:
         params = {name: _given(values, name) for name in ("component", "event", "run")}
-        return follow(session, wire, {"kinds": _kinds(session), **params})
+        return follow(session, wire, wire.start("subscribe", {"kinds": _kinds(session), **params}))
 
 
 def _given(values: dict[str, str], name: str) -> str | None:
@@ -44,13 +44,17 @@ def _kinds(session: Session) -> list[str] | None:
     return list(option.words)
 
 
-def follow(session: Session, wire: Wire, params: dict[str, Any]) -> int:
+def follow(session: Session, wire: Wire, subscription: int) -> int:
     """Prints the notes of a subscription as they come, until the broker ends it.
+
+    Args:
+        session: Decides the form.
+        wire: Where the subscription was made.
+        subscription: Its id.
 
     Raises:
         ConnectionLost: The daemon has gone.
     """
-    subscription = wire.start("subscribe", params)
     while True:
         what, kind, number, data = wire.receive(subscription)
         if what == "result":

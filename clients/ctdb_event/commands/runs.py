@@ -71,20 +71,23 @@ class _Run:
         self._streams = streams
         self._stream = Stream(session.screen)
         self._interrupted = False
-        self._call = 0
+        self._call: int | None = None
 
     def carry_out(self, params: dict[str, Any]) -> int:
         try:
             self._call = self._wire.start("run", {**params, "stream": self._streams})
-            return self._follow()
+            result = self._follow(self._call)
         except KeyboardInterrupt:
             return self._cancel()
+        return self._finish(result)
 
-    def _follow(self) -> int:
+    def _follow(self, call: int) -> dict[str, Any]:
+        """Shows what comes, and returns the result."""
         while True:
-            what, value, note, data = self._wire.receive(self._call)
+            what, value, note, data = self._wire.receive(call)
             if what == "result":
-                return self._finish(value)
+                result: dict[str, Any] = value
+                return result
             if self._session.json:
                 self._session.screen.write(line(flat(value, note, data)))
             else:
@@ -108,22 +111,33 @@ class _Run:
     def _cancel(self) -> int:
         """Takes the run back, and shows what is still to come of it; a second Ctrl-C doesn't wait for that."""
         since = time.monotonic()
-        asked = False
         self._interrupted = True
+        result = None
+        if self._call is not None:  # else it was not sent, or not to the end
+            result = self._cancelled(self._call, since)
+        if result is not None:
+            return self._finish(result)
+        complain("ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it")
+        return _INTERRUPTED
+
+    def _cancelled(self, call: int, since: float) -> dict[str, Any] | None:
+        """Returns the result; None if it can't be waited for, or is not to be."""
+        told = asked = False
         while True:
             try:
+                if not told:
+                    told = True
+                    self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once")
                 if not asked:
-                    self._wire.start("cancel", {"call": self._call})
+                    self._wire.start("cancel", {"call": call})
                     asked = True
-                return self._follow()
+                return self._follow(call)
             except KeyboardInterrupt:
                 # wrappers such as timeout and sudo pass a signal on that came here by itself: that is not a second one
                 if time.monotonic() - since >= _SAME_KEY:
-                    break
+                    return None
             except ConnectionLost:
-                break
-        complain("ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it")
-        return _INTERRUPTED
+                return None
 
 
 def cancel(session: Session) -> int:

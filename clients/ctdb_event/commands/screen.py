@@ -12,9 +12,9 @@ from ctdb_event.console import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TextIO
 
-__all__ = ["Screen", "arguments_shown", "escaped", "field", "plain_line", "quoted", "width"]
+__all__ = ["Screen", "arguments_shown", "escaped", "field", "is_utf8", "plain_line", "quoted", "width"]
 
 _STYLES = {"good": "32", "bad": "31", "busy": "36", "dim": "2", "head": "1"}
 _SHORT = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\\"): "\\\\"}
@@ -36,8 +36,7 @@ class Screen:
         out = sys.stdout
         self.terminal = out is not None and out.isatty()
         self.colour = self.terminal and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
-        encoding = (out.encoding if out is not None else None) or "utf-8"
-        self.only_ascii = encoding.lower().replace("-", "") != "utf8"
+        self.only_ascii = not is_utf8(out)
 
     def write(self, text: str) -> None:
         """Writes text as the bytes that it came from."""
@@ -77,6 +76,12 @@ class Screen:
             painted = self.paint(text, style)
             shown.append(blanks + painted if head.endswith(" ") else painted + blanks)
         return "  ".join(shown).rstrip(" ")
+
+
+def is_utf8(stream: TextIO | None) -> bool:
+    """Tells whether what reads a stream is known to take UTF-8."""
+    encoding = (stream.encoding if stream is not None else None) or "utf-8"
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def escaped(text: str, keep: str = "", only_ascii: bool = False) -> str:

@@ -53,6 +53,11 @@ class Stream:
         """Tells how it went."""
         self._remark(outcome_shown(result), state_style(result["outcome"]))
 
+    def aside(self, words: str) -> None:
+        """Tells something that is not of the run itself, on a line of its own."""
+        self._break_line()
+        complain(words)
+
     def _script_finished(self, data: dict[str, Any]) -> None:
         self._flush_decoder()
         self._remark(f"{data['script']}: {script_ended(data)}", state_style(data["state"]))
@@ -74,12 +79,15 @@ class Stream:
             self._screen.write(self._screen.safe(text, _LEFT_ALONE))
             self._open_line = not text.endswith("\n")
 
-    def _remark(self, words: str, style: str) -> None:
+    def _break_line(self) -> None:
         if self._open_line and self._one_place:
             say("\n")
             self._open_line = False
         flush()
-        complain(f"== {_paint(self._screen, escaped(words), style)}")
+
+    def _remark(self, words: str, style: str) -> None:
+        self._break_line()
+        complain(f"== {_paint(self._screen, escaped(words), style)}", styled=True)
 
 
 def _place(descriptor: int) -> tuple[int, int] | None:

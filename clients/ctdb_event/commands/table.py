@@ -55,6 +55,11 @@ class Option:
         self.short = short
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Its long name, and its short one if it has one."""
+        return (self.name, self.short) if self.short else (self.name,)
+
+    @property
     def shown(self) -> str:
         """Its name, and its value's."""
         return f"{self.name} {self.value}" if self.value else self.name

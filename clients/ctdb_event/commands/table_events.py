@@ -21,7 +21,11 @@ _RUN_STATUSES = (
     ("110", "the event's time was over (ETIMEDOUT)"),
     ("125", "the run was cancelled (ECANCELED)"),
     ("2", "there is no such component (ENOENT)"),
-    ("16", "it was not run: it waited for as long as `[eventd] queue timeout` allows (EBUSY)"),
+    (
+        "16",
+        "it was not run: it waited for as long as `[eventd] queue timeout` allows, or a script that can't be ended has "
+        "its address (EBUSY)",
+    ),
     ("22", "a name or a number can't be used (EINVAL)"),
     ("35", "it would have to wait for the event whose script asks for it (EDEADLK)"),
     ("5", "an error of the system (EIO); the daemon's log has it"),
@@ -35,7 +39,8 @@ _RUN = Command(
     "program: the arguments are joined by spaces, and scripts get them cut at spaces again.\n\n"
     "With `--stream`, `--detach` or `--json` each ARG is one argument of the scripts, spaces and all, and what begins "
     "with a dash can be given behind `--`. `--stream` shows the scripts' output on standard output as it comes, and on "
-    "standard error a line when each script starts and ends. Ctrl-C cancels the run. If the connection is lost, the "
+    "standard error a line when each script starts and ends. Ctrl-C cancels the run, once more leaves at once. If the "
+    "connection is lost, the "
     "run is cancelled too, but not a detached one.",
     group="Events",
     operands=_RUN_OPERANDS,

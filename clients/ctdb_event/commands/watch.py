@@ -51,12 +51,14 @@ def _lines(session: Session) -> int:
         reason = "the daemon ended the subscription"
         with wire:
             try:
+                # in this order: what happens between the two is told twice rather than not at all
+                subscription = wire.start("subscribe", {})
                 jobs = wire.call("status")["jobs"]
                 if lost:
                     complain("ctdb-event: the daemon is back")
                 heard, lost = True, False
                 _print_jobs(session.screen, jobs)
-                follow(session, wire, {})
+                follow(session, wire, subscription)
             except (ConnectionLost, NotNative) as error:
                 if not heard:
                     raise

@@ -136,6 +136,7 @@ class _Loop:
         elif what == "server":
             self._model.server = value
         elif self._source is not None:
+            self._source.close()
             self._source = None
             self._retry = time.monotonic() + RETRY
             self._model.trouble = f"Trying again: {value}"

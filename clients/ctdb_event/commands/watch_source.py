@@ -28,6 +28,7 @@ class Source:
 
     Attributes:
         asked: A snapshot is under way.
+        threads: The two.
     """
 
     def __init__(self, connect: Callable[[], Wire], wake: int) -> None:
@@ -40,17 +41,29 @@ class Source:
         self._connect = connect
         self._wake = wake
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
-        self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._wires: list[Wire] = []
+        self._closed = False
         self.asked = False
-        # ends with the process: a daemon that doesn't answer must not keep it
-        for work in (self._listen, self._look):
-            threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
+        # end with the process: a daemon that doesn't answer must not keep it
+        self.threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (self._listen, self._look)
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def ask(self) -> None:
         """Asks for a snapshot, unless one is under way."""
         if not self.asked:
             self.asked = True
-            self._wanted.put(None)
+            self._wanted.put(True)
+
+    def close(self) -> None:
+        """Ends the connections and, soon, the threads; waits for neither."""
+        self._closed = True
+        self._wanted.put(False)
+        for wire in list(self._wires):
+            wire.hang_up()
 
     def told(self) -> Iterator[Told]:
         """Yields what was told since the last time."""
@@ -69,7 +82,9 @@ class Source:
     def _guarded(self, work: Callable[[Wire], None]) -> None:
         try:
             with self._connect() as wire:
-                work(wire)
+                self._wires.append(wire)
+                if not self._closed:  # after it can be found: nobody else would end it
+                    work(wire)
         except Exception as error:  # whatever it is, the screen shows it and tries again
             self._tell("lost", str(error))
 
@@ -84,7 +99,6 @@ class Source:
 
     def _look(self, wire: Wire) -> None:
         self._tell("server", wire.call("hello", client="ctdb-event watch")["server"])
-        while True:
-            self._wanted.get()
+        while self._wanted.get():
             components, status, locks = wire.call("components"), wire.call("status"), wire.call("locks")
             self._tell("snapshot", Snapshot(components=components, status=status, locks=locks))

@@ -76,7 +76,7 @@ def fit(rows: Sequence[int], room: int) -> list[int]:
         How many each gets, at least two of those that it would like.
     """
     shares = list(rows)
-    while sum(shares) > room:
+    while shares and sum(shares) > room:
         longest = max(range(len(shares)), key=shares.__getitem__)
         if shares[longest] <= _FEWEST:
             break

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ctdb_event.commands.arguments import Arguments, parse
+from ctdb_event.commands.catalogue import find
 from ctdb_event.commands.jsonic import document
 from ctdb_event.commands.screen import Screen, escaped
 from ctdb_event.console import complain
@@ -25,7 +27,7 @@ from ctdb_eventd.scripts import component_directory, shown_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXIT_CLEAN", "EXIT_FOUND", "EXIT_NOT_LOOKED", "lint"]
+__all__ = ["EXIT_CLEAN", "EXIT_FOUND", "EXIT_NOT_LOOKED", "lint", "look"]
 
 EXIT_CLEAN = 0
 """Nothing is wrong; notes don't count."""
@@ -36,19 +38,6 @@ EXIT_NOT_LOOKED = 2
 
 _FORMAT = 1
 """Version of the JSON; grows when something in it changes its meaning or goes, not when something is added."""
-_USAGE = """\
-Usage: ctdb-event lint [--plain | --json] [--strict] [DIRECTORY | COMPONENT ...]
-
-Looks for mistakes in event scripts: their names, permissions, interpreters, syntax, locks and events.
-Without arguments: every component of this node. A directory has a slash in its name, or is "." or "..".
-
-  --plain     FILE:LINE: SEVERITY: MESSAGE [CHECK], one line each (the default)
-  --json      one JSON document
-  --strict    warnings count as errors
-
-Exit status: 0 nothing wrong, 1 errors, 2 it could not look.
-"""
-_OPTIONS = frozenset({"--json", "--plain", "--strict", "--help", "-h"})
 
 
 @attrs.frozen(kw_only=True)
@@ -67,48 +56,33 @@ class _NotLooked(Exception):
 
 
 def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Looks for mistakes in event scripts.
+    """Looks for mistakes in event scripts, as the command line asks for it.
 
     Args:
-        arguments: Everything behind `lint`: options, directories and components.
+        arguments: Options, directories and components: the command line without the word `lint`.
         environ: Decides where configuration and scripts lie.
 
     Returns:
         The exit status: one of the constants above.
 
     Raises:
+        Usage: The arguments can't be understood.
         OutputLost: stdout doesn't take what was found.
     """
-    options, names = _split(arguments)
-    unknown = sorted(options - _OPTIONS)
-    if unknown or {"--json", "--plain"} <= options:
-        problem = f"unknown option {escaped(unknown[0])}" if unknown else "--json and --plain exclude one another"
-        complain(f"ctdb-event lint: {problem}\n{_USAGE}".rstrip("\n"))
-        return EXIT_NOT_LOOKED
-    if options & {"--help", "-h"}:
-        Screen(environ).write(_USAGE)
-        return EXIT_CLEAN
+    command = find(["lint"])
+    assert command is not None
+    return look(parse(["lint", *arguments], command), environ)
+
+
+def look(arguments: Arguments, environ: Mapping[str, str]) -> int:
+    """Does the same with a command line that was taken apart."""
     try:
         paths = Paths(environ)
     except PathsError as error:
         complain(f"ctdb-event lint: {error}")
         return EXIT_NOT_LOOKED
-    return _Lint(paths, environ).carry_out(names, as_json="--json" in options, strict="--strict" in options)
-
-
-def _split(arguments: list[str]) -> tuple[set[str], list[str]]:
-    """Returns options and operands; `--` ends the options."""
-    options: set[str] = set()
-    for position, argument in enumerate(arguments):
-        if argument == "--":
-            return options, [*_operands(arguments[:position]), *arguments[position + 1 :]]
-        if argument.startswith("-") and argument != "-":
-            options.add(argument)
-    return options, _operands(arguments)
-
-
-def _operands(arguments: list[str]) -> list[str]:
-    return [argument for argument in arguments if not argument.startswith("-") or argument == "-"]
+    flags = arguments.flags
+    return _Lint(paths, environ).carry_out(arguments.operands, as_json="--json" in flags, strict="--strict" in flags)
 
 
 class _Lint:

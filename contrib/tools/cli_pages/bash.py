@@ -61,6 +61,16 @@ _ctdb_event_scripts()
 	done <<<"$line"
 }
 
+# Prints the locks that are held or waited for, and those that scripts declare.
+_ctdb_event_locks()
+{
+	local component
+	_ctdb_event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }'
+	while IFS= read -r component; do
+		_ctdb_event_ask scripts --plain -- "$component" | cut -f 4 | tr ' ' '\n'
+	done < <(_ctdb_event_ask components --plain | cut -f 1)
+}
+
 _ctdb_event_files()
 {
 	compopt -o filenames 2>/dev/null
@@ -83,7 +93,7 @@ _ctdb_event_complete()
 	script-off) _ctdb_event_offer < <(_ctdb_event_scripts "${operands[0]}" " ") ;;
 	locks)
 		_ctdb_event_last_of_list
-		_ctdb_event_offer < <(_ctdb_event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }' | uniq)
+		_ctdb_event_offer < <(_ctdb_event_locks | sort -u | awk NF)
 		;;
 	words)
 		_ctdb_event_last_of_list

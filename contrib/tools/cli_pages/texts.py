@@ -35,7 +35,8 @@ other bytes are as they came, whether they are UTF-8 or not.
 With `--json` values are those of the native dialect, described in docs/protocol.md; further keys may come. A byte XX
 that is not UTF-8 is the escape `\\udcXX`, in names and in scripts' output.
 
-No control character of a script's output, or of a name, gets to a terminal: it is shown as an escape such as `\\x1b`.
+No control character of a script's output, of a name, or of what was typed gets to a terminal: it is shown as an escape
+such as `\\x1b`. Into pipes and files `run`, `status` and `script` write the same bytes as CTDB's own program.
 """
 EXIT = """
 Each command has its own, above. In general: 0, an errno as CTDB's own program has it, or 1 for wrong usage and for a

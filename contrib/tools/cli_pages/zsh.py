@@ -51,8 +51,15 @@ _ctdb-event_script() {
   compadd "${(@)argv[1,-2]}" -a names
 }
 
+# The locks that are held or waited for, and those that scripts declare.
 _ctdb-event_locks() {
-  local -a names=(${(fu)"$(_ctdb-event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }')"})
+  local component
+  local -a components=(${(f)"$(_ctdb-event_ask components --plain | cut -f 1)"})
+  local -a names=(${(f)"$(_ctdb-event_ask locks --plain | awk -F '\t' '$2 == "named" { print $1 }')"})
+  for component in $components; do
+    names+=(${=$(_ctdb-event_ask scripts --plain -- "$component" | cut -f 4)})
+  done
+  names=(${(ou)names})
   (( $#names )) && _values -s , lock $names
 }
 

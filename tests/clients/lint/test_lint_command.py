@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ctdb_event import cli
 from ctdb_event.lint import command
 from ctdb_event.lint.command import EXIT_CLEAN, EXIT_FOUND, EXIT_NOT_LOOKED, lint
 from ctdb_eventd.files import Trusted
@@ -47,6 +48,15 @@ class LintNode:
         code = lint(list(arguments), self.environ)
         said = self.capsys.readouterr()
         return code, said.out.replace(str(self.base), "BASE"), said.err.replace(str(self.base), "BASE")
+
+    def command(self, *words: str) -> tuple[int, str, str]:
+        """The same with a whole command line."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environ.items():
+                patch.setenv(name, value)
+            code = cli.main(list(words))
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
 
 
 @pytest.fixture
@@ -207,19 +217,42 @@ def test_a_layout_that_is_not_one(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--colour"], "unknown option --colour"),
         (["-x\x1b"], "unknown option -x\\x1b"),
-        (["--json", "--plain"], "--json and --plain exclude one another"),
+        (["--json", "--plain"], "--json and --plain exclude each other"),
+        (["--socket"], "option --socket lacks its value, PATH"),
     ],
 )
-def test_options_that_can_not_be_understood(node: LintNode, arguments: list[str], problem: str) -> None:
-    code, said, complaints = node.run(*arguments)
+@pytest.mark.parametrize("before", [True, False])
+def test_options_that_can_not_be_understood(node: LintNode, arguments: list[str], problem: str, before: bool) -> None:
+    code, said, complaints = node.command(
+        *([*arguments, "lint"] if before and "lacks" not in problem else ["lint", *arguments])
+    )
     assert (code, said) == (EXIT_NOT_LOOKED, "")
-    assert complaints.startswith(f"ctdb-event lint: {problem}\nUsage: ctdb-event lint ")
+    assert complaints.startswith(f"ctdb-event: {problem}")
+    assert "\nUsage: ctdb-event lint " in complaints
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help(node: LintNode, option: str) -> None:
-    code, said, _ = node.run(option)
+@pytest.mark.parametrize("before", [True, False])
+def test_help(node: LintNode, option: str, before: bool) -> None:
+    code, said, _ = node.command(*([option, "lint"] if before else ["lint", option]))
     assert (code, said.partition(" [")[0]) == (EXIT_CLEAN, "Usage: ctdb-event lint")
+
+
+def test_options_count_wherever_they_stand(node: LintNode) -> None:
+    node.script("50.web.script", WARNING)
+    for words in (["--strict", "lint", "legacy"], ["lint", "--strict", "legacy"], ["lint", "legacy", "--strict"]):
+        assert node.command(*words)[0] == EXIT_FOUND, words
+    assert json.loads(node.command("--json", "lint")[1])["warnings"] == 1
+
+
+def test_options_of_every_command_are_its_own_too(node: LintNode) -> None:
+    for words in (
+        ["--socket", "lint", "lint"],
+        ["lint", "--socket=x"],
+        ["lint", "--debug", "INFO"],
+        ["-d", "X", "lint"],
+    ):
+        assert node.command(*words) == (EXIT_CLEAN, "", ""), words
 
 
 def test_behind_two_dashes_nothing_is_an_option(node: LintNode) -> None:
