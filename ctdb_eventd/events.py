@@ -67,13 +67,16 @@ class Plan:
     """Why it is not treated as its name suggests; empty if it is."""
 
 
+_ALONE, _MONITOR = Plan(Mode.EXCLUSIVE), Plan(Mode.MONITOR)
+
+
 def plan(event: str, args: tuple[str, ...]) -> Plan:
     """Plans a run. An address event whose arguments don't fit runs alone: scripts may define their own."""
     kind = CATALOGUE.get(event)
     if kind is None:
-        return Plan(Mode.EXCLUSIVE)
+        return _ALONE
     if kind.mode is not Mode.ADDRESS:
-        return Plan(kind.mode)
+        return _MONITOR if kind.mode is Mode.MONITOR else _ALONE
     # A cluster has a few hundred addresses, and three events for each: worth to be remembered. What a client makes up
     # must not fill the memory.
     usual = len(args) == len(kind.arguments) and all(len(arg) <= _USUAL_LENGTH for arg in args)
