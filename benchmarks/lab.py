@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 # the lab is no part of any package: make and the tests find it by its place as well
 sys.path.insert(0, str(Path(__file__).parents[1] / "contrib" / "lab"))
@@ -72,11 +75,29 @@ def _run(cases: Sequence[Case], sides: Sides, options: argparse.Namespace) -> tu
     return found, plotted
 
 
+def _unwritable(*files: Path | None) -> str:
+    """Names what could not be written in the end; empty if nothing. Measuring takes minutes."""
+    for file in filter(None, files):
+        if not file.parent.is_dir():
+            return f"{file} can't be written: there is no directory {file.parent}"
+        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            return f"{file} can't be written"
+    return ""
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    # as an exception, so that the labs go down and their files with them
+    raise SystemExit(128 + number)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     options = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     ours = eventd_path(options.ours)
-    missing = missing_requirements(CTDB_EVENTD) or missing_requirements(ours) or (lacking() if options.plot else "")
+    missing = _unwritable(options.json, options.plot) or (lacking() if options.plot else "")
+    missing = missing or missing_requirements(CTDB_EVENTD) or missing_requirements(ours)
     if missing:
         print(missing, file=sys.stderr)
         return 1
@@ -89,8 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{len(found)} figures in {time.monotonic() - begin:.0f} s, {missed} limits missed")
     if options.json:
         write_json(options.json, found)
-    if options.plot:
+    if options.plot and plotted:
         draw(options.plot, plotted)
+    elif options.plot:
+        print(f"no case was measured to its end: {options.plot} is not drawn", file=sys.stderr)
     return 1 if options.check and missed else 0
 
 

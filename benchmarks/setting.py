@@ -26,8 +26,9 @@ class Programs:
 
     @property
     def daemon(self) -> str:
-        """The event daemon's executable."""
-        return str(self.directory / "ctdb-eventd")
+        """The event daemon's executable; CTDB's own lies beside ours where that was installed in its place."""
+        kept = self.directory / "ctdb-eventd.ctdb"
+        return str(kept if kept.exists() else self.directory / "ctdb-eventd")
 
     @property
     def command(self) -> str:

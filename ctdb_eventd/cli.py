@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 after a clean end, 1 if it could not start; standard error and the log say why.
     """
     environment.calm_signals()
+    environment.name_process("ctdb-eventd")
     # only now what takes time: a signal may come meanwhile
     import anyio
 

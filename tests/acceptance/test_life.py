@@ -47,6 +47,12 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def test_its_process_has_its_name(node: Node) -> None:
+    """`pgrep -x ctdb-eventd` finds it, as it finds CTDB's own."""
+    async with running_daemon(node) as daemon:
+        assert Path(f"/proc/{daemon.process.pid}/comm").read_text() == "ctdb-eventd\n"
+
+
 async def test_it_starts_with_signals_ignored(node: Node) -> None:
     """Whoever starts it may ignore SIGCHLD; the kernel would then keep no exit status of any script."""
     node.script("10.s.script", "exit 3")

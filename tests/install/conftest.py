@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .helper_place import Place
 from .tree import FakeNode, has_dpkg
 
 _needs_dpkg = pytest.mark.skipif(not has_dpkg, reason="no dpkg-divert on this machine")
@@ -31,3 +32,9 @@ def dpkg_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
         pytest.skip("no dpkg-divert on this machine")
     monkeypatch.delenv("DPKG_MAINTSCRIPT_PACKAGE", raising=False)
     return FakeNode(tmp_path / "node", dpkg=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A helper directory with CTDB's daemon kept in it and nothing in its place yet."""
+    return Place(tmp_path)

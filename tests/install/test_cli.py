@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -124,17 +125,36 @@ def test_who_may_not_write_is_told_to_be_root(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert "run this as root (sudo), or with --dry-run" in error_of(node, capsys)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    error = error_of(node, capsys)
+    assert "is not writable, even for root: nothing was changed" in error
+    assert "sudo" not in error
 
 
 def test_two_installers_at_once_are_one_too_many(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
     descriptor = os.open(node.helpers, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        assert "another ctdb-eventd-install is at work" in error_of(node, capsys)
+        error = error_of(node, capsys)
+        assert "another ctdb-eventd-install is at work" in error
+        assert f"(process {os.getpid()}, `" in error
+        assert f"of user {os.geteuid()} has locked {node.helpers}): wait until it is through, or end that" in error
     finally:
         os.close(descriptor)
     assert node.run() == 0
+
+
+def test_a_damaged_shell_file_is_shown_as_such(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
+    node.run()
+    node.helper.write_text(node.helper.read_text().replace(f"program={PROGRAM}\n", "program='\n"))
+    assert node.run("--status") == cli.EXIT_DAMAGED
+    said = capsys.readouterr().out
+    assert "is damaged, it names no program: run ctdb-eventd-install again" in said
+    assert "In place: our daemon, which one is unknown" in said
+    assert node.run() == 0
+    assert node.run("--status") == 0
 
 
 # ---------------------------------------------------------------------- dpkg
@@ -191,13 +211,20 @@ def test_without_dpkg_there_is_a_marker(node: FakeNode, monkeypatch: pytest.Monk
 # ---------------------------------------------------------------------- who runs
 
 
-def test_who_runs_now(tmp_path: Path) -> None:
+def test_who_runs_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid_file = tmp_path / "eventd.pid"
     assert running_daemon(str(pid_file)) == "no event daemon"
     pid_file.write_text("nonsense")
     assert running_daemon(str(pid_file)) == "no event daemon"
     pid_file.write_text(f"{os.getpid()}\n")
     assert running_daemon(str(pid_file)) == f"our daemon, process {os.getpid()}"
+    refused = PermissionError(13, "Permission denied")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "readlink", Mock(side_effect=refused))
+        text = f"an event daemon, process {os.getpid()}; only root can tell which (sudo)"
+        assert running_daemon(str(pid_file)) == text
+        patch.setattr("builtins.open", Mock(side_effect=refused))
+        assert running_daemon(str(pid_file)) == "only root can tell (sudo)"
     own = tmp_path / "ctdb-eventd.ctdb"
     own.write_bytes(Path("/bin/sleep").read_bytes())
     own.chmod(0o755)

@@ -169,6 +169,40 @@ def test_a_node_that_cant_take_it_keeps_what_it_has(machine: Machine) -> None:
     assert machine.run(f"sha256sum <{HELPER}") == before
 
 
+def test_a_state_directory_that_may_not_execute_keeps_it_out(machine: Machine) -> None:
+    """Our daemon refuses to start there; a node that had it already falls back."""
+    mount = "mount -t tmpfs -o mode=755,noexec none"
+    machine.run(f"mkdir -p /var/lib/ctdb && {mount} /var/lib/ctdb")
+    said = machine.run("dpkg -i /ctdb-eventd.deb")
+    assert "/var/lib/ctdb is on a file system that is mounted noexec" in said
+    assert "this node goes on with the event daemon that it has" in said
+    machine.run("umount /var/lib/ctdb && ctdb-eventd-install")
+    machine.run(f"{mount} /tmp")
+    assert f"exe {HELPER}.ctdb\n" in start(machine, ours=False)
+    machine.run(f"{mount} /var/lib/ctdb")
+    status = machine.attempt("ctdb-eventd-install --status")
+    assert status.returncode == 4
+    assert "noexec, and it runs programs that it writes there. CTDB's own" in status.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["rm -r /usr/lib/ctdb-eventd/python/attr*", "rm -r /usr/lib/ctdb-eventd", "mv /usr/bin/python3 /usr/bin/away"],
+)
+@pytest.mark.parametrize("by_hand", [False, True], ids=["", "diverted-by-hand"])
+def test_a_broken_package_can_be_removed(machine: Machine, damage: str, by_hand: bool) -> None:
+    listing = f"ls -l --time-style=full-iso {os.path.dirname(HELPER)}; dpkg-divert --list"
+    before = machine.run(listing)
+    machine.run("dpkg -i /ctdb-eventd.deb")
+    if by_hand:
+        machine.run("ctdb-eventd-install --remove && ctdb-eventd-install")
+    machine.run(damage)
+    said = machine.run("dpkg -r ctdb-eventd")
+    assert "going back without them" in said
+    assert "Traceback" not in said
+    assert machine.run(listing) == before
+
+
 def test_each_step_can_be_done_by_hand(machine: Machine) -> None:
     """The commands that the file in the helper's place gives for the case that the installer has gone."""
     before = machine.run(f"sha256sum <{HELPER}")

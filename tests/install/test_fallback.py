@@ -2,115 +2,39 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import attrs
 import pytest
 from nodes import PATIENCE, Node
 
-from ctdb_eventd_install.fallback import CHECK, Daemon, find_daemon, is_ours, program_in, render, why_it_does_not_run
-from ctdb_eventd_install.places import NodePlaces
-from ctdb_eventd_install.problems import NotAPythonProgram
+from ctdb_eventd_install.fallback import CHECK, Daemon, find_daemon, why_it_does_not_run
 
-READY = struct.pack("=I", 0)
-# What every event daemon does first; /proc, since the shell knows no descriptors of two digits.
-OWN_DAEMON = """#!/bin/sh
-printf '\\0\\0\\0\\0' >/proc/self/fd/"$4"
-echo "$$ $*" >{said}
+from .helper_place import READY, SHELL, Place, check_fell_back
+
+_LEAVES_A_CHILD = """import os, subprocess
+child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+with open(os.path.join(os.path.dirname(__file__), "child"), "w") as file:
+    file.write(str(child.pid))
+raise ImportError("here it is")
 """
-SHELL = shutil.which("dash") or "/bin/sh"
+_NO_PIDFDS = """import os
+def pidfd_open(*_):
+    raise OSError(38, os.strerror(38))
+os.pidfd_open = pidfd_open
+"""
+_NO_STANDARD_LIBRARY = """Fatal Python error: init_fs_encoding: failed to get the Python codec
+Python runtime state: core initialized
+ModuleNotFoundError: No module named 'encodings'
 
-
-@attrs.frozen(kw_only=True)
-class Ended:
-    """How a start through the shell file ended."""
-
-    told: bytes
-    """What came through the start-up descriptor."""
-    pid: int
-    status: int
-    stderr: str
-
-
-class Place:
-    """A helper directory with the shell file in it, CTDB's daemon beside it, and a logger that notes what it's told."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.said = directory / "said"
-        self.logged = directory / "logged"
-        self.places = NodePlaces(root="/", helper_dir=str(directory))
-        self.program("ctdb-eventd.ctdb", OWN_DAEMON.format(said=self.said))
-        self.program("bin/logger", f'#!/bin/sh\necho "$*" >>{self.logged}\n')
-
-    def program(self, name: str, text: str) -> str:
-        """Writes an executable file."""
-        path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-        return str(path)
-
-    def install(self, program: str, python: str = sys.executable, option: str = "") -> None:
-        """Writes the shell file."""
-        daemon = Daemon(program=program, python=python, python_option=option)
-        self.program("ctdb-eventd", render(daemon, self.places, "forget").decode())
-
-    def start(
-        self, lowest_fd: int = 3, environ: dict[str, str] | None = None, shell: str = SHELL
-    ) -> tuple[subprocess.Popen[str], int]:
-        """Starts it as ctdbd does; returns the process and our end of its start-up pipe."""
-        read_end, write_end = os.pipe()
-        fd = fcntl.fcntl(write_end, fcntl.F_DUPFD, lowest_fd)
-        path = f"{self.directory}/bin:{os.environ['PATH']}"
-        command = [shell, self.places.helper, "-P", str(os.getpid()), "-S", str(fd)]
-        process = subprocess.Popen(
-            command,
-            pass_fds=[fd],
-            env={**os.environ, **(environ or {}), "PATH": path},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        os.close(write_end)
-        os.close(fd)
-        return process, read_end
-
-    def run(self, lowest_fd: int = 3, shell: str = SHELL) -> Ended:
-        """Starts it and waits for its end."""
-        process, read_end = self.start(lowest_fd, shell=shell)
-        with open(read_end, "rb") as pipe:
-            told = pipe.read()
-        stderr = process.communicate(timeout=PATIENCE)[1]
-        return Ended(told=told, pid=process.pid, status=process.returncode, stderr=stderr)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """An empty helper directory."""
-    return Place(tmp_path)
-
-
-def check_fell_back(place: Place, ended: Ended, reason: str) -> None:
-    assert ended.told == READY
-    assert ended.status == 0
-    pid, *arguments = place.said.read_text().split()
-    assert int(pid) == ended.pid, "ctdbd watches and ends the process that it started"
-    assert arguments[:3] == ["-P", str(os.getpid()), "-S"]
-    logged = place.logged.read_text()
-    assert logged.startswith("-t ctdb-eventd -p daemon.err -- can't start ")
-    assert reason in logged
-    assert "starting CTDB's own event daemon instead" in logged
-    assert "ctdb-eventd: can't start " in ended.stderr
-    assert reason in ended.stderr
+Current thread 0x00007f0000000000 (most recent call first):
+  <no Python frame>
+"""
 
 
 # ---------------------------------------------------------------------- kinds of breakage
@@ -168,6 +92,86 @@ def test_trying_it_takes_too_long(place: Place) -> None:
     check_fell_back(place, place.run(), "took more than 5 seconds")
 
 
+def test_what_keeps_its_output_open_does_not_outlast_the_limit(place: Place) -> None:
+    """Neither in the shell nor in the installer; the try itself ends at once, with its error."""
+    place.install(place.program("venv/ctdb-eventd", _LEAVES_A_CHILD))
+    process, read_end = place.start()
+    child = 0
+    try:
+        with open(read_end, "rb") as pipe:
+            assert pipe.read(4) == READY
+        assert process.wait(timeout=PATIENCE) == 0
+        assert place.logged.read_text().count("(ImportError: here it is)") == 1
+        child = int((place.directory / "venv/child").read_text())
+        assert Path(f"/proc/{child}").exists(), "the child has to outlive what tried the daemon"
+    finally:
+        os.kill(child, signal.SIGKILL) if child else None
+    process.communicate(timeout=PATIENCE)
+    program = place.program("venv/installer", f"#!{sys.executable}\n{_LEAVES_A_CHILD}")
+    assert why_it_does_not_run(find_daemon(program, program)) == "ImportError: here it is"
+    os.kill(int((place.directory / "venv/child").read_text()), signal.SIGKILL)
+
+
+def test_what_a_damaged_python_adds_is_not_the_reason(place: Place) -> None:
+    """Such a one has no traceback: it ends with where each thread was."""
+    python = place.program("python", f"#!/bin/sh\ncat >&2 <<'END'\n{_NO_STANDARD_LIBRARY}END\nexit 1\n")
+    program = place.program("venv/ctdb-eventd", f"#!{python}\n")
+    place.install(program, python=python)
+    check_fell_back(place, place.run(), "(ModuleNotFoundError: No module named 'encodings')")
+    daemon = Daemon(program=program, python=python)
+    assert why_it_does_not_run(daemon) == "ModuleNotFoundError: No module named 'encodings'"
+
+
+@pytest.mark.parametrize(("option", "reason"), [("ST_NOEXEC", "noexec"), ("ST_RDONLY", "read-only")])
+def test_a_state_directory_where_programs_cant_be_put_or_run(place: Place, option: str, reason: str) -> None:
+    """The daemon refuses to start on such a node."""
+    mounted = next(filter(lambda path: _is_mounted(path, option), _mount_points()), None)
+    if mounted is None:
+        pytest.skip(f"no file system that is mounted {reason}")
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": f"{mounted}/not/there/yet"}
+    place.install(place.program("venv/ctdb-eventd", f"#!{sys.executable}\n"))
+    ended = place.run(environ=environ)
+    check_fell_back(place, ended, f"{mounted}/not/there/yet/var is on a file system that is mounted {reason}")
+
+
+def _mount_points() -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if "\\" not in line.split()[4]]
+
+
+def _is_mounted(path: str, option: str) -> bool:
+    """Tells whether it is so and nothing else is wrong with it."""
+    both = os.ST_NOEXEC | os.ST_RDONLY
+    try:
+        return os.path.isdir(path) and os.statvfs(path).f_flag & both == getattr(os, option)
+    except OSError:
+        return False
+
+
+def test_a_kernel_without_pidfds(place: Place) -> None:
+    """Linux before 5.3, or a container that forbids them."""
+    place.install(place.program("venv/ctdb-eventd", _NO_PIDFDS))
+    check_fell_back(place, place.run(), "Linux 5.3 or later is needed: pidfd_open: [Errno 38] Function not implemented")
+
+
+def test_the_current_directory_has_no_say(place: Place) -> None:
+    """What a stranger has put into /tmp is neither run nor found: root may stand there when he looks at the node."""
+    trap = place.directory / "trap"
+    for name in ("argparse", "runpy", "os", "anyio", "stray"):
+        place.program(f"trap/{name}.py", f"open({str(place.said) + name!r}, 'w')\n")
+    good = place.program("venv/good", "import argparse, os, sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n")
+    stray = place.program("venv/stray", f"#!{sys.executable}\nimport stray\n")
+    script = "import sys\nfrom ctdb_eventd_install.fallback import *\n" + (
+        f"print([why_it_does_not_run(Daemon(program=p, python=sys.executable)) for p in ({good!r}, {stray!r})])"
+    )
+    run = subprocess.run([sys.executable, "-P", "-c", script], cwd=trap, capture_output=True, text=True, check=True)
+    missing = "ModuleNotFoundError: No module named 'stray'"
+    assert run.stdout == f"{[None, missing]}\n"
+    place.install(stray)
+    check_fell_back(place, place.run(cwd=trap), missing)
+    assert not list(place.directory.glob("said?*"))
+
+
 @pytest.mark.parametrize("shell", [SHELL, "bash"])
 def test_descriptors_of_two_digits_reach_the_daemon(place: Place, shell: str) -> None:
     """Shells have the file that they read open themselves, as 10 or 255; on RPM systems sh is bash."""
@@ -196,6 +200,18 @@ def test_with_neither_daemon_it_says_so_and_fails(place: Place) -> None:
 # ---------------------------------------------------------------------- ours is fine
 
 
+def test_what_was_tried_is_what_is_started(place: Place) -> None:
+    """Whatever the program's first line says by now: a shell whose exec fails could not fall back any more."""
+    program = place.program("venv/ctdb-eventd", "#!/nonexistent/python3.10\nimport sys\nprint(sys.argv[1:2])\n")
+    place.install(program)
+    process, read_end = place.start()
+    with open(read_end, "rb") as pipe:
+        assert pipe.read() == b""
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert not place.logged.exists()
+
+
 @pytest.mark.parametrize("lowest_fd", [3, 10])
 def test_ours_is_started_as_the_very_process(place: Place, tmp_path: Path, lowest_fd: int) -> None:
     node = Node(tmp_path / "node")
@@ -208,7 +224,8 @@ def test_ours_is_started_as_the_very_process(place: Place, tmp_path: Path, lowes
     with open(read_end, "rb", buffering=0) as pipe:
         assert pipe.read(4) == READY
         assert int((node.base / "run" / "eventd.pid").read_text()) == process.pid
-        assert Path(f"/proc/{process.pid}/comm").read_text() == "ctdb-eventd\n"
+        command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+        assert command[:2] == [os.fsencode(sys.executable), os.fsencode(program)]
         process.send_signal(signal.SIGTERM)
         assert pipe.read() == b""
     assert process.communicate(timeout=PATIENCE)[1] == ""
@@ -223,78 +240,3 @@ def test_the_check_is_soon_over(place: Place) -> None:
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", CHECK, str(place.directory / "venv/ctdb-eventd")], check=True)
     assert time.monotonic() - began < 5
-
-
-# ---------------------------------------------------------------------- making and recognising the file
-
-
-def test_the_installer_makes_the_same_check(place: Place) -> None:
-    good = place.program(
-        "good", f"#!{sys.executable}\nimport sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n"
-    )
-    assert why_it_does_not_run(find_daemon(good, good)) is None
-    bad = place.program("bad", f"#!{sys.executable}\nimport no_such_module\n")
-    assert why_it_does_not_run(find_daemon(bad, bad)) == "ModuleNotFoundError: No module named 'no_such_module'"
-    silent = place.program("silent", f"#!{sys.executable}\nraise SystemExit(3)\n")
-    assert why_it_does_not_run(find_daemon(silent, silent)) == "trying it ended with exit status 3"
-    gone = Daemon(program=good, python="/nonexistent/python", python_option="-I")
-    assert why_it_does_not_run(gone) == "/nonexistent/python: No such file or directory"
-
-
-def test_a_check_without_an_end_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctdb_eventd_install.fallback._CHECK_SECONDS", 0.01)
-    program = place.program("slow", f"#!{sys.executable}\n")
-    assert why_it_does_not_run(find_daemon(program, program)) == "trying it took more than 0.01 seconds"
-
-
-@pytest.mark.parametrize(
-    ("first_line", "python", "option"),
-    [
-        ("#!/opt/venv/bin/python3", "/opt/venv/bin/python3", ""),
-        ("#!/usr/bin/python3 -IS", "/usr/bin/python3", "-IS"),
-        ("#!/bin/sh", sys.executable, ""),
-    ],
-)
-def test_the_first_line_names_the_python(place: Place, first_line: str, python: str, option: str) -> None:
-    program = place.program("program", f"{first_line}\n")
-    assert find_daemon("/shown", program) == Daemon(program="/shown", python=python, python_option=option)
-
-
-def test_what_is_no_python_program_is_refused(place: Place) -> None:
-    for text in ("", "#!/usr/bin/perl\n", "#!\n", "\x7fELF"):
-        with pytest.raises(NotAPythonProgram, match=r"/shown can't be used .* names no Python"):
-            find_daemon("/shown", place.program("program", text))
-    with pytest.raises(NotAPythonProgram, match="No such file"):
-        find_daemon("/shown", "/nonexistent")
-    plain = place.program("plain", f"#!{sys.executable}\n")
-    os.chmod(plain, 0o644)
-    with pytest.raises(NotAPythonProgram, match="not executable"):
-        find_daemon("/shown", plain)
-
-
-def test_paths_are_quoted(place: Place) -> None:
-    awkward = "/opt/it's $HOME `here`/ctdb-eventd"
-    place.install(awkward)
-    assert is_ours(place.places.helper)
-    assert program_in(place.places.helper) == awkward
-    assert awkward in place.run().stderr
-
-
-def test_other_files_are_not_ours(place: Place) -> None:
-    other = place.program("other", "#!/bin/sh\n")
-    assert not is_ours(other)
-    assert program_in(other) is None
-    assert not is_ours("/nonexistent")
-
-
-def test_what_it_says_is_in_the_manual() -> None:
-    top = Path(__file__).resolve().parents[2]
-    manual = (top / "docs/installation.md").read_text()
-    text = (top / "contrib/install/ctdb_eventd_install/ctdb-eventd.sh").read_text()
-    said = re.findall(r'(?:reason=|say )"((?!\$[({])[^"]+)"', text)
-    assert len(said) == 6
-    words = {"$program": "PROGRAM", "$python": "PATH", "$reason": "REASON", "$kept": "KEPT", "$status": "N"}
-    for message in said:
-        for variable, shown in words.items():
-            message = message.replace(variable, shown)
-        assert f"`{message}`" in manual

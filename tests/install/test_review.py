@@ -165,6 +165,14 @@ def test_scripts_that_others_can_change_are_named(rpm_node: FakeNode, mode: int,
     assert warnings(rpm_node) == [text]
 
 
+def test_what_runs_with_ours_only_is_not_said_to_run_with_either(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site").chmod(0o777)
+    unsafe, only_ours = warnings(rpm_node)
+    path = f"{LEGACY}/60.site"
+    assert unsafe == f"{path}: unsafe: {path} is writable by its group and everybody"
+    assert only_ours.startswith(f"{path}: runs with ours, not with CTDB's daemon")
+
+
 def test_a_links_target_counts_and_its_directory(rpm_node: FakeNode) -> None:
     rpm_node.file("srv/scripts/tool", "#!/bin/sh\n").parent.chmod(0o777)
     rpm_node.link("60.site.script", "/srv/scripts/tool")

@@ -257,6 +257,31 @@ def test_where_ctdb_was_removed_nothing_of_ours_stays(node: FakeNode) -> None:
     assert os.listdir(node.helpers) == []
 
 
+def test_where_rpm_removed_ctdb_nothing_stays(rpm_node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
+    """It knows nothing of the second name, and removes our file under the first."""
+    rpm_node.run()
+    rpm_node.helper.unlink()
+    (rpm_node.root / "usr/sbin/ctdbd").unlink()
+    assert rpm_node.run("--status") == cli.EXIT_DAMAGED
+    said = capsys.readouterr().out
+    assert "CTDB was removed, and something of the installation was left: run ctdb-eventd-install --remove" in said
+    assert "In place: nothing" in said
+    assert "back in place" not in said
+    assert rpm_node.run("--remove") == 0
+    assert os.listdir(rpm_node.helpers) == []
+
+
+def test_a_ctdbd_in_an_unusual_place_still_wants_its_daemon(rpm_node: FakeNode) -> None:
+    """The kept one is the only one there is."""
+    helper = rpm_node.file("opt/ctdb/libexec/ctdb/ctdb-eventd", OWN_DAEMON)
+    rpm_node.file("opt/ctdb/sbin/ctdbd", "")
+    rpm_node.file("usr/sbin/ctdbd", "").unlink()
+    assert rpm_node.run("--helper-dir", "/opt/ctdb/libexec/ctdb") == 0
+    helper.unlink()
+    assert rpm_node.run("--helper-dir", "/opt/ctdb/libexec/ctdb", "--remove") == 0
+    assert helper.read_text() == OWN_DAEMON
+
+
 def test_a_lost_helper_is_put_back(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
     node.run()
     node.helper.unlink()

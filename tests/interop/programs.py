@@ -38,8 +38,9 @@ class Maker(enum.Enum):
 
     @property
     def daemon(self) -> str:
-        """Path of the event daemon."""
-        return os.path.join(self.value, "ctdb-eventd")
+        """Path of the event daemon; CTDB's own lies beside ours where that was installed in its place."""
+        kept = os.path.join(self.value, "ctdb-eventd.ctdb")
+        return kept if os.path.exists(kept) else os.path.join(self.value, "ctdb-eventd")
 
     @property
     def cli(self) -> str:

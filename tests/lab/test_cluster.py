@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ctdb_lab import Lab, Node, Plan, wait_until
+from ctdb_lab import Lab, LabError, Node, Plan, wait_until
+from ctdb_lab.failover import check_for_failover, demonstrate
 from ctdb_lab.plan import CTDB_TOOL, eventd_path
 
 from .steps import restore, shares, wait_until_quiet
@@ -124,6 +125,10 @@ def test_a_power_failure_costs_one_node_only(healthy: Lab, victim: Node) -> None
 
 def test_a_hung_monitor_script(healthy: Lab, victim: Node) -> None:
     """It is shown as timed out, looked at with CTDB's own debug script, and ended; the node keeps its addresses."""
+    _wait_until_spread(healthy)
+    healthy.wait_until_settled()
+    had = set(victim.addresses())
+    assert len(had) > 1, "it has to have more than its own"
     victim.order("setvar", "EventScriptTimeout", "2")
     flag = victim.directory / "hang"
     flag.touch()
@@ -138,6 +143,7 @@ def test_a_hung_monitor_script(healthy: Lab, victim: Node) -> None:
         "the debug script to say all that it has to",
         victim.explain,
     )
+    assert set(victim.addresses()) == had, healthy.explain()
     wait_until_quiet(victim)
     healthy.wait_until_healthy()
 
@@ -192,6 +198,35 @@ def _load(node: Node) -> Iterator[Callable[[], int]]:
         for client in clients:
             client.wait(timeout=SOON)
         stop.unlink()
+
+
+def test_the_demonstration_counts_what_moves(healthy: Lab) -> None:
+    """The last step as well, before which the dead node's addresses are on its interface still."""
+    _wait_until_spread(healthy)
+    steps = list(demonstrate(healthy))
+    assert len(steps) == 6
+    assert all(step.moved >= 2 for step in steps), steps
+
+
+@pytest.mark.parametrize("done", [1, 3, 5], ids=["disabled", "stopped", "killed"])
+def test_a_demonstration_that_is_broken_off_takes_the_node_in_again(healthy: Lab, done: int) -> None:
+    steps = demonstrate(healthy)
+    for _ in range(done):
+        next(steps)
+    steps.close()
+    assert healthy.nodes[-1].is_running()
+    assert not healthy.nodes[-1].taken_out()
+    healthy.wait_until_healthy()
+
+
+def test_a_failover_with_a_node_that_is_out_is_refused_at_once(healthy: Lab, victim: Node) -> None:
+    for away, word, back in (("disable", "disabled", "enable"), ("stop", "stopped", "continue")):
+        victim.order(away)
+        wait_until(lambda word=word: victim.taken_out() == word, SOON, word, victim.explain)  # type: ignore[misc]
+        with pytest.raises(LabError, match=f"node {VICTIM} is {word}, .* ctdb {back}"):
+            check_for_failover(healthy)
+        victim.order(back)
+        wait_until(lambda: not victim.taken_out(), SOON, back, victim.explain)
 
 
 def test_log_rotation(victim: Node) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from ctdb_lab import Lab, LabError, Node, Plan, wait_until
+from ctdb_lab import Lab, LabError, NoAnswer, Node, Plan, wait_until
 from ctdb_lab.plan import CTDB_TOOL, eventd_path
 from ctdb_lab.processes import Process
 
@@ -166,7 +166,7 @@ def _enable(lab: Lab, node: Node) -> None:
     def has_asked() -> bool:
         try:
             return node.ctdb("enable").returncode == 0
-        except subprocess.TimeoutExpired:
+        except NoAnswer:
             return False
 
     wait_until(has_asked, ENABLE_SECONDS, f"ctdb enable on node {node.number}", lab.explain)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from ctdb_lab import Lab, LabError, Plan, wait_until
+from ctdb_lab import CTDB_EVENTD, Lab, LabError, NoAnswer, Plan, wait_until
 from ctdb_lab.lab import take_down
 from ctdb_lab.plan import eventd_path
 from ctdb_lab.processes import find_holder
+from ctdb_lab.show import status
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("able")]
 
@@ -22,9 +25,9 @@ _ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT / "contrib" 
 _SMALL = ("--nodes", "2", "--addresses4", "2", "--addresses6", "0")
 
 
-def _links() -> str:
-    # an interface's counters and timers are not shown by this
-    return subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
+def _links() -> list[str]:
+    # by the lab's own names: others may make links meanwhile
+    return [name for _, name in socket.if_nameindex() if re.match(r"lab0|node\d|pub0", name)]
 
 
 def _mounts() -> list[str]:
@@ -49,6 +52,15 @@ def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         _command(directory, *arguments), env=_ENVIRONMENT, capture_output=True, text=True, check=False
     )
+
+
+def _unread(directory: Path, *arguments: str) -> tuple[int, bytes]:
+    """Runs it with an output that nobody reads; returns the exit status and what it said on stderr."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    run = subprocess.run(_command(directory, *arguments), env=_ENVIRONMENT, stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    return run.returncode, run.stderr
 
 
 def _command(directory: Path, *arguments: str) -> list[str]:
@@ -103,6 +115,7 @@ def test_the_command_line_brings_it_up_shows_it_and_takes_it_down(tmp_path: Path
         assert shown.returncode == 0, shown.stderr
         for text in ("pnn:1 10.99.0.2        OK", "10.100.1.1 ", "00.ctdb", "state: "):
             assert text in shown.stdout, shown.stdout
+        assert _unread(directory, "status") == (0, b"")
     finally:
         down = _run(directory, "down")
     assert down.stdout == "The lab is gone, and all of its files\n"
@@ -127,6 +140,49 @@ def test_broken_off_half_way(tmp_path: Path, number: signal.Signals) -> None:
     assert down.returncode == 0, down.stderr
     assert not directory.exists()
     assert not _processes(directory)
+
+
+def test_a_daemon_that_is_not_the_wanted_one_is_no_success(tmp_path: Path) -> None:
+    """As when a ctdbd doesn't heed the choice, or when ctdb-eventd-install's shell file falls back."""
+    other = tmp_path / "other-eventd"
+    other.write_text(f'#!/bin/sh\nexec {CTDB_EVENTD} "$@"\n')
+    other.chmod(0o755)
+    with pytest.raises(LabError, match=f"the event daemon that runs is not {other}, but: {CTDB_EVENTD} -P"):
+        Lab(tmp_path / "lab", Plan(eventd=str(other), nodes=1)).up()
+
+
+def test_looking_at_another_daemon_does_not_end_it(tmp_path: Path) -> None:
+    """Only ours knows the signal by which it tells its state, wherever CTDB's own lies."""
+    copy = tmp_path / "copy"
+    copy.write_bytes(Path(CTDB_EVENTD).read_bytes())
+    copy.chmod(0o755)
+    with Lab(tmp_path / "lab", Plan(eventd=str(copy), nodes=1, addresses4=1, addresses6=0)) as lab:
+        before = lab.nodes[0].daemon("eventd")
+        shown = "\n".join(status(lab))
+        assert before is not None
+        assert f"event daemon: {copy} -P" in shown
+        assert "state: " not in shown
+        assert lab.nodes[0].daemon("eventd") == before
+
+
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=1, addresses4=1, addresses6=0)) as lab:
+        with pytest.raises(NoAnswer, match=r"node 0: `sleep 999` was not over in 0\.1 s"):
+            lab.nodes[0].run("sleep", "999", timeout=0.1)
+        assert not [process for process in lab.nodes[0].processes() if "sleep 999" in process.command]
+
+
+def test_sick_nodes_are_shown_as_such_and_the_others_too(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=3, addresses4=3, addresses6=0)) as lab:
+        for number, name in ((0, "ctdbd"), (1, "eventd")):
+            daemon = lab.nodes[number].daemon(name)
+            assert daemon is not None
+            lab.nodes[number].kill(daemon, signal.SIGSTOP)
+        sections = "\n".join(status(lab)).split("--- node ")
+    assert len(sections) == 4
+    assert "    ctdbd: no answer within 5 s\n" in sections[1]
+    assert "    the event daemon: no answer within 3 s\n    `ctdb scriptstatus`: no answer within 5 s" in sections[2]
+    assert "state: " in sections[3]
 
 
 def test_a_node_that_can_not_start_says_why(tmp_path: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ctdb_lab import CTDB_EVENTD, LabError, Plan, wait_until
-from ctdb_lab.files import MARK, remove
-from ctdb_lab.plan import eventd_path
-from ctdb_lab.requirements import missing_requirements
+from ctdb_lab.__main__ import main
+from ctdb_lab.failover import why_not
+from ctdb_lab.files import MARK, create, remove
+from ctdb_lab.plan import CTDB_HELPER, eventd_path, own_eventd
+from ctdb_lab.processes import catches
+from ctdb_lab.requirements import missing_requirements, version_problem
 
 from .faults import Part, Phase, faults
 
@@ -45,6 +51,75 @@ def test_names_of_event_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/tmp")
     paths = [eventd_path(name) for name in ("ctdb", "ours", "/x/eventd", "eventd")]
     assert paths == [CTDB_EVENTD, "/venv/bin/ctdb-eventd", "/x/eventd", "/tmp/eventd"]
+
+
+def test_ctdbs_own_daemon_is_what_the_installer_keeps(tmp_path: Path) -> None:
+    """Where ours has been put into its place; else ours would be compared with ours."""
+    helper = tmp_path / "ctdb-eventd"
+    assert own_eventd(str(helper)) == str(helper)
+    (tmp_path / "ctdb-eventd.ctdb").touch()
+    assert own_eventd(str(helper)) == f"{helper}.ctdb"
+
+
+def test_a_ctdbd_that_does_not_heed_the_choice_is_refused() -> None:
+    assert version_problem("/x/ctdb-eventd", "4.17.12-Debian") == []
+    assert version_problem(CTDB_HELPER, "4.19.5-Ubuntu") == []
+    for version, shown in (("4.19.5-Ubuntu", "4.19.5-Ubuntu"), ("4.170.1", "4.170.1"), ("", "unknown")):
+        (problem,) = version_problem("/x/ctdb-eventd", version)
+        assert problem.startswith(f"CTDB 4.17 (Debian 12) to run /x/ctdb-eventd: this is {shown}, and may start")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "addresses4", "addresses6", "possible"),
+    [(3, 6, 3, True), (3, 0, 3, True), (2, 2, 0, True), (1, 6, 3, False), (3, 2, 0, False), (3, 0, 0, False)],
+)
+def test_a_lab_too_small_for_a_failover_is_told_apart(
+    nodes: int, addresses4: int, addresses6: int, possible: bool
+) -> None:
+    problem = why_not(Plan(eventd="x", nodes=nodes, addresses4=addresses4, addresses6=addresses6))
+    assert (not problem) == possible
+    assert possible or f"this lab has {nodes} nodes, {addresses4} IPv4" in problem
+
+
+@pytest.mark.parametrize("place", ["/run/lab", "/var/lib/ctdb/x", "/nonexistent/x", "/dev/null/x"])
+def test_a_directory_where_no_lab_can_be(place: str) -> None:
+    with pytest.raises(LabError, match=r"a lab can't be in|is no directory: choose a LAB"):
+        create(Path(place), Plan(eventd="x"))
+    assert not Path(place).exists()
+
+
+def test_a_file_is_no_lab(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match="file is no directory, so no lab's: it stays"):
+        remove(tmp_path / "file")
+    assert (tmp_path / "file").exists()
+
+
+@pytest.fixture
+def kept_handlers() -> Iterator[None]:
+    """What the command line's start does to this process's signals is undone."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("kept_handlers")
+def test_what_the_system_refuses_needs_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for directory, command in ((tmp_path / "file", "down"), (tmp_path / "file/x", "status"), (tmp_path, "failover")):
+        assert main(["--directory", str(directory), command]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_who_has_a_handler_survives_the_signal() -> None:
+    former = signal.signal(signal.SIGUSR2, lambda *_: None)
+    try:
+        assert catches(os.getpid(), signal.SIGUSR2)
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+        assert not catches(os.getpid(), signal.SIGUSR2)
+    finally:
+        signal.signal(signal.SIGUSR2, former)
 
 
 def test_what_is_missing_is_named_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:

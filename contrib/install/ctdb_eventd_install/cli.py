@@ -19,14 +19,15 @@ import attrs
 from ctdb_eventd import __version__
 from ctdb_eventd.errors import EventdError
 from ctdb_eventd_install import swap
+from ctdb_eventd_install.console import complain, flush, say
 from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
 from ctdb_eventd_install.places import NodePlaces, find_places
-from ctdb_eventd_install.problems import InstallError, NotAllowed, ReviewFailed
+from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, ReviewFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
-from ctdb_eventd_install.running import running_daemon
+from ctdb_eventd_install.running import lock_holder, running_daemon
 
-__all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_NOT_INSTALLED", "main"]
+__all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_NOT_INSTALLED", "main"]
 
 EXIT_ERROR = 1
 """It could not be done; stderr says why. 2 is a wrong command line."""
@@ -34,6 +35,8 @@ EXIT_NOT_INSTALLED = 3
 """--status: CTDB's own daemon is in place."""
 EXIT_DAMAGED = 4
 """--status: ours is in place, but would not run, or something is half done."""
+EXIT_INTERRUPTED = 130
+"""Somebody typed Ctrl-C; as shells have it."""
 
 _TAKES_EFFECT = (
     "This takes effect when ctdbd is started the next time: `systemctl restart ctdb`. "
@@ -67,13 +70,18 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
     Returns:
         0 if all is as asked for, 1 after an error, and for --status also 3 and 4, see the constants here.
     """
-    arguments = _parse(argv, program or os.path.join(sysconfig.get_path("scripts"), "ctdb-eventd"))
+    try:
+        arguments = _parse(argv, program or os.path.join(sysconfig.get_path("scripts"), "ctdb-eventd"))
+    finally:
+        flush()
     try:
         return _run(arguments, os.environ)
     except EventdError as error:
-        sys.stdout.flush()
-        print(f"ctdb-eventd-install: {error}", file=sys.stderr)
+        complain(str(error))
         return EXIT_ERROR
+    except KeyboardInterrupt:
+        complain("interrupted; --status tells whether something is half done")
+        return EXIT_INTERRUPTED
 
 
 def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
@@ -122,20 +130,20 @@ def _alone(task: _Task) -> Iterator[None]:
     """Sees to it that only one installer works on the node, and that it may."""
     directory = task.places.below(task.places.helper_dir)
     if not task.dry_run and not os.access(directory, os.W_OK):
-        raise NotAllowed(directory)
+        raise NotAllowed(directory, as_root=os.geteuid() == 0)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _lock(descriptor)
+        _lock(descriptor, directory)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, directory: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InstallError("another ctdb-eventd-install is at work on this node: wait until it is through") from None
+        raise Busy(directory, lock_holder(descriptor)) from None
 
 
 # ---------------------------------------------------------------------- the three tasks
@@ -144,7 +152,7 @@ def _lock(descriptor: int) -> None:
 def _install(task: _Task, only_again: bool) -> int:
     state = swap.look(task.places, task.record)
     if only_again and not state.recorded:
-        print("Not installed: nothing to do.")
+        say("Not installed: nothing to do.")
         return 0
     daemon = find_daemon(task.program, task.places.below(task.program))
     findings = [*review(task.places), *_review_ours(task, task.program)]
@@ -171,14 +179,16 @@ def _status(task: _Task) -> int:
     program = program_in(places.below(places.helper)) if state.helper_is_ours else None
     findings = review(places)
     damage = _damage(task, state)
+    if state.helper_is_ours and program is None:
+        damage.append(f"{places.helper} is damaged, it names no program: run ctdb-eventd-install again")
     if program:
         ours = _review_ours(task, program)
         findings += [finding for finding in ours if finding.severity is not Severity.ERROR]
         broken = [finding.text for finding in ours if finding.severity is Severity.ERROR]
         damage += [f"{text}. CTDB's own daemon is started instead" for text in broken]
     _show(findings + [Finding(Severity.ERROR, text) for text in damage])
-    print(f"In place: {_in_place(task, state, program)}")
-    print(f"Running:  {running_daemon(places.below(places.node.pid_file))}")
+    say(f"In place: {_in_place(task, state, program)}")
+    say(f"Running:  {running_daemon(places.below(places.node.pid_file))}")
     if damage:
         return EXIT_DAMAGED
     return 0 if state.installed else EXIT_NOT_INSTALLED
@@ -187,17 +197,21 @@ def _status(task: _Task) -> int:
 def _in_place(task: _Task, state: swap.State, program: str | None) -> str:
     if not state.helper_exists:
         return f"nothing: {task.places.helper} is missing"
-    if program:
+    if state.helper_is_ours:
         kept = f"CTDB's own is kept as {task.places.kept}" if state.kept_exists else "CTDB's own is not there"
-        return f"our daemon, {program}; {kept}"
+        return f"our daemon, {program or 'which one is unknown'}; {kept}"
     return f"CTDB's own event daemon, {task.places.helper}"
 
 
 def _damage(task: _Task, state: swap.State) -> list[str]:
     if state.installed or state.untouched:
         return []
+    if not state.helper_exists and not task.places.has_ctdbd():
+        return ["CTDB was removed, and something of the installation was left: run ctdb-eventd-install --remove"]
     if state.helper_is_ours and not state.kept_exists:
         return [f"{task.places.kept} is missing: there is nothing to fall back on. Install CTDB's package again"]
+    if not state.helper_exists:
+        return [f"{task.places.helper} is missing: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
     if state.recorded and not state.helper_is_ours and not task.record.upgrades_go_aside and not state.same:
         return ["CTDB was upgraded, and its own daemon is back in place: run ctdb-eventd-install again"]
     return ["an installation or removal was broken off: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
@@ -222,19 +236,18 @@ def _review_ours(task: _Task, program: str) -> list[Finding]:
 
 def _show(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        print(f"{finding.severity.value + ':':9}{finding.text}")
+        say(f"{finding.severity.value + ':':9}{finding.text}")
 
 
 def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
     if not steps:
-        print(f"{nothing}. Nothing to do.")
+        say(f"{nothing}. Nothing to do.")
         return
-    print("Would:" if task.dry_run else "Will:")
+    say("Would:" if task.dry_run else "Will:")
     for number, step in enumerate(steps, 1):
-        print(f"  {number}. {step.text}")
+        say(f"  {number}. {step.text}")
     if task.dry_run:
-        print("Nothing was changed (--dry-run).")
+        say("Nothing was changed (--dry-run).")
         return
-    sys.stdout.flush()
-    swap.carry_out(steps, task.places, lambda text: print(f"Done: {text}", flush=True))
-    print(_TAKES_EFFECT)
+    swap.carry_out(steps, task.places, lambda text: say(f"Done: {text}"))
+    say(_TAKES_EFFECT)

@@ -20,24 +20,38 @@ check=@CHECK@
 # longer than ten seconds for its event daemon.
 say()
 {
-	(echo "ctdb-eventd: $1" >&2)
+	(printf '%s\n' "ctdb-eventd: $1" >&2)
 	timeout 2 logger -t ctdb-eventd -p daemon.err -- "$1" 2>/dev/null
+}
+
+# Tries the daemon, with the limit in seconds that its first argument is; sets the reason if it doesn't run.
+try()
+{
+	# Not $(...), which would wait, beyond any limit, for whatever else has its end open.
+	said="$(timeout 1 mktemp 2>/dev/null)" || said=
+	# From /, since Python looks for modules in the current directory, and that may be a stranger's.
+	(cd / && exec timeout -k 1 "$1" "$python" ${python_option:+"$python_option"} -c "$check" "$program") \
+		</dev/null >/dev/null 2>"${said:-/dev/null}"
+	status=$?
+	reason=
+	if [ -n "$said" ]; then
+		# The last line names the error, but for what Python adds about where it was.
+		reason="$(timeout 1 sed -e '/^[[:space:]]/d' -e '/^$/d' -e '/(most recent call first):$/d' "$said" | tail -n 1)"
+		timeout 1 rm -f "$said"
+	fi
+	[ "$status" -ne 124 ] || reason="trying it took more than $1 seconds"
+	[ -n "$reason" ] || reason="trying it ended with exit status $status"
+	return "$status"
 }
 
 if [ ! -x "$program" ]; then
 	reason="it is missing, or is not executable"
 elif [ ! -x "$python" ]; then
 	reason="its Python, $python, is missing"
-elif reason="$(timeout -k 1 5 "$python" ${python_option:+"$python_option"} -c "$check" "$program" 2>&1 >/dev/null </dev/null)"; then
-	# Replaces this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
-	exec "$program" "$@"
-else
-	status=$?
-	# The last line of what Python printed names the error.
-	reason="${reason##*
-}"
-	[ "$status" -ne 124 ] || reason="trying it took more than 5 seconds"
-	[ -n "$reason" ] || reason="trying it ended with exit status $status"
+elif try @SECONDS@; then
+	# Just what was tried, whatever the program's first line says by now: a shell whose exec fails is at its end. Replaces
+	# this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
+	exec "$python" ${python_option:+"$python_option"} "$program" "$@"
 fi
 
 if [ ! -x "$kept" ]; then

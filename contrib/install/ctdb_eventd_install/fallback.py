@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 import attrs
 
@@ -21,21 +22,40 @@ __all__ = ["CHECK", "Daemon", "find_daemon", "is_ours", "program_in", "render", 
 
 _MARK = b"# ctdb-eventd-install put this file here"
 _TEMPLATE = os.path.join(os.path.dirname(__file__), "ctdb-eventd.sh")
-_CHECK_SECONDS = 60
+# ctdbd waits for ten; the installer has no more patience, so that what it says will run does run.
+_CHECK_SECONDS = 5
 
 # Runs the program's own file to its --version, which loads all of the daemon's modules, and then an event loop, since
 # anyio loads most of itself only then. Merely asking whether the files exist would miss a Python of another version
-# and an interrupted upgrade; starting the daemon and looking whether it lives would need a parent that stays.
+# and an interrupted upgrade; starting the daemon and looking whether it lives would need a parent that stays. What the
+# machine can keep the daemon from is tried or asked as well: pidfds, and where its command wrappers go.
+# The first lines come before any import but of what is built in: Python given -c looks in the current directory first.
 CHECK = """
-import runpy, sys
-sys.argv = [sys.argv[1], "--version"]
+import sys
+sys.path[:] = [place for place in sys.path if place]
+import os, runpy
+program = sys.argv[1]
+sys.argv = [program, "--version"]
 try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    runpy.run_path(program, run_name="__main__")
 except SystemExit as end:
     if end.code:
         raise
+try:
+    os.close(os.pidfd_open(os.getpid()))
+except (AttributeError, OSError) as error:
+    sys.exit(f"Linux 5.3 or later is needed: pidfd_open: {error}")
 import anyio
 anyio.run(anyio.sleep, 0)
+from ctdb_eventd.paths import Paths
+place = state = os.path.abspath(Paths(os.environ).state_dir)
+while not os.path.exists(place):
+    place = os.path.dirname(place)
+flags = os.statvfs(place).f_flag
+if flags & os.ST_RDONLY:
+    sys.exit(f"{state} is on a file system that is mounted read-only")
+if flags & os.ST_NOEXEC:
+    sys.exit(f"{state} is on a file system that is mounted noexec, and it runs programs that it writes there")
 """
 """Python that ends with 0 if the event daemon that its one argument names can run."""
 
@@ -77,16 +97,37 @@ def why_it_does_not_run(daemon: Daemon) -> str | None:
     """Tries the daemon as the shell file will; None if it runs, else the reason."""
     options = [daemon.python_option] if daemon.python_option else []
     command = [daemon.python, *options, "-c", CHECK, daemon.program]
-    try:
-        tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_CHECK_SECONDS)
-    except OSError as error:
-        return f"{daemon.python}: {error.strerror}"
-    except subprocess.TimeoutExpired:
-        return f"trying it took more than {_CHECK_SECONDS} seconds"
-    if tried.returncode == 0:
-        return None
-    said = tried.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    return said or f"trying it ended with exit status {tried.returncode}"
+    # A file and not a pipe, whose end would be waited for, whoever else has it open.
+    with tempfile.TemporaryFile() as said:
+        try:
+            tried = subprocess.run(
+                command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                timeout=_CHECK_SECONDS,
+                check=False,
+            )
+        except OSError as error:
+            return f"{daemon.python}: {error.strerror}"
+        except subprocess.TimeoutExpired:
+            return f"trying it took more than {_CHECK_SECONDS:g} seconds"
+        if tried.returncode == 0:
+            return None
+        said.seek(0)
+        reason = _last_word(said.read().decode(errors="replace"))
+    return reason or f"trying it ended with exit status {_as_the_shell_counts(tried.returncode)}"
+
+
+def _last_word(said: str) -> str:
+    """Returns the line that names the error: the last one, but for what Python adds about where it was."""
+    lines = [line for line in said.splitlines() if line and not line[0].isspace()]
+    return next((line for line in reversed(lines) if not line.endswith("(most recent call first):")), "")
+
+
+def _as_the_shell_counts(status: int) -> int:
+    return 128 - status if status < 0 else status
 
 
 def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
@@ -99,6 +140,7 @@ def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
         "NEW": places.new,
         "HELPER": places.helper,
         "CHECK": CHECK,
+        "SECONDS": f"{_CHECK_SECONDS:g}",
     }
     quoted = {name: shlex.quote(value) for name, value in values.items()} | {"FORGET": forget}
     with open(_TEMPLATE, encoding="utf-8") as file:
@@ -114,7 +156,10 @@ def is_ours(path: str) -> bool:
 def program_in(path: str) -> str | None:
     """Returns the program that such a file starts; None if it doesn't say."""
     found = re.search(rb"^program=(.*)$", _head(path), flags=re.MULTILINE)
-    words = shlex.split(os.fsdecode(found[1])) if found else []
+    try:
+        words = shlex.split(os.fsdecode(found[1])) if found else []
+    except ValueError:  # damaged: a quotation without its end
+        return None
     return words[0] if words else None
 
 

@@ -74,8 +74,13 @@ class NodePlaces:
         return None
 
     def has_ctdbd(self) -> bool:
-        """Tells whether there is a ctdbd that would miss its event daemon."""
-        return any(os.path.exists(self.below(f"{prefix}/sbin/ctdbd")) for prefix in ("/usr", "/usr/local"))
+        """Tells whether there is a ctdbd that would miss its event daemon: in a usual place, or beside the helpers."""
+        prefixes = {"/usr", "/usr/local"}
+        place = self.helper_dir
+        while place != "/":
+            place = os.path.dirname(place)
+            prefixes.add(place)
+        return any(os.path.exists(self.below(os.path.join(prefix, "sbin/ctdbd"))) for prefix in prefixes)
 
 
 def _first_line(*command: str) -> str | None:
@@ -94,7 +99,7 @@ def find_places(root: str, helper_dir: str | None = None) -> NodePlaces:
         SeveralHelperDirectories: More than one has.
     """
     root = os.path.realpath(root)
-    candidates = (os.path.join("/", helper_dir),) if helper_dir else HELPER_DIRS
+    candidates = (os.path.normpath(os.path.join("/", helper_dir)),) if helper_dir else HELPER_DIRS
     places = [NodePlaces(root=root, helper_dir=candidate) for candidate in candidates]
     found = [place for place in places if any(os.path.lexists(place.below(p)) for p in (place.helper, place.kept))]
     if not found:

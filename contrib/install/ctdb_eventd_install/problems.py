@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctdb_eventd.errors import EventdError
 
 __all__ = [
+    "Busy",
     "DivertedByOthers",
     "InstallError",
     "KeptIsMissing",
@@ -75,14 +76,34 @@ class DivertedByOthers(InstallError):
 
 
 class NotAllowed(InstallError):
-    """Only root may change the node's programs."""
+    """The helper directory can't be written to."""
 
-    def __init__(self, directory: str) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: str, *, as_root: bool) -> None:
+        super().__init__(directory, as_root)
         self.directory = directory
+        self.as_root = as_root
 
     def __str__(self) -> str:
+        if self.as_root:
+            return (
+                f"{self.directory} is not writable, even for root: nothing was changed. "
+                "Its file system is mounted read-only (mount -o remount,rw), or it is immutable (chattr -i)"
+            )
         return f"{self.directory} is not writable: run this as root (sudo), or with --dry-run"
+
+
+class Busy(InstallError):
+    """Somebody has locked the helper directory, as the installer does while it works."""
+
+    def __init__(self, directory: str, holder: str | None) -> None:
+        super().__init__(directory, holder)
+        self.directory = directory
+        self.holder = holder
+
+    def __str__(self) -> str:
+        who = f" ({self.holder} has locked {self.directory})" if self.holder else ""
+        other = ", or end that process if it is something else" if self.holder else ""
+        return f"another ctdb-eventd-install is at work on this node{who}: wait until it is through{other}"
 
 
 class NotAPythonProgram(InstallError):

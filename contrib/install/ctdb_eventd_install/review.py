@@ -148,6 +148,7 @@ def _left_out(places: NodePlaces, found: ComponentInspection) -> Iterator[str]:
 
 def _review_script(script: ScriptInspection) -> Iterator[str]:
     path = script.path
+    with_either = all(remark.concern is Concern.UNSAFE for remark in script.warnings)
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
             why = f"that wants {path}.script, ours can do without: script names"
@@ -155,4 +156,4 @@ def _review_script(script: ScriptInspection) -> Iterator[str]:
         elif remark.concern is not Concern.UNSAFE:
             yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may pass over it as disabled"
         elif remark.place != os.path.dirname(path):  # the component's own directory is reported once
-            yield f"{path}: runs with either, but is {remark}"
+            yield f"{path}: {'runs with either, but is ' if with_either else ''}{remark}"

@@ -1,19 +1,29 @@
-"""Tells which event daemon runs at this moment, whichever is in place for the next start."""
+"""Tells which processes matter at this moment: the event daemon that runs, and who keeps the installer waiting."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["running_daemon"]
+__all__ = ["lock_holder", "running_daemon"]
 
 
 def running_daemon(pid_file: str) -> str:
-    """Says who runs, from the daemon's pid file; either daemon writes it and removes it at its end."""
+    """Says who runs, from the daemon's pid file; either daemon writes it and removes it at its end.
+
+    What is in place for the next start may be another one.
+    """
     try:
         with open(pid_file, encoding="ascii", errors="replace") as file:
             pid = int(file.read())
-        program = os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return "only root can tell (sudo)"
     except (OSError, ValueError):
+        return "no event daemon"
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return f"an event daemon, process {pid}; only root can tell which (sudo)"
+    except OSError:
         return "no event daemon"
     # A file that was replaced while it ran is shown as deleted, and one that moved by its new name.
     name = os.path.basename(program).removesuffix(" (deleted)")
@@ -22,3 +32,26 @@ def running_daemon(pid_file: str) -> str:
     if name.startswith("ctdb-eventd"):
         return f"CTDB's own event daemon, process {pid}"
     return f"{program}, process {pid}"
+
+
+def lock_holder(descriptor: int) -> str | None:
+    """Says which process holds an flock on an open file, for whoever can't have it; None if that can't be told."""
+    inode = str(os.fstat(descriptor).st_ino)
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            locks = [line.split() for line in file]
+    except OSError:
+        return None
+    # the device is left out: some file systems show another one here than stat does
+    for fields in locks:
+        if fields[1:2] == ["FLOCK"] and fields[5].rpartition(":")[2] == inode:
+            return f"process {fields[4]}, {_name(fields[4])}"
+    return None
+
+
+def _name(pid: str) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return f"`{file.read().strip()}` of user {os.stat(f'/proc/{pid}').st_uid}"
+    except OSError:
+        return "which is out of sight"

@@ -119,6 +119,8 @@ def plan_remove(places: NodePlaces, record: Record, state: State) -> list[Step]:
             raise KeptIsMissing(places.kept)
         text = f"remove {places.helper}; CTDB is not installed any more"
         steps.append(Step(text, lambda: _unlink(places, places.helper)))
+    elif state.kept_exists and not state.helper_exists and not places.has_ctdbd():
+        pass  # CTDB was removed, as by RPM, which knows nothing of the second name
     elif state.kept_exists and not state.same and _kept_belongs_there(record, state):
         text = f"put CTDB's own daemon back in its place: {places.helper}"
         steps.append(Step(text, lambda: _link(places, places.kept, places.helper)))

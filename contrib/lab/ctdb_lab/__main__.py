@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,12 +14,14 @@ from types import FrameType
 import attrs
 
 from ctdb_lab.errors import LabError
-from ctdb_lab.failover import demonstrate
+from ctdb_lab.failover import check_for_failover, demonstrate
 from ctdb_lab.lab import Lab, take_down
 from ctdb_lab.plan import Plan, eventd_path
 from ctdb_lab.show import status
 
 _DEFAULT = attrs.fields_dict(Plan)
+_BROKEN_PIPE = 141
+"""Exit status of what nobody read to its end, as shells have it."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,29 +49,33 @@ def _up(options: argparse.Namespace) -> None:
     )
     lab = Lab(options.directory, plan)
     addresses = f"{plan.addresses4} IPv4 and {plan.addresses6} IPv6 addresses"
-    print(f"Starting {plan.nodes} nodes with {addresses}; {plan.eventd}", flush=True)
+    print(f"Starting {plan.nodes} nodes with {addresses}; {plan.eventd}")
+    print("Waiting until all are healthy, which takes some 20 seconds", flush=True)
     lab.up(detached=True)
     try:
-        print("Waiting until all are healthy, which takes some 20 seconds", flush=True)
         seconds = lab.wait_until_healthy()
     except BaseException:
         lab.down()
         raise
     lab.close()
-    print(f"Healthy after {seconds:.0f} s. Next: make lab-status, make lab-failover, make lab-down")
+    print(f"Healthy after {seconds:.0f} s. Next: make lab-status, make lab-failover, make lab-down", flush=True)
 
 
 def _status(options: argparse.Namespace) -> None:
     for line in status(Lab.attach(options.directory)):
-        print(line)
+        print(line, flush=True)
 
 
 def _failover(options: argparse.Namespace) -> None:
     lab = Lab.attach(options.directory)
+    check_for_failover(lab)
+    print("Waiting until all nodes are healthy", flush=True)
     lab.wait_until_healthy()
-    print(f"{'step':<42} {'addresses moved':>16} {'seconds':>8}")
-    for step in demonstrate(lab):
-        print(f"{step.what:<42} {step.moved:>16} {step.seconds:>8.2f}", flush=True)
+    print(f"{'step':<42} {'addresses moved':>16} {'seconds':>8}", flush=True)
+    # closed at once when this is broken off, so that the node comes back
+    with contextlib.closing(demonstrate(lab)) as steps:
+        for step in steps:
+            print(f"{step.what:<42} {step.moved:>16} {step.seconds:>8.2f}", flush=True)
 
 
 def _down(options: argparse.Namespace) -> None:
@@ -90,7 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         _COMMANDS[options.command](options)
-    except (LabError, ValueError, PermissionError) as error:
+    except BrokenPipeError:
+        # who closes it has seen all that he wanted; the interpreter's end must not stumble over what is left
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 0 if options.command == "status" else _BROKEN_PIPE
+    except (LabError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

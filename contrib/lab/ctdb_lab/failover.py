@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 
 import attrs
 
 from ctdb_lab.errors import LabError
 from ctdb_lab.lab import Lab
-from ctdb_lab.plan import CTDB_TOOL
+from ctdb_lab.plan import CTDB_TOOL, Plan
 from ctdb_lab.waiting import wait_until
 
-__all__ = ["Step", "demonstrate", "timed_away", "timed_back"]
+__all__ = ["Step", "check_for_failover", "demonstrate", "timed_away", "timed_back", "why_not"]
 
 _SECONDS = 180
 # Asking the kernels costs well below a millisecond, so it can be done often enough for a figure.
@@ -59,33 +60,85 @@ def _has_share(lab: Lab, number: int) -> bool:
 def _timed(lab: Lab, number: int, command: Collection[str], is_over: Callable[[], bool]) -> float:
     # in the background: the tool itself waits until ctdbd calls the takeover done, whatever became of the addresses
     begin = time.monotonic()
+    limited = ("timeout", "--kill-after=1", str(_SECONDS), CTDB_TOOL, *command)
     with subprocess.Popen(
-        lab.nodes[number].entering(CTDB_TOOL, *command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        lab.nodes[number].entering(*limited), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as tool:
         wait_until(is_over, _SECONDS, f"`ctdb {' '.join(command)}` to take effect", lab.explain, poll=_POLL_SECONDS)
         seconds = time.monotonic() - begin
-        output, _ = tool.communicate(timeout=_SECONDS)
+        output, _ = tool.communicate()
     if tool.returncode != 0:
         raise LabError(f"ctdb {' '.join(command)} on node {number}: {output}")
     return seconds
 
 
-def demonstrate(lab: Lab) -> Iterator[Step]:
-    """Takes the last node out and in again in every way there is; yields each step when it is over."""
-    number = lab.plan.nodes - 1
+def why_not(plan: Plan) -> str:
+    """Says why the demonstration could not be given on such a lab; empty if it can.
+
+    With fewer addresses the node that comes back may rightly get none, and there would be nothing to wait for.
+    """
+    if plan.nodes > 1 and max(plan.addresses4, plan.addresses6) >= plan.nodes:
+        return ""
+    has = f"{plan.nodes} nodes, {plan.addresses4} IPv4 and {plan.addresses6} IPv6 addresses"
+    return (
+        "a failover needs two nodes, and as many IPv4 or IPv6 addresses as nodes, so that each hosts some; "
+        f"this lab has {has}: make lab-down, then make lab with other NODES, ADDRESSES4 or ADDRESSES6"
+    )
+
+
+def check_for_failover(lab: Lab) -> None:
+    """Finds out at once what else would be waited for in vain.
+
+    Raises:
+        LabError: The lab is too small, or somebody has taken a node out.
+    """
+    problem = why_not(lab.plan)
+    if problem:
+        raise LabError(problem)
+    for node in lab.nodes:
+        word = node.taken_out()
+        if word:
+            undo = " ".join(node.entering("ctdb", "enable" if word == "disabled" else "continue"))
+            raise LabError(f"node {node.number} is {word}, so the lab isn't healthy; take it in again with: {undo}")
+
+
+def demonstrate(lab: Lab) -> Generator[Step, None, None]:
+    """Takes the last node out and in again in every way there is; yields each step when it is over.
+
+    However it is broken off, the node is asked to come back.
+
+    Raises:
+        LabError: It can't be given here, or a step failed.
+    """
+    check_for_failover(lab)
+    node = lab.nodes[-1]
+    number = node.number
     for away, back in (("disable", "enable"), ("stop", "continue")):
-        yield _step(lab, f"ctdb {away} on node {number}", lambda away=away: timed_away(lab, number, away))  # type: ignore[misc]
-        yield _step(lab, f"ctdb {back} on node {number}", lambda back=back: timed_back(lab, number, back))  # type: ignore[misc]
+        with _undone(lambda back=back: node.ctdb(back)):  # type: ignore[misc]
+            yield _step(lab, f"ctdb {away} on node {number}", lambda away=away: timed_away(lab, number, away))  # type: ignore[misc]
+            yield _step(lab, f"ctdb {back} on node {number}", lambda back=back: timed_back(lab, number, back))  # type: ignore[misc]
         lab.wait_until_healthy()
-    yield _step(lab, f"kill -9 of everything on node {number}", lambda: _killed(lab, number))
-    yield _step(lab, f"ctdbd started again on node {number}", lambda: _restarted(lab, number))
+    with _undone(lambda: None if node.is_running() else node.restart_after_crash()):
+        yield _step(lab, f"kill -9 of everything on node {number}", lambda: _killed(lab, number))
+        yield _step(lab, f"ctdbd started again on node {number}", lambda: _restarted(lab, number), dead=number)
 
 
-def _step(lab: Lab, what: str, act: Callable[[], float]) -> Step:
-    before = lab.hosting()
+@contextlib.contextmanager
+def _undone(undo: Callable[[], object]) -> Iterator[None]:
+    """Undoes what was done in it if it doesn't come to its end, as far as that is possible."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(LabError):
+            undo()
+        raise
+
+
+def _step(lab: Lab, what: str, act: Callable[[], float], dead: int | None = None) -> Step:
+    # a dead node's addresses are on its interface still, but nobody is served there
+    before = {address: set(hosts) - {dead} for address, hosts in lab.hosting().items()}
     seconds = act()
-    after = lab.hosting()
-    moved = sum(bool(set(hosts) - set(before[address])) for address, hosts in after.items())
+    moved = sum(bool(set(hosts) - before[address]) for address, hosts in lab.hosting().items())
     return Step(what=what, moved=moved, seconds=seconds)
 
 
@@ -109,5 +162,7 @@ def _killed(lab: Lab, number: int) -> float:
 def _restarted(lab: Lab, number: int) -> float:
     begin = time.monotonic()
     lab.nodes[number].restart_after_crash()
-    lab.wait_until_healthy()
+    # ctdbd calls a node healthy some seconds before it gives it anything
+    what = f"node {number} to get its share of the addresses"
+    wait_until(lambda: _has_share(lab, number), _SECONDS, what, lab.explain, poll=_POLL_SECONDS)
     return time.monotonic() - begin

@@ -13,6 +13,8 @@ __all__ = ["MARK", "create", "remove"]
 MARK = ".ctdb-lab"
 """In every directory that was made for a lab: nothing else is ever removed."""
 
+# What hold-node.sh mounts something over.
+_HIDDEN = ("/run", "/proc", "/etc/ctdb", "/var/lib/ctdb", "/var/log/ctdb")
 _ENABLED = ("00.ctdb", "10.interface")
 _EMPTY = ("run/ctdb", "run/lock", "var/persistent", "var/volatile", "var/state", "log")
 _CONFIGURATION = """[logging]
@@ -29,8 +31,13 @@ def create(directory: Path, plan: Plan) -> None:
     """Writes all files of a lab into a new directory.
 
     Raises:
-        LabError: It is there already.
+        LabError: It is there already, or can't be there.
     """
+    hidden = next((place for place in _HIDDEN if directory.is_relative_to(place)), None)
+    if hidden:
+        raise LabError(f"a lab can't be in {directory}: its nodes have a {hidden} of their own; choose another LAB")
+    if not directory.parent.is_dir():
+        raise LabError(f"{directory.parent} is no directory: choose a LAB that is below one")
     try:
         directory.mkdir(mode=0o700)
     except FileExistsError:
@@ -49,6 +56,8 @@ def remove(directory: Path) -> None:
     """
     if not directory.exists():
         return
+    if not directory.is_dir():
+        raise LabError(f"{directory} is no directory, so no lab's: it stays")
     if not (directory / MARK).exists() and any(directory.iterdir()):
         raise LabError(f"{directory} is no lab's directory, it stays")
     shutil.rmtree(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Collection
@@ -10,8 +11,8 @@ from types import TracebackType
 
 from ctdb_lab import files
 from ctdb_lab.addresses import State
-from ctdb_lab.errors import LabError
-from ctdb_lab.node import Node
+from ctdb_lab.errors import LabError, NoAnswer
+from ctdb_lab.node import ANSWER_SECONDS, Node
 from ctdb_lab.plan import Plan
 from ctdb_lab.processes import find_holder, wait_for_end
 from ctdb_lab.requirements import missing_requirements
@@ -236,8 +237,16 @@ class Lab:
             for address, hosts in self.hosting().items()
             if list(hosts.values()) != [State.USABLE]
         }
-        status = "\n".join(node.ctdb("status").stdout or f"node {node.number} is silent" for node in self.nodes)
+        status = "\n".join(_status(node) for node in self.nodes)
         return "\n".join([f"not hosted once: {odd}", status, *(node.explain() for node in self.nodes)])
+
+
+def _status(node: Node) -> str:
+    with contextlib.suppress(NoAnswer):
+        shown = node.ctdb("status", timeout=ANSWER_SECONDS).stdout
+        if shown:
+            return shown
+    return f"node {node.number} is silent"
 
 
 def take_down(directory: Path) -> bool:

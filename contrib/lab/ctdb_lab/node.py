@@ -6,18 +6,24 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from ctdb_lab.addresses import AddressReader, State
-from ctdb_lab.errors import LabError
-from ctdb_lab.plan import CTDB_TOOL, CTDBD, Plan
-from ctdb_lab.processes import Process, find_holder, kill_member, members
+from ctdb_lab.errors import LabError, NoAnswer
+from ctdb_lab.plan import CTDB_EVENTD, CTDB_HELPER, CTDB_TOOL, CTDBD, Plan
+from ctdb_lab.processes import Process, executable, find_holder, kill_member, members
 from ctdb_lab.waiting import wait_until
 
-__all__ = ["Node"]
+__all__ = ["ANSWER_SECONDS", "Node"]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
+COMMAND_SECONDS = 60
+"""What a command on a node may take: a whole takeover, if it waits for one."""
+ANSWER_SECONDS = 5
+"""What an answer may take that has to wait for nothing."""
+_TIMED_OUT = (124, 137)
 _LOG_TAIL = 6000
 _OUTCOME = re.compile(r"^(\d\d\.\S+) +(OK|ERROR|TIMEDOUT|DISABLED|CANNOT RUN)\b", re.MULTILINE)
 
@@ -61,16 +67,28 @@ class Node:
         """A command line that runs `argv` on the node."""
         return ["nsenter", f"--target={self._holder}", "--pid", "--mount", "--net", "--uts", *argv]
 
-    def run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Runs a command on the node to its end; its output is text."""
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CTDB_EVENTD": self.eventd}
-        return subprocess.run(
-            self.entering(*argv), env=environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+    def run(self, *argv: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Runs a command on the node to its end; its output is text.
 
-    def ctdb(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Runs the real ctdb tool on the node."""
-        return self.run(CTDB_TOOL, *argv)
+        Raises:
+            NoAnswer: It was not over in `timeout` seconds; nothing of it is left.
+        """
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CTDB_EVENTD": self.eventd}
+        # the limit is on the node: to kill what has entered it from here would leave the command itself
+        limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
+        begin = time.monotonic()
+        done = subprocess.run(limited, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode in _TIMED_OUT and time.monotonic() - begin >= timeout:
+            raise NoAnswer(f"node {self.number}: `{' '.join(argv)}` was not over in {timeout:g} s")
+        return done
+
+    def ctdb(self, *argv: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Runs the real ctdb tool on the node.
+
+        Raises:
+            NoAnswer: It was not over in `timeout` seconds.
+        """
+        return self.run(CTDB_TOOL, *argv, timeout=timeout)
 
     def order(self, *argv: str) -> None:
         """Runs the ctdb tool, which has to succeed.
@@ -106,11 +124,24 @@ class Node:
         if started.returncode != 0:
             raise LabError(f"node {self.number}: ctdbd doesn't start: {started.stderr}\n{self.explain()}")
         wait_until(self._has_started, START_SECONDS, f"ctdbd of node {self.number} to answer", self.explain)
+        self._check_eventd()
 
     def _has_started(self) -> bool:
         if not self.processes():
             raise LabError(f"node {self.number}: ctdbd ended at once\n{self.explain()}")
         return self.is_running()
+
+    def _check_eventd(self) -> None:
+        """Sees to it that the wanted event daemon runs, not one that ctdbd prefers or that something fell back on."""
+        process, wanted = self.daemon("eventd"), self.eventd
+        if process is None:
+            raise LabError(f"node {self.number}: no event daemon runs\n{self.explain()}")
+        if f" {wanted} " in f" {process.command} ":
+            return
+        # what a shell script becomes in the end is its own affair, unless it is CTDB's own after all
+        if not _is_text(wanted) or executable(process.pid) in (CTDB_HELPER, CTDB_EVENTD):
+            runs = f"node {self.number}: the event daemon that runs is not {wanted}, but: {process.command}"
+            raise LabError(f"{runs}\n{self.explain()}")
 
     def stop(self) -> None:
         """Shuts ctdbd down in the orderly way and waits until nothing of it is left."""
@@ -139,21 +170,42 @@ class Node:
     # Looking at it
 
     def is_running(self) -> bool:
-        """Tells whether ctdbd answers."""
-        return self.ctdb("ping").returncode == 0
+        """Tells whether ctdbd answers, within a few seconds."""
+        try:
+            return self.ctdb("ping", timeout=ANSWER_SECONDS).returncode == 0
+        except NoAnswer:
+            return False
 
     def is_healthy(self) -> bool:
-        """Tells whether ctdbd calls this node OK."""
-        return self.ctdb("nodestatus").returncode == 0
+        """Tells whether ctdbd calls this node OK, within a few seconds."""
+        try:
+            return self.ctdb("nodestatus", timeout=ANSWER_SECONDS).returncode == 0
+        except NoAnswer:
+            return False
 
     def addresses(self) -> dict[str, State]:
         """All addresses that the kernel has on this node's interfaces, whatever ctdbd says."""
         return self._reader.read()
 
-    def hosts_by_ctdb(self) -> dict[str, int]:
-        """Who hosts each public address by this ctdbd's account; -1 is nobody, and empty that ctdbd doesn't answer."""
-        rows = [line.split("|") for line in self.ctdb("-X", "ip", "all").stdout.splitlines()[1:]]
+    def hosts_by_ctdb(self, timeout: float = COMMAND_SECONDS) -> dict[str, int]:
+        """Who hosts each public address by this ctdbd's account; -1 is nobody, and empty that ctdbd is down.
+
+        Raises:
+            NoAnswer: It didn't say within `timeout` seconds.
+        """
+        rows = [line.split("|") for line in self.ctdb("-X", "ip", "all", timeout=timeout).stdout.splitlines()[1:]]
         return {row[1]: int(row[2]) for row in rows}
+
+    def taken_out(self) -> str:
+        """`disabled` or `stopped` if somebody has taken the node out of the cluster by hand; else empty."""
+        try:
+            shown = self.ctdb("-X", "nodestatus", timeout=ANSWER_SECONDS).stdout.splitlines()
+        except NoAnswer:
+            return ""
+        if len(shown) < 2:
+            return ""
+        flags = dict(zip(shown[0].split("|"), shown[1].split("|"), strict=False))
+        return next((word.lower() for word in ("Disabled", "Stopped") if flags.get(word) == "1"), "")
 
     def outcomes(self, event: str) -> dict[str, str]:
         """The word that `ctdb event status` has for each script in the event's last run."""
@@ -193,6 +245,14 @@ class Node:
 
 def _is_sleep(process: Process) -> bool:
     return process.command == "sleep infinity"
+
+
+def _is_text(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _is_script(process: Process) -> bool:

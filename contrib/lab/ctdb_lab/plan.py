@@ -13,6 +13,7 @@ import attrs
 __all__ = [
     "CTDBD",
     "CTDB_EVENTD",
+    "CTDB_HELPER",
     "CTDB_TOOL",
     "NODE_INTERFACE",
     "PROVIDED_SCRIPTS",
@@ -20,14 +21,25 @@ __all__ = [
     "Plan",
     "PublicAddress",
     "eventd_path",
+    "own_eventd",
 ]
 
 CTDBD = "/usr/sbin/ctdbd"
 CTDB_TOOL = "/usr/bin/ctdb"
-CTDB_EVENTD = "/usr/libexec/ctdb/ctdb-eventd"
+CTDB_HELPER = "/usr/libexec/ctdb/ctdb-eventd"
+"""What a ctdbd starts that isn't told otherwise: CTDB's own event daemon, or what was put into its place."""
 PROVIDED_SCRIPTS = "/usr/share/ctdb/events/legacy"
 NODE_INTERFACE = "node0"
 PUBLIC_INTERFACE = "pub0"
+
+
+def own_eventd(helper: str = CTDB_HELPER) -> str:
+    """The path of CTDB's own event daemon; ctdb-eventd-install keeps it beside ours, which has its place then."""
+    kept = f"{helper}.ctdb"
+    return kept if Path(kept).exists() else helper
+
+
+CTDB_EVENTD = own_eventd()
 
 # The recovery suppression after the first recovery (10 s) is most of what a cluster takes to become healthy. A ban
 # of five minutes would outlive most tests. The rest is left alone, the time for a takeover above all.
@@ -113,7 +125,7 @@ def eventd_path(wanted: str) -> str:
     Ours is the one beside this interpreter.
     """
     if wanted == "ctdb":
-        return CTDB_EVENTD
+        return own_eventd()
     if wanted == "ours":
         # not resolved: in a virtual environment the interpreter is a link to one that has no programs beside it
         return str(Path(sys.executable).parent / "ctdb-eventd")

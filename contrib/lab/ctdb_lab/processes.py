@@ -14,7 +14,7 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["HOLDERS", "Process", "find_holder", "kill_member", "members", "wait_for_end"]
+__all__ = ["HOLDERS", "Process", "catches", "executable", "find_holder", "kill_member", "members", "wait_for_end"]
 
 HOLDERS = ("hold-lab.sh", "hold-node.sh")
 """The shell scripts that are process 1 of their namespace; directory and name follow. So they are found."""
@@ -61,6 +61,24 @@ def members(holder: int) -> list[Process]:
                 command = " ".join(_argv(pid)) or f"[{status.name}]"
                 found.append(Process(pid=pid, inner=status.numbers[-1], parent=status.parent, command=command))
     return found
+
+
+def executable(pid: int) -> str:
+    """The program that a process runs, an interpreter for a script; empty if it has gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
+def catches(pid: int, number: int) -> bool:
+    """Tells whether a process has a handler for a signal: whoever has none may be ended by it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except _GONE:
+        return False
+    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
+    return bool(caught >> (number - 1) & 1)
 
 
 def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
