@@ -31,6 +31,10 @@ KINDS = (
 
 _DELAY = 0.05
 """Seconds until what happened is told: too short for a person, long enough to tell it in one piece."""
+_DELAY_EACH = 0.002
+"""The same for each subscriber, if there are many: telling one takes some 10 microseconds, here and there."""
+_LONGEST_DELAY = 0.25
+"""However many there are."""
 _MOST_PENDING = 1000
 """Happenings that are kept until then."""
 _MOST_BYTES = 1 << 16
@@ -129,6 +133,7 @@ class Feed:
         self._pending: list[_Happening] = []
         self._size = 0
         self._timer_runs = False
+        self._delay = _DELAY
 
     @property
     def subscribers(self) -> int:
@@ -143,7 +148,7 @@ class Feed:
             channel = self._channels[its_filter] = _Channel(its_filter)
         subscription = Subscription(self, channel, tell)
         channel.subscriptions[subscription] = None
-        self.active = True
+        self._changed()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -153,7 +158,11 @@ class Feed:
         # by now another channel may have the same filter
         if not channel.subscriptions and self._channels.get(channel.filter) is channel:
             del self._channels[channel.filter]
+        self._changed()
+
+    def _changed(self) -> None:
         self.active = bool(self._channels)
+        self._delay = min(max(_DELAY, self.subscribers * _DELAY_EACH), _LONGEST_DELAY)
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
         """Tells whether somebody wants to see what this run's scripts print."""
@@ -182,7 +191,7 @@ class Feed:
             self.flush()
         elif not self._timer_runs:
             self._timer_runs = True
-            self._timer(_DELAY, self._on_timer)
+            self._timer(self._delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer_runs = False

@@ -89,6 +89,19 @@ def test_the_timer_is_set_again_for_what_happens_after_it() -> None:
     assert len(told.by["a"]) == 2
 
 
+@pytest.mark.parametrize(("subscribers", "delay"), [(1, 0.05), (25, 0.05), (100, 0.2), (1000, 0.25)])
+def test_the_more_are_told_the_longer_it_is_put_together(subscribers: int, delay: float) -> None:
+    told = Told()
+    subscriptions = [told.subscribe(str(number)) for number in range(subscribers)]
+    told.happens("started")
+    assert [seconds for seconds, _ in told.clock.set] == [delay]
+    told.clock.run_out()
+    for subscription in subscriptions[1:]:
+        subscription.drop()
+    told.happens("started")
+    assert [seconds for seconds, _ in told.clock.set] == [0.05]
+
+
 def test_a_timer_that_finds_nothing_tells_nothing() -> None:
     told = Told()
     told.subscribe("a")
