@@ -25,8 +25,9 @@ __all__ = ["Guardian", "lock_run_directory"]
 _log = logging.getLogger(__name__)
 
 _SHELL = "/bin/sh"
-# Reads the pipe (0) to its end, then the table (3), one process group a line; $1 is the grace period in tenths of a
-# second. The leader of each group is told apart from it, as it may have moved to another one. 4 has the lock.
+# Reads the pipe (0) to its end, then the table (3), one process group a line; $1 is the grace period, $2 the time
+# to die after KILL, in tenths of a second. The leader of each group is told apart from it, as it may have moved to
+# another one. 4 has the lock.
 _SCRIPT = """
 while read -r _; do :; done
 all=
@@ -47,7 +48,7 @@ tell TERM
 tell CONT
 await "$1" || exit 0
 tell KILL
-await @KILL_WAIT@
+await "$2"
 """
 _FIRST_FREE = 10
 """What becomes a descriptor of the process must not lie where another one is put before."""
@@ -124,8 +125,8 @@ class Guardian:
         if self._lock is not None:
             actions.append((os.POSIX_SPAWN_DUP2, self._lock, 4))
         try:
-            script = _SCRIPT.replace("@KILL_WAIT@", str(_KILL_WAIT))
-            argv = ("ctdb-eventd-guardian", "-c", script, "ctdb-eventd-guardian", str(math.ceil(10 * grace)))
+            name = "ctdb-eventd-guardian"
+            argv = (name, "-c", _SCRIPT, name, str(math.ceil(10 * grace)), str(_KILL_WAIT))
             self._pid = os.posix_spawn(_SHELL, argv, {b"PATH": b"/usr/bin:/bin"}, file_actions=actions, setpgroup=0)
             self._pidfd = os.pidfd_open(self._pid)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import chain
 from typing import Generic, TypeVar
 
 from ctdb_eventd.scheduler.steps import Asked, Entry
@@ -30,14 +31,13 @@ class AskedFor(Generic[J]):
 
     def add_job(self, job: J) -> None:
         """Takes note of a new job."""
-        entry = self._jobs[job]
-        if entry.asker is not None or entry.behind:
+        if self._jobs[job].waiters:
             self._all.add(job)
 
-    def add_claim(self, claimant: Hashable, asker: J | None, behind: frozenset[Hashable]) -> None:
+    def add_claim(self, claimant: Hashable, asked: Asked[J]) -> None:
         """Takes note of a new claim that somebody asked for."""
         self._all.add(claimant)
-        self.claims[claimant] = Asked(asker, behind)
+        self.claims[claimant] = asked
 
     def forget(self, one: Hashable) -> None:
         """Takes note that a job or a claim is over."""
@@ -46,15 +46,8 @@ class AskedFor(Generic[J]):
 
     def script_over(self, job: J) -> None:
         """Takes note that nobody waits any more for what a job's script asked for and left behind."""
-        for other, entry in self._jobs.items():
-            if entry.asker == job:
-                entry.asker = None
-                self._still(other, entry.behind)
-        for claimant, asked in tuple(self.claims.items()):
+        for one, asked in chain(self._jobs.items(), self.claims.items()):
             if asked.asker == job:
-                self.claims[claimant] = Asked(None, asked.behind)
-                self._still(claimant, asked.behind)
-
-    def _still(self, one: Hashable, behind: frozenset[Hashable]) -> None:
-        if not behind:
-            self._all.discard(one)
+                asked.asker = None
+                if not asked.behind:
+                    self._all.discard(one)

@@ -22,7 +22,7 @@ from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.asked import AskedFor
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
 from ctdb_eventd.scheduler.locks import LockTable
-from ctdb_eventd.scheduler.steps import CoreState, Do, Entry, Stage
+from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
 from ctdb_eventd.scheduler.waits import WaitsFor
 
 __all__ = ["Core"]
@@ -142,7 +142,7 @@ class Core(Generic[J]):
         backlog = self._backlogs.get(component)
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
-        self._jobs[job] = Entry(component, plan, Stage.QUEUED, asker, behind)
+        self._jobs[job] = Entry(component=component, plan=plan, asker=asker, behind=behind)
         self._asked.add_job(job)
         self._follow(backlog, backlog.submit(job, plan.mode))
         if asker is not None and self.waits(job):
@@ -153,17 +153,16 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         if entry is None or entry.stage is Stage.RELEASED:
             return
-        backlog = self._backlogs[entry.component]
-        if entry.stage is Stage.RUNNING:
-            if backlog.cancel(job).end:
-                self._todo.append((Do.END, job))
-        else:
-            self._take_back(job, entry.stage)
+        if entry.stage is not Stage.RUNNING:
+            self._take_back(job)
+        elif self._backlogs[entry.component].cancel(job).end:
+            self._todo.append((Do.END, job))
 
-    def _take_back(self, job: J, stage: Stage) -> None:
+    def _take_back(self, job: J) -> None:
         """Forgets a job that waits."""
-        backlog = self._backlogs[self._jobs[job].component]
-        if stage is Stage.QUEUED:
+        entry = self._jobs[job]
+        backlog = self._backlogs[entry.component]
+        if entry.stage is Stage.QUEUED:
             self._forget(job)
             self._follow(backlog, backlog.cancel(job))
         else:
@@ -252,7 +251,7 @@ class Core(Generic[J]):
             vain = self.waits_for.check_script(job, locks)
             if vain is not None:
                 self._todo.append((Do.DEADLOCK, vain))
-                self._take_back(vain, self._jobs[vain].stage)
+                self._take_back(vain)
         begun, entry.begun = entry.begun, True
         if locks and not self._scripts.acquire(job, locks):
             self._lend_slot(entry.asker)
@@ -312,9 +311,10 @@ class Core(Generic[J]):
             WouldDeadlock: The claimant is a child of who has one of the locks: of a script, or one that waits for
                 it, or of a claimant.
         """
-        if asker is not None or behind:
-            self.waits_for.check_claim(asker, behind, locks)
-            self._asked.add_claim(claimant, asker, behind)
+        asked = Asked(asker=asker, behind=behind)
+        if asked.waiters:
+            self.waits_for.check_claim(asked, locks)
+            self._asked.add_claim(claimant, asked)
         granted = self._scripts.acquire(claimant, locks)
         if not granted:
             self._lend_slot(asker)

@@ -274,10 +274,11 @@ class Scheduler:
             self._obeying = False
 
     def _carry_out(self, what: Do, job: Job) -> None:
-        if self._shutting_down and what in (Do.START, Do.GO):
-            self._decline(what, job)
-        elif what is Do.START:
-            self._start_run(job)
+        if what is Do.START:
+            if self._shutting_down:
+                self._decline(job)
+            else:
+                self._start_run(job)
         elif what is Do.WAIT:
             job.wait_for_address()
         elif what is Do.REFUSE:
@@ -296,16 +297,16 @@ class Scheduler:
             job.drop(QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif job.handle is not None:
             if what is Do.GO:
-                job.handle.proceed()
+                if not self._shutting_down:
+                    job.handle.proceed()
             else:
                 job.handle.cancel(yielding=what is Do.YIELD)
 
-    def _decline(self, what: Do, job: Job) -> None:
-        if what is Do.START:
-            self.patience.forget(job)
-            job.drop(errno.ECANCELED)
-            job.released()
-            job.gone()
+    def _decline(self, job: Job) -> None:
+        self.patience.forget(job)
+        job.drop(errno.ECANCELED)
+        job.released()
+        job.gone()
 
     def _start_run(self, job: Job) -> None:
         self.patience.forget(job)

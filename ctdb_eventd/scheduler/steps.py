@@ -47,27 +47,28 @@ class Do(enum.Enum):
     """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
 
 
-@attrs.frozen
+@attrs.define(kw_only=True)
 class Asked(Generic[J]):
-    """Who asked for a claimant's locks, and waits for them."""
+    """Who asked for something, and waits for it."""
 
     asker: J | None
     """The job whose script did."""
     behind: frozenset[Hashable]
     """The claimants whose children did."""
 
+    @property
+    def waiters(self) -> tuple[Hashable, ...]:
+        """All of them."""
+        return (*self.behind,) if self.asker is None else (self.asker, *self.behind)
 
-@attrs.define
-class Entry(Generic[J]):
+
+@attrs.define(kw_only=True)
+class Entry(Asked[J]):
     """What the core knows of a job."""
 
     component: str
     plan: Plan
-    stage: Stage
-    asker: J | None
-    """The job whose script asked for it."""
-    behind: frozenset[Hashable] = frozenset()
-    """The claimants whose children asked for it."""
+    stage: Stage = Stage.QUEUED
     batch: int = 0
     """Which address events it ran with: those with the same number."""
     begun: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.errors import WouldDeadlock
@@ -54,20 +55,19 @@ class WaitsFor(Generic[J]):
         """Tells whether the address that a job waits for is held by what can't be ended."""
         return any(self._jobs[blocker].stuck for blocker in self._addresses.blockers(job))
 
-    def check_claim(self, asker: J | None, behind: frozenset[Hashable], locks: tuple[str, ...]) -> None:
+    def check_claim(self, asked: Asked[J], locks: tuple[str, ...]) -> None:
         """Checks that nobody would wait for himself if a claimant waited for locks.
 
         Args:
-            asker: The job whose script asks for them, and waits.
-            behind: The claimants whose children ask for them.
+            asked: Who asks for them.
             locks: Of scripts.
 
         Raises:
             WouldDeadlock: Somebody would.
         """
         what = f"a wait for the locks {' '.join(locks)}"
-        self._check_askers(what, asker, behind, locks)
-        for waiter in behind if asker is None else (asker, *behind):
+        self._check_askers(what, asked, locks)
+        for waiter in asked.waiters:
             self._check_circle(what, self._circle(waiter, self._scripts.users(locks)))
 
     def check_script(self, job: J, locks: tuple[str, ...]) -> J | None:
@@ -82,9 +82,9 @@ class WaitsFor(Generic[J]):
         """
         what = f"a script of {job} with the locks {' '.join(locks)}"
         entry = self._jobs[job]
-        self._check_askers(what, entry.asker, entry.behind, locks)
+        self._check_askers(what, entry, locks)
         circle = self._circle(job, self._scripts.users(locks))
-        if entry.asker is None and not entry.behind:
+        if not entry.waiters:
             return self._asked_last(circle)
         self._check_circle(what, circle)
         return None
@@ -93,18 +93,18 @@ class WaitsFor(Generic[J]):
         if circle:
             raise WouldDeadlock(what, str(circle[0]), "which waits for it in its turn")
 
-    def _check_askers(self, what: str, asker: J | None, behind: frozenset[Hashable], locks: tuple[str, ...]) -> None:
+    def _check_askers(self, what: str, asked: Asked[J], locks: tuple[str, ...]) -> None:
         """Checks the nearest circles, which have the clearest names."""
         users = set(self._scripts.users(locks))
         while True:
-            for claimant in behind & users:
+            for claimant in asked.behind & users:
                 raise WouldDeadlock(what, str(claimant), "whose command asks for it and waits")
+            asker = asked.asker
             if asker is None or asker not in self._jobs:
                 return
             if asker in users:
                 raise WouldDeadlock(what, str(asker))
-            entry = self._jobs[asker]
-            asker, behind = entry.asker, entry.behind
+            asked = self._jobs[asker]
 
     def would_deadlock(
         self, component: str, plan: Plan, asker: J | None, behind: frozenset[Hashable] = frozenset()
@@ -129,7 +129,7 @@ class WaitsFor(Generic[J]):
         found, before = None, None
         for one in circle:
             entry = self._jobs.get(one)
-            if entry is not None and before is not None and before in (entry.asker, *entry.behind):
+            if entry is not None and before is not None and before in entry.waiters:
                 found = one
             before = one
         return found if found is not None and self.blockers(found) else None
@@ -155,9 +155,8 @@ class WaitsFor(Generic[J]):
     def _asked_by(self) -> dict[Any, list[Any]]:
         """Returns for whom each one's script, or command, has asked, and waits."""
         found: dict[Any, list[Any]] = {}
-        asked: list[tuple[Any, Entry[J] | Asked[J]]] = [*self._jobs.items(), *self._claimants.items()]
-        for one, entry in asked:
-            for asker in entry.behind if entry.asker is None else (entry.asker, *entry.behind):
+        for one, asked in chain(self._jobs.items(), self._claimants.items()):
+            for asker in asked.waiters:
                 found.setdefault(asker, []).append(one)
         return found
 

@@ -16,6 +16,7 @@ import anyio.to_thread
 import pytest
 from backends import PATIENCE, on_both_backends
 from scripted_broker import HELLO, Asked, ScriptedBroker, run_value, running_broker
+from threaded_listener import ThreadedListener
 
 import ctdb_event
 from ctdb_event import (
@@ -135,31 +136,22 @@ class HangsUp:
     """A daemon that closes every connection after so many bytes, and counts them."""
 
     def __init__(self, path: Path, reads: int) -> None:
-        self.path, self.reads, self.connections = str(path), reads, 0
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen()
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
+        self.path, self.reads = str(path), reads
+        self._listener = ThreadedListener(path, self._serve)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            self.connections += 1
-            with connection:
-                if self.reads:
-                    connection.recv(self.reads)
+    @property
+    def connections(self) -> int:
+        return len(self._listener.connections)
+
+    def _serve(self, connection: socket.socket) -> None:
+        if self.reads:
+            connection.recv(self.reads)
 
     def __enter__(self) -> HangsUp:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
+        self._listener.close()
 
 
 @on_both_backends

@@ -90,12 +90,13 @@ async def test_what_an_exited_leader_left_behind_is_ended_too() -> None:
 
 
 async def test_grace_may_be_shortened_meanwhile() -> None:
-    with running("trap '' TERM; echo ready; while :; do read -r _ || sleep 1; done") as process:
+    with running("trap 'echo told' TERM; echo ready; while :; do read -r _; done") as process:
+        assert process.stdout is not None
         grace = anyio.move_on_after(10 * LONG)
         with anyio.fail_after(LONG):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(end_group, process.pid, grace)
-                await anyio.sleep(0.05)
+                assert await asyncio.to_thread(process.stdout.readline) == "told\n"
                 assert process.poll() is None
                 grace.deadline = anyio.current_time()
         assert process.wait(timeout=LONG) == -signal.SIGKILL

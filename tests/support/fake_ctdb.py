@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-_PATIENCE = 5.0  # seconds; a test that needs them has failed
+from threaded_listener import ThreadedListener
 
 
 def add_script(path: Path, mode: int = 0o755) -> None:
@@ -86,28 +84,17 @@ class FakeDaemon:
         self.path = path
         self.requests: list[bytes] = []
         self.answer: Callable[[bytes], bytes] = lambda request: b""
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(os.fspath(path))
-        self.listener.listen(8)
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
+        self._listener = ThreadedListener(path, self._serve)
+        self.close = self._listener.close
 
     def reply(self, data: bytes) -> None:
         """Answers every request with these bytes."""
         self.answer = lambda request: data
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(_PATIENCE)
-                request = self._receive(connection)
-                self.requests.append(request)
-                with contextlib.suppress(OSError):
-                    connection.sendall(self.answer(request))
+    def _serve(self, connection: socket.socket) -> None:
+        request = self._receive(connection)
+        self.requests.append(request)
+        connection.sendall(self.answer(request))
 
     @staticmethod
     def _receive(connection: socket.socket) -> bytes:
@@ -115,8 +102,3 @@ class FakeDaemon:
         while len(data) < struct.unpack_from("=I", data)[0]:
             data += connection.recv(1 << 16)
         return data
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
