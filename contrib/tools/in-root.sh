@@ -1,0 +1,124 @@
+#!/bin/sh
+# in-root.sh [OPTION...] NAME [COMMAND [ARGUMENT...]]: runs a command on a Debian of another release, as on a machine of
+# its own. Without a command it only makes the root, and prints its directory.
+#
+# NAME is a version of CTDB (4.17, 4.22, 4.24, 4.25: the root has that version and what the tests need), or a release
+# (bookworm, trixie, forky: the root has python3, git and make, and nothing else).
+#
+#   --bind DIRECTORY  a directory that is the same inside; may be repeated
+#   --user            as an ordinary user, whose name is `user`, instead of root
+#   --fresh           make the root anew, even if it is there
+#
+# Roots are made with debootstrap from the archive that this machine's apt uses (or DEBIAN_ARCHIVE), once, and kept in
+# ${XDG_CACHE_HOME:-~/.cache}/ctdb-eventd/roots. What the command changes is kept in memory and gone with its last
+# process. Inside, the project is at /opt/ctdb-eventd, which is also the working directory, and a directory for virtual
+# environments that is kept with the root is at /opt/venv. Needs root, and leave to make mount namespaces.
+# SPDX-License-Identifier: Apache-2.0
+
+set -eu
+
+here="$(cd "$(dirname "$0")" && pwd)"
+project="$(cd "$here/../.." && pwd)"
+roots="${XDG_CACHE_HOME:-$HOME/.cache}/ctdb-eventd/roots"
+
+fail()
+{
+	echo "in-root.sh: $1" >&2
+	exit 1
+}
+
+# What the tests and the lab need beside CTDB itself.
+tools=python3,python3-venv,iproute2,iptables,ethtool,make,git,procps,psmisc,ca-certificates,curl,strace
+packages=
+backports=
+choose()
+{
+	case "$1" in
+	4.17) suite=bookworm packages=ctdb,$tools ;;
+	4.22) suite=trixie packages=ctdb,$tools ;;
+	# The base is that of 4.22; CTDB itself comes from backports.
+	4.24) suite=trixie packages=$tools backports=ctdb ;;
+	4.25) suite=forky packages=ctdb,$tools ;;
+	bookworm | trixie | forky) suite=$1 packages=python3,git,make ;;
+	*) fail "there is no root $1: expected 4.17, 4.22, 4.24, 4.25, bookworm, trixie or forky" ;;
+	esac
+}
+
+archive()
+{
+	if [ -n "${DEBIAN_ARCHIVE:-}" ]; then
+		echo "$DEBIAN_ARCHIVE"
+		return
+	fi
+	apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
+}
+
+# Writes the root into a directory of another name, and renames it when it is complete.
+make_root()
+{
+	"$here/need-packages.sh" debootstrap debian-archive-keyring >&2
+	url="$(archive)"
+	[ -n "$url" ] || fail "apt knows no archive of Debian on this machine: name one, DEBIAN_ARCHIVE=URL"
+	scripts=/usr/share/debootstrap/scripts
+	# A debootstrap older than the release; they all use the same script.
+	[ -e "$scripts/$suite" ] || ln -s sid "$scripts/$suite" 2>/dev/null || fail "debootstrap knows no $suite"
+	rm -rf "$root.new"
+	mkdir -p "$root.new"
+	echo "Making a root with ${1} ($suite) in $root, once" >&2
+	"$here/quietly.sh" debootstrap --variant=minbase --include="$packages" "$suite" "$root.new" "$url" >&2
+	if [ -n "$backports" ]; then
+		echo "deb $url $suite-backports main" >>"$root.new/etc/apt/sources.list"
+		borrow "$root.new"
+		"$here/quietly.sh" chroot "$root.new" apt-get update >&2
+		"$here/quietly.sh" chroot "$root.new" env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends -t "$suite-backports" "$backports" >&2
+	fi
+	chroot "$root.new" useradd --create-home --shell /bin/bash user
+	chroot "$root.new" apt-get clean
+	mkdir -p "$root.new/opt/ctdb-eventd" "$root.new/opt/venv" "$root.venv"
+	mv "$root.new" "$root"
+}
+
+# Gives a root what this machine needs to reach its archives and pip its index.
+borrow()
+{
+	for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+		[ -e "$file" ] || continue
+		mkdir -p "$1$(dirname "$file")"
+		cat "$file" >"$1$file"
+	done
+}
+
+binds=
+user=
+fresh=
+while [ $# -gt 0 ]; do
+	case "$1" in
+	--bind) binds="$binds $2" && shift 2 ;;
+	--user) user=user && shift ;;
+	--fresh) fresh=yes && shift ;;
+	-*) fail "unknown option $1" ;;
+	*) break ;;
+	esac
+done
+[ $# -gt 0 ] || fail "which root? See the head of this file"
+name=$1
+shift
+choose "$name"
+[ "$(id -u)" -eq 0 ] || fail "only root can work in another root"
+root=$roots/$name
+
+mkdir -p "$roots"
+# One maker at a time; who comes second finds the root made.
+exec 9>"$roots/$name.lock"
+flock 9
+[ -z "$fresh" ] || rm -rf "$root"
+[ -e "$root" ] || make_root "$name"
+exec 9>&-
+if [ $# -eq 0 ]; then
+	echo "$root"
+	exit 0
+fi
+
+export IN_ROOT_LOWER="$root" IN_ROOT_VENV="$root.venv" IN_ROOT_PROJECT="$project" IN_ROOT_BINDS="$binds" IN_ROOT_USER="$user"
+exec unshare --mount --propagation private sh "$here/in-root-inside.sh" "$@"
