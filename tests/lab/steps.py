@@ -55,7 +55,7 @@ def wait_until_quiet(node: Node) -> None:
 
 def held_locks(node: Node) -> list[Path]:
     """Lock files of scripts and of command wrappers that somebody holds."""
-    below = [node.directory / "run" / "ctdb" / "eventd.locks", node.directory / "var"]
+    below = [node.run_file("socket", "eventd").parent / "eventd.locks", node.directory / "var"]
     files = [path for directory in below for path in directory.rglob("*") if _is_lock(path)]
     return [path for path in files if _is_held(path)]
 

@@ -143,11 +143,14 @@ def test_broken_off_half_way(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_a_daemon_that_is_not_the_wanted_one_is_no_success(tmp_path: Path) -> None:
-    """As when a ctdbd doesn't heed the choice, or when ctdb-eventd-install's shell file falls back."""
+    """As when ctdb-eventd-install's shell file falls back on CTDB's own, whatever name that has."""
+    kept = tmp_path / "kept-eventd"
+    kept.write_bytes(Path(CTDB_EVENTD).read_bytes())
+    kept.chmod(0o755)
     other = tmp_path / "other-eventd"
-    other.write_text(f'#!/bin/sh\nexec {CTDB_EVENTD} "$@"\n')
+    other.write_text(f'#!/bin/sh\nexec {kept} "$@"\n')
     other.chmod(0o755)
-    with pytest.raises(LabError, match=f"the event daemon that runs is not {other}, but: {CTDB_EVENTD} -P"):
+    with pytest.raises(LabError, match=f"the event daemon that runs is not {other}, but: {kept} -P"):
         Lab(tmp_path / "lab", Plan(eventd=str(other), nodes=1)).up()
 
 

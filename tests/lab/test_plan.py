@@ -12,9 +12,9 @@ from ctdb_lab import CTDB_EVENTD, LabError, Plan, wait_until
 from ctdb_lab.__main__ import main
 from ctdb_lab.failover import why_not
 from ctdb_lab.files import MARK, create, remove
-from ctdb_lab.plan import CTDB_HELPER, eventd_path, own_eventd
+from ctdb_lab.plan import eventd_path, own_eventd
 from ctdb_lab.processes import catches
-from ctdb_lab.requirements import missing_requirements, version_problem
+from ctdb_lab.requirements import missing_requirements
 
 from .faults import Part, Phase, faults
 
@@ -59,14 +59,6 @@ def test_ctdbs_own_daemon_is_what_the_installer_keeps(tmp_path: Path) -> None:
     assert own_eventd(str(helper)) == str(helper)
     (tmp_path / "ctdb-eventd.ctdb").touch()
     assert own_eventd(str(helper)) == f"{helper}.ctdb"
-
-
-def test_a_ctdbd_that_does_not_heed_the_choice_is_refused() -> None:
-    assert version_problem("/x/ctdb-eventd", "4.17.12-Debian") == []
-    assert version_problem(CTDB_HELPER, "4.19.5-Ubuntu") == []
-    for version, shown in (("4.19.5-Ubuntu", "4.19.5-Ubuntu"), ("4.170.1", "4.170.1"), ("", "unknown")):
-        (problem,) = version_problem("/x/ctdb-eventd", version)
-        assert problem.startswith(f"CTDB 4.17 (Debian 12) to run /x/ctdb-eventd: this is {shown}, and may start")
 
 
 @pytest.mark.parametrize(

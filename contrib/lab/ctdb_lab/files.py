@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ctdb_lab.errors import LabError
+from ctdb_lab.places import ask_ctdb
 from ctdb_lab.plan import PROVIDED_SCRIPTS, Plan
 
 __all__ = ["MARK", "create", "remove"]
@@ -16,12 +17,12 @@ MARK = ".ctdb-lab"
 # What hold-node.sh mounts something over.
 _HIDDEN = ("/run", "/proc", "/etc/ctdb", "/var/lib/ctdb", "/var/log/ctdb")
 _ENABLED = ("00.ctdb", "10.interface")
-_EMPTY = ("run/ctdb", "run/lock", "var/persistent", "var/volatile", "var/state", "log")
+_EMPTY = ("run/lock", "var/persistent", "var/volatile", "var/state", "log")
 _CONFIGURATION = """[logging]
 	location = file:/var/log/ctdb/log.ctdb
 	log level = NOTICE
 [cluster]
-	recovery lock = {reclock}
+	cluster lock = {lock}
 [event]
 	debug script = debug-hung-script.sh
 """
@@ -68,6 +69,10 @@ def _create_node(directory: Path, plan: Plan, number: int) -> None:
     node.mkdir()
     for name in _EMPTY:
         (node / name).mkdir(parents=True)
+    # /run is the node's own and empty; on a real one systemd makes CTDB's directories there
+    for kind in ("socket", "pidfile"):
+        for daemon in ("ctdbd", "eventd"):
+            (node / ask_ctdb(kind, daemon).relative_to("/")).parent.mkdir(parents=True, exist_ok=True)
     (node / "address").write_text(f"{plan.node_addresses[number]}/24\n")
     (node / "eventd").write_text(plan.eventd)
     _create_configuration(node, directory, plan)
@@ -77,7 +82,7 @@ def _create_configuration(node: Path, directory: Path, plan: Plan) -> None:
     etc = node / "etc"
     shutil.copytree("/etc/ctdb", etc, symlinks=True)
     # on the shared file system of a real cluster
-    (etc / "ctdb.conf").write_text(_CONFIGURATION.format(reclock=directory / "recovery-lock"))
+    (etc / "ctdb.conf").write_text(_CONFIGURATION.format(lock=directory / "cluster-lock"))
     (etc / "ctdb.tunables").write_text("".join(f"{name}={value}\n" for name, value in plan.all_tunables.items()))
     (etc / "nodes").write_text("".join(f"{address}\n" for address in plan.node_addresses))
     (etc / "public_addresses").write_text("".join(f"{address.line}\n" for address in plan.public_addresses))

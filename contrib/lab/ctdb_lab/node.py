@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -11,8 +13,9 @@ from pathlib import Path
 
 from ctdb_lab.addresses import AddressReader, State
 from ctdb_lab.errors import LabError, NoAnswer
+from ctdb_lab.places import CTDB_PATH
 from ctdb_lab.plan import CTDB_EVENTD, CTDB_HELPER, CTDB_TOOL, CTDBD, Plan
-from ctdb_lab.processes import Process, executable, find_holder, kill_member, members
+from ctdb_lab.processes import Process, find_holder, kill_member, members
 from ctdb_lab.waiting import wait_until
 
 __all__ = ["ANSWER_SECONDS", "Node"]
@@ -55,6 +58,7 @@ class Node:
         if holder is None:
             raise LabError(f"node {number} of the lab in {lab} doesn't run; make lab-down removes what is left of it")
         self._holder = holder
+        self._files: dict[tuple[str, str], Path] = {}
         self._reader = AddressReader(f"/proc/{holder}/ns/net")
 
     def close(self) -> None:
@@ -73,7 +77,7 @@ class Node:
         Raises:
             NoAnswer: It was not over in `timeout` seconds; nothing of it is left.
         """
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CTDB_EVENTD": self.eventd}
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         # the limit is on the node: to kill what has entered it from here would leave the command itself
         limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
         begin = time.monotonic()
@@ -120,11 +124,28 @@ class Node:
         Raises:
             LabError: It doesn't start.
         """
+        self._put_eventd_in_place()
         started = self.run(CTDBD)
         if started.returncode != 0:
             raise LabError(f"node {self.number}: ctdbd doesn't start: {started.stderr}\n{self.explain()}")
         wait_until(self._has_started, START_SECONDS, f"ctdbd of node {self.number} to answer", self.explain)
         self._check_eventd()
+
+    def _put_eventd_in_place(self) -> None:
+        """Gives the wanted event daemon the name of the one that every ctdbd starts: on this node alone, by a mount.
+
+        As ctdb-eventd-install does it, by a shell file that becomes the daemon.
+        """
+        self.run("umount", CTDB_HELPER)  # fails if nothing is mounted there, which is as good
+        wanted = self.eventd
+        if wanted == CTDB_HELPER:
+            return
+        launcher = self.directory / "ctdb-eventd"
+        launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(wanted)} "$@"\n')
+        launcher.chmod(0o755)
+        mounted = self.run("mount", "--bind", str(launcher), CTDB_HELPER)
+        if mounted.returncode != 0:
+            raise LabError(f"node {self.number}: {wanted} can't be put in place: {mounted.stderr}")
 
     def _has_started(self) -> bool:
         if not self.processes():
@@ -139,7 +160,7 @@ class Node:
         if f" {wanted} " in f" {process.command} ":
             return
         # what a shell script becomes in the end is its own affair, unless it is CTDB's own after all
-        if not _is_text(wanted) or executable(process.pid) in (CTDB_HELPER, CTDB_EVENTD):
+        if not _is_text(wanted) or _is_copy(f"/proc/{process.pid}/exe", CTDB_EVENTD):
             runs = f"node {self.number}: the event daemon that runs is not {wanted}, but: {process.command}"
             raise LabError(f"{runs}\n{self.explain()}")
 
@@ -219,10 +240,28 @@ class Node:
     def daemon(self, name: str) -> Process | None:
         """The process that a daemon's pid file (`ctdbd`, `eventd`) names; None if it doesn't run."""
         try:
-            inner = int((self.directory / "run" / "ctdb" / f"{name}.pid").read_text())
+            inner = int(self.run_file("pidfile", name).read_text())
         except (FileNotFoundError, ValueError):
             return None
         return next((process for process in self.processes() if process.inner == inner), None)
+
+    def run_file(self, kind: str, daemon: str) -> Path:
+        """The file that the node's CTDB answers for a daemon, seen from outside the node.
+
+        Args:
+            kind: `socket` or `pidfile`.
+            daemon: `ctdbd` or `eventd`.
+
+        Raises:
+            LabError: CTDB doesn't say.
+        """
+        if (kind, daemon) not in self._files:
+            # asked on the node: the machine that a person attaches from may have another CTDB, or none
+            answer = self.run(CTDB_PATH, kind, daemon).stdout.strip()
+            if not answer.startswith("/"):
+                raise LabError(f"node {self.number}: {CTDB_PATH} {kind} {daemon} doesn't name a file: {answer}")
+            self._files[kind, daemon] = self.directory / Path(answer).relative_to("/")
+        return self._files[kind, daemon]
 
     def scripts(self) -> list[Process]:
         """The running event scripts: what the event daemon itself has started from the directory of scripts."""
@@ -251,6 +290,13 @@ def _is_text(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def _is_copy(path: str, of: str) -> bool:
+    try:
+        return filecmp.cmp(path, of, shallow=False)
     except OSError:
         return False
 

@@ -14,6 +14,7 @@ __all__ = [
     "CTDBD",
     "CTDB_EVENTD",
     "CTDB_HELPER",
+    "CTDB_HELPERS",
     "CTDB_TOOL",
     "NODE_INTERFACE",
     "PROVIDED_SCRIPTS",
@@ -26,8 +27,10 @@ __all__ = [
 
 CTDBD = "/usr/sbin/ctdbd"
 CTDB_TOOL = "/usr/bin/ctdb"
-CTDB_HELPER = "/usr/libexec/ctdb/ctdb-eventd"
-"""What a ctdbd starts that isn't told otherwise: CTDB's own event daemon, or what was put into its place."""
+CTDB_HELPERS = "/usr/libexec/ctdb"
+"""Where CTDB has the programs that it starts itself."""
+CTDB_HELPER = f"{CTDB_HELPERS}/ctdb-eventd"
+"""What every ctdbd starts: CTDB's own event daemon, or what was put in its place."""
 PROVIDED_SCRIPTS = "/usr/share/ctdb/events/legacy"
 NODE_INTERFACE = "node0"
 PUBLIC_INTERFACE = "pub0"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
-from ctdb_lab.plan import CTDB_EVENTD, CTDB_HELPER, CTDB_TOOL, CTDBD, PROVIDED_SCRIPTS
+from ctdb_lab.places import CTDB_PATH
+from ctdb_lab.plan import CTDB_EVENTD, CTDB_TOOL, CTDBD, PROVIDED_SCRIPTS
 
-__all__ = ["HEEDING_VERSION", "missing_requirements", "version_problem"]
-
-HEEDING_VERSION = "4.17"
-"""Of ctdbd: it starts the event daemon that CTDB_EVENTD names. Later ones start their helper, whatever that says."""
+__all__ = ["missing_requirements"]
 
 # What runs in a lab and Debian's package that brings it; 10.interface needs iptables and ethtool.
 _NEEDED = {
     CTDBD: "ctdb",
     CTDB_TOOL: "ctdb",
     CTDB_EVENTD: "ctdb",
+    CTDB_PATH: "ctdb",
     f"{PROVIDED_SCRIPTS}/00.ctdb.script": "ctdb",
     f"{PROVIDED_SCRIPTS}/10.interface.script": "ctdb",
     "ip": "iproute2",
@@ -56,28 +54,8 @@ def missing_requirements(eventd: str = CTDB_EVENTD) -> str:
     if not os.access(eventd, os.X_OK):
         problems.append(f"{eventd}: make venv")
     if not problems:
-        problems += [*version_problem(eventd, _ctdb_version()), *_namespace_problem()]
+        problems += _namespace_problem()
     return f"the lab needs {'; and '.join(problems)}" if problems else ""
-
-
-def version_problem(eventd: str, version: str) -> list[str]:
-    """Says why this ctdbd would not start that event daemon; empty if it will.
-
-    Args:
-        eventd: The event daemon that is to run.
-        version: What CTDB's tool says of itself.
-    """
-    found = re.search(r"[0-9]+\.[0-9]+", version)
-    if eventd == CTDB_HELPER or (found and found[0] == HEEDING_VERSION):
-        return []
-    return [
-        f"CTDB {HEEDING_VERSION} (Debian 12) to run {eventd}: this is {version or 'unknown'}, "
-        f"and may start nothing but {CTDB_HELPER}, which EVENTD={CTDB_HELPER} asks for"
-    ]
-
-
-def _ctdb_version() -> str:
-    return subprocess.run([CTDB_TOOL, "version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _namespace_problem() -> list[str]:
