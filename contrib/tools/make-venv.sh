@@ -11,7 +11,8 @@ set -u
 
 python="$1"
 venv="$2"
-quietly="$(dirname "$0")/quietly.sh"
+# Absolute, since it is called from elsewhere too.
+quietly="$(cd "$(dirname "$0")" && pwd)/quietly.sh"
 
 if ! command -v "$python" >/dev/null; then
 	echo "There is no program $python. Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2
