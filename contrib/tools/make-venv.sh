@@ -2,15 +2,17 @@
 # make-venv.sh PYTHON DIRECTORY: makes a virtual environment with pip in it.
 #
 # Debian ships Python without ensurepip, so that `python3 -m venv` fails until python3-venv is installed. As root that
-# package is installed; else, where PYTHON has a pip of its own, that one fetches a pip for the new environment; and
-# else the message says what to do.
+# package is installed; else, where PYTHON has a pip of its own, that one fetches a pip for the new environment; else,
+# where apt-get is, the package python3-pip-whl is downloaded, which anybody may, and the pip in it used in the same way
+# without installing anything outside the environment; and else the message says what to do.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u
 
 python="$1"
 venv="$2"
-quietly="$(dirname "$0")/quietly.sh"
+# Absolute, since it is called from elsewhere too.
+quietly="$(cd "$(dirname "$0")" && pwd)/quietly.sh"
 
 if ! command -v "$python" >/dev/null; then
 	echo "There is no program $python. Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2
@@ -38,13 +40,40 @@ if ! has_ensurepip && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; the
 		"$quietly" apt-get install -y --no-install-recommends "$package"
 fi
 
+# Fetches pip into the environment with another one: `bring_pip PYTHON-ARGUMENT...` is how that other one is called.
+bring_pip()
+{
+	"$quietly" "$python" -m venv --clear --without-pip "$venv" &&
+		"$quietly" "$python" "$@" --python "$venv/bin/python" install --disable-pip-version-check pip
+}
+
+# Downloads Debian's package of pip into $1, from the archives that this machine is set up for, and prints where the pip
+# in it is. apt checks signatures as ever; it keeps its lists in $1, since those of the machine are root's.
+download_pip()
+{
+	mkdir -p "$1/lists/partial" "$1/archives/partial" || return 1
+	apt="apt-get -o Dir::State=$1 -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache=$1"
+	# Unquoted: mktemp's names have no blanks. Without the translations, which are as large as the rest.
+	"$quietly" $apt -o Acquire::Languages=none update &&
+		(cd "$1" && "$quietly" $apt download python3-pip-whl && "$quietly" dpkg-deb -x python3-pip-whl_*.deb .) &&
+		ls "$1"/usr/share/python-wheels/pip-*.whl
+}
+
 if has_ensurepip; then
 	echo "Creating $venv with $("$python" --version 2>&1)"
 	"$quietly" "$python" -m venv --clear "$venv" && exit 0
 elif "$python" -m pip --version >/dev/null 2>&1; then
 	echo "Creating $venv with $("$python" --version 2>&1), and fetching pip for it"
-	"$quietly" "$python" -m venv --clear --without-pip "$venv" &&
-		"$quietly" "$python" -m pip --python "$venv/bin/python" install --disable-pip-version-check pip && exit 0
+	bring_pip -m pip && exit 0
+elif "$python" -c 'import venv' 2>/dev/null && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
+	echo "Creating $venv with $("$python" --version 2>&1), with the pip of Debian's package python3-pip-whl"
+	scratch="$(mktemp -d /tmp/make-venv.XXXXXX)" || exit 1
+	trap 'rm -rf "$scratch"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	wheel="$(download_pip "$scratch")" && bring_pip "$wheel/pip" && exit 0
+	echo "That did not work, see above; with its module ensurepip $python needs none of it. As root:" >&2
+	echo "    apt-get install $package" >&2
 else
 	echo "$python can make no virtual environment: its module ensurepip is missing. On Debian or Ubuntu, as root:" >&2
 	echo "    apt-get install $package" >&2

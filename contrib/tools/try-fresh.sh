@@ -1,0 +1,50 @@
+#!/bin/sh
+# try-fresh.sh RELEASE root|user [TARGET...]: runs `make TARGET` (run and test, unless others are given) on a clone of
+# this checkout's HEAD, in a root of a Debian release that has python3, git and make and nothing else, as a new user
+# does. Each call begins with such a root; see in-root.sh, which makes it, for RELEASE. Needs root.
+# SPDX-License-Identifier: Apache-2.0
+
+set -eu
+
+here="$(cd "$(dirname "$0")" && pwd)"
+
+case "${1-} ${2-}" in
+*' root') user= ;;
+*' user') user=--user ;;
+*)
+	echo "try-fresh.sh: expected a release and whose: try-fresh.sh bookworm|trixie|forky root|user" >&2
+	exit 2
+	;;
+esac
+release=$1
+who=$2
+shift 2
+[ $# -gt 0 ] || set -- run test
+
+# A bundle, and not the checkout: that may be a worktree, whose repository is elsewhere, and belongs to somebody else
+# than whoever clones it, which git refuses.
+scratch="$(mktemp -d /tmp/try-fresh.XXXXXX)"
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+chmod 755 "$scratch"
+git -C "$here" bundle create --quiet "$scratch/project.bundle" HEAD
+[ -z "$(git -C "$here" status --porcelain)" ] || echo "try-fresh.sh: what is not committed is not tried" >&2
+
+echo "=== $release as $who: make $*"
+began=$(date +%s)
+status=0
+# Unquoted: no word or one.
+"$here/in-root.sh" $user --bind "$scratch" "$release" sh -ec '
+	git -c advice.detachedHead=false clone --quiet "$1/project.bundle" ~/ctdb-eventd
+	shift
+	cd ~/ctdb-eventd
+	echo "$(python3 --version) at $(command -v python3), $(make --version | head -n 1), $(git --version), user $(id -un)"
+	for target in "$@"; do
+		make "$target"
+	done
+' try-fresh "$scratch" "$@" || status=$?
+word=passed
+[ "$status" -eq 0 ] || word="FAILED (exit status $status)"
+echo "=== $release as $who: make $*: $word after $(($(date +%s) - began)) s"
+exit "$status"
