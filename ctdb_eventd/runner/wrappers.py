@@ -99,15 +99,18 @@ if ! flock -w @WAIT@ "$_eventd_fd"; then
 	exit 75
 fi
 export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@:$$"
-_eventd_run='"$_eventd_real" "$@"'
+_eventd_run='exec "$_eventd_real" "$@"'
 @SPOOL_OUTPUT@# "Terminated" and the like are for the caller's shell to say.
-[ -z "$_eventd_err" ] ||
-	_eventd_run="{ $_eventd_run 2>&$_eventd_err $_eventd_err>&-; } $_eventd_err>&2 2>/dev/null"
+if [ -n "$_eventd_err" ]; then
+	_eventd_run="{ ( $_eventd_run 2>&$_eventd_err $_eventd_err>&- ) || _eventd_status=\\$?; } $_eventd_err>&2 2>/dev/null"
+else
+	_eventd_run="( $_eventd_run ) || _eventd_status=\\$?"
+fi
 _eventd_signals="HUP INT QUIT ALRM USR1 USR2 TERM"
 # Caught, not ignored: the command has its defaults, and what the caller ignores stays ignored.
 trap : $_eventd_signals
+_eventd_status=0
 eval "$_eventd_run"
-_eventd_status=$?
 # The command has gone. Nothing may keep this from being done now.
 trap '' $_eventd_signals
 flock -u "$_eventd_fd"
