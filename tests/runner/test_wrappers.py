@@ -25,27 +25,22 @@ TOOLS = ("flock", "cat", "mktemp", "rm", "mkdir", "rmdir", "sleep", "readlink", 
 # fails loudly if another one runs beside it
 ALONE = 'mkdir "$BUSY" || exit 99; sleep 0.02; rmdir "$BUSY"; echo "$0" >> "$BUSY.done"'
 
-# Has a lock of its own that it doesn't wait for, as iptables has, and gives it back only by ending. Whichever descriptor
-# the kernel closes first, files that take long to close stand between those of the own lock, which are the first and the
-# last, and whatever the program inherited.
-OWN_LOCK = """
+# Has locks of its own that it doesn't wait for, as iptables has, and gives them back only by ending. Whichever
+# descriptor the kernel closes first: one of the locks is below all others and one above, and files that take long to
+# close stand between them and whatever the program inherited.
+OWN_LOCKS = """
 import fcntl, os, sys
-own = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
-try:
+low, high = (os.open(path, os.O_CREAT | os.O_RDWR) for path in sys.argv[1:])
+os.dup2(high, 300)
+os.close(high)
+for own in low, 300:
     fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit("another app is holding the lock")
-slow = [os.memfd_create("slow") for _ in range(4)]
-for number, descriptor in enumerate(slow):
-    os.posix_fallocate(descriptor, 0, 256 << 20)
+for number in range(4):
+    slow = os.memfd_create("slow")
+    os.posix_fallocate(slow, 0, 64 << 20)
     if number % 2:
-        os.dup2(descriptor, 200 + number)
-        os.close(descriptor)
-os.dup2(own, 300)
-first = min(set(range(3, 300)) - {int(name) for name in os.listdir("/proc/self/fd")})
-if first < own:
-    os.dup2(own, first)
-    os.close(own)
+        os.dup2(slow, 200 + number)
+        os.close(slow)
 print("ready", flush=True)
 sys.stdin.readline()
 os._exit(0)
@@ -336,11 +331,11 @@ def test_the_lock_is_held_until_the_command_exits(place: Place, tmp_path: Path) 
 
 async def test_the_lock_is_held_until_every_file_of_the_command_is_closed(place: Place, tmp_path: Path) -> None:
     """As the older iptables needs it: the next one fails at once if the lock that the last one had is still held."""
-    own = tmp_path / "own.lock"
-    (tmp_path / "holder.py").write_text(OWN_LOCK)
+    (tmp_path / "holder.py").write_text(OWN_LOCKS)
     place.command(
-        f'[ "$1" = try ] || exec "{sys.executable}" -IS "{tmp_path}/holder.py" "{own}"\n'
-        f'exec 8>>"{own}"; flock -n 8 || {{ echo "another app is holding the lock"; exit 4; }}'
+        f'[ "$1" = try ] || exec "{sys.executable}" -IS "{tmp_path}/holder.py" "{tmp_path}/low" "{tmp_path}/high"\n'
+        f'exec 7>>"{tmp_path}/low" 8>>"{tmp_path}/high"\n'
+        'flock -n 7 && flock -n 8 || { echo "another app is holding the lock"; exit 4; }'
     )
     for _ in range(5):
         with place.popen() as first:
