@@ -1,4 +1,10 @@
-"""The pid file: who runs here, and the lock that keeps a second instance out. CTDB's own daemon respects it too."""
+"""The pid file: who runs here, and the lock that keeps a second instance out. CTDB's own daemon respects it too.
+
+The lock is given back last in an orderly end: the socket and the file are gone by then. When the daemon is killed,
+ctdbd learns of it from a pipe (--startup-fd). Linux gives a process's POSIX locks back as it closes its descriptors,
+and only then lets go of the files behind them, so the lock is free before the pipe has ended. What a killed daemon's
+scripts still do is the guardian's matter, which has another lock.
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,27 @@
 """Commands that scripts may only run one at a time: small shell programs of the same names, in front of their PATH.
 
-Each takes an exclusive flock and becomes the real command, which keeps the lock until it exits. Its arguments, input,
-output, exit status, and what signals do to it, are the real command's, as it is the real command then (but for a
-listing into a pipe, whose wrapper stays around it). Shell and flock are all that it costs; no Python is started.
+Each takes an exclusive flock, runs the real command as its child, waits until that has gone, and then unlocks. It must
+not become the real command: the kernel closes the files of a process that ends in no promised order, so that our lock
+would be free while a lock of the command's own, such as that of iptables, is still held. Shell and flock are all that
+it costs; no Python is started. How each way to end is kept safe:
 
-No deadlock can come of iptables and its kin. Whoever holds their lock is the real command, which waits for nothing that
-waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as the
-environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed on after).
-Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken before ours and
-never after. Of commands that the configuration adds nothing of the kind is known: two of them that run each other, or
-one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail with status 75.
+- The command ends: the wrapper has reaped it, and so every file of it is closed, before the wrapper unlocks. It unlocks
+  explicitly (`flock -u`), which counts for every copy of the descriptor: what the command left running keeps no lock.
+- A signal for the process group, as at a timeout, reaches both. The wrapper catches it and goes on waiting.
+- A signal for the wrapper alone is not passed on: a shell can't do that while its child has the shell's input and
+  default signals. The command goes on to its end. Should the wrapper be killed (SIGKILL), the lock stays with the
+  command, which is why that inherits the descriptor; then also with whatever it leaves running.
+- SIGKILL for the process group ends both at once. Then the command may end after the wrapper, and what counts is the
+  order in which the kernel closes the command's files. Linux (4.3 to 6.18 at least) begins with the highest
+  descriptor, so ours is the lowest that is free: it is closed after those that the command opened.
+
+No deadlock can come of iptables and its kin. Whoever holds their lock runs the real command, which waits for nothing
+that waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as
+the environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed on
+after). Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken before
+ours and never after. Of commands that the configuration adds nothing of the kind is known: two of them that run each
+other, or one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail with
+status 75.
 """
 
 from __future__ import annotations
@@ -55,17 +67,28 @@ if [ -z "$_eventd_real" ]; then
 	printf '%s\\n' "@NAME@: not found in PATH ($PATH), behind the wrapper in $_eventd_mine" >&2
 	exit 127
 fi
-case " $CTDB_EVENTD_HOLDS " in
-*' @LOCK@ '*) exec "$_eventd_real" "$@" ;;
-esac
+# Our own caller may hold the lock: PID is its wrapper's. What a command left running has the variable still, and no lock.
+for _eventd_held in $CTDB_EVENTD_HOLDS; do
+	[ "${_eventd_held%:*}" = '@LOCK@' ] && [ -e "/proc/${_eventd_held##*:}" ] && exec "$_eventd_real" "$@"
+done
 @PREPARE@if ! command -v flock >/dev/null; then
 	printf '%s %s\\n' "@NAME@: flock not found in PATH ($PATH): install util-linux; not run," \\
 		"as nothing would keep it alone" >&2
 	exit 127
 fi
-for _eventd_fd in 9 8 7 6 5 4 3; do
-	[ -e "/proc/self/fd/$_eventd_fd" ] || break
+# The lock gets the lowest free descriptor, so that it is closed after those that the command opens, should both be
+# killed. Another one, if there is one, keeps standard error while this shell itself has nothing to say there.
+_eventd_fd=
+_eventd_err=
+for _eventd_free in 3 4 5 6 7 8 9; do
+	[ -e "/proc/self/fd/$_eventd_free" ] && continue
+	if [ -n "$_eventd_fd" ]; then
+		_eventd_err=$_eventd_free
+		break
+	fi
+	_eventd_fd=$_eventd_free
 done
+: "${_eventd_fd:=9}"
 if ! eval "command exec $_eventd_fd>>\\"\\$_eventd_lock\\"" 2>/dev/null; then
 	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as nothing would keep it alone" >&2
 	exit 75
@@ -75,8 +98,36 @@ if ! flock -w @WAIT@ "$_eventd_fd"; then
 		"(see: fuser -v $_eventd_lock)" >&2
 	exit 75
 fi
-export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@"
-@RUN@"""
+export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@:$$"
+_eventd_run='exec "$_eventd_real" "$@"'
+@SPOOL_OUTPUT@# "Terminated" and the like are for the caller's shell to say.
+if [ -n "$_eventd_err" ]; then
+	_eventd_run="{ ( $_eventd_run 2>&$_eventd_err $_eventd_err>&- ) || _eventd_status=\\$?; } $_eventd_err>&2 2>/dev/null"
+else
+	_eventd_run="( $_eventd_run ) || _eventd_status=\\$?"
+fi
+_eventd_signals="HUP INT QUIT ALRM USR1 USR2 TERM"
+# Caught, not ignored: the command has its defaults, and what the caller ignores stays ignored.
+trap : $_eventd_signals
+_eventd_status=0
+eval "$_eventd_run"
+# The command has gone. Nothing may keep this from being done now.
+trap '' $_eventd_signals
+flock -u "$_eventd_fd"
+eval "exec $_eventd_fd>&-"
+trap - $_eventd_signals
+@PASS_ON@# 128 and the number of a signal that can end a process: ended by it. Shells can't tell such an exit status from that.
+if [ "$_eventd_status" -gt 128 ] && _eventd_signal=$(kill -l "$_eventd_status" 2>/dev/null); then
+	case $_eventd_signal in
+	'' | CHLD | CLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH) ;;
+	*)
+		ulimit -c 0
+		kill -s "$_eventd_signal" $$
+		;;
+	esac
+fi
+exit "$_eventd_status"
+"""
 
 # Put before the lock is taken: what feeds the pipe may need the lock itself, as in `iptables-save | iptables-restore`.
 _READ_FIRST = """\
@@ -85,26 +136,25 @@ if [ -p /proc/self/fd/0 ]; then
 	rm -f "$_eventd_input"
 fi
 """
-_EXEC = """\
-exec "$_eventd_real" "$@"
-"""
 # The other side of it: what reads the pipe may need the lock before it has read all, so a listing is complete, and the
 # lock given back, before the first byte is passed on.
-_WRITE_LAST = """\
+_SPOOL_OUTPUT = """\
 _eventd_lists=
 case @NAME@ in *-save) _eventd_lists=yes ;; esac
 for _eventd_word; do
 	case $_eventd_word in --list*|-[!-]*[LS]*|-[LS]*) _eventd_lists=yes ;; esac
 done
-[ -n "$_eventd_lists" ] && [ -p /proc/self/fd/1 ] || exec "$_eventd_real" "$@"
-_eventd_output=$(mktemp @SPOOL@/@NAME@.XXXXXX) || exit 75
-"$_eventd_real" "$@" >"$_eventd_output"
-_eventd_status=$?
-eval "exec $_eventd_fd>&-"
-cat "$_eventd_output"
-rm -f "$_eventd_output"
-[ "$_eventd_status" -le 128 ] || kill -s "$(kill -l "$_eventd_status")" $$
-exit "$_eventd_status"
+_eventd_output=
+if [ -n "$_eventd_lists" ] && [ -p /proc/self/fd/1 ]; then
+	_eventd_output=$(mktemp @SPOOL@/@NAME@.XXXXXX) || exit 75
+	_eventd_run="$_eventd_run >\\"\\$_eventd_output\\""
+fi
+"""
+_PASS_ON = """\
+if [ -n "$_eventd_output" ]; then
+	cat "$_eventd_output"
+	rm -f "$_eventd_output"
+fi
 """
 
 
@@ -153,7 +203,8 @@ class Wrappers:
         lists = lock == IPTABLES[0] and not name.endswith("-restore")
         for mark, value in (
             ("@PREPARE@", _READ_FIRST if name.endswith("-restore") else ""),
-            ("@RUN@", _WRITE_LAST if lists else _EXEC),
+            ("@SPOOL_OUTPUT@", _SPOOL_OUTPUT if lists else ""),
+            ("@PASS_ON@", _PASS_ON if lists else ""),
             ("@NAME@", name),
             ("@LOCK@", lock),
             ("@SPOOL@", shlex.quote(self._spool)),

@@ -79,8 +79,10 @@ def standing(command: list[str]) -> tuple[list[str], list[int]]:
     return shown[:-2], [int(mask, 16) & 0x7FFFFFFF for mask in shown[-2:]]
 
 
-def test_the_command_is_as_if_started_by_itself(locks: FakeBroker) -> None:
-    assert standing([*PROGRAM, "lock", "a", "--"]) == standing(["env"])
+def test_the_command_is_as_if_started_by_itself_but_for_the_connection(locks: FakeBroker) -> None:
+    descriptors, signals = standing([*PROGRAM, "lock", "a", "--"])
+    alone, expected = standing(["env"])
+    assert (len(descriptors), signals) == (len(alone) + 1, expected)
 
 
 def test_afterwards_everything_is_as_before(locks: FakeBroker) -> None:

@@ -127,6 +127,35 @@ async def test_locks(real: Node) -> None:
             assert loser.wait(PATIENCE) == 9
 
 
+async def test_locks_last_as_long_as_the_command(real: Node) -> None:
+    """If its keeper is killed too; but not as long as what it leaves running."""
+    async with running_daemon(real):
+        command = ["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!; exec >&-; read -r _"]
+        for how in ("end", "kill"):
+            keeper = subprocess.Popen(
+                [*PROGRAM, "lock", "routes", "--", *command],
+                env=real.environ,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert keeper.stdout is not None
+            assert keeper.stdin is not None
+            left = int(keeper.stdout.readline())
+            if how == "kill":
+                keeper.kill()
+                keeper.wait()
+            call(real, "lock", "--wait", "0", "routes", "--", "true", code=124)
+            keeper.stdin.close()
+            if how == "kill":
+                os.kill(left, signal.SIGKILL)
+            call(real, "lock", "--wait", "60", "routes", "--", "true")
+            if how == "end":
+                os.kill(left, signal.SIGKILL)
+            keeper.stdout.close()
+            keeper.wait()
+
+
 @pytest.mark.parametrize("command", [["subscribe"], ["subscribe", "--output"], ["watch"]], ids=" ".join)
 async def test_notes(command: list[str], real: Node) -> None:
     async with running_daemon(real):

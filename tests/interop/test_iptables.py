@@ -2,12 +2,14 @@
 
 Both of iptables' implementations are tried, whichever of them the machine uses by default: the newer one talks to the
 kernel's nftables and begins anew when another was faster, the older one has a lock of its own for all tables.
+IPTABLES_ROUNDS is the number of rounds with 200 addresses for each implementation (20 for a full run).
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +30,13 @@ ADDRESSES = [
     *(PublicAddress("pub0", f"10.1.0.{number}", 24) for number in range(1, 39)),
     *(PublicAddress("pub0", f"fd00:c7db::{number:x}", 64) for number in range(1, 11)),
 ]
+
+# As many as a large cluster moves at once.
+MANY = [
+    *(PublicAddress("pub0", f"10.1.1.{number}", 24) for number in range(1, 151)),
+    *(PublicAddress("pub0", f"fd00:c7db:1::{number:x}", 64) for number in range(1, 51)),
+]
+ROUNDS = int(os.environ.get("IPTABLES_ROUNDS") or 3)
 
 _COMMANDS = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
 _CONTENTION = re.compile(r"xtables|nft|resource temporarily unavailable|another app", re.IGNORECASE)
@@ -153,6 +162,18 @@ async def test_rules_are_exact_after_every_round(node: Node, rounds: int) -> Non
             await host.ask(client, chain.from_iterable(zip(takes(others), releases(held), strict=True)))
             held, others = others, held
             assert host.rules() == _rules(held), f"round {number}\n{node.log}"
+        await _assert_quiet(host, client, "takeip", "releaseip")
+
+
+async def test_no_command_of_200_at_once_meets_another(node: Node) -> None:
+    """The older implementation fails at once if the command before it still holds that implementation's own lock."""
+    node.script("50.firewall.script", _FIREWALL)
+    async with running_host(node) as host, host.daemon.client() as client:
+        for number in range(ROUNDS):
+            await host.ask(client, takes(MANY))
+            assert host.rules() == _rules(MANY), f"round {number}\n{node.log}"
+            await host.ask(client, releases(MANY))
+            assert host.rules() == Counter(), f"round {number}\n{node.log}"
         await _assert_quiet(host, client, "takeip", "releaseip")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +24,27 @@ from ctdb_eventd.runner.wrappers import IPTABLES, Wrappers
 TOOLS = ("flock", "cat", "mktemp", "rm", "mkdir", "rmdir", "sleep", "readlink", "sh", "ls", "env")
 # fails loudly if another one runs beside it
 ALONE = 'mkdir "$BUSY" || exit 99; sleep 0.02; rmdir "$BUSY"; echo "$0" >> "$BUSY.done"'
+
+# Has locks of its own that it doesn't wait for, as iptables has, and gives them back only by ending. Whichever
+# descriptor the kernel closes first: one of the locks is below all others and one above, and files that take long to
+# close stand between them and whatever the program inherited.
+OWN_LOCKS = """
+import fcntl, os, sys
+low, high = (os.open(path, os.O_CREAT | os.O_RDWR) for path in sys.argv[1:])
+os.dup2(high, 300)
+os.close(high)
+for own in low, 300:
+    fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+for number in range(4):
+    slow = os.memfd_create("slow")
+    os.posix_fallocate(slow, 0, 64 << 20)
+    if number % 2:
+        os.dup2(slow, 200 + number)
+        os.close(slow)
+print("ready", flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
 
 
 class Place:
@@ -52,10 +75,15 @@ class Place:
     def lock(self, name: str = "iptables") -> Path:
         return self.run_dir / "eventd.locks" / name
 
-    def popen(self, *args: str, name: str = "iptables") -> subprocess.Popen[bytes]:
+    def popen(self, *args: str, name: str = "iptables", process_group: int | None = None) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [self.directory / name, *args], env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, close_fds=True
+            [self.directory / name, *args],
+            env=self.environ,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            process_group=process_group,
         )
 
     def run(self, *args: str, name: str = "iptables", given: bytes = b"") -> tuple[int, bytes, str]:
@@ -136,14 +164,52 @@ def test_death_by_a_signal_is_seen_as_that(place: Place, number: signal.Signals)
     assert place.run()[0] == -number
 
 
-def test_the_process_is_the_commands_so_signals_reach_it(place: Place) -> None:
-    place.command("trap 'echo bye; exit 3' TERM; echo $$; while :; do read -r _ || sleep 0.01; done")
-    process = place.popen()
-    assert process.stdout is not None
-    assert int(process.stdout.readline()) == process.pid
-    process.terminate()
-    output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output) == (3, b"bye\n")
+@pytest.mark.parametrize("status", [145, 146, 147, 148, 149, 150, 151, 156])
+def test_an_exit_status_that_looks_like_a_signal_which_ends_nothing_is_passed_on(place: Place, status: int) -> None:
+    """Stopping itself, the wrapper would never come back."""
+    place.command(f"exit {status}")
+    assert place.run() == (status, b"", "")
+
+
+def test_the_wrapper_says_nothing_of_a_signal(place: Place) -> None:
+    place.command("echo mine >&2; kill -TERM $$")
+    assert place.run() == (-signal.SIGTERM, b"", "mine\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_for_the_group_reaches_both_and_the_lock_lasts_until_the_command_has_gone(
+    place: Place, number: signal.Signals
+) -> None:
+    place.write(wait=0.01)
+    place.command(f"trap 'echo caught; read -r _; exit 3' {number.value}; echo ready; while :; do sleep 0.01; done")
+    with place.popen(process_group=0) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, number)
+        assert process.stdout.readline() == b"caught\n"
+        assert place.run()[0] == 75
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.wait(60) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_for_the_group_that_ends_the_command_is_passed_on(place: Place, number: signal.Signals) -> None:
+    place.command("echo ready; exec sleep 1000")
+    with place.popen(process_group=0) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, number)
+        assert process.wait(60) == -number
+
+
+def test_signals_are_for_the_command_as_they_are_for_the_caller(place: Place) -> None:
+    place.command("sed -n 's/^Sig[BIC][lg][knt]://p' /proc/self/status")
+    (place.tools / "sed").symlink_to(shutil.which("sed") or "")
+    ignoring = "trap '' USR1 INT; "
+    for before in ("", ignoring):
+        assert place.shell(f"{before}iptables") == place.shell(f'{before}"{place.real}/iptables"')
 
 
 def test_the_environment_differs_in_one_variable_that_says_what_is_held(place: Place) -> None:
@@ -156,7 +222,7 @@ def test_the_environment_differs_in_one_variable_that_says_what_is_held(place: P
     # a shell that is given no PWD tells it, when it is asked to export anything
     assert found.pop("PWD", os.getcwd()) == os.getcwd()
     assert found == place.environ
-    assert holds.split() == ["iptables"]
+    assert re.fullmatch(r" iptables:\d+", holds)
 
 
 def test_the_command_is_called_by_its_path_and_in_the_same_directory(place: Place, tmp_path: Path) -> None:
@@ -246,7 +312,8 @@ def test_a_command_that_calls_another_serialised_one_takes_both_locks(place: Pla
     place.command("iptables -L", "firewall")
     place.command('echo "$CTDB_EVENTD_HOLDS"')
     status, output, _ = place.run(name="firewall")
-    assert (status, output.split()) == (0, [b"firewall", b"iptables"])
+    assert status == 0
+    assert re.fullmatch(rb" firewall:\d+ iptables:\d+\n", output)
     with held(place.lock("iptables")):
         assert place.run(name="firewall")[0] == 75
 
@@ -260,6 +327,70 @@ def test_the_lock_is_held_until_the_command_exits(place: Place, tmp_path: Path) 
     assert place.run()[0] == 75
     process.communicate(b"\n", timeout=60)
     assert place.run(given=b"\n")[0] == 0
+
+
+async def test_the_lock_is_held_until_every_file_of_the_command_is_closed(place: Place, tmp_path: Path) -> None:
+    """As the older iptables needs it: the next one fails at once if the lock that the last one had is still held."""
+    (tmp_path / "holder.py").write_text(OWN_LOCKS)
+    place.command(
+        f'[ "$1" = try ] || exec "{sys.executable}" -IS "{tmp_path}/holder.py" "{tmp_path}/low" "{tmp_path}/high"\n'
+        f'exec 7>>"{tmp_path}/low" 8>>"{tmp_path}/high"\n'
+        'flock -n 7 && flock -n 8 || { echo "another app is holding the lock"; exit 4; }'
+    )
+    for _ in range(5):
+        with place.popen() as first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == b"ready\n"
+            with place.popen("try") as second:
+                await until(lambda: children_of(second.pid), "the flock that waits")
+                first.communicate(b"\n", timeout=60)
+                assert first.returncode == 0
+                output, _ = second.communicate(timeout=60)
+                assert (second.returncode, output) == (0, b"")
+
+
+def test_what_a_command_leaves_running_keeps_no_lock(place: Place) -> None:
+    """Nor does it pass for one that holds it."""
+    place.write(wait=0.01)
+    again = 'read -r _ <"$BUSY.go"; iptables inner; echo "$?" >"$BUSY.went"'
+    place.command(f'[ "$1" = inner ] || {{ {{ {again}; }} >/dev/null 2>&1 & }}')
+    subprocess.run(["mkfifo", place.environ["BUSY"] + ".go", place.environ["BUSY"] + ".went"], check=True)
+    assert place.run() == (0, b"", "")
+    with held(place.lock()):
+        Path(place.environ["BUSY"] + ".go").write_text("\n")
+        assert Path(place.environ["BUSY"] + ".went").read_text() == "75\n"
+
+
+async def test_a_wrapper_that_is_killed_alone_leaves_the_lock_to_the_command(place: Place) -> None:
+    place.write(wait=0.01)
+    place.command("echo ready; read -r _; echo over")
+    with place.popen() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+        assert place.run()[0] == 75
+        output, _ = process.communicate(b"\n", timeout=60)
+        assert output == b"over\n"
+    place.write()
+    assert place.run(given=b"\n")[0] == 0
+
+
+def test_a_signal_for_the_wrapper_alone_changes_nothing_for_the_command(place: Place) -> None:
+    place.write(wait=0.01)
+    place.command("echo ready; read -r _; exit 3")
+    with place.popen() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert place.run()[0] == 75
+        process.communicate(b"\n", timeout=60)
+        assert process.returncode == 3
+
+
+def test_the_lock_is_the_lowest_descriptor_that_was_free(place: Place) -> None:
+    place.command("readlink /proc/$$/fd/3; [ ! -e /proc/$$/fd/4 ]")
+    assert place.run() == (0, f"{place.lock()}\n".encode(), "")
 
 
 def test_a_listing_may_be_piped_into_a_restore(place: Place) -> None:
@@ -293,7 +424,7 @@ def test_a_caller_that_uses_the_usual_descriptor_keeps_it(place: Place, tmp_path
     assert place.shell(f"( flock -w 5 9; iptables ) 9>'{mine}'") == (0, f"{mine}\n", "")
 
 
-@pytest.mark.parametrize("used", [(9,), (9, 8, 7), (9, 8, 7, 6, 5, 4)])
+@pytest.mark.parametrize("used", [(9,), (3,), (3, 4, 5), (3, 4, 5, 6, 7, 8), (9, 8, 7, 6, 5, 4)])
 def test_every_descriptor_of_the_caller_is_left_alone(place: Place, tmp_path: Path, used: tuple[int, ...]) -> None:
     place.command("ls -l /proc/$$/fd; flock -n -x 0 < " + f"'{place.lock()}' && echo not held; exit 0")
     redirections = " ".join(f"{fd}>'{tmp_path}/mine.{fd}'" for fd in used)

@@ -1,6 +1,9 @@
 """`ctdb-event lock`: a command under the broker's locks.
 
-The locks are this connection's: they last until it ends, however that happens. The child has none of it.
+The locks are this connection's, and they must outlast the command. So the command inherits the connection: should this
+process be killed alone, the connection, and with it the locks, lasts until the command has gone too. When the command
+has been reaped, and so each of its files is closed, the connection is ended for every copy of the descriptor
+(shutdown(2)): what the command left running keeps no lock.
 """
 
 from __future__ import annotations
@@ -45,8 +48,11 @@ def lock(session: Session) -> int:
     given = session.arguments.values.get("--wait")
     wait = None if given is None else seconds("--wait", given)
     with session.connect() as wire:
-        _acquire(wire, names, wait)
-        return _run(wire, names, session.arguments.behind)
+        try:
+            _acquire(wire, names, wait)
+            return _run(wire, names, session.arguments.behind)
+        finally:
+            wire.hang_up()
 
 
 def _acquire(wire: Wire, names: list[str], wait: float | None) -> None:
@@ -81,7 +87,7 @@ def _run(wire: Wire, names: list[str], command: list[str]) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
     try:
-        pid = _start(command, before)
+        pid = _start(command, before, wire.fileno())
         with _PassingOn(pid):
             _look_on(wire, names, pid)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -91,9 +97,11 @@ def _run(wire: Wire, names: list[str], command: list[str]) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(command: list[str], mask: Iterable[int]) -> int:
+def _start(command: list[str], mask: Iterable[int], connection: int) -> int:
+    # onto itself: it is not closed when the command is executed
+    keep = [(os.POSIX_SPAWN_DUP2, connection, connection)]
     try:
-        return os.posix_spawnp(command[0], command, os.environ, setsigmask=mask, setsigdef=_RESET)
+        return os.posix_spawnp(command[0], command, os.environ, file_actions=keep, setsigmask=mask, setsigdef=_RESET)
     except OSError as error:
         code = _NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else _NOT_RUNNABLE
         raise Failure(f"can't run {escaped(command[0])}: {error.strerror}", code) from None

@@ -125,8 +125,8 @@ _LOCK = Command(
     "scripts declare, so a script that needs one of them doesn't run meanwhile. Any other name serves for commands "
     "among themselves.\n\nThe exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
     "SIGINT are passed on to it; Ctrl-C reaches it by itself. Should the daemon go, its locks go with it: that is said "
-    "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the locks "
-    "are given back and the command goes on too.\n\nThe command can't run an event whose scripts need one of the "
+    "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the "
+    "command goes on too, and the locks last until it, and whatever it leaves running, has gone.\n\nThe command can't run an event whose scripts need one of the "
     "locks: they are not started, and the event fails.",
     group="Locks",
     operands=(

@@ -131,6 +131,8 @@ def _alone(task: _Task) -> Iterator[None]:
     directory = task.places.below(task.places.helper_dir)
     if not task.dry_run and not os.access(directory, os.W_OK):
         raise NotAllowed(directory, as_root=os.geteuid() == 0)
+    # Closed on exec, so no program that is tried keeps the lock; all of them are waited for before it is given back.
+    # Should the installer be killed, one of them may go on a moment without it: they change nothing.
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _lock(descriptor, directory)
