@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ctdb_eventd import __version__, environment
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.logs import complain
-from ctdb_eventd.paths import Paths, PathsError
+from ctdb_eventd.paths import PathsError
+from ctdb_eventd.places import Inquiry
 
 if TYPE_CHECKING:
     from ctdb_eventd.daemon import Options
@@ -25,8 +26,10 @@ _MOST = (1 << 31) - 1
 
 def parse_arguments(argv: Sequence[str] | None) -> Options:
     """Reads the command line; ends the process with status 1 and the usage if it can't be used."""
-    from ctdb_eventd.daemon import Options
+    return _options(_parse(argv))
 
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(
         prog="ctdb-eventd",
         description="Event daemon for CTDB nodes: runs the event scripts. ctdbd starts it; it stays in the foreground.",
@@ -36,8 +39,16 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
     parser.add_argument(
         "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is told when the daemon listens"
     )
+    parser.add_argument(
+        "--helper-dir", metavar="DIR", help="where CTDB's helper programs are, if that is no usual place"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from ctdb_eventd.daemon import Options
+
     # CTDB's own daemon takes -1, its default, for "none"
     pid = arguments.pid if arguments.pid is not None and arguments.pid > 0 else None
     fd = arguments.startup_fd if arguments.startup_fd is not None and arguments.startup_fd >= 0 else None
@@ -69,17 +80,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     environment.calm_signals()
     environment.name_process("ctdb-eventd")
-    # only now what takes time: a signal may come meanwhile
-    import anyio
-
-    from ctdb_eventd.daemon import Daemon
-
-    options = parse_arguments(argv)
+    arguments = _parse(argv)
     try:
-        _check_descriptor(options.startup_fd)
+        _check_descriptor(arguments.startup_fd)
         environment.ensure_standard_descriptors()
         environment.close_on_exec()
-        daemon = Daemon(options, os.environ, Paths(os.environ))
+        # CTDB answers while the rest is loaded
+        inquiry = Inquiry(os.environ, arguments.helper_dir)
+        # only now what takes time: a signal may come meanwhile
+        import anyio
+
+        from ctdb_eventd.daemon import Daemon
+
+        daemon = Daemon(_options(arguments), os.environ, inquiry.paths())
         anyio.run(daemon.run)
     except (EventdError, PathsError) as error:
         _report(error)
@@ -91,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_descriptor(fd: int | None) -> None:
     """Checks the descriptor of the one who started us, before anything else can get its number."""
-    if fd is None:
+    if fd is None or fd < 0:
         return
     try:
         fcntl.fcntl(fd, fcntl.F_GETFD)

@@ -225,7 +225,7 @@ def _review_ours(task: _Task, program: str) -> list[Finding]:
     unsafe = list(review_program(task.places, daemon.program, daemon.python))
     if task.below_root:
         return [*unsafe, Finding(Severity.WARNING, f"{daemon.program} was not tried: it is below {task.places.root}")]
-    reason = why_it_does_not_run(daemon)
+    reason = why_it_does_not_run(daemon, task.places.helper_dir)
     if reason:
         return [*unsafe, Finding(Severity.ERROR, f"our daemon {daemon.program} can't run: {reason}")]
     return [*unsafe, Finding(Severity.GOOD, f"our daemon {daemon.program} can run")]
