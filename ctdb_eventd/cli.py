@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, environment
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
@@ -56,6 +57,14 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        try:
+            file.write(message)
+            file.flush()
+        except (AttributeError, OSError):
+            # nobody takes it, or it is closed: what is still held must not trouble the interpreter's end
+            sys.stdout = None  # type: ignore[assignment]
+
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage()
         complain(message)
