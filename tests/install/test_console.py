@@ -39,9 +39,7 @@ def full() -> Iterator[int]:
         yield file.fileno()
 
 
-def test_a_reader_who_goes_stops_nothing(
-    node: FakeNode, unread: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_who_goes_stops_nothing(node: FakeNode, unread: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_into(node, unread) == (0, "")
     assert node.run("--status") == 0
     assert run_into(node, unread, "--status") == (0, "")
