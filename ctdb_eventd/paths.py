@@ -1,6 +1,7 @@
 """Where everything lies: CTDB's own places, so that either event daemon finds what the other left.
 
-Knows names only, opens nothing; `places` learns from CTDB where they are. The command line loads this module, so it imports next to nothing.
+Knows names only, opens nothing; `places` learns from CTDB where they are. The command line loads this module, so it
+imports next to nothing.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Ended:
 
 
 class Place:
-    """A helper directory with the shell file in it, CTDB's programs beside it, and a logger that notes what it's told."""
+    """A helper directory with the shell file in it, CTDB's programs beside it, and a logger that notes all."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

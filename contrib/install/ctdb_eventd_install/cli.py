@@ -19,6 +19,7 @@ import attrs
 
 from ctdb_eventd import __version__
 from ctdb_eventd.errors import EventdError
+from ctdb_eventd.places import forget
 from ctdb_eventd_install import swap
 from ctdb_eventd_install.console import complain, flush, say, show
 from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
@@ -257,4 +258,6 @@ def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
         say("Nothing was changed (--dry-run).")
         return
     swap.carry_out(steps, task.places, lambda text: say(f"Done: {text}"))
+    if not task.below_root:
+        forget()  # the CTDB that is in use may be another one now
     say(_TAKES_EFFECT)
