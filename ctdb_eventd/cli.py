@@ -63,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
             file.flush()
         except (AttributeError, OSError):
             # nobody takes it, or it is closed: what is still held must not trouble the interpreter's end
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage()

@@ -207,7 +207,7 @@ def memory(helpers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Me
 
     def as_root(fd: int) -> os.stat_result:
         status = list(fstat(fd))
-        status[4] = {owner: 0}.get(status[4], 1)
+        status[4] = 0 if status[4] == owner else 1
         return os.stat_result(status)
 
     def holds_answers(program: str, answers: list[str]) -> bool:
