@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, environment
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.logs import complain
-from ctdb_eventd.paths import Paths, PathsError
+from ctdb_eventd.paths import PathsError
+from ctdb_eventd.places import Inquiry
 
 if TYPE_CHECKING:
     from ctdb_eventd.daemon import Options
@@ -25,8 +27,10 @@ _MOST = (1 << 31) - 1
 
 def parse_arguments(argv: Sequence[str] | None) -> Options:
     """Reads the command line; ends the process with status 1 and the usage if it can't be used."""
-    from ctdb_eventd.daemon import Options
+    return _options(_parse(argv))
 
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(
         prog="ctdb-eventd",
         description="Event daemon for CTDB nodes: runs the event scripts. ctdbd starts it; it stays in the foreground.",
@@ -36,8 +40,16 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
     parser.add_argument(
         "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is told when the daemon listens"
     )
+    parser.add_argument(
+        "--helper-dir", metavar="DIR", help="where CTDB's helper programs are, if that is no usual place"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from ctdb_eventd.daemon import Options
+
     # CTDB's own daemon takes -1, its default, for "none"
     pid = arguments.pid if arguments.pid is not None and arguments.pid > 0 else None
     fd = arguments.startup_fd if arguments.startup_fd is not None and arguments.startup_fd >= 0 else None
@@ -45,6 +57,14 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
 
 
 class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        try:
+            file.write(message)
+            file.flush()
+        except (AttributeError, OSError):
+            # nobody takes it, or it is closed: what is still held must not trouble the interpreter's end
+            sys.stdout = None
+
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage()
         complain(message)
@@ -69,17 +89,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     environment.calm_signals()
     environment.name_process("ctdb-eventd")
-    # only now what takes time: a signal may come meanwhile
-    import anyio
-
-    from ctdb_eventd.daemon import Daemon
-
-    options = parse_arguments(argv)
+    arguments = _parse(argv)
     try:
-        _check_descriptor(options.startup_fd)
+        _check_descriptor(arguments.startup_fd)
         environment.ensure_standard_descriptors()
         environment.close_on_exec()
-        daemon = Daemon(options, os.environ, Paths(os.environ))
+        # CTDB answers while the rest is loaded
+        inquiry = Inquiry(os.environ, arguments.helper_dir)
+        # only now what takes time: a signal may come meanwhile
+        import anyio
+
+        from ctdb_eventd.daemon import Daemon
+
+        daemon = Daemon(_options(arguments), os.environ, inquiry.paths())
         anyio.run(daemon.run)
     except (EventdError, PathsError) as error:
         _report(error)
@@ -91,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_descriptor(fd: int | None) -> None:
     """Checks the descriptor of the one who started us, before anything else can get its number."""
-    if fd is None:
+    if fd is None or fd < 0:
         return
     try:
         fcntl.fcntl(fd, fcntl.F_GETFD)

@@ -112,6 +112,7 @@ class Daemon:
         """
         self._config = load(self._paths.config_file)
         self._log.configure(self._config)
+        self._log_places()
         self._log_warnings()
         self._resources.callback(PidFile(self._paths.pid_file).remove)
         _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
@@ -124,6 +125,13 @@ class Daemon:
         self._tell_starter()
         self._guardian.startup(self._config.kill_grace)
         asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._broker.complete)
+
+    def _log_places(self) -> None:
+        paths = self._paths
+        if paths.problem:
+            places = f"{paths.socket}, {paths.config_file}, {paths.events_dir}"
+            _log.warning("can't find out from CTDB where its places are: %s", paths.problem)
+            _log.warning("going on with the built-in places, which may be wrong: %s", places)
 
     async def _wait_for_former_scripts(self) -> None:
         self._run_dir = os.open(self._paths.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -19,7 +19,8 @@ REPORT = "import sys; sys.path.insert(0, {root!r}); import {module}; print(*sys.
 
 
 @pytest.mark.parametrize(
-    "module", ["ctdb_eventd.protocol.packet", "ctdb_eventd.paths", "ctdb_eventd.scripts", "ctdb_eventd.errors"]
+    "module",
+    [f"ctdb_eventd.{name}" for name in ("protocol.packet", "paths", "places", "scripts", "errors")],
 )
 def test_the_module_loads_nothing_that_costs(module: str) -> None:
     root = str(Path(ctdb_eventd.__file__).parent.parent)

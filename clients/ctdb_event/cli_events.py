@@ -9,10 +9,11 @@ import errno
 import os
 import time
 
+from ctdb_event.cli_places import socket_path as usual_socket_path
 from ctdb_event.console import Failure, complain, show, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
-from ctdb_eventd.paths import Paths, PathsError, test_mode
+from ctdb_eventd.paths import test_mode
 from ctdb_eventd.protocol import packet
 
 TYPE_CHECKING = False
@@ -113,12 +114,7 @@ def _check_component(component: str) -> None:
 
 
 def _socket_path(given: str | None, environ: Mapping[str, str]) -> str:
-    if given is not None:
-        return given
-    try:
-        return Paths(environ).socket
-    except PathsError as error:
-        raise Failure(str(error)) from None
+    return usual_socket_path(environ) if given is None else given
 
 
 def _ask(path: str, request: bytes) -> bytes:

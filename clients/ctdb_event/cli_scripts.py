@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import os
 
+from ctdb_event.cli_places import node_paths
 from ctdb_event.console import Failure, complain, show
 from ctdb_eventd import scripts
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent, NoSuchScript, NotAFile
-from ctdb_eventd.paths import Paths, PathsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ctdb_eventd.paths import Paths
     from ctdb_eventd.scripts import NameRule
 
 __all__ = ["run_script_command"]
@@ -31,13 +32,11 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
         Failure: A name is none, or the file system refuses.
     """
     try:
-        paths = Paths(environ)
+        paths = node_paths(environ)
         rule = _name_rule(paths)
         if action == "list":
             return _list(paths, arguments[0], rule)
         return _switch(paths, action, arguments[0], arguments[1], rule)
-    except PathsError as error:
-        raise Failure(str(error)) from None
     except InvalidName as error:
         raise Failure(str(error), error.errno) from None
     except OSError as error:

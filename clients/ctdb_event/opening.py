@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from ctdb_event.ctdb import CtdbDialect
 from ctdb_event.dialects import Dialect, NativeDialect
-from ctdb_event.errors import InvalidRequest
-from ctdb_eventd.paths import Paths, PathsError
+from ctdb_event.errors import BrokerUnavailable, InvalidRequest
+from ctdb_eventd.paths import PathsError
+from ctdb_eventd.places import find
 
 __all__ = ["choose_dialects", "default_path"]
 
@@ -23,11 +25,15 @@ def default_path(environ: Mapping[str, str]) -> str:
 
     Raises:
         InvalidRequest: The environment asks for the test layout but doesn't say where.
+        BrokerUnavailable: CTDB doesn't say where, and there is nothing in the built-in place.
     """
     try:
-        return Paths(environ).socket
+        paths = find(environ)
     except PathsError as error:
         raise InvalidRequest("EINVAL", str(error)) from None
+    if paths.problem and not os.path.exists(paths.socket):
+        raise BrokerUnavailable("ENOENT", f"can't find out from CTDB where the broker listens: {paths.problem}")
+    return paths.socket
 
 
 def choose_dialects(dialect: str) -> tuple[Callable[[], Dialect], ...]:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import attrs
+from fake_ctdb_path import answers_for, ctdb_path
 from nodes import PATIENCE
 
 from ctdb_eventd_install.fallback import Daemon, render
@@ -37,7 +38,7 @@ class Ended:
 
 
 class Place:
-    """A helper directory with the shell file in it, CTDB's daemon beside it, and a logger that notes what it's told."""
+    """A helper directory with the shell file in it, CTDB's programs beside it, and a logger that notes all."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -45,6 +46,7 @@ class Place:
         self.logged = directory / "logged"
         self.places = NodePlaces(root="/", helper_dir=str(directory))
         self.program("ctdb-eventd.ctdb", OWN_DAEMON.format(said=self.said))
+        ctdb_path(directory, answers_for(directory / "node"))
         self.program("bin/logger", f'#!/bin/sh\necho "$*" >>{self.logged}\n')
 
     def program(self, name: str, text: str) -> str:

@@ -94,6 +94,7 @@ def test_our_own_daemon_has_to_be_there(node: FakeNode, capsys: pytest.CaptureFi
 
 def test_our_own_daemon_has_to_run(rpm_node: FakeNode) -> None:
     places = find_places(str(rpm_node.root))
+    rpm_node.answer()
     program = rpm_node.file("opt/broken/ctdb-eventd", f"#!{sys.executable}\nimport no_such_module\n")
     root = NodePlaces(root="/", helper_dir=str(rpm_node.root / HELPERS))
     task = cli._Task(places=root, record=choose_record(places, None), program=str(program), dry_run=False)

@@ -39,11 +39,14 @@ def full() -> Iterator[int]:
         yield file.fileno()
 
 
-def test_a_reader_who_goes_stops_nothing(node: FakeNode, unread: int) -> None:
+def test_a_reader_who_goes_stops_nothing(node: FakeNode, unread: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_into(node, unread) == (0, "")
     assert node.run("--status") == 0
     assert run_into(node, unread, "--status") == (0, "")
-    assert run_into(node, unread, "--help") == (0, "")
+    for buffered in ("", "1"):  # without a buffer it is the writing that fails
+        monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
+        assert run_into(node, unread, "--help") == (0, "")
+        assert run_into(node, unread, "--version") == (0, "")
     assert run_into(node, unread, "--remove", stderr=subprocess.STDOUT) == (0, "")
     assert run_into(node, unread, "--program", "/nonexistent", stderr=subprocess.STDOUT)[0] == cli.EXIT_ERROR
     assert node.helper.read_text() == OWN_DAEMON

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, requirements: None) -> Pat
 def machine(tmp_path: Path, package: Path) -> Iterator[Machine]:
     """A copy of this machine with the package's file on it."""
     with Machine(tmp_path) as machine:
-        machine.run("cat >/ctdb-eventd.deb; mkdir -p /run/ctdb", stdin=package.read_bytes())
+        machine.run("cat >/ctdb-eventd.deb; mkdir -p /run/ctdb; chmod 755 /run", stdin=package.read_bytes())
         yield machine
 
 
@@ -89,8 +91,14 @@ def test_the_package_names_nothing_of_the_machine_it_was_built_on(package: Path)
         assert f" ./usr/share/{name}\n" in names
     for name in ("fish/vendor_completions.d/ctdb-event.fish", "man/man1/ctdb-event.1.gz", "man/man8/ctdb-eventd.8.gz"):
         assert f" ./usr/share/{name}\n" in names
-    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True).stdout
-    assert str(TOP).encode() not in content
+    archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        for file in filter(tarfile.TarInfo.isfile, files):
+            opened = files.extractfile(file)
+            assert opened is not None
+            # the documentation has examples of directories, which a checkout may happen to be in
+            if not file.name.startswith("./usr/share/doc/"):
+                assert str(TOP).encode() not in opened.read(), file.name
     control = subprocess.run(["dpkg-deb", "-f", package], capture_output=True, text=True, check=True).stdout
     assert re.search(r"^Depends: python3 \(>= 3\.11\), ctdb, util-linux$", control, flags=re.MULTILINE)
 
@@ -110,18 +118,89 @@ def test_installed_it_is_what_ctdbd_starts_and_removed_all_is_as_before(machine:
     assert machine.run(FINGERPRINT) == before
 
 
+# In the shell of the node: ctdbd with short waits, no address and no scripts but those of a test.
+NODE = """set -e
+path=/usr/libexec/ctdb/ctdb-path
+socket=$($path socket eventd) pid=$($path pidfile eventd)
+mkdir -p $(dirname $socket) $(dirname $pid)
+wait_for() { timeout 40 sh -c "until $1 >/dev/null 2>&1; do sleep 0.1; done" || { echo "no: $1"; cat $log; exit 1; }; }
+log=/var/log/ctdb/log.ctdb
+start() { ctdbd; wait_for "ctdb ping"; }
+stop() { ctdb shutdown; wait_for "test ! -e $pid"; }
+"""
+SET_UP_NODE = """
+echo 127.0.0.1 >/etc/ctdb/nodes; rm -f /etc/ctdb/events/legacy/*
+printf 'MonitorInterval=2\\nRerecoveryTimeout=2\\n' >/etc/ctdb/ctdb.tunables
+printf '[logging]\\n\\tlocation = file:/var/log/ctdb/log.ctdb\\n' >/etc/ctdb/ctdb.conf
+"""
+
+
 def test_a_real_ctdbd_starts_it_and_goes_on_if_it_breaks(machine: Machine) -> None:
-    machine.run("dpkg -i /ctdb-eventd.deb && echo 127.0.0.1 >/etc/ctdb/nodes && rm -f /etc/ctdb/events/legacy/*")
-    machine.run("printf '[logging]\\n\\tlocation = file:/var/log/ctdb/log.ctdb\\n' >/etc/ctdb/ctdb.conf")
-    ctdbd = "ctdbd && timeout 20 sh -c 'until ctdb ping; do sleep 0.1; done' >/dev/null && "
-    look = "readlink /proc/$(cat /run/ctdb/eventd.pid)/exe && ctdb event status legacy init && ctdb shutdown"
-    gone = " && timeout 20 sh -c 'while [ -e /run/ctdb/eventd.pid ]; do sleep 0.1; done'"
-    assert machine.run(ctdbd + look + gone).startswith("/usr/bin/python3")
+    """Installed, broken, and removed again: each time the node becomes healthy with the daemon that it should have."""
+    machine.run(SET_UP_NODE + "dpkg -i /ctdb-eventd.deb")
+    began = machine.run(
+        NODE + "start; test -S $socket; readlink /proc/$(cat $pid)/exe; wait_for 'ctdb nodestatus'; "
+        "ctdb event status legacy init; ctdb-event status legacy monitor; ctdb-eventd-install --status; stop"
+    )
+    assert began.startswith("/usr/bin/python3")
+    assert "ctdb-path says: socket /" in began
     machine.run("mv /usr/lib/ctdb-eventd /usr/lib/moved-away")
-    assert machine.run(ctdbd + look + gone).startswith(f"{HELPER}.ctdb\n")
+    look = "start; test -S $socket; readlink /proc/$(cat $pid)/exe; wait_for 'ctdb nodestatus'; stop"
+    assert machine.run(NODE + look).startswith(f"{HELPER}.ctdb\n")
     log = machine.run("cat /var/log/ctdb/log.ctdb")
     assert "ctdb-eventd: can't start /usr/lib/ctdb-eventd/bin/ctdb-eventd" in log
     assert "starting CTDB's own event daemon instead" in log
+    machine.run("mv /usr/lib/moved-away /usr/lib/ctdb-eventd; dpkg -r ctdb-eventd")
+    assert machine.run(NODE + look).startswith(f"{HELPER}\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("exit 1", "ended with exit status 1"),
+        ("exec sleep 1000", "took more than 1 s"),
+        ("echo run/ctdb", "one line with an absolute path was expected"),
+        (None, "is missing"),
+    ],
+)
+def test_without_ctdbs_answer_the_node_has_ctdbs_daemon(machine: Machine, said: str | None, reason: str) -> None:
+    """And nothing is installed on a node where it doesn't answer."""
+    path = "/usr/libexec/ctdb/ctdb-path"
+    machine.run(SET_UP_NODE + f"dpkg -i /ctdb-eventd.deb; cp {path} /kept")
+    machine.run(f"rm {path}" if said is None else f"printf '#!/bin/sh\\n{said}\\n' >{path}")
+    damaged = machine.attempt("ctdb-eventd-install --status")
+    assert damaged.returncode == 4
+    assert reason in damaged.stdout.decode()
+    look = "start; readlink /proc/$(cat $pid)/exe; stop"
+    assert machine.run(NODE.replace("path=/usr/libexec/ctdb/ctdb-path", "path=/kept") + look).startswith(
+        f"{HELPER}.ctdb\n"
+    )
+    assert reason in machine.run("cat /var/log/ctdb/log.ctdb")
+    machine.run("ctdb-eventd-install --remove")
+    refused = machine.attempt("ctdb-eventd-install")
+    assert refused.returncode == 1
+    assert "nothing was changed: correct" in refused.stdout.decode()
+
+
+def test_the_places_are_ctdbs_and_are_remembered_by_root_alone(machine: Machine) -> None:
+    """The daemon's, the command line's, and what real compiled programs answer; a stranger can't write the memory."""
+    machine.run("dpkg -i /ctdb-eventd.deb; rm -f /run/ctdb-eventd.places")
+    python = "PYTHONPATH=/usr/lib/ctdb-eventd/python python3 -c"
+    show = "from ctdb_eventd.places import find; import os; p = find(os.environ); print(*map(str, %s), sep='\\n')"
+    fields = "(p.config_file, p.socket, p.pid_file, p.config_dir, p.state_dir, p.provided_dir, p.problem)"
+    questions = ("config", "socket eventd", "pidfile eventd", "etcdir", "vardir", "datadir")
+    path = "/usr/libexec/ctdb/ctdb-path"
+    answers = machine.run("; ".join(f"{path} {question}" for question in questions)).rstrip("\n")
+    expected = f"{answers}/events\nNone\n"
+    for _ in range(2):  # asked, then remembered
+        assert machine.run(f'{python} "{show % fields}"') == expected
+    assert machine.run("stat -c '%U %a' /run/ctdb-eventd.places; stat -c '%U %a' /run") == "root 644\nroot 755\n"
+    # an upgrade that has another file in its place
+    machine.run(f"cp {path} /new; chmod 755 /new; mv /new {path}; rm -f /trace")
+    machine.run(f"mv {path} {path}.real; printf '#!/bin/sh\\n>/trace\\nexec {path}.real \"$@\"\\n' >{path}")
+    machine.run(f"chmod 755 {path}")
+    for _ in range(2):  # no compiled program: asked each time
+        assert machine.run(f'{python} "{show % fields}"; rm /trace') == expected
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_what_keeps_its_output_open_does_not_outlast_the_limit(place: Place) -> 
         os.kill(child, signal.SIGKILL) if child else None
     process.communicate(timeout=PATIENCE)
     program = place.program("venv/installer", f"#!{sys.executable}\n{_LEAVES_A_CHILD}")
-    assert why_it_does_not_run(find_daemon(program, program)) == "ImportError: here it is"
+    assert why_it_does_not_run(find_daemon(program, program), str(place.directory)) == "ImportError: here it is"
     os.kill(int((place.directory / "venv/child").read_text()), signal.SIGKILL)
 
 
@@ -119,7 +119,7 @@ def test_what_a_damaged_python_adds_is_not_the_reason(place: Place) -> None:
     place.install(program, python=python)
     check_fell_back(place, place.run(), "(ModuleNotFoundError: No module named 'encodings')")
     daemon = Daemon(program=program, python=python)
-    assert why_it_does_not_run(daemon) == "ModuleNotFoundError: No module named 'encodings'"
+    assert why_it_does_not_run(daemon, str(place.directory)) == "ModuleNotFoundError: No module named 'encodings'"
 
 
 @pytest.mark.parametrize(("option", "reason"), [("ST_NOEXEC", "noexec"), ("ST_RDONLY", "read-only")])
@@ -162,7 +162,8 @@ def test_the_current_directory_has_no_say(place: Place) -> None:
     good = place.program("venv/good", "import argparse, os, sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n")
     stray = place.program("venv/stray", f"#!{sys.executable}\nimport stray\n")
     script = "import sys\nfrom ctdb_eventd_install.fallback import *\n" + (
-        f"print([why_it_does_not_run(Daemon(program=p, python=sys.executable)) for p in ({good!r}, {stray!r})])"
+        f"d = {str(place.directory)!r}\n"
+        f"print([why_it_does_not_run(Daemon(program=p, python=sys.executable), d) for p in ({good!r}, {stray!r})])"
     )
     run = subprocess.run([sys.executable, "-P", "-c", script], cwd=trap, capture_output=True, text=True, check=True)
     missing = "ModuleNotFoundError: No module named 'stray'"
@@ -202,7 +203,7 @@ def test_with_neither_daemon_it_says_so_and_fails(place: Place) -> None:
 
 def test_what_was_tried_is_what_is_started(place: Place) -> None:
     """Whatever the program's first line says by now: a shell whose exec fails could not fall back any more."""
-    program = place.program("venv/ctdb-eventd", "#!/nonexistent/python3.10\nimport sys\nprint(sys.argv[1:2])\n")
+    program = place.program("venv/ctdb-eventd", "#!/nonexistent/python3.10\nimport sys\nprint(sys.argv[1:3])\n")
     place.install(program)
     process, read_end = place.start()
     with open(read_end, "rb") as pipe:
@@ -238,5 +239,6 @@ def test_the_check_is_soon_over(place: Place) -> None:
     """ctdbd waits for ten seconds altogether; what is typical is in the manual."""
     place.install(place.program("venv/ctdb-eventd", "import sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n"))
     began = time.monotonic()
-    subprocess.run([sys.executable, "-c", CHECK, str(place.directory / "venv/ctdb-eventd")], check=True)
+    program, helpers = str(place.directory / "venv/ctdb-eventd"), str(place.directory)
+    subprocess.run([sys.executable, "-c", CHECK, program, helpers], check=True)
     assert time.monotonic() - began < 5

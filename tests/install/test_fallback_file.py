@@ -19,13 +19,18 @@ def test_the_installer_makes_the_same_check(place: Place) -> None:
     good = place.program(
         "good", f"#!{sys.executable}\nimport sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n"
     )
-    assert why_it_does_not_run(find_daemon(good, good)) is None
+    assert why_it_does_not_run(find_daemon(good, good), str(place.directory)) is None
     bad = place.program("bad", f"#!{sys.executable}\nimport no_such_module\n")
-    assert why_it_does_not_run(find_daemon(bad, bad)) == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert (
+        why_it_does_not_run(find_daemon(bad, bad), str(place.directory))
+        == "ModuleNotFoundError: No module named 'no_such_module'"
+    )
     silent = place.program("silent", f"#!{sys.executable}\nraise SystemExit(3)\n")
-    assert why_it_does_not_run(find_daemon(silent, silent)) == "trying it ended with exit status 3"
+    assert (
+        why_it_does_not_run(find_daemon(silent, silent), str(place.directory)) == "trying it ended with exit status 3"
+    )
     gone = Daemon(program=good, python="/nonexistent/python", python_option="-I")
-    assert why_it_does_not_run(gone) == "/nonexistent/python: No such file or directory"
+    assert why_it_does_not_run(gone, str(place.directory)) == "/nonexistent/python: No such file or directory"
 
 
 def test_a_check_without_an_end_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +39,10 @@ def test_a_check_without_an_end_is_given_up(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr("ctdb_eventd_install.fallback._CHECK_SECONDS", 0.01)
     assert "elif try 0.01;" in render(Daemon(program="/p", python="/q"), place.places, "").decode()
     program = place.program("slow", f"#!{sys.executable}\n")
-    assert why_it_does_not_run(find_daemon(program, program)) == "trying it took more than 0.01 seconds"
+    assert (
+        why_it_does_not_run(find_daemon(program, program), str(place.directory))
+        == "trying it took more than 0.01 seconds"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from fake_ctdb_path import write_program
 
 from ctdb_eventd.config import Config
 from ctdb_eventd_install import cli
@@ -15,6 +16,7 @@ from ctdb_eventd_install.review import (
     Severity,
     review,
     review_configuration,
+    review_places,
     review_program,
     review_scripts,
     review_version,
@@ -41,9 +43,12 @@ def warnings(node: FakeNode, config: Config | None = None) -> list[str]:
     ("version", "severity", "text"),
     [
         ("4.17.12-Debian", Severity.GOOD, "CTDB 4.17.12-Debian"),
+        ("4.22.11", Severity.GOOD, "4.22.11"),
         ("CTDB version: 4.24.0", Severity.GOOD, "4.24.0"),
-        ("4.9.1", Severity.WARNING, "was not tried with this one"),
-        ("5.0", Severity.WARNING, "was not tried with this one"),
+        ("4.25.1-Debian-4.25.1+dfsg-1", Severity.GOOD, "4.25.1"),
+        ("4.9.1", Severity.WARNING, "was tested with 4.17, 4.22, 4.24, 4.25, and not with this one"),
+        ("4.23.0", Severity.WARNING, "and not with this one"),
+        ("5.0", Severity.WARNING, "and not with this one"),
         ("4.8.12", Severity.ERROR, "too old: 4.9 is the first"),
         ("nonsense", Severity.WARNING, "version is unknown"),
         (None, Severity.WARNING, "version is unknown"),
@@ -62,6 +67,38 @@ def test_the_version_is_what_ctdbs_tool_says(rpm_node: FakeNode) -> None:
     assert places.ctdb_version() is None
     (rpm_node.root / "usr/bin/ctdb").unlink()
     assert places.ctdb_version() is None
+
+
+# ---------------------------------------------------------------------- places
+
+
+def test_of_a_node_the_places_are_asked_and_named(rpm_node: FakeNode) -> None:
+    rpm_node.answer()
+    places = find_places("/", str(rpm_node.helpers))
+    assert places.node.socket == f"{rpm_node.root}/node/sockets/eventd.socket"
+    (finding,) = review_places(places)
+    assert finding.severity is Severity.GOOD
+    assert f"{rpm_node.helpers}/ctdb-path says: socket {places.node.socket}, pid file" in finding.text
+
+
+def test_without_an_answer_nothing_is_installed(rpm_node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
+    write_program(rpm_node.helpers, "exit 1")
+    (finding,) = review_places(find_places("/", str(rpm_node.helpers)))
+    assert finding.severity is Severity.ERROR
+    assert "where our daemon has to listen can't be found out from CTDB: " in finding.text
+    program = rpm_node.root / PROGRAM.lstrip("/")
+    arguments = ["--helper-dir", str(rpm_node.helpers), "--program", str(program)]
+    assert cli.main(arguments) == cli.EXIT_ERROR
+    assert "ended with exit status 1" in capsys.readouterr().out
+    assert not rpm_node.kept.exists()
+
+
+def test_programs_of_an_image_are_not_started(rpm_node: FakeNode) -> None:
+    write_program(rpm_node.helpers, f"touch {rpm_node.root}/started")
+    (finding,) = review_places(places_of(rpm_node))
+    assert finding.severity is Severity.WARNING
+    assert f"was not asked for CTDB's places: it is below {rpm_node.root}; the shell file asks" in finding.text
+    assert not (rpm_node.root / "started").exists()
 
 
 # ---------------------------------------------------------------------- configuration
@@ -207,6 +244,7 @@ def test_without_a_directory_of_scripts_that_is_said(tmp_path: Path) -> None:
 def test_a_script_that_vanishes_meanwhile_harms_nothing(rpm_node: FakeNode) -> None:
     """Between the listing and each look at the file."""
     findings = [*review(places_of(rpm_node)), *review_program(places_of(rpm_node), "/nonexistent/program")]
+    findings.remove(*review_places(places_of(rpm_node)))  # an image's places are never known
     assert all(finding.severity is Severity.GOOD for finding in findings)
 
 

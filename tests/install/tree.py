@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from fake_ctdb_path import answers_for, ctdb_path
+
 from ctdb_eventd_install import cli
 
 HELPERS = "usr/libexec/ctdb"
@@ -48,6 +50,10 @@ class FakeNode:
         file.write_text(text)
         file.chmod(mode)
         return file
+
+    def answer(self) -> None:
+        """Puts the program in place that tells where everything is."""
+        ctdb_path(self.helpers, answers_for(self.root / "node"))
 
     def script(self, name: str, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
         """Writes a local event script."""

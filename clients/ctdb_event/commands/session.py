@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from ctdb_event.cli_places import socket_path
 from ctdb_event.commands.arguments import Arguments
 from ctdb_event.commands.screen import Screen
-from ctdb_event.console import Failure
 from ctdb_event.wire import Wire
-from ctdb_eventd.paths import Paths, PathsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,15 +40,10 @@ class Session:
         """The daemon's socket.
 
         Raises:
-            Failure: The environment doesn't say where it is.
+            Failure: Neither the environment nor CTDB says where it is.
         """
         given = self.arguments.values.get("--socket")
-        if given is not None:
-            return given
-        try:
-            return Paths(self.environ).socket
-        except PathsError as error:
-            raise Failure(str(error)) from None
+        return socket_path(self.environ) if given is None else given
 
     def connect(self) -> Wire:
         """Connects.

@@ -22,6 +22,7 @@ from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
 from ctdb_eventd.files import Trusted
 from ctdb_eventd.paths import Paths, PathsError, test_mode
+from ctdb_eventd.places import find as find_places
 from ctdb_eventd.scripts import component_directory, shown_name
 
 if TYPE_CHECKING:
@@ -77,10 +78,13 @@ def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
 def look(arguments: Arguments, environ: Mapping[str, str]) -> int:
     """Does the same with a command line that was taken apart."""
     try:
-        paths = Paths(environ)
+        paths = find_places(environ)
     except PathsError as error:
         complain(f"ctdb-event lint: {error}")
         return EXIT_NOT_LOOKED
+    if paths.problem:
+        looked = f"looking in the built-in ones, {paths.config_file} and {paths.events_dir}"
+        complain(f"ctdb-event lint: can't learn CTDB's places: {paths.problem}; {looked}")
     flags = arguments.flags
     return _Lint(paths, environ).carry_out(arguments.operands, as_json="--json" in flags, strict="--strict" in flags)
 

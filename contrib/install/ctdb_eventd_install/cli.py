@@ -13,13 +13,15 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from ctdb_eventd import __version__
 from ctdb_eventd.errors import EventdError
+from ctdb_eventd.places import forget
 from ctdb_eventd_install import swap
-from ctdb_eventd_install.console import complain, flush, say
+from ctdb_eventd_install.console import complain, flush, say, show
 from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
 from ctdb_eventd_install.places import NodePlaces, find_places
 from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, ReviewFailed
@@ -84,8 +86,14 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Python 3.11.2 lets an output that nobody takes end in a traceback here
+        show(message, file)
+
+
 def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ctdb-eventd-install",
         description="Puts this event daemon in the place of CTDB's own, which is kept beside it. Can be repeated.",
         epilog="Exit status: 0 done; 1 could not be done; 2 usage; --status: 3 not installed, 4 installed and damaged.",
@@ -227,7 +235,7 @@ def _review_ours(task: _Task, program: str) -> list[Finding]:
     unsafe = list(review_program(task.places, daemon.program, daemon.python))
     if task.below_root:
         return [*unsafe, Finding(Severity.WARNING, f"{daemon.program} was not tried: it is below {task.places.root}")]
-    reason = why_it_does_not_run(daemon)
+    reason = why_it_does_not_run(daemon, task.places.helper_dir)
     if reason:
         return [*unsafe, Finding(Severity.ERROR, f"our daemon {daemon.program} can't run: {reason}")]
     return [*unsafe, Finding(Severity.GOOD, f"our daemon {daemon.program} can run")]
@@ -252,4 +260,6 @@ def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
         say("Nothing was changed (--dry-run).")
         return
     swap.carry_out(steps, task.places, lambda text: say(f"Done: {text}"))
+    if not task.below_root:
+        forget()  # the CTDB that is in use may be another one now
     say(_TAKES_EFFECT)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["complain", "flush", "say"]
+__all__ = ["complain", "flush", "say", "show"]
 
 
 def say(text: str) -> None:
@@ -16,6 +16,17 @@ def say(text: str) -> None:
         print(text, flush=True)
     except OSError as error:
         _give_up_output(error)
+
+
+def show(text: str, stream: TextIO | None) -> None:
+    """Prints what others have composed, such as --help; None is stderr."""
+    try:
+        (stream or sys.stderr).write(text)
+    except OSError as error:
+        if stream is sys.stdout:
+            _give_up_output(error)
+        else:
+            _lead_nowhere(sys.stderr)
 
 
 def flush() -> None:

@@ -2,7 +2,8 @@
 # ctdb-eventd-install put this file here, in the place of CTDB's own event daemon, which is kept beside it.
 #
 # It starts our event daemon. Should that not run (its directory has gone, Python was upgraded, a module can't be
-# loaded), it says so in the system log and starts CTDB's own instead: a broken installation must not take a node down.
+# loaded), or not learn from CTDB where to listen, it says so in the system log and starts CTDB's own instead: a broken
+# installation must not take a node down.
 # The way back is `ctdb-eventd-install --remove`; by hand, where that program has gone as well:
 #     cp -p @KEPT@ @NEW@
 #     mv @NEW@ @HELPER@
@@ -14,6 +15,7 @@ program=@PROGRAM@
 python=@PYTHON@
 python_option=@PYTHON_OPTION@
 kept=@KEPT@
+helper_dir=@HELPER_DIR@
 check=@CHECK@
 
 # Each command in a process of its own and with a limit: nothing here may hang or end this shell, for ctdbd waits no
@@ -30,7 +32,7 @@ try()
 	# Not $(...), which would wait, beyond any limit, for whatever else has its end open.
 	said="$(timeout 1 mktemp 2>/dev/null)" || said=
 	# From /, since Python looks for modules in the current directory, and that may be a stranger's.
-	(cd / && exec timeout -k 1 "$1" "$python" ${python_option:+"$python_option"} -c "$check" "$program") \
+	(cd / && exec timeout -k 1 "$1" "$python" ${python_option:+"$python_option"} -c "$check" "$program" "$helper_dir") \
 		</dev/null >/dev/null 2>"${said:-/dev/null}"
 	status=$?
 	reason=
@@ -51,7 +53,7 @@ elif [ ! -x "$python" ]; then
 elif try @SECONDS@; then
 	# Just what was tried, whatever the program's first line says by now: a shell whose exec fails is at its end. Replaces
 	# this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
-	exec "$python" ${python_option:+"$python_option"} "$program" "$@"
+	exec "$python" ${python_option:+"$python_option"} "$program" --helper-dir "$helper_dir" "$@"
 fi
 
 if [ ! -x "$kept" ]; then

@@ -25,16 +25,17 @@ _TEMPLATE = os.path.join(os.path.dirname(__file__), "ctdb-eventd.sh")
 # ctdbd waits for ten; the installer has no more patience, so that what it says will run does run.
 _CHECK_SECONDS = 5
 
-# Runs the program's own file to its --version, which loads all of the daemon's modules, and then an event loop, since
-# anyio loads most of itself only then. Merely asking whether the files exist would miss a Python of another version
+# Runs the program's own file to its --version, loads all of the daemon's modules, and runs an event loop, since anyio
+# loads most of itself only then. Merely asking whether the files exist would miss a Python of another version
 # and an interrupted upgrade; starting the daemon and looking whether it lives would need a parent that stays. What the
-# machine can keep the daemon from is tried or asked as well: pidfds, and where its command wrappers go.
+# machine can keep the daemon from is tried or asked as well: pidfds, where CTDB's places are (an event daemon that
+# listens where nobody looks is none), and where its command wrappers go.
 # The first lines come before any import but of what is built in: Python given -c looks in the current directory first.
 CHECK = """
 import sys
 sys.path[:] = [place for place in sys.path if place]
 import os, runpy
-program = sys.argv[1]
+program, helper_dir = sys.argv[1:]
 sys.argv = [program, "--version"]
 try:
     runpy.run_path(program, run_name="__main__")
@@ -45,10 +46,13 @@ try:
     os.close(os.pidfd_open(os.getpid()))
 except (AttributeError, OSError) as error:
     sys.exit(f"Linux 5.3 or later is needed: pidfd_open: {error}")
-import anyio
+import anyio, ctdb_eventd.daemon
 anyio.run(anyio.sleep, 0)
-from ctdb_eventd.paths import Paths
-place = state = os.path.abspath(Paths(os.environ).state_dir)
+from ctdb_eventd.places import ask
+paths = ask(os.environ, helper_dir)
+if paths.problem:
+    sys.exit(f"it can't find out from CTDB where to listen: {paths.problem}")
+place = state = os.path.abspath(paths.state_dir)
 while not os.path.exists(place):
     place = os.path.dirname(place)
 flags = os.statvfs(place).f_flag
@@ -57,7 +61,9 @@ if flags & os.ST_RDONLY:
 if flags & os.ST_NOEXEC:
     sys.exit(f"{state} is on a file system that is mounted noexec, and it runs programs that it writes there")
 """
-"""Python that ends with 0 if the event daemon that its one argument names can run."""
+"""Python that ends with 0 if the event daemon that its first argument names can run with the CTDB whose helper
+programs are in the directory that the second one names.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -93,10 +99,10 @@ def find_daemon(program: str, below: str) -> Daemon:
     return Daemon(program=program, python=interpreter, python_option=option)
 
 
-def why_it_does_not_run(daemon: Daemon) -> str | None:
-    """Tries the daemon as the shell file will; None if it runs, else the reason."""
+def why_it_does_not_run(daemon: Daemon, helper_dir: str) -> str | None:
+    """Tries the daemon as the shell file in `helper_dir` will; None if it runs, else the reason."""
     options = [daemon.python_option] if daemon.python_option else []
-    command = [daemon.python, *options, "-c", CHECK, daemon.program]
+    command = [daemon.python, *options, "-c", CHECK, daemon.program, helper_dir]
     # A file and not a pipe, whose end would be waited for, whoever else has it open.
     with tempfile.TemporaryFile() as said:
         try:
@@ -139,6 +145,7 @@ def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
         "KEPT": places.kept,
         "NEW": places.new,
         "HELPER": places.helper,
+        "HELPER_DIR": places.helper_dir,
         "CHECK": CHECK,
         "SECONDS": f"{_CHECK_SECONDS:g}",
     }

@@ -10,14 +10,14 @@ import subprocess
 
 import attrs
 
+from ctdb_eventd import places
 from ctdb_eventd.files import Tree
 from ctdb_eventd.paths import Paths
+from ctdb_eventd.places import HELPER_DIRS
 from ctdb_eventd_install.problems import NoEventDaemon, SeveralHelperDirectories
 
 __all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places"]
 
-HELPER_DIRS = ("/usr/libexec/ctdb", "/usr/lib/ctdb", "/usr/local/libexec/ctdb")
-"""Where distributions, older Debian releases and `make install` have CTDB's helper programs."""
 KEPT_SUFFIX = ".ctdb"
 _VERSION_SECONDS = 10
 
@@ -30,6 +30,8 @@ class NodePlaces:
     """`/`, or the directory below which everything is."""
     helper_dir: str
     """CTDB's directory of helper programs."""
+    node: Paths = attrs.field(factory=lambda: Paths({}), eq=False, repr=False)
+    """CTDB's configuration, scripts and sockets, as CTDB says itself; below another root the built-in places."""
 
     @property
     def helper(self) -> str:
@@ -50,11 +52,6 @@ class NodePlaces:
     def marker(self) -> str:
         """Says that ours is installed, where there is no dpkg to ask."""
         return self.helper + ".installed"
-
-    @property
-    def node(self) -> Paths:
-        """CTDB's configuration, scripts and sockets."""
-        return Paths({})
 
     @property
     def tree(self) -> Tree:
@@ -92,7 +89,9 @@ def _first_line(*command: str) -> str | None:
 
 
 def find_places(root: str, helper_dir: str | None = None) -> NodePlaces:
-    """Finds CTDB's helper directory.
+    """Finds CTDB's helper directory, and asks the helper program `ctdb-path` there for CTDB's other places.
+
+    Programs of an image are not started: they may be for another processor, or do anything.
 
     Raises:
         NoEventDaemon: None of them has an event daemon, neither in place nor kept.
@@ -100,10 +99,13 @@ def find_places(root: str, helper_dir: str | None = None) -> NodePlaces:
     """
     root = os.path.realpath(root)
     candidates = (os.path.normpath(os.path.join("/", helper_dir)),) if helper_dir else HELPER_DIRS
-    places = [NodePlaces(root=root, helper_dir=candidate) for candidate in candidates]
-    found = [place for place in places if any(os.path.lexists(place.below(p)) for p in (place.helper, place.kept))]
+    all_places = [NodePlaces(root=root, helper_dir=candidate) for candidate in candidates]
+    found = [place for place in all_places if any(os.path.lexists(place.below(p)) for p in (place.helper, place.kept))]
     if not found:
         raise NoEventDaemon(candidates)
     if len(found) > 1:
         raise SeveralHelperDirectories(tuple(place.helper_dir for place in found))
-    return found[0]
+    if root != "/":
+        return found[0]
+    environ = {name: value for name, value in os.environ.items() if name != "CTDB_TEST_MODE"}
+    return attrs.evolve(found[0], node=places.ask(environ, found[0].helper_dir))

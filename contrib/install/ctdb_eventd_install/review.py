@@ -25,6 +25,7 @@ __all__ = [
     "Severity",
     "review",
     "review_configuration",
+    "review_places",
     "review_program",
     "review_scripts",
     "review_version",
@@ -32,8 +33,8 @@ __all__ = [
 
 _OLDEST = (4, 9)
 """The first CTDB with an event daemon and these script names."""
-_TRIED = ((4, 17), (4, 24))
-"""What this project follows and is tested with: nothing is known to differ between and next to them."""
+_TESTED = ((4, 17), (4, 22), (4, 24), (4, 25))
+"""The versions whose programs take part in this project's tests."""
 
 
 class Severity(enum.Enum):
@@ -57,7 +58,7 @@ def review(places: NodePlaces) -> list[Finding]:
     """Looks at everything that doesn't depend on our own installation."""
     config, findings = review_configuration(places)
     scripts = list(review_scripts(places, config))
-    return [*review_version(places.ctdb_version()), *findings, *scripts]
+    return [*review_version(places.ctdb_version()), *review_places(places), *findings, *scripts]
 
 
 def review_version(version: str | None) -> Iterator[Finding]:
@@ -67,14 +68,27 @@ def review_version(version: str | None) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, f"CTDB's version is unknown; {_show(_OLDEST)} or later is needed")
         return
     number = (int(found[1]), int(found[2]))
-    oldest_tried, latest_tried = _TRIED
     if number < _OLDEST:
         yield Finding(Severity.ERROR, f"CTDB {version} is too old: {_show(_OLDEST)} is the first with an event daemon")
-    elif oldest_tried <= number <= latest_tried:
+    elif number in _TESTED:
         yield Finding(Severity.GOOD, f"CTDB {version}")
     else:
-        tried = f"{_show(oldest_tried)} to {_show(latest_tried)}"
-        yield Finding(Severity.WARNING, f"CTDB {version}: ours follows {tried} and was not tried with this one")
+        tested = ", ".join(map(_show, _TESTED))
+        yield Finding(Severity.WARNING, f"CTDB {version}: ours was tested with {tested}, and not with this one")
+
+
+def review_places(places: NodePlaces) -> Iterator[Finding]:
+    """Tells where our daemon will listen; an error if that can't be known, for then ctdbd wouldn't find it."""
+    node = places.node
+    if node.problem:
+        yield Finding(Severity.ERROR, f"where our daemon has to listen can't be found out from CTDB: {node.problem}")
+    elif places.root != "/":
+        later = "the shell file asks at each start, and starts CTDB's own daemon if there is no answer"
+        text = f"{places.helper_dir}/ctdb-path was not asked for CTDB's places: it is below {places.root}; {later}"
+        yield Finding(Severity.WARNING, text)
+    else:
+        text = f"socket {node.socket}, pid file {node.pid_file}, state {node.state_dir}"
+        yield Finding(Severity.GOOD, f"CTDB's places, as {places.helper_dir}/ctdb-path says: {text}")
 
 
 def _show(version: tuple[int, int]) -> str:

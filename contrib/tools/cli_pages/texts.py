@@ -46,9 +46,11 @@ ENVIRONMENT = (
     ("NO_COLOR", "If it is set and not empty, there are no colours."),
     ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
     ("CTDB_BASE", "The directory of a test node."),
+    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
 )
 FILES = (
-    ("/run/ctdb/eventd.socket", "The daemon's socket. Only root may connect."),
+    ("/run/ctdb/eventd.socket", "The daemon's socket, or where CTDB says. Only root may connect."),
+    ("/run/ctdb-eventd.places", "What CTDB said where its places are, as long as its `ctdb-path` is the same file."),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
     ("/usr/share/ctdb/events/", "The same for scripts that packages provide, to be enabled."),
 )
@@ -63,6 +65,7 @@ time is ended with everything that it started.
 DAEMON_OPTIONS = (
     ("-P, --pid PID", "End when this process ends. `ctdbd` names itself."),
     ("-S, --startup-fd FD", "Descriptor that is told when the daemon listens: four zero bytes."),
+    ("--helper-dir DIR", "Ask the `ctdb-path` in this directory for CTDB's places, instead of looking for it."),
     ("--version", "Print the version, and end."),
     ("-h, --help", "Print the options, and end."),
 )
@@ -79,11 +82,12 @@ DAEMON_EXIT = (
 DAEMON_ENVIRONMENT = (
     ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
     ("CTDB_BASE", "The directory of a test node."),
+    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
 )
 DAEMON_FILES = (
     ("/etc/ctdb/ctdb.conf", "The configuration: sections `[logging]`, `[event]`, `[eventd]` and `[locks]`."),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
-    ("/run/ctdb/eventd.socket", "Where it listens."),
-    ("/run/ctdb/eventd.pid", "Its process id, locked while it runs."),
+    ("/run/ctdb/eventd.socket", "Where it listens, or where CTDB says."),
+    ("/run/ctdb/eventd.pid", "Its process id, locked while it runs; or where CTDB says."),
     ("/var/log/ctdb/log.ctdb", "The log, unless the configuration names another one."),
 )
