@@ -67,7 +67,7 @@ if [ -z "$_eventd_real" ]; then
 	printf '%s\\n' "@NAME@: not found in PATH ($PATH), behind the wrapper in $_eventd_mine" >&2
 	exit 127
 fi
-# Our own caller may hold the lock: PID is its wrapper's. What a command left running has the variable still, and no lock.
+# Our own caller may hold the lock: PID is its wrapper's. What a command left running has the variable still, no lock.
 for _eventd_held in $CTDB_EVENTD_HOLDS; do
 	[ "${_eventd_held%:*}" = '@LOCK@' ] && [ -e "/proc/${_eventd_held##*:}" ] && exec "$_eventd_real" "$@"
 done
@@ -102,7 +102,8 @@ export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@:$$"
 _eventd_run='exec "$_eventd_real" "$@"'
 @SPOOL_OUTPUT@# "Terminated" and the like are for the caller's shell to say.
 if [ -n "$_eventd_err" ]; then
-	_eventd_run="{ ( $_eventd_run 2>&$_eventd_err $_eventd_err>&- ) || _eventd_status=\\$?; } $_eventd_err>&2 2>/dev/null"
+	_eventd_run="{ ( $_eventd_run 2>&$_eventd_err $_eventd_err>&- ) || _eventd_status=\\$?; }"
+	_eventd_run="$_eventd_run $_eventd_err>&2 2>/dev/null"
 else
 	_eventd_run="( $_eventd_run ) || _eventd_status=\\$?"
 fi
@@ -116,7 +117,7 @@ trap '' $_eventd_signals
 flock -u "$_eventd_fd"
 eval "exec $_eventd_fd>&-"
 trap - $_eventd_signals
-@PASS_ON@# 128 and the number of a signal that can end a process: ended by it. Shells can't tell such an exit status from that.
+@PASS_ON@# 128 and the number of a signal that can end a process: ended by it. Shells can't tell the two apart.
 if [ "$_eventd_status" -gt 128 ] && _eventd_signal=$(kill -l "$_eventd_status" 2>/dev/null); then
 	case $_eventd_signal in
 	'' | CHLD | CLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH) ;;

@@ -126,8 +126,8 @@ _LOCK = Command(
     "among themselves.\n\nThe exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
     "SIGINT are passed on to it; Ctrl-C reaches it by itself. Should the daemon go, its locks go with it: that is said "
     "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the "
-    "command goes on too, and the locks last until it, and whatever it leaves running, has gone.\n\nThe command can't run an event whose scripts need one of the "
-    "locks: they are not started, and the event fails.",
+    "command goes on too, and the locks last until it, and whatever it leaves running, has gone.\n\nThe command can't "
+    "run an event whose scripts need one of the locks: they are not started, and the event fails.",
     group="Locks",
     operands=(
         Operand("NAME[,NAME...]", "locks", "The locks."),
