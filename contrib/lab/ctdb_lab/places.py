@@ -1,4 +1,4 @@
-"""Where the CTDB of this machine has its files: it says so itself; the places differ by version and by builder.
+"""Where the CTDB of this machine has its files: it says so itself; the places differ by version and by builder."""
 
 from __future__ import annotations
 
