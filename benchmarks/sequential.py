@@ -1,4 +1,4 @@
-"""Events one after another: scripts, round trips, start, memory, the command line as a process."""
+"""Events one after another: scripts, round trips, start, memory, the command line and wrappers as processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 
 from benchmarks.client import burst, call, run_packet, status_packet, time_calls
-from benchmarks.daemons import Daemon, DaemonError, Node, both_running, node, start, stop
+from benchmarks.daemons import Daemon, DaemonError, Node, both_running, node, running, start, stop
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
 from benchmarks.setting import Case, Programs, Setting
 from benchmarks.timing import in_turn, one_processor, spawn_one
@@ -24,6 +24,8 @@ _EMPTY: dict[str, dict[str, str]] = {"legacy": {}}
 _EVENTS = 1000
 _MEMORY_LIMIT = 30.0
 _DEPTH = 64
+_TRIVIAL = "/bin/true"
+_FLOCK = "/usr/bin/flock"
 
 
 def _run_once(daemon: Daemon, packet: bytes) -> None:
@@ -140,6 +142,22 @@ def _command_line(setting: Setting) -> Iterator[Figure]:
     yield compared("  the same against C's", (theirs, ours), note=note)
 
 
+def _serialised_command(setting: Setting) -> Iterator[Figure]:
+    with node(_EMPTY) as on, running(setting.ours, on):
+        real = on.base / "bin"
+        real.mkdir()
+        (real / "iptables").symlink_to(_TRIVIAL)
+        environment = on.environment() | {"PATH": f"{real}:{os.environ['PATH']}"}
+        plain, locked, wrapped = in_turn(
+            setting.rounds,
+            partial(spawn_one, [str(real / "iptables")], environment),
+            partial(spawn_one, [_FLOCK, str(on.base / "lock"), str(real / "iptables")], environment),
+            partial(spawn_one, [str(on.base / "var" / "eventd" / "bin" / "iptables")], environment),
+        )
+    yield compared("a serialised command that does nothing (against itself)", (plain, wrapped), at_most=8)
+    yield compared("  the same against flock(1) around it", (locked, wrapped))
+
+
 CASES = (
     Case(
         name="scripts",
@@ -182,5 +200,12 @@ CASES = (
         summary="ctdb-event status as a process",
         rounds=50,
         measure=_command_line,
+    ),
+    Case(
+        name="wrapper",
+        group="sequential",
+        summary="what the wrapper of a serialised command costs",
+        rounds=200,
+        measure=_serialised_command,
     ),
 )
