@@ -10,8 +10,8 @@ when the last script of the former one is gone.
 That order is safe: each holds a reference to one and the same lock, so it is free when both have ended. The guardian
 ends only when the kernel finds no process of a group any more, and by then all their files are closed and what they had
 locked is free; neither it nor the daemon has locks that the next daemon could still find held. No script inherits the
-lock. A daemon that is killed before it has started a guardian has not run any script: it serves nobody before that. It
-is free too early in one case: the guardian is killed, and the daemon too within the second until it starts another.
+lock. A daemon that is killed before it has started a guardian has not run any script: it serves nobody before that. The
+lock is free too early in one case: the guardian is killed, and within the second until it is replaced the daemon too.
 """
 
 from __future__ import annotations

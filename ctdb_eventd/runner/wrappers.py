@@ -7,13 +7,15 @@ it costs; no Python is started. How each way to end is kept safe:
 
 - The command ends: the wrapper has reaped it, and so every file of it is closed, before the wrapper unlocks. It unlocks
   explicitly (`flock -u`), which counts for every copy of the descriptor: what the command left running keeps no lock.
+  iptables and its kin leave nothing running and are spared that, which would take a third of the wrapper's time; for
+  them it is enough that the wrapper closes the last descriptor.
 - A signal for the process group, as at a timeout, reaches both. The wrapper catches it and goes on waiting.
 - A signal for the wrapper alone is not passed on: a shell can't do that while its child has the shell's input and
   default signals. The command goes on to its end. Should the wrapper be killed (SIGKILL), the lock stays with the
   command, which is why that inherits the descriptor; then also with whatever it leaves running.
 - SIGKILL for the process group ends both at once. Then the command may end after the wrapper, and what counts is the
-  order in which the kernel closes the command's files. Linux (4.3 to 6.18 at least) begins with the highest
-  descriptor, so ours is the lowest that is free: it is closed after those that the command opened.
+  order in which the kernel closes the command's files. Linux 6.18 begins with the highest descriptor, so ours is the
+  lowest that is free: it is closed after those that the command opened.
 
 No deadlock can come of iptables and its kin. Whoever holds their lock runs the real command, which waits for nothing
 that waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as
@@ -67,7 +69,8 @@ if [ -z "$_eventd_real" ]; then
 	printf '%s\\n' "@NAME@: not found in PATH ($PATH), behind the wrapper in $_eventd_mine" >&2
 	exit 127
 fi
-# Our own caller may hold the lock: PID is its wrapper's. What a command left running has the variable still, no lock.
+# Our own caller may hold the lock: LOCK:PID, with its wrapper's process. What a command left running still has the
+# variable, but no lock, so the process is looked at.
 for _eventd_held in $CTDB_EVENTD_HOLDS; do
 	[ "${_eventd_held%:*}" = '@LOCK@' ] && [ -e "/proc/${_eventd_held##*:}" ] && exec "$_eventd_real" "$@"
 done
@@ -101,23 +104,22 @@ fi
 export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@:$$"
 _eventd_run='exec "$_eventd_real" "$@"'
 @SPOOL_OUTPUT@# "Terminated" and the like are for the caller's shell to say.
+_eventd_quiet=
 if [ -n "$_eventd_err" ]; then
-	_eventd_run="{ ( $_eventd_run 2>&$_eventd_err $_eventd_err>&- ) || _eventd_status=\\$?; }"
-	_eventd_run="$_eventd_run $_eventd_err>&2 2>/dev/null"
-else
-	_eventd_run="( $_eventd_run ) || _eventd_status=\\$?"
+	_eventd_run="$_eventd_run 2>&$_eventd_err $_eventd_err>&-"
+	_eventd_quiet="$_eventd_err>&2 2>/dev/null"
 fi
 _eventd_signals="HUP INT QUIT ALRM USR1 USR2 TERM"
 # Caught, not ignored: the command has its defaults, and what the caller ignores stays ignored.
 trap : $_eventd_signals
 _eventd_status=0
-eval "$_eventd_run"
+eval "{ ( $_eventd_run ) || _eventd_status=\\$?; } $_eventd_quiet"
 # The command has gone. Nothing may keep this from being done now.
 trap '' $_eventd_signals
-flock -u "$_eventd_fd"
-eval "exec $_eventd_fd>&-"
+@UNLOCK@eval "exec $_eventd_fd>&-"
 trap - $_eventd_signals
-@PASS_ON@# 128 and the number of a signal that can end a process: ended by it. Shells can't tell the two apart.
+@PASS_ON@# 128 and the number of a signal that can end a process: taken for that, since no shell can tell whether the
+# command exited with such a status.
 if [ "$_eventd_status" -gt 128 ] && _eventd_signal=$(kill -l "$_eventd_status" 2>/dev/null); then
 	case $_eventd_signal in
 	'' | CHLD | CLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH) ;;
@@ -156,6 +158,10 @@ if [ -n "$_eventd_output" ]; then
 	cat "$_eventd_output"
 	rm -f "$_eventd_output"
 fi
+"""
+# For commands that may leave a process behind, which has a copy of the descriptor.
+_UNLOCK = """\
+flock -u "$_eventd_fd"
 """
 
 
@@ -205,6 +211,7 @@ class Wrappers:
         for mark, value in (
             ("@PREPARE@", _READ_FIRST if name.endswith("-restore") else ""),
             ("@SPOOL_OUTPUT@", _SPOOL_OUTPUT if lists else ""),
+            ("@UNLOCK@", "" if lock == IPTABLES[0] else _UNLOCK),
             ("@PASS_ON@", _PASS_ON if lists else ""),
             ("@NAME@", name),
             ("@LOCK@", lock),

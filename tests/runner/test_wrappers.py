@@ -351,12 +351,12 @@ async def test_the_lock_is_held_until_every_file_of_the_command_is_closed(place:
 
 def test_what_a_command_leaves_running_keeps_no_lock(place: Place) -> None:
     """Nor does it pass for one that holds it."""
-    place.write(wait=0.01)
-    again = 'read -r _ <"$BUSY.go"; iptables inner; echo "$?" >"$BUSY.went"'
-    place.command(f'[ "$1" = inner ] || {{ {{ {again}; }} >/dev/null 2>&1 & }}')
+    place.write("ipset", wait=0.01)
+    again = 'read -r _ <"$BUSY.go"; ipset inner; echo "$?" >"$BUSY.went"'
+    place.command(f'[ "$1" = inner ] || {{ {{ {again}; }} >/dev/null 2>&1 & }}', "ipset")
     subprocess.run(["mkfifo", place.environ["BUSY"] + ".go", place.environ["BUSY"] + ".went"], check=True)
-    assert place.run() == (0, b"", "")
-    with held(place.lock()):
+    assert place.run(name="ipset") == (0, b"", "")
+    with held(place.lock("ipset")):
         Path(place.environ["BUSY"] + ".go").write_text("\n")
         assert Path(place.environ["BUSY"] + ".went").read_text() == "75\n"
 
