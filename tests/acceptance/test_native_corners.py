@@ -150,7 +150,7 @@ async def _waiting(client: NativeClient, count: int | None) -> bool:
 
 
 async def test_a_client_that_never_takes_its_answers_is_let_go(node: Node) -> None:
-    node.script("10.loud.script", "head -c 1000000 /dev/zero")
+    node.script("10.loud.script", "head -c 1000000 /dev/zero | tr '\\0' x")
     async with running_daemon(node) as daemon, native_client(daemon) as other:
         async with native_client(daemon) as client:
             for _ in range(60):
