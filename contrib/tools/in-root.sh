@@ -85,15 +85,61 @@ borrow()
 	for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
 		[ -e "$file" ] || continue
 		mkdir -p "$1$(dirname "$file")"
+		# it may be a link to something outside
+		rm -f "$1$file"
 		cat "$file" >"$1$file"
 	done
 }
 
+# In a mount namespace of its own: makes the root NAME there, with a layer in memory for what is changed, moves into
+# it and becomes the command.
+enter()
+{
+	lower=$root
+	# The same name for everybody: each sees only its own, since the namespace is private.
+	base=$lower.changes
+	mkdir -p "$base"
+	mount -t tmpfs -o mode=0755 changes "$base"
+	mkdir "$base/upper" "$base/work" "$base/root"
+	mount -t overlay overlay -o "lowerdir=$lower,upperdir=$base/upper,workdir=$base/work" "$base/root"
+	root=$base/root
+
+	borrow "$root"
+
+	mount -t proc proc "$root/proc"
+	mount --rbind /sys "$root/sys"
+	mount --rbind /dev "$root/dev"
+	mount -t tmpfs -o mode=0755 run "$root/run"
+	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+	mkdir -p "$root/run/lock" "$root/run/netns" "$root/run/ctdb" "$root/run/samba"
+	mount --bind "$project" "$root/opt/ctdb-eventd"
+	mount --bind "$lower.venv" "$root/opt/venv"
+	for directory in $binds; do
+		mkdir -p "$root$directory"
+		mount --bind "$directory" "$root$directory"
+	done
+
+	cd "$root"
+	mkdir -p mnt/outside
+	pivot_root . mnt/outside
+	cd /opt/ctdb-eventd
+	umount -l /mnt/outside
+
+	set -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM="${TERM:-dumb}" \
+		${CI:+CI="$CI"} ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
+		PIP_CERT=/etc/ssl/certs/ca-certificates.crt DEBIAN_FRONTEND=noninteractive "$@"
+	[ -n "$user" ] || exec env -i HOME=/root "$@"
+	# No user's shell in between: it would read its start files.
+	exec setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="/home/$user" "$@"
+}
+
+inside=
 binds=
 user=
 fresh=
 while [ $# -gt 0 ]; do
 	case "$1" in
+	--inside) inside=yes && shift ;; # for itself: the namespace is there
 	--bind) binds="$binds $2" && shift 2 ;;
 	--user) user=user && shift ;;
 	--fresh) fresh=yes && shift ;;
@@ -107,6 +153,7 @@ shift
 choose "$name"
 [ "$(id -u)" -eq 0 ] || fail "only root can work in another root"
 root=$roots/$name
+[ -z "$inside" ] || enter "$@"
 
 mkdir -p "$roots"
 # One maker at a time; who comes second finds the root made.
@@ -120,5 +167,8 @@ if [ $# -eq 0 ]; then
 	exit 0
 fi
 
-export IN_ROOT_LOWER="$root" IN_ROOT_VENV="$root.venv" IN_ROOT_PROJECT="$project" IN_ROOT_BINDS="$binds" IN_ROOT_USER="$user"
-exec unshare --mount --propagation private sh "$here/in-root-inside.sh" "$@"
+set -- "$name" "$@"
+for directory in $binds; do
+	set -- --bind "$directory" "$@"
+done
+exec unshare --mount --propagation private "$here/in-root.sh" --inside ${user:+--user} "$@"

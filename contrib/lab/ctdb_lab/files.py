@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from ctdb_lab.errors import LabError
-from ctdb_lab.places import ask_ctdb
+from ctdb_lab.places import ask_ctdb, run_here
 from ctdb_lab.plan import PROVIDED_SCRIPTS, Plan
 
 __all__ = ["MARK", "create", "remove"]
@@ -45,8 +45,11 @@ def create(directory: Path, plan: Plan) -> None:
         raise LabError(f"{directory} is there already: a lab that runs (make lab-status), or its remains") from None
     (directory / MARK).touch()
     plan.save(directory / "plan.json")
+    # /run is each node's own and empty; on a real one systemd makes CTDB's directories there
+    files = [ask_ctdb(run_here, kind, daemon) for kind in ("socket", "pidfile") for daemon in ("ctdbd", "eventd")]
+    places = sorted({str(file.parent.relative_to("/")) for file in files})
     for number in range(plan.nodes):
-        _create_node(directory, plan, number)
+        _create_node(directory, plan, number, places)
 
 
 def remove(directory: Path) -> None:
@@ -64,15 +67,11 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory)
 
 
-def _create_node(directory: Path, plan: Plan, number: int) -> None:
+def _create_node(directory: Path, plan: Plan, number: int, places: list[str]) -> None:
     node = directory / f"node{number}"
     node.mkdir()
-    for name in _EMPTY:
+    for name in (*_EMPTY, *places):
         (node / name).mkdir(parents=True)
-    # /run is the node's own and empty; on a real one systemd makes CTDB's directories there
-    for kind in ("socket", "pidfile"):
-        for daemon in ("ctdbd", "eventd"):
-            (node / ask_ctdb(kind, daemon).relative_to("/")).parent.mkdir(parents=True, exist_ok=True)
     (node / "address").write_text(f"{plan.node_addresses[number]}/24\n")
     (node / "eventd").write_text(plan.eventd)
     _create_configuration(node, directory, plan)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ctdb_lab.addresses import AddressReader, State
 from ctdb_lab.errors import LabError, NoAnswer
-from ctdb_lab.places import CTDB_PATH
+from ctdb_lab.places import ask_ctdb
 from ctdb_lab.plan import CTDB_EVENTD, CTDB_HELPER, CTDB_TOOL, CTDBD, Plan
 from ctdb_lab.processes import Process, find_holder, kill_member, members
 from ctdb_lab.waiting import wait_until
@@ -257,10 +257,7 @@ class Node:
         """
         if (kind, daemon) not in self._files:
             # asked on the node: the machine that a person attaches from may have another CTDB, or none
-            answer = self.run(CTDB_PATH, kind, daemon).stdout.strip()
-            if not answer.startswith("/"):
-                raise LabError(f"node {self.number}: {CTDB_PATH} {kind} {daemon} doesn't name a file: {answer}")
-            self._files[kind, daemon] = self.directory / Path(answer).relative_to("/")
+            self._files[kind, daemon] = self.directory / ask_ctdb(self.run, kind, daemon).relative_to("/")
         return self._files[kind, daemon]
 
     def scripts(self) -> list[Process]:
