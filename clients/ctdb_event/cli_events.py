@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from ctdb_event.cli_places import socket_path as usual_socket_path
+from ctdb_event.cli_places import find_socket
 from ctdb_event.console import Failure, complain, show, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
@@ -54,7 +54,7 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
     event_arguments = os.fsencode(" ".join(arguments[3:])) if len(arguments) > 3 else None
     run_all = test_mode(environ) and "CTDB_EVENT_RUN_ALL" in environ
     request = packet.run_request(_REQID, os.fsencode(component), os.fsencode(event), event_arguments, timeout, run_all)
-    path = _socket_path(socket_path, environ)
+    path = find_socket(socket_path, environ)
     try:
         result = _take_result(_ask(path, request), packet.COMMAND_RUN)[1]
     except RemoteProtocolError as error:
@@ -79,7 +79,7 @@ def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, 
     component, event = arguments
     _check_component(component)
     request = packet.status_request(_REQID, os.fsencode(component), os.fsencode(event))
-    path = _socket_path(socket_path, environ)
+    path = find_socket(socket_path, environ)
     try:
         fields, result = _take_result(_ask(path, request), packet.COMMAND_STATUS)
         if result == 0:
@@ -111,10 +111,6 @@ def _check_component(component: str) -> None:
         check_name("component", component)
     except InvalidName as error:
         raise Failure(str(error), errno.EINVAL) from None
-
-
-def _socket_path(given: str | None, environ: Mapping[str, str]) -> str:
-    return usual_socket_path(environ) if given is None else given
 
 
 def _ask(path: str, request: bytes) -> bytes:

@@ -12,15 +12,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["node_paths", "socket_path"]
+__all__ = ["find_socket", "node_paths"]
 
 
-def socket_path(environ: Mapping[str, str]) -> str:
-    """Returns where this node's daemon listens.
+def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
+    """Returns the daemon's socket.
+
+    Args:
+        given: What --socket names; None for this node's own.
+        environ: May ask for the test layout, and may name the directory of helper programs.
 
     Raises:
         Failure: Neither the environment nor CTDB says where that is, and there is nothing in the built-in place.
     """
+    if given is not None:
+        return given
     paths = _find(environ)
     if paths.problem and not os.path.exists(paths.socket):
         advice = "or name the daemon's socket with --socket PATH"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctdb_event.cli_places import socket_path
+from ctdb_event.cli_places import find_socket
 from ctdb_event.commands.arguments import Arguments
 from ctdb_event.commands.screen import Screen
 from ctdb_event.wire import Wire
@@ -42,8 +42,7 @@ class Session:
         Raises:
             Failure: Neither the environment nor CTDB says where it is.
         """
-        given = self.arguments.values.get("--socket")
-        return socket_path(self.environ) if given is None else given
+        return find_socket(self.arguments.values.get("--socket"), self.environ)
 
     def connect(self) -> Wire:
         """Connects.
