@@ -18,10 +18,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
+from ctdb_lab import wait_until
 from nodes import Client, Daemon, Node
 
 from .programs import PROVIDED_SCRIPTS, Maker
-from .waiting import wait_until
 
 INTERFACES = ("pub0", "pub1")
 EVENT_SECONDS = 30  # what ctdbd allows an event unless told otherwise

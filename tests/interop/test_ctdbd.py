@@ -1,4 +1,4 @@
-"""A real, unmodified ctdbd with our event daemon under it, with CTDB's own scripts, in namespaces of its own.
+"""A real, unmodified ctdbd with our event daemon under it, with CTDB's own scripts: a lab of one node.
 
 INTEROP_EVENTD names another event daemon to try, such as CTDB's own for comparison.
 """
@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from ctdb_lab import Lab, Node, Plan, wait_until
 
-from .node import Node
 from .programs import CTDB_TOOL, Maker
-from .waiting import kill_and_watch, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -30,8 +29,8 @@ END_SECONDS = 3 if IS_OURS else 10
 _LOCAL_SCRIPT = """#!/bin/sh
 case "$1" in
 monitor)
-  [ -e {directory}/hang ] && exec sleep 1000
-  [ ! -e {directory}/fail ] || { echo "told to fail"; exit 1; }
+  [ -e @NODE@/hang ] && exec sleep 1000
+  [ ! -e @NODE@/fail ] || { echo "told to fail"; exit 1; }
   ;;
 slow) exec sleep 1000 ;;
 speak) echo "spoken" ;;
@@ -40,30 +39,34 @@ esac
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One node for all tests here: it takes 12 s to become healthy."""
-    directory = tmp_path_factory.mktemp("node")
-    with Node(directory, EVENTD, enabled=("00.ctdb", "10.interface")) as made:
-        script = directory / "etc" / "events" / "legacy" / "50.local.script"
-        script.write_text(_LOCAL_SCRIPT.replace("{directory}", str(directory)))
-        script.chmod(0o755)
+    plan = Plan(eventd=EVENTD, nodes=1, addresses4=1, addresses6=0, scripts={"50.local": _LOCAL_SCRIPT})
+    with Lab(tmp_path_factory.mktemp("lab") / "lab", plan) as made:
         yield made
 
 
 @pytest.fixture
-def running(node: Node) -> Node:
+def running(lab: Lab) -> Node:
     """The node with ctdbd up, healthy or not."""
+    (node,) = lab.nodes
     if not node.is_running():
-        node.kill_leftovers()
+        node.kill_all()
         node.start()
     return node
 
 
 @pytest.fixture
-def healthy(running: Node) -> Node:
+def healthy(lab: Lab, running: Node) -> Node:
     """The node in full health, with its public address."""
-    running.wait_until_healthy()
+    lab.wait_until_healthy()
     return running
+
+
+def _pid(node: Node, daemon: str) -> int:
+    process = node.daemon(daemon)
+    assert process is not None, node.explain()
+    return process.pid
 
 
 def _status(node: Node, event: str) -> dict[str, str]:
@@ -72,26 +75,32 @@ def _status(node: Node, event: str) -> dict[str, str]:
     return {row.split()[0]: row.split()[1] for row in rows}
 
 
+def _hosts_nothing(lab: Lab) -> bool:
+    """Whether no kernel has the public address, whatever ctdbd says."""
+    return not any(lab.hosting().values())
+
+
 def _last_monitor(node: Node) -> str:
     return node.ctdb("event", "status", "legacy", "monitor").stdout
 
 
 def test_the_node_runs_the_wanted_event_daemon(running: Node) -> None:
     """Without this, all the rest could be CTDB's own daemon's success."""
-    eventd = running.pid("eventd")
-    command = Path(f"/proc/{eventd}/cmdline").read_bytes().split(b"\0")
-    assert EVENTD.encode() in command
-    assert f"-P {running.pid('ctdbd')}".encode() in b" ".join(command)
+    eventd, ctdbd = running.daemon("eventd"), running.daemon("ctdbd")
+    assert eventd is not None
+    assert ctdbd is not None
+    assert EVENTD in eventd.command.split()
+    # by the number that the node itself knows ctdbd by
+    assert f"-P {ctdbd.inner}" in eventd.command
 
 
-def test_it_becomes_healthy_and_hosts_the_public_address(healthy: Node) -> None:
+def test_it_becomes_healthy_and_hosts_the_public_address(lab: Lab, healthy: Node) -> None:
     """ctdbd says so, and the kernel agrees."""
     assert "OK (THIS NODE)" in healthy.ctdb("nodestatus").stdout
     assert f"pnn:0 {healthy.address}" in healthy.ctdb("status").stdout
-    wait_until(
-        lambda: f"{healthy.public_address} 0" in healthy.ctdb("ip").stdout, 10, "ctdb ip to agree", healthy.explain
-    )
-    assert healthy.hosts_public_address()
+    (public,) = lab.plan.public_addresses
+    wait_until(lambda: f"{public.address} 0" in healthy.ctdb("ip").stdout, 10, "ctdb ip to agree", healthy.explain)
+    assert lab.is_hosted_once()
 
 
 @pytest.mark.parametrize("event", ["init", "setup", "startrecovery", "recovered", "startup", "ipreallocated", "takeip"])
@@ -127,7 +136,7 @@ def test_a_script_is_disabled_and_enabled(healthy: Node) -> None:
         )
 
 
-def test_a_failing_script_makes_the_node_unhealthy(healthy: Node) -> None:
+def test_a_failing_script_makes_the_node_unhealthy(lab: Lab, healthy: Node) -> None:
     """And healthy again when it stops failing."""
     flag = healthy.directory / "fail"
     flag.touch()
@@ -139,25 +148,25 @@ def test_a_failing_script_makes_the_node_unhealthy(healthy: Node) -> None:
             healthy.explain,
         )
         assert "OUTPUT: told to fail" in healthy.ctdb("scriptstatus").stdout
-        wait_until(lambda: not healthy.hosts_public_address(), 20, "the address to be released", healthy.explain)
+        wait_until(lambda: _hosts_nothing(lab), 20, "the address to be released", healthy.explain)
     finally:
         flag.unlink()
-    healthy.wait_until_healthy()
+    lab.wait_until_healthy()
 
 
-def test_disable_releases_the_address_and_enable_takes_it_back(healthy: Node) -> None:
+def test_disable_releases_the_address_and_enable_takes_it_back(lab: Lab, healthy: Node) -> None:
     """The real releaseip, with iptables and all."""
     assert healthy.ctdb("disable").returncode == 0
     try:
-        wait_until(lambda: not healthy.hosts_public_address(), 20, "the address to be released", healthy.explain)
+        wait_until(lambda: _hosts_nothing(lab), 20, "the address to be released", healthy.explain)
         wait_until(lambda: "OK" in _status(healthy, "releaseip").values(), 5, "releaseip to be over", healthy.explain)
         assert set(_status(healthy, "releaseip").values()) == {"OK"}
     finally:
         assert healthy.ctdb("enable").returncode == 0
-    healthy.wait_until_healthy()
+    lab.wait_until_healthy()
 
 
-def test_a_hung_monitor_script_times_out_is_debugged_and_ended(healthy: Node) -> None:
+def test_a_hung_monitor_script_times_out_is_debugged_and_ended(lab: Lab, healthy: Node) -> None:
     """With CTDB's own debug script, which asks the event daemon for the status of the very event."""
     assert healthy.ctdb("setvar", "EventScriptTimeout", "2").returncode == 0
     flag = healthy.directory / "hang"
@@ -174,7 +183,7 @@ def test_a_hung_monitor_script_times_out_is_debugged_and_ended(healthy: Node) ->
         healthy.ctdb("setvar", "EventScriptTimeout", "30")
     wait_until(lambda: "event_debug: " in healthy.log, 10, "the debug script's output", healthy.explain)
     wait_until(lambda: not _sleepers(healthy), 20, "the hung script to be ended", healthy.explain)
-    healthy.wait_until_healthy()
+    lab.wait_until_healthy()
 
 
 def _sleepers(node: Node) -> list[int]:
@@ -185,7 +194,7 @@ def test_log_rotation(healthy: Node) -> None:
     """ctdbd passes its SIGHUP on; from then on both write to a new file."""
     log = healthy.directory / "log" / "log.ctdb"
     rotated = log.rename(log.with_suffix(".ctdb.1"))
-    os.kill(healthy.pid("ctdbd"), signal.SIGHUP)
+    os.kill(_pid(healthy, "ctdbd"), signal.SIGHUP)
 
     def is_in_the_new_log() -> bool:
         assert healthy.ctdb("event", "run", "30", "legacy", "speak").returncode == 0
@@ -212,13 +221,13 @@ def test_our_command_line_in_the_place_of_ctdbs(healthy: Node) -> None:
         assert healthy.run("umount", helper).returncode == 0
 
 
-def test_shutdown_leaves_nothing(healthy: Node) -> None:
+def test_shutdown_leaves_nothing(lab: Lab, healthy: Node) -> None:
     """No address, no process, no socket and no pid file."""
     assert healthy.ctdb("shutdown").returncode == 0
     healthy.wait_until_empty()
-    assert not healthy.hosts_public_address()
-    for name in ("eventd.socket", "eventd.pid", "ctdbd.pid"):
-        assert not healthy.exists(name), name
+    assert _hosts_nothing(lab)
+    for kind, daemon in (("socket", "eventd"), ("pidfile", "eventd"), ("pidfile", "ctdbd")):
+        assert not healthy.run_file(kind, daemon).exists(), (kind, daemon)
 
 
 @contextlib.contextmanager
@@ -232,9 +241,22 @@ def _slow_script(node: Node) -> Iterator[None]:
             client.kill()
 
 
+def _kill_and_watch(victim: int, watched: int, number: int, timeout: float) -> bool:
+    """Sends a signal to one process and tells whether another one ends within `timeout` seconds."""
+    pidfd = os.pidfd_open(watched)
+    try:
+        os.kill(victim, number)
+        readable, _, _ = select.select([pidfd], [], [], timeout)
+        return bool(readable)
+    finally:
+        os.close(pidfd)
+
+
 def test_the_event_daemons_death_ends_ctdbd(running: Node) -> None:
     """As ctdbd notices by the start-up descriptor, and a new ctdbd starts over what both left behind."""
-    assert kill_and_watch(running.pid("eventd"), running.pid("ctdbd"), signal.SIGKILL, END_SECONDS), running.explain()
+    assert _kill_and_watch(_pid(running, "eventd"), _pid(running, "ctdbd"), signal.SIGKILL, END_SECONDS), (
+        running.explain()
+    )
     running.wait_until_empty()
     running.start()
     assert running.ctdb("event", "status", "legacy", "init").returncode == 0
@@ -244,7 +266,7 @@ def test_the_event_daemons_death_ends_ctdbd(running: Node) -> None:
 def test_the_event_daemons_death_ends_its_scripts(running: Node) -> None:
     """Nobody is left who could end them, or who would know of them."""
     with _slow_script(running):
-        ended = kill_and_watch(running.pid("eventd"), running.pid("ctdbd"), signal.SIGKILL, END_SECONDS)
+        ended = _kill_and_watch(_pid(running, "eventd"), _pid(running, "ctdbd"), signal.SIGKILL, END_SECONDS)
         assert ended, running.explain()
         running.wait_until_empty()
 
@@ -252,8 +274,8 @@ def test_the_event_daemons_death_ends_its_scripts(running: Node) -> None:
 def test_ctdbds_death_ends_the_event_daemon(running: Node) -> None:
     """Even in the middle of a script, which it takes with it."""
     with _slow_script(running):
-        ended = kill_and_watch(running.pid("ctdbd"), running.pid("eventd"), signal.SIGKILL, END_SECONDS)
+        ended = _kill_and_watch(_pid(running, "ctdbd"), _pid(running, "eventd"), signal.SIGKILL, END_SECONDS)
         assert ended, running.explain()
         running.wait_until_empty()
-    assert not running.exists("eventd.socket")
-    assert not running.exists("eventd.pid")
+    assert not running.run_file("socket", "eventd").exists()
+    assert not running.run_file("pidfile", "eventd").exists()
