@@ -1,20 +1,20 @@
-"""Where a command goes otherwise as soon as one of ours takes part, each with the reason.
+"""Where a command goes otherwise than in the captures, each with the reason: the versions of CTDB, and ours.
 
-The captures come from Debian's 4.17; this project follows 4.24, so some rows are differences between those two. Rows
-name steps, so that a step without a row is one where nobody can tell the difference.
+The captures come from CTDB's pair of 4.17; later versions print some things otherwise, and our command line does as
+4.24's. Rows name steps, so that a step without a row is one where nobody can tell the difference.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from .programs import Maker
+from .programs import Maker, ctdb_version
 from .steps import ERROR, OFF, STEPS, Expected, Step, failed, ok, row
 
 
 @attrs.frozen(kw_only=True)
 class Deviation:
-    """A step that goes otherwise as soon as one of ours takes part."""
+    """A step that goes otherwise with some programs."""
 
     steps: tuple[str, ...]
     """Their names."""
@@ -22,13 +22,26 @@ class Deviation:
     """Applies with this daemon; None is any."""
     cli: Maker | None = None
     """Applies with this command line; None is any."""
+    since: tuple[int, int] | None = None
+    """Applies with every command line that does as this version's or a later one's: ours, and CTDB's own if it is."""
     why: str
     expected: Expected
 
     def applies(self, step: Step, daemon: Maker, cli: Maker) -> bool:
         """Tells whether this row is about that step with that pair of programs."""
+        if self.since is not None and _follows(cli) < self.since:
+            return False
         return step.name in self.steps and self.daemon in (None, daemon) and self.cli in (None, cli)
 
+
+def _follows(cli: Maker) -> tuple[int, int]:
+    """The version of CTDB that a command line does as."""
+    return ctdb_version() if cli is Maker.CTDB else _OUR_MODEL
+
+
+_OUR_MODEL = (4, 24)
+# The oldest after 4.17 that is in use.
+_LAYOUT = (4, 22)
 
 _TIMED_OUT = ok("00.ok") + row("10.echo", "TIMEDOUT", "DATE")
 _KILLED = ok("00.ok") + row("10.echo", "CANNOT RUN", "(Interrupted system call)")
@@ -46,8 +59,8 @@ def _refused(event: str, component: str) -> Expected:
 _CTDB, _OURS = Maker.CTDB, Maker.OURS
 
 _STRICT_STATUS = "only 0 is success; CTDB takes 64 to 254 for an errno, and an event that failed for done"
-_OUTPUT_4_24 = "4.24's layout: the output is stripped at its end, indented if it has several lines"
-_OUTPUT_OF_ALL = "4.24's layout: what a successful script printed is shown as well"
+_OUTPUT_4_22 = "since 4.22 the output is stripped at its end, and indented if it has several lines"
+_OUTPUT_OF_ALL = "since 4.22 what a successful script printed is shown as well"
 _UNREACHED_4_17 = "our replies name the scripts not reached, as 4.24's do; 4.17's command line doesn't leave them out"
 _NO_LIMIT = "0 is no limit, as the manual says; CTDB's daemon times out at once"
 _NO_ESCAPE = "a name that isn't one directory's never touches the file system"
@@ -98,51 +111,58 @@ DEVIATIONS = (
     ),
     # The layout of status
     Deviation(
+        steps=("status ../events/legacy monitor",),
+        daemon=_CTDB,
+        since=_LAYOUT,
+        why=_OUTPUT_OF_ALL,
+        expected=Expected(ok("00.ok", "10.echo") + _HELLO + OFF + ok("30.after"), 0),
+    ),
+    Deviation(
         steps=("status legacy monitor (2)",),
-        cli=_OURS,
+        since=_LAYOUT,
         why=_OUTPUT_OF_ALL,
         expected=Expected(ok("00.ok", "10.echo") + _HELLO + OFF + ok("30.after"), 0),
     ),
     Deviation(
         steps=("status legacy monitor (3)",),
-        cli=_OURS,
+        since=_LAYOUT,
         why=_OUTPUT_OF_ALL,
         expected=Expected(row("00.ok", "DISABLED") + ok("10.echo") + _HELLO + OFF + ok("30.after"), 0),
     ),
     Deviation(
         steps=("status legacy fail",),
-        cli=_OURS,
-        why=_OUTPUT_4_24,
+        since=_LAYOUT,
+        why=_OUTPUT_4_22,
         expected=Expected(ERROR + "  OUTPUT: bad\n", 7),
     ),
     Deviation(
         steps=("status legacy fail (2)",),
-        cli=_OURS,
-        why=_OUTPUT_4_24,
+        since=_LAYOUT,
+        why=_OUTPUT_4_22,
         expected=Expected(ERROR + "  OUTPUT: bad\n" + OFF + ok("30.after"), 7),
     ),
     Deviation(
         steps=("status legacy hang",),
-        cli=_OURS,
-        why=_OUTPUT_4_24,
+        since=_LAYOUT,
+        why=_OUTPUT_4_22,
         expected=Expected(_TIMED_OUT + "  OUTPUT: waiting\n", 110),
     ),
     Deviation(
         steps=("status legacy words",),
-        cli=_OURS,
-        why=_OUTPUT_4_24,
+        since=_LAYOUT,
+        why=_OUTPUT_4_22,
         expected=Expected(ERROR + "  OUTPUT: 4: a b c d\n", 3),
     ),
     Deviation(
         steps=("status legacy lines",),
-        cli=_OURS,
-        why=_OUTPUT_4_24,
+        since=_LAYOUT,
+        why=_OUTPUT_4_22,
         expected=Expected(ERROR + "  OUTPUT:\n    one\n    \n    three\n", 1),
     ),
     Deviation(
         steps=("status legacy flip (2)",),
-        cli=_OURS,
-        why=_OUTPUT_4_24 + "; it stops at the first script that an earlier run reached last",
+        since=_LAYOUT,
+        why=_OUTPUT_4_22 + "; it stops at the first script that an earlier run reached last",
         expected=Expected(ERROR + "  OUTPUT: flipped\n", 9),
     ),
     # Scripts that weren't reached, in our replies to the older command line
@@ -237,12 +257,12 @@ DEVIATIONS = (
     Deviation(
         steps=("script enable legacy given",),
         cli=_OURS,
-        why="4.24's answer to a name that no script can have",
+        why="every version says so of such a file; ours, of such a name",
         expected=Expected("Script given is invalid in legacy\n", 22),
     ),
     Deviation(
         steps=("script list nosuch",),
-        cli=_OURS,
+        since=(4, 24),
         why="4.24 says what it didn't find",
         expected=Expected("", 2, "Unable to find event script installation directory: "),
     ),
