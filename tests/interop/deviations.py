@@ -7,8 +7,9 @@ The captures come from CTDB's pair of 4.17; later versions print some things oth
 from __future__ import annotations
 
 import attrs
+from ctdb_versions import ctdb_version
 
-from .programs import Maker, ctdb_version
+from .programs import Maker
 from .steps import ERROR, OFF, STEPS, Expected, Step, failed, ok, row
 
 

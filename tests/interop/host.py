@@ -125,8 +125,7 @@ def lay_out(directory: Path, configuration: str = "") -> Node:
     stub.write_text("#!/bin/sh\nexit 0\n")
     stub.chmod(0o755)
     (directory / "var" / "scripts").mkdir()
-    options = f"CTDB={stub}\nCTDB_SCRIPT_VARDIR={directory}/var/scripts\n"
-    (directory / "script.options").write_text(options)
+    (directory / "script.options").write_text(f"CTDB={stub}\n")
     return node
 
 
@@ -148,7 +147,13 @@ def _search_path(node: Node) -> str:
 
 
 def _environment(node: Node) -> Mapping[str, str]:
-    return {"PATH": _search_path(node), "CTDB_TEST_MODE": "1", "CTDB_BASE": str(node.base)}
+    return {
+        "PATH": _search_path(node),
+        "CTDB_TEST_MODE": "1",
+        "CTDB_BASE": str(node.base),
+        # not in script.options: the functions look for it before they read that
+        "CTDB_SCRIPT_VARDIR": f"{node.var}/scripts",
+    }
 
 
 @contextlib.asynccontextmanager

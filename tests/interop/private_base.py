@@ -12,6 +12,8 @@ from pathlib import Path
 
 import attrs
 
+from .programs import CTDB_HELPERS
+
 START_SECONDS = 10
 STOP_SECONDS = 10
 
@@ -79,7 +81,13 @@ class Base:
     @property
     def environment(self) -> dict[str, str]:
         """What daemon and command line get, and nothing else: no locale, no leftovers of the test's own."""
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CTDB_TEST_MODE": "1", "CTDB_BASE": str(self.directory)}
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "CTDB_TEST_MODE": "1",
+            "CTDB_BASE": str(self.directory),
+            # without it, the ctdb tool of 4.25 ends at once
+            "CTDB_TEST_HELPER_BINDIR": CTDB_HELPERS,
+        }
 
     @property
     def socket(self) -> Path:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import enum
-import functools
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -48,15 +46,6 @@ class Maker(enum.Enum):
     def cli(self) -> str:
         """Path of the command line."""
         return os.path.join(self.value, "ctdb-event")
-
-
-@functools.cache
-def ctdb_version() -> tuple[int, int]:
-    """The version of the CTDB that is installed here, such as (4, 17)."""
-    said = subprocess.run([CTDB_TOOL, "version"], capture_output=True, text=True, check=True).stdout
-    found = re.match(r"(\d+)\.(\d+)", said.strip())
-    assert found, f"{CTDB_TOOL} version doesn't begin with a version: {said!r}"
-    return int(found[1]), int(found[2])
 
 
 def missing_requirements() -> str:
