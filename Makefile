@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: interop-versions pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -84,10 +84,17 @@ check-imports: $(VENV)/.stamp-dev
 check-shell:
 	contrib/tools/check-shell.sh contrib .ci
 
+# INTEROP is what of them, as pytest has it: files, directories, -k.
 interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
 	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3
-	$(VENV)/bin/python -m pytest -m interop
+	$(VENV)/bin/python -m pytest -m interop $(INTEROP)
+
+# Each in a root of its own, two of them at a time (JOBS), with an environment that is kept there.
+VERSIONS := 4.17 4.22 4.24 4.25
+interop-versions: ## Run them against each version of CTDB that is in use (Debian, root)
+	@contrib/tools/side-by-side.sh 'contrib/tools/in-root.sh $$WORD make VENV=/opt/venv/interop interop \
+		INTEROP="$(INTEROP)" IPTABLES_ROUNDS=$(IPTABLES_ROUNDS)' $(VERSIONS)
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
@@ -96,15 +103,24 @@ bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 
 # EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go.
+# CTDB=4.25 (4.17, 4.22, 4.24) takes nodes of that version: the lab is in a root of its own then, with an environment
+# that is kept there; what looks at it from outside, or ends it, needs no CTDB.
 LAB ?= /tmp/ctdb-lab
 lab_packages := ctdb iproute2 iptables ethtool psmisc
 ctdb_lab = PYTHONPATH=contrib/lab $(VENV)/bin/python -m ctdb_lab --directory "$(LAB)"
 lab_options = --eventd "$(EVENTD)" $(if $(NODES),--nodes $(NODES)) \
 	$(if $(ADDRESSES4),--addresses4 $(ADDRESSES4)) $(if $(ADDRESSES6),--addresses6 $(ADDRESSES6))
 
+ifdef CTDB
+lab:
+	@contrib/tools/in-root.sh --bind "$(abspath $(dir $(abspath $(LAB))))" "$(CTDB)" \
+		make VENV=/opt/venv/lab lab LAB="$(abspath $(LAB))" NODES="$(NODES)" \
+		ADDRESSES4="$(ADDRESSES4)" ADDRESSES6="$(ADDRESSES6)" $(if $(filter file,$(origin EVENTD)),,EVENTD="$(EVENTD)")
+else
 lab: $(VENV)/.stamp-run ## Bring up a cluster of real ctdbd nodes (Debian, root)
 	@contrib/tools/need-packages.sh $(lab_packages)
 	@$(ctdb_lab) up $(lab_options)
+endif
 
 lab-status: $(VENV)/.stamp-run ## Show who hosts which address, and how each node does
 	@$(ctdb_lab) status

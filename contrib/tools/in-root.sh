@@ -140,7 +140,11 @@ fresh=
 while [ $# -gt 0 ]; do
 	case "$1" in
 	--inside) inside=yes && shift ;; # for itself: the namespace is there
-	--bind) binds="$binds $2" && shift 2 ;;
+	--bind)
+		[ "$2" != / ] || fail "all of this machine can't be bound: choose a directory below /"
+		binds="$binds $2"
+		shift 2
+		;;
 	--user) user=user && shift ;;
 	--fresh) fresh=yes && shift ;;
 	-*) fail "unknown option $1" ;;
