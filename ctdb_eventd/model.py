@@ -30,7 +30,7 @@ TIMED_OUT = -errno.ETIMEDOUT
 SIGNALLED = -errno.EINTR
 """Killed by a signal."""
 NOT_REACHED = -errno.ENOMSG
-"""An earlier script failed, and no earlier run of this event reached it either."""
+"""An earlier script failed, or the run came to its end before."""
 CANNOT_EXECUTE = -errno.EOPNOTSUPP
 """The kernel refused the file with ENOEXEC. That very number means "disabled" on the wire, so another one is sent."""
 

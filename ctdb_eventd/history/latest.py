@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import attrs
 
 from ctdb_eventd.errors import NeverRan
-from ctdb_eventd.model import NOT_REACHED, EventReport, RunRecord, ScriptReport
+from ctdb_eventd.model import RunRecord
 
 __all__ = ["LatestResults"]
 
@@ -32,7 +32,7 @@ class LatestResults:
         self._addresses = _AddressResults()
 
     def record(self, record: RunRecord, batch: int | None = None) -> None:
-        """Stores a run; a script that wasn't reached this time keeps what is known of it from before.
+        """Stores a run.
 
         Args:
             record: How it went.
@@ -44,11 +44,9 @@ class LatestResults:
             self._addresses.store((spec.component, spec.event, record.address), record)
         key = spec.component, spec.event
         former, former_batch = self._records.pop(key, (None, None))
-        if former is not None and former.report is not record.report:
-            if batch is not None and batch == former_batch and former.report.summary and not record.report.summary:
+        if former is not None and batch is not None and batch == former_batch:
+            if former.report.summary and not record.report.summary:
                 record = former
-            else:
-                record = _merge(record, former.report)
         self._records[key] = record, batch
         if len(self._records) > _MOST_EVENTS:
             del self._records[next(iter(self._records))]
@@ -102,15 +100,6 @@ class _AddressResults:
     def _forget(self, key: _ByAddress) -> None:
         self._records.pop(key, None)
         self._size -= self._sizes.pop(key, 0)
-
-
-def _merge(record: RunRecord, former: EventReport) -> RunRecord:
-    scripts = record.report.scripts
-    if not scripts or scripts[-1].result != NOT_REACHED:
-        return record
-    known: dict[str, ScriptReport] = {script.name: script for script in former.scripts}
-    merged = tuple(known.get(new.name, new) if new.result == NOT_REACHED else new for new in scripts)
-    return attrs.evolve(record, report=attrs.evolve(record.report, scripts=merged))
 
 
 def _without_output(record: RunRecord) -> RunRecord:

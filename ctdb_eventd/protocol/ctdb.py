@@ -12,7 +12,7 @@ from struct import error as struct_error
 from weakref import WeakKeyDictionary
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
+from ctdb_eventd.model import NOT_REACHED, EventReport, EventSpec, ScriptReport
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import (
     Message,
@@ -164,8 +164,10 @@ _encoded: WeakKeyDictionary[EventReport, bytes] = WeakKeyDictionary()
 
 
 def _encode_report(report: EventReport) -> bytes:
-    parts = [_SUMMARY_AND_COUNT.pack(report.summary, len(report.scripts))]
-    for script in report.scripts:
+    # what was not reached is left out, as CTDB's daemon does: its older tools show it as a script that can't run
+    reached = [script for script in report.scripts if script.result != NOT_REACHED]
+    parts = [_SUMMARY_AND_COUNT.pack(report.summary, len(reached))]
+    for script in reached:
         parts.append(packet.string(_bytes(script.name)))
         begin, end = divmod(script.begin, 1_000_000), divmod(script.end, 1_000_000)
         parts.append(_REPORT_MIDDLE.pack(*begin, *end, script.result))

@@ -46,10 +46,11 @@ def test_the_latest_report_replaces_the_former() -> None:
     )
 
 
-def test_a_script_that_was_not_reached_keeps_its_former_data() -> None:
+def test_a_script_that_was_not_reached_is_none_that_was() -> None:
+    """What an earlier run found of it would look like a finding of this one."""
     before = report(script("00.a", begin=1), script("10.b", 3, begin=2), script("20.c", begin=3))
     now = report(script("00.a", 1, begin=5), script("10.b", NOT_REACHED), script("20.c", NOT_REACHED))
-    assert scripts_after(before, now) == (now.scripts[0], before.scripts[1], before.scripts[2])
+    assert scripts_after(before, now) == now.scripts
 
 
 def test_the_summary_is_that_of_the_latest_run() -> None:
@@ -57,18 +58,6 @@ def test_the_summary_is_that_of_the_latest_run() -> None:
     latest.record(record_of("legacy monitor", report(script("00.a"), script("10.b", 3))))
     latest.record(record_of("legacy monitor", report(script("00.a", 1), script("10.b", NOT_REACHED))))
     assert latest.get("legacy", "monitor").report.summary == 1
-
-
-def test_former_data_lasts_over_several_failures() -> None:
-    before = report(script("00.a"), script("10.b", begin=2))
-    failures = [report(script("00.a", 1, begin=3 + n), script("10.b", NOT_REACHED)) for n in range(3)]
-    assert scripts_after(before, *failures) == (failures[-1].scripts[0], before.scripts[1])
-
-
-def test_a_script_that_was_never_reached_stays_so() -> None:
-    failure = report(script("00.a", 1), script("10.new", NOT_REACHED))
-    assert scripts_after(report(script("00.a"), script("10.old")), failure) == failure.scripts
-    assert scripts_after(failure, failure) == failure.scripts
 
 
 def test_a_script_that_is_gone_is_forgotten_and_a_disabled_one_is_not_brought_back() -> None:

@@ -48,9 +48,6 @@ _TIMED_OUT = ok("00.ok") + row("10.echo", "TIMEDOUT", "DATE")
 _KILLED = ok("00.ok") + row("10.echo", "CANNOT RUN", "(Interrupted system call)")
 _NO_OUTPUT = "  OUTPUT: \n"
 _HELLO = "  OUTPUT:\n    hello monitor\n    err\n"
-_UNREACHED = "".join(
-    row(name, "CANNOT RUN", "(No message of desired type)") + _NO_OUTPUT for name in ("20.off", "30.after")
-)
 
 
 def _refused(event: str, component: str) -> Expected:
@@ -62,7 +59,6 @@ _CTDB, _OURS = Maker.CTDB, Maker.OURS
 _STRICT_STATUS = "only 0 is success; CTDB takes 64 to 254 for an errno, and an event that failed for done"
 _OUTPUT_4_22 = "since 4.22 the output is stripped at its end, and indented if it has several lines"
 _OUTPUT_OF_ALL = "since 4.22 what a successful script printed is shown as well"
-_UNREACHED_4_17 = "our replies name the scripts not reached, as 4.24's do; 4.17's command line doesn't leave them out"
 _NO_LIMIT = "0 is no limit, as the manual says; CTDB's daemon times out at once"
 _NO_ESCAPE = "a name that isn't one directory's never touches the file system"
 
@@ -163,51 +159,8 @@ DEVIATIONS = (
     Deviation(
         steps=("status legacy flip (2)",),
         since=_LAYOUT,
-        why=_OUTPUT_4_22 + "; it stops at the first script that an earlier run reached last",
+        why=_OUTPUT_4_22,
         expected=Expected(ERROR + "  OUTPUT: flipped\n", 9),
-    ),
-    # Scripts that weren't reached, in our replies to the older command line
-    Deviation(
-        steps=("status legacy fail",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why=_UNREACHED_4_17,
-        expected=Expected(ERROR + "  OUTPUT: bad\n\n" + _UNREACHED, 7),
-    ),
-    Deviation(
-        steps=("status legacy hang",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why=_UNREACHED_4_17,
-        expected=Expected(_TIMED_OUT + "  OUTPUT: waiting\n\n" + _UNREACHED, 110),
-    ),
-    Deviation(
-        steps=("status legacy sig",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why=_UNREACHED_4_17,
-        expected=Expected(_KILLED + _NO_OUTPUT + _UNREACHED, 4),
-    ),
-    Deviation(
-        steps=("status legacy words",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why=_UNREACHED_4_17,
-        expected=Expected(ERROR + "  OUTPUT: 4: a b c d\n\n" + _UNREACHED, 3),
-    ),
-    Deviation(
-        steps=("status legacy lines",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why=_UNREACHED_4_17,
-        expected=Expected(ERROR + "  OUTPUT: one\n\nthree\n\n\n" + _UNREACHED, 1),
-    ),
-    Deviation(
-        steps=("status legacy flip (2)",),
-        daemon=_OURS,
-        cli=_CTDB,
-        why="a script that wasn't reached keeps the result of the run before, as in 4.24",
-        expected=Expected(ERROR + "  OUTPUT: flipped\n\n" + OFF + ok("30.after"), 9),
     ),
     # Exit statuses from 64 up
     Deviation(steps=("run 30 legacy x64",), daemon=_OURS, why=_STRICT_STATUS, expected=failed("x64")),
@@ -215,28 +168,12 @@ DEVIATIONS = (
     Deviation(
         steps=("status legacy x64",),
         daemon=_OURS,
-        cli=_CTDB,
-        why=_STRICT_STATUS,
-        expected=Expected(ERROR + _NO_OUTPUT + _UNREACHED, 77),
-    ),
-    Deviation(
-        steps=("status legacy x64",),
-        daemon=_OURS,
-        cli=_OURS,
         why=_STRICT_STATUS,
         expected=Expected(ERROR + _NO_OUTPUT, 77),
     ),
     Deviation(
         steps=("status legacy bare64",),
         daemon=_OURS,
-        cli=_CTDB,
-        why=_STRICT_STATUS,
-        expected=Expected(ERROR + _NO_OUTPUT + _UNREACHED, 64),
-    ),
-    Deviation(
-        steps=("status legacy bare64",),
-        daemon=_OURS,
-        cli=_OURS,
         why=_STRICT_STATUS,
         expected=Expected(ERROR + _NO_OUTPUT, 64),
     ),
