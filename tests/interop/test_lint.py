@@ -43,7 +43,9 @@ def test_a_slip_in_one_of_them_is_found(tmp_path: Path, capfd: pytest.CaptureFix
     (tmp_path / "10.interface.script").write_text(text.replace("\nreleaseip)", "\nreleseip)"))
     (tmp_path / "10.interface.script").chmod(0o755)
     lint(["--json", f"{tmp_path}/"], {})
-    (finding,) = json.loads(capfd.readouterr().out)["findings"]
+    found = json.loads(capfd.readouterr().out)["findings"]
+    # a copy is for any node: what came after 4.17 is noted
+    (finding,) = (finding for finding in found if finding["check"] != "function")
     assert (finding["check"], finding["line"]) == ("event", text[: text.index("\nreleaseip)")].count("\n") + 2)
 
 
