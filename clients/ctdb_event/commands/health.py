@@ -115,7 +115,7 @@ def _not_known(session: Session, component: str, error: Exception) -> dict[str, 
             session.ask("scripts", component=component)  # one that isn't there has no result either
         except CallFailed as refusal:
             return {"state": "unknown", "reason": explained(session.path, refusal).text}
-        except Exception:
+        except (NotNative, ConnectionLost, RemoteProtocolError):
             pass  # CTDB's own daemon can't be asked that, and says it by itself
         reason = f"no monitor event of {component} has come to an end since the event daemon started"
         return {"state": "unknown", "reason": reason}
