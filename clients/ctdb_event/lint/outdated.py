@@ -70,7 +70,7 @@ COMMANDS_GONE = {
     "disablemonitor": ("4.13", "ctdb event script disable legacy SCRIPT"),
     "lvsmaster": ("4.13", "ctdb lvs leader"),
     "natgwlist": ("4.13", "ctdb natgw list"),
-    "xpnn": ("4.13", "ctdb pnn"),
+    "xpnn": ("4.17", "ctdb pnn"),
     "lvs master": ("4.17", "ctdb lvs leader"),
     "natgw master": ("4.17", "ctdb natgw leader"),
     "recmaster": ("4.17", "ctdb leader"),
