@@ -42,7 +42,7 @@ Usage: ctdb-event [-h] [-h|--help]
 
 # What only our own daemon can do. The usage doesn't show it, as that is CTDB's to the byte; `help` does.
 _NEW_COMMANDS = frozenset(
-    "cancel components events help lint lock locks ping ps reload results scripts stats subscribe watch".split()
+    "cancel components events health help lint lock locks ping ps reload results scripts stats subscribe watch".split()
 )
 _NEW_RUN_OPTIONS = frozenset(("--stream", "--detach", "--json"))
 # Behind these stands a value, which is no command.

@@ -85,7 +85,7 @@ _ctdb_event_complete()
 		_ctdb_event_last_of_list
 		_ctdb_event_offer_words "${@:2}"
 		;;
-	help) _ctdb_event_offer_words run status cancel results events ps watch subscribe locks lock stats reload ping components scripts lint script help ;;
+	help) _ctdb_event_offer_words run status cancel results events ps health watch subscribe locks lock stats reload ping components scripts lint script help ;;
 	file) _ctdb_event_files ;;
 	command) _ctdb_event_offer < <(compgen -c -- "$cur" | sort -u) ;;
 	esac
@@ -144,7 +144,7 @@ _ctdb_event()
 		if [[ $cur == -* ]]; then
 			_ctdb_event_complete words --socket --debug --help
 		else
-			_ctdb_event_complete words run status cancel results events ps watch subscribe locks lock stats reload ping components scripts lint script help
+			_ctdb_event_complete words run status cancel results events ps health watch subscribe locks lock stats reload ping components scripts lint script help
 		fi
 		return
 		;;
@@ -177,6 +177,11 @@ _ctdb_event()
 		operands=("${given[@]:1}")
 		options="--json --plain --socket --debug --help"
 		kinds=""
+		;;
+	health)
+		operands=("${given[@]:1}")
+		options="--nagios --json --socket --debug --help"
+		kinds="component"
 		;;
 	watch)
 		operands=("${given[@]:1}")

@@ -22,6 +22,7 @@ from ctdb_event import (
     NoSuchComponent,
     NoSuchScript,
     NotSupported,
+    cli,
     connect,
 )
 from ctdb_event.wire import NotNative, Wire
@@ -157,3 +158,32 @@ async def test_a_call_that_is_given_up_leaves_the_connection_usable(path: str) -
 def test_the_daemon_ends(path: str, node: Path) -> None:
     with pytest.raises(BrokerUnavailable, match="no broker listens"):
         Client(str(node / "run" / "elsewhere"))
+
+
+# ---------------------------------------------------------------------- ctdb-event health
+
+
+def health(path: str, capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = cli.main(["health", "--socket", path, *arguments])
+    said = capfd.readouterr()
+    assert said.err == ""
+    return code, said.out
+
+
+def test_health(path: str, node: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    unknown = "UNKNOWN - no monitor event of one has come to an end since the event daemon started\n"
+    assert health(path, capfd, "one") == (2, unknown)
+    assert health(path, capfd, "nope")[0] == 2
+    with Client(path) as client:
+        client.run("one", "monitor", timeout=30)
+        code, line = health(path, capfd, "one")
+        assert code == 0
+        assert line.startswith("OK - one healthy, checked ")
+        assert line.endswith("s ago (by CTDB's own event daemon)\n")
+        (node / "events" / "one" / "20.second.script").write_text("#!/bin/sh\necho sick\nexit 7\n")
+        with pytest.raises(EventFailed):
+            client.run("one", "monitor", timeout=30)
+    code, line = health(path, capfd, "one")
+    assert code == 1
+    assert line.startswith("CRITICAL - one unhealthy, checked ")
+    assert line.endswith("s ago (by CTDB's own event daemon): 20.second: exit status 7: sick\n")

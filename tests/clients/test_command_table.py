@@ -281,7 +281,10 @@ def test_ctdbs_own_daemon(
     code, said = failure(capfdbinary, "ps")
     assert code == 1
     assert "speaks only CTDB's own dialect" in said
-    assert "With it work: run, status, script list, script enable, script disable. ctdb-eventd-install --status" in said
+    assert (
+        "With it work: run, status, health, script list, script enable, script disable. ctdb-eventd-install --status"
+        in said
+    )
     assert ("try as root" in said) is (user != 0)
 
 

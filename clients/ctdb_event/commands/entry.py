@@ -52,6 +52,10 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
             raise Failure(failure.text, _LOCK_FAILED) from None
         if command.words == "lint":
             raise Failure(failure.text, _NOT_LOOKED) from None
+        if command.words == "health":
+            from ctdb_event.commands.health import NOT_ASKED
+
+            raise Failure(failure.text, NOT_ASKED) from None
         raise
 
 
@@ -74,6 +78,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.commands.results import results
 
         return results
+    if words == "health":
+        from ctdb_event.commands.health import health
+
+        return health
     if words == "subscribe":
         from ctdb_event.commands.notes import subscribe
 

@@ -41,7 +41,7 @@ def no_daemon(path: str, error: OSError) -> Failure:
 
 
 def _not_native(path: str) -> Failure:
-    works = ", ".join(command.words for command in COMMANDS if command.dropin)
+    works = ", ".join(command.words for command in COMMANDS if command.dropin or command.words == "health")
     # a daemon that refuses this user closes the connection just so
     who = "" if os.geteuid() == 0 else ", or this user may not talk to it: try as root"
     return Failure(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
-__all__ = ["outcome_shown", "output_lines", "results", "script_ended", "script_outcome"]
+__all__ = ["is_bad", "outcome_shown", "output_lines", "results", "script_ended", "script_outcome"]
 
 _HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
 _DID_NOT_RUN = ("disabled", "not-reached", "not-started")
@@ -71,14 +71,15 @@ def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _run(run: dict[str, Any]) -> list[str | tuple[str, str]]:
-    failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if _is_bad(script))
+    failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if is_bad(script))
     return [
         *(event_shown(run), run["address"] or "", (run["outcome"], state_style(run["outcome"]))),
         *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), lasting(run["waited"]), failed),
     ]
 
 
-def _is_bad(script: dict[str, Any]) -> bool:
+def is_bad(script: dict[str, Any]) -> bool:
+    """Tells whether a script made its event fail."""
     return script["state"] in _BAD
 
 

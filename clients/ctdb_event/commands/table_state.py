@@ -43,6 +43,41 @@ _PS = Command(
     ),
     json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
 )
+_HEALTH = Command(
+    "health",
+    "Tell whether a component is healthy.",
+    "In one line and an exit status, for probes and monitoring systems: what the latest monitor event said, since when "
+    "that is so, and how long ago it ended. If it failed, the script and the first line of its output too. The line "
+    "begins with `OK`, `CRITICAL` or `UNKNOWN`. Whatever goes wrong is told on standard output as well, but for wrong "
+    "usage. A daemon that does not answer within 10 s counts as none.\n\nCTDB's own event daemon can be asked as well; "
+    "it does not know since when.",
+    group="Now",
+    operands=(
+        Operand(
+            "COMPONENT",
+            "component",
+            "The component; `legacy`, the only one that `ctdbd` monitors, if it is left out.",
+            required=False,
+        ),
+    ),
+    options=(
+        Option("--nagios", "Exit with 0 (healthy), 2 (unhealthy) or 3 (else), as Nagios, Icinga and others expect."),
+        JSON,
+    ),
+    examples=(
+        ("ctdb-event health", "Is this node healthy?"),
+        ("ctdb-event health --nagios", "The same, as a plugin of a monitoring system."),
+    ),
+    statuses=(
+        ("0", "it is healthy"),
+        ("1", "it is not: a script failed or the time was over"),
+        ("2", "it is not known: the monitor event has not run since the daemon started, or there is no such component"),
+        ("3", "no daemon answers, or wrong usage"),
+    ),
+    json="An object: `component`, `state` (`healthy`, `unhealthy`, `unknown` or `no-daemon`), `since` and `checked` "
+    "(times, or null), `script` (the one that failed, or null), `reason` (text or null), `own` (false if CTDB's own "
+    "daemon answered, null if nobody did).",
+)
 _WATCH = Command(
     "watch",
     "Show what happens, live.",
@@ -181,5 +216,5 @@ _PING = Command(
     json="An object with `server`, `pid` and `seconds`.",
 )
 
-ROWS = (_PS, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _RELOAD, _PING)
+ROWS = (_PS, _HEALTH, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _RELOAD, _PING)
 """In the order in which they are shown."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ctdb_event.lint.content import Declaration, check_content, declarations, nearest
-from ctdb_event.lint.files import check_numbers, check_refused, check_script, check_unsafe
+from ctdb_event.lint.files import check_left_behind, check_numbers, check_refused, check_script, check_unsafe
+from ctdb_event.lint.outdated import defined_functions
 from ctdb_event.lint.report import Check, Fault, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.files import Concern, Trusted
@@ -26,7 +27,7 @@ from ctdb_eventd.scripts import is_lock_name
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["Component", "Content", "component_findings", "examine", "lock_findings"]
+__all__ = ["Component", "Content", "component_findings", "examine", "left_behind_findings", "lock_findings"]
 
 _MOST_READ = 1 << 20
 """Bytes of a script that are looked at."""
@@ -54,12 +55,22 @@ class Component:
     """What is in its scripts, by path; those that could not be read are missing."""
     trusted: Trusted
     """Who may change it."""
+    functions: frozenset[str] | None
+    """What CTDB's file `functions` on its node defines; None if that is not known."""
 
 
 def examine(
-    directory: str, component: str, rule: NameRule, locks: Mapping[str, tuple[str, ...]], trusted: Trusted
+    directory: str,
+    component: str,
+    rule: NameRule,
+    locks: Mapping[str, tuple[str, ...]],
+    trusted: Trusted,
+    functions_file: str | None = None,
 ) -> Component:
-    """Reads a component's directory and its scripts; see `inspect_component` for the arguments.
+    """Reads a component's directory and its scripts; see `inspect_component` for the other arguments.
+
+    Args:
+        functions_file: CTDB's shell functions on the scripts' node; None if that may be any.
 
     Raises:
         NoSuchComponent: There is no such directory.
@@ -67,7 +78,9 @@ def examine(
     """
     found = inspect_component(directory, component, rule, locks, trusted=trusted)
     contents = {script.path: content for script in found.scripts if (content := _read(script.path)) is not None}
-    return Component(found=found, contents=contents, trusted=trusted)
+    library = None if functions_file is None else _read(functions_file)
+    functions = None if library is None else defined_functions(library.data.decode("utf-8", "surrogateescape"))
+    return Component(found=found, contents=contents, trusted=trusted, functions=functions)
 
 
 def _read(path: str) -> Content | None:
@@ -98,12 +111,13 @@ def component_findings(component: Component) -> list[Finding]:
     for script, fault in check_numbers(found.scripts):
         findings.append(_finding(fault, script.path, found.component, script.name))
     for script in found.scripts:
-        faults = [*check_script(script), *_check_inside(script, component.contents.get(script.path))]
+        faults = [*check_script(script), *_check_inside(script, component)]
         findings += (_finding(fault, script.path, found.component, script.name) for fault in faults)
     return sorted(findings, key=lambda finding: (os.fsencode(finding.path), finding.line or 0))
 
 
-def _check_inside(script: ScriptInspection, content: Content | None) -> Iterator[Fault]:
+def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Fault]:
+    content = component.contents.get(script.path)
     if content is None:
         return
     if not content.is_whole:
@@ -111,7 +125,12 @@ def _check_inside(script: ScriptInspection, content: Content | None) -> Iterator
             Severity.NOTE, Check.PARTLY, f"only its first {_MOST_READ >> 20} MiB was looked at, and not at its syntax"
         )
     remarks = (remark for remark in script.warnings if remark.concern is Concern.NO_SUCH_INTERPRETER)
-    yield from check_content(content.data, next(remarks, None), is_whole=content.is_whole)
+    yield from check_content(content.data, next(remarks, None), component.functions, is_whole=content.is_whole)
+
+
+def left_behind_findings(events_dir: str) -> list[Finding]:
+    """Finds scripts of a node in the directory of former versions of CTDB."""
+    return [_finding(fault, path) for path, fault in check_left_behind(events_dir)]
 
 
 def _finding(fault: Fault, path: str, component: str | None = None, script: str | None = None) -> Finding:

@@ -16,7 +16,7 @@ from ctdb_event.commands.catalogue import find
 from ctdb_event.commands.jsonic import document
 from ctdb_event.commands.screen import Screen, escaped
 from ctdb_event.console import complain
-from ctdb_event.lint.check import Component, component_findings, examine, lock_findings
+from ctdb_event.lint.check import Component, component_findings, examine, left_behind_findings, lock_findings
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
@@ -114,7 +114,10 @@ class _Lint:
         components = list(self._examine(names))
         for component, _ in components:
             self._findings += component_findings(component)
-        configured = self._config.locks if any(place.is_ours for _, place in components) else {}
+        is_ours = any(place.is_ours for _, place in components)
+        if is_ours:
+            self._findings += left_behind_findings(self._paths.events_dir)
+        configured = self._config.locks if is_ours else {}
         self._findings += lock_findings([component for component, _ in components], configured, self._paths.config_file)
         for problem in self._problems:
             complain(f"ctdb-event lint: {escaped(problem)}")
@@ -138,7 +141,8 @@ class _Lint:
         for place in self._places(names):
             try:
                 component = examine(
-                    place.directory, place.component, self._config.script_names, self._config.locks, place.trusted
+                    *(place.directory, place.component, self._config.script_names, self._config.locks, place.trusted),
+                    f"{self._paths.config_dir}/functions" if place.is_ours else None,
                 )
             except NoSuchComponent:
                 self._problems.append(f"{place.directory} is not a directory{_advice(place)}")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
+from ctdb_event.lint.outdated import check_outdated, code_lines
 from ctdb_event.lint.report import Check, Fault, Severity
 from ctdb_event.lint.shell_cases import event_labels
 from ctdb_eventd.events import CATALOGUE
@@ -26,6 +27,9 @@ _LONGEST_FIRST_LINE = 255
 """Bytes that the kernel looks at, less the line's end."""
 _HEAD = 4096
 """Bytes in which `scripts.declared_locks` looks."""
+_TEST_AND = re.compile(r"(?:\[ .* \]|\[\[ .* \]\]|test [^&|;]+)\s*&&")
+_GOES_ON = re.compile(r"[\s})]")
+"""The beginning of a line that goes on with what began above."""
 _LOCKS_MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?(?:event[-_ ]?d?[-_ ]?)?locks?\s*[:=]", re.IGNORECASE)
 
 
@@ -61,12 +65,15 @@ def _distance(one: str, other: str) -> int:
     return last[-1]
 
 
-def check_content(content: bytes, fault: Remark | None, *, is_whole: bool = True) -> Iterator[Fault]:
+def check_content(
+    content: bytes, fault: Remark | None, functions: frozenset[str] | None = None, *, is_whole: bool = True
+) -> Iterator[Fault]:
     """Looks at what is in a script.
 
     Args:
         content: Its bytes.
         fault: What keeps the kernel from executing it, if anything does.
+        functions: The shell functions that CTDB has on the script's node; None if that is not known.
         is_whole: These are all of its bytes; what needs the whole is left out otherwise.
     """
     if content.startswith(_MACHINE_CODE):
@@ -88,7 +95,7 @@ def check_content(content: bytes, fault: Remark | None, *, is_whole: bool = True
     if not is_whole:
         return
     if interpreter.is_shell:
-        yield from _check_shell(content, text, interpreter)
+        yield from _check_shell(content, text, interpreter, functions)
     elif interpreter.is_python:
         yield from _check_syntax(content, interpreter)
 
@@ -116,7 +123,9 @@ def _check_first_line(first: bytes, fault: Remark | None) -> Iterator[Fault]:
         yield Fault(Severity.ERROR, Check.SHEBANG, text, 1)
 
 
-def _check_shell(content: bytes, text: str, interpreter: Interpreter) -> Iterator[Fault]:
+def _check_shell(
+    content: bytes, text: str, interpreter: Interpreter, functions: frozenset[str] | None
+) -> Iterator[Fault]:
     lines = content.split(b"\n")
     windows = [number for number, line in enumerate(lines, 1) if number > 1 and line.endswith(b"\r")]
     if windows:
@@ -131,6 +140,8 @@ def _check_shell(content: bytes, text: str, interpreter: Interpreter) -> Iterato
         yield fault
     if not wrong:
         yield from _check_events(text)
+        yield from _check_last_line(text)
+        yield from check_outdated(text, functions)
 
 
 def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Fault]:
@@ -156,8 +167,18 @@ def _check_events(text: str) -> Iterator[Fault]:
         if near:
             yield Fault(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', label.line)
         else:
-            advice = "this runs only if somebody asks for it with `ctdb-event run`"
+            advice = "CTDB never asks for it, only `ctdb-event run` or the script itself can"
             yield Fault(Severity.NOTE, Check.EVENT, f"{message}: {advice}", label.line)
+
+
+def _check_last_line(text: str) -> Iterator[Fault]:
+    """Looks for a test at the end, whose exit status becomes the script's when it doesn't hold."""
+    lines = list(code_lines(text))
+    begin = next((at for at in reversed(range(len(lines))) if not _GOES_ON.match(lines[at][1])), len(lines))
+    statement = "\n".join(line for _, line in lines[begin:])
+    if _TEST_AND.match(statement) and "||" not in statement and ";" not in re.sub(r"\{[^}]*\}", "", statement):
+        message = "the script ends with this test: when it doesn't hold, the exit status is 1 and the event fails"
+        yield Fault(Severity.WARNING, Check.LAST_LINE, f"{message}; add a last line: exit 0", lines[begin][0])
 
 
 # ---------------------------------------------------------------------- locks

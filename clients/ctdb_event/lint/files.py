@@ -15,7 +15,7 @@ from ctdb_event.lint.report import Check, Fault, Severity
 from ctdb_eventd.files import Concern, Tree, Trusted, why_unsafe
 from ctdb_eventd.inspection import Refusal, RefusedFile, ScriptInspection
 
-__all__ = ["check_numbers", "check_refused", "check_script", "check_unsafe"]
+__all__ = ["check_left_behind", "check_numbers", "check_refused", "check_script", "check_unsafe"]
 
 _BACKUP = re.compile(
     r".*(?:~|\.(?:bak|backup|orig|old|save|saved|swp|swo|tmp|rej|disabled|off"
@@ -46,6 +46,21 @@ def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptI
         if other is not script:
             text = f"has the same number as {other.name}, which runs first because of what stands behind the number"
             yield script, Fault(Severity.NOTE, Check.NUMBER, text)
+
+
+def check_left_behind(events_dir: str) -> Iterator[tuple[str, Fault]]:
+    """Tells which scripts stand in `events.d` beside a node's directory of components, where nobody looks."""
+    directory = f"{os.path.dirname(events_dir)}/events.d"
+    try:
+        names = sorted(os.listdir(directory), key=os.fsencode)
+    except OSError:
+        return
+    for name in names:
+        meant = _MEANT.fullmatch(name)
+        if meant is not None and meant["number"] is not None and not _BACKUP.fullmatch(name):
+            text = f"never runs: CTDB looks in {events_dir}/COMPONENT only; remove it, or move it to"
+            place = f"{events_dir}/legacy/{_suggest(meant)}"
+            yield f"{directory}/{name}", Fault(Severity.WARNING, Check.EVENTS_D, f"{text} {place}")
 
 
 def check_refused(file: RefusedFile) -> Iterator[Fault]:
@@ -89,6 +104,7 @@ def check_script(script: ScriptInspection) -> Iterator[Fault]:
             yield Fault(Severity.WARNING, Check.UNREADABLE, f"{remark}: nothing inside was checked; run this as root")
     try:
         mode = os.stat(script.path).st_mode
+        is_noexec = bool(os.statvfs(script.path).f_flag & os.ST_NOEXEC)
     except OSError as error:
         yield _not_there(script, error)
         return
@@ -97,6 +113,17 @@ def check_script(script: ScriptInspection) -> Iterator[Fault]:
         yield Fault(Severity.WARNING, Check.SETUID, f"{text}, events run as root anyway; chmod ug-s")
     if script.reason is not None:
         yield _disabled(script.reason, mode)
+    elif is_noexec:
+        place = _mount_point(script.path)
+        text = f"can't be executed, so its events fail (CTDB's own daemon skips it): {place} is mounted noexec"
+        yield Fault(Severity.ERROR, Check.NOEXEC, f"{text}; keep scripts elsewhere, or mount -o remount,exec {place}")
+
+
+def _mount_point(path: str) -> str:
+    place = os.path.realpath(path)
+    while not os.path.ismount(place):
+        place = os.path.dirname(place)
+    return place
 
 
 def _not_there(script: ScriptInspection, error: OSError) -> Fault:

@@ -36,6 +36,7 @@ class Check(enum.Enum):
     DISABLED = "disabled"
     DANGLING = "dangling"
     NOT_A_FILE = "not-a-file"
+    NOEXEC = "noexec"
     UNREADABLE = "unreadable"
     PARTLY = "partly"
     SHEBANG = "shebang"
@@ -47,6 +48,10 @@ class Check(enum.Enum):
     LOCK_UNKNOWN = "lock-unknown"
     LOCK_LINE = "lock-line"
     EVENT = "event"
+    LAST_LINE = "last-line"
+    FUNCTION = "function"
+    COMMAND = "command"
+    EVENTS_D = "events-d"
 
 
 @attrs.frozen

@@ -207,6 +207,22 @@ def test_a_disabled_script_is_looked_into(directory: Directory) -> None:
     assert [found[3] for found in directory.found()] == ["disabled", "shebang"]
 
 
+def test_scripts_on_a_mount_without_exec(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory.script("50.web.script")
+    directory.script("51.off.script", mode=0o644)
+
+    class Mounted:
+        f_flag = os.ST_NOEXEC | os.ST_NOSUID
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Mounted)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == str(directory.path.parent))
+    assert directory.found() == [
+        ("50.web.script", None, "error", "noexec"),
+        ("51.off.script", None, "note", "disabled"),
+    ]
+    assert f"{directory.path.parent} is mounted noexec; " in directory.messages()[0]
+
+
 def test_a_script_that_vanishes_meanwhile(directory: Directory) -> None:
     path = directory.script("50.web.script")
     component = directory.look()
@@ -325,8 +341,8 @@ def test_a_shell_that_is_not_run_is_a_note(directory: Directory, tmp_path: Path)
         ("ipreallocate", "warning", '"ipreallocated"?'),
         ("recovery", "warning", '"recovered"?'),
         ("takeips*", "warning", '"takeip"?'),
-        ("reconfigure", "note", "only if somebody asks for it"),
-        ("stop", "note", "only if somebody asks for it"),
+        ("reconfigure", "note", "CTDB never asks for it, only `ctdb-event run` or the script itself can"),
+        ("stop", "note", "CTDB never asks for it"),
     ],
 )
 def test_events_that_do_not_exist(directory: Directory, label: str, severity: str, text: str) -> None:
@@ -341,6 +357,44 @@ def test_a_script_in_python_is_compiled_and_has_no_labels(directory: Directory) 
     directory.script("50.good.script", "#!/usr/bin/python3\nx = 'case $1 in relaseip) ;; esac'\r\n")
     directory.script("51.bad.script", "#!/usr/bin/env python3\n\nif x\n    pass\n")
     assert directory.found() == [("51.bad.script", 3, "error", "syntax")]
+
+
+# ---------------------------------------------------------------------- the last line
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        '[ "$1" = monitor ] && check',
+        "[[ $1 == monitor ]] && check && exit 0",
+        'test "$1" = monitor && check  # the only one',
+        '[ "$1" = monitor ] && {\n\tcheck\n}',
+        '[ "$1" = monitor ] &&\n\tcheck\n\n# the end',
+    ],
+)
+def test_a_test_at_the_end_fails_the_other_events(directory: Directory, end: str) -> None:
+    directory.script("50.web.script", f"#!/bin/bash\ncheck() (true)\n\n{end}\n")
+    assert directory.found() == [("50.web.script", 4, "warning", "last-line")]
+    assert directory.messages()[0].endswith("add a last line: exit 0")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        '[ "$1" = monitor ] && check\nexit 0',
+        '[ "$1" = monitor ] && check; exit 0',
+        '[ "$1" = monitor ] && check || true',
+        '[ "$1" = monitor ] && check ||\n\ttrue',
+        '[ "$1" = monitor ] || exit 0',
+        '[ "$1" = monitor ]',
+        'if true; then\n[ "$1" = monitor ] && check\nfi',
+        '[ "$1" = monitor ] && check\nmore() {\n\t:\n}',
+        "\techo 1",
+    ],
+)
+def test_other_last_lines_are_good(directory: Directory, end: str) -> None:
+    directory.script("50.web.script", f"#!/bin/bash\n{end}\n")
+    assert directory.findings() == []
 
 
 # ---------------------------------------------------------------------- locks

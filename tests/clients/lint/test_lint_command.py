@@ -148,7 +148,7 @@ def test_outside_of_test_nodes_only_root_is_trusted(monkeypatch: pytest.MonkeyPa
     """A node's own directory, by whoever looks: his own files are not safe for root."""
     seen: list[frozenset[int]] = []
 
-    def examine(directory: str, component: str, rule: object, locks: object, trusted: Trusted) -> None:
+    def examine(directory: str, component: str, rule: object, locks: object, trusted: Trusted, *_: object) -> None:
         seen.append(trusted.users)
         raise PermissionError(13, "Permission denied", directory)
 
@@ -157,6 +157,41 @@ def test_outside_of_test_nodes_only_root_is_trusted(monkeypatch: pytest.MonkeyPa
     lint(["legacy"], {})
     lint(["legacy"], {"CTDB_TEST_MODE": "1", "CTDB_BASE": str(tmp_path)})
     assert seen == [frozenset({0}), frozenset({0, 4711})]
+
+
+# ---------------------------------------------------------------------- what depends on the node's CTDB
+
+
+NEEDS_422 = '#!/bin/sh\n. "${CTDB_BASE}/functions"\nfailcount_init x\n'
+
+
+def test_the_nodes_own_functions_decide_what_its_scripts_can_call(node: LintNode) -> None:
+    node.script("50.web.script", NEEDS_422)
+    node.script("50.web.script", NEEDS_422, "elsewhere")
+    note = 'BASE/elsewhere/50.web.script:3: note: the function "failcount_init" needs a recent CTDB: '
+    assert node.run(f"{node.base}/elsewhere")[1].startswith(note)
+    functions = node.base / "functions"
+    functions.write_text("ctdb_counter_get ()\n{\n}\n")
+    _, said, _ = node.run()
+    assert said == (
+        'BASE/events/legacy/50.web.script:3: warning: this node\'s CTDB has no function "failcount_init", so the line '
+        "fails: CTDB 4.22 has it, 4.17 has not; upgrade CTDB, or do without [function]\n"
+    )
+    functions.write_text("failcount_init()\n{\n}\n")
+    assert node.run() == (EXIT_CLEAN, "", "")
+
+
+def test_scripts_that_were_left_in_events_d(node: LintNode) -> None:
+    for name in ("50.web", "50.web~", "README", "51.db.script"):
+        node.script(name, directory="events.d")
+    _, said, _ = node.run("legacy")
+    text = "warning: never runs: CTDB looks in BASE/events/COMPONENT only; remove it, or move it to BASE/events/legacy"
+    assert said == (
+        f"BASE/events.d/50.web: {text}/50.web.script [events-d]\n"
+        f"BASE/events.d/51.db.script: {text}/51.db.script [events-d]\n"
+    )
+    node.script("50.web.script", directory="elsewhere")
+    assert node.run(f"{node.base}/elsewhere") == (EXIT_CLEAN, "", "")
 
 
 # ---------------------------------------------------------------------- what can't be looked at
