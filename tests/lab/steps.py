@@ -15,7 +15,8 @@ from ctdb_lab.processes import Process
 QUIET_SECONDS = 20
 
 # Whatever else runs on a node belongs to an event and has to end with it; the lock helper is the cluster's leader's.
-_DAEMONS = ("/usr/sbin/ctdbd", "ctdb-eventd-guardian", "ctdb_mutex_fcntl_helper")
+# The second is what ctdbd's recovery daemon calls itself from 4.25 on.
+_DAEMONS = ("/usr/sbin/ctdbd", "ctdbd: ctdb_recoverd", "ctdb-eventd-guardian", "ctdb_mutex_fcntl_helper")
 
 
 def restore(lab: Lab) -> None:

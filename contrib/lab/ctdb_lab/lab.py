@@ -14,7 +14,7 @@ from ctdb_lab.addresses import State
 from ctdb_lab.errors import LabError, NoAnswer
 from ctdb_lab.node import ANSWER_SECONDS, Node
 from ctdb_lab.plan import Plan
-from ctdb_lab.processes import find_holder, wait_for_end
+from ctdb_lab.processes import find_holder, wait_for_end, watched_children
 from ctdb_lab.requirements import missing_requirements
 from ctdb_lab.waiting import wait_until
 
@@ -144,9 +144,13 @@ class Lab:
         self.close()
         unshare, self._unshare = self._unshare, None
         if unshare is not None:
-            # killed, it takes process 1 of the lab with it even before that is known by its command line
-            unshare.kill()
-            unshare.wait()
+            # killed, it takes process 1 of the lab with it even before that is known by its command line, which is gone
+            # while that and all that it holds is still ending
+            with watched_children(unshare.pid) as have_ended:
+                unshare.kill()
+                unshare.wait()
+                if not have_ended(_DOWN_SECONDS):
+                    raise LabError(f"what the lab in {self.directory} holds doesn't end")
             if unshare.stdin is not None:
                 unshare.stdin.close()
         take_down(self.directory)

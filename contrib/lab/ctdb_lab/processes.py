@@ -9,12 +9,23 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
 
-__all__ = ["HOLDERS", "Process", "catches", "executable", "find_holder", "kill_member", "members", "wait_for_end"]
+__all__ = [
+    "HOLDERS",
+    "Process",
+    "catches",
+    "executable",
+    "find_holder",
+    "kill_member",
+    "members",
+    "wait_for_end",
+    "watched_children",
+]
 
 HOLDERS = ("hold-lab.sh", "hold-node.sh")
 """The shell scripts that are process 1 of their namespace; directory and name follow. So they are found."""
@@ -105,6 +116,28 @@ def wait_for_end(pid: int, number: int, seconds: float) -> bool:
         finally:
             os.close(pidfd)
     return True
+
+
+@contextlib.contextmanager
+def watched_children(pid: int) -> Iterator[Callable[[float], bool]]:
+    """Watches the children that a process has now, for the time of the block.
+
+    Yields:
+        Waits up to so many seconds until all of them have ended, and tells whether they have.
+    """
+    with contextlib.ExitStack() as stack:
+        pidfds = []
+        with contextlib.suppress(*_GONE):
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    pidfds.append(os.pidfd_open(int(child)))
+                    stack.callback(os.close, pidfds[-1])
+
+        def have_ended(seconds: float) -> bool:
+            deadline = time.monotonic() + seconds
+            return all(select.select([pidfd], [], [], max(0, deadline - time.monotonic()))[0] for pidfd in pidfds)
+
+        yield have_ended
 
 
 @attrs.frozen(kw_only=True)
