@@ -113,7 +113,7 @@ lab_options = --eventd "$(EVENTD)" $(if $(NODES),--nodes $(NODES)) \
 
 ifdef CTDB
 lab:
-	@contrib/tools/in-root.sh --bind "$(abspath $(dir $(abspath $(LAB))))" "$(CTDB)" \
+	@contrib/tools/in-root.sh --lasting --bind "$(abspath $(dir $(abspath $(LAB))))" "$(CTDB)" \
 		make VENV=/opt/venv/lab lab LAB="$(abspath $(LAB))" NODES="$(NODES)" \
 		ADDRESSES4="$(ADDRESSES4)" ADDRESSES6="$(ADDRESSES6)" $(if $(filter file,$(origin EVENTD)),,EVENTD="$(EVENTD)")
 else

@@ -7,12 +7,13 @@
 #
 #   --bind DIRECTORY  a directory that is the same inside; may be repeated
 #   --user            as an ordinary user, whose name is `user`, instead of root
+#   --lasting         what the command leaves running stays, with the root; it sees this machine's processes
 #   --fresh           make the root anew, even if it is there
 #
 # Roots are made with debootstrap from the archive that this machine's apt uses (or DEBIAN_ARCHIVE), once, and kept in
 # ${XDG_CACHE_HOME:-~/.cache}/ctdb-eventd/roots. What the command changes is kept in memory and gone with its last
 # process. Inside, the project is at /opt/ctdb-eventd, which is also the working directory, and a directory for virtual
-# environments that is kept with the root is at /opt/venv. Needs root, and leave to make mount namespaces.
+# environments that is kept with the root is at /opt/venv. Needs root, and leave to make namespaces.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -128,14 +129,23 @@ enter()
 	set -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM="${TERM:-dumb}" \
 		${CI:+CI="$CI"} ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
 		PIP_CERT=/etc/ssl/certs/ca-certificates.crt DEBIAN_FRONTEND=noninteractive "$@"
-	[ -n "$user" ] || exec env -i HOME=/root "$@"
-	# No user's shell in between: it would read its start files.
-	exec setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="/home/$user" "$@"
+	if [ -n "$user" ]; then
+		# No user's shell in between: it would read its start files.
+		set -- setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="/home/$user" "$@"
+	else
+		set -- env -i HOME=/root "$@"
+	fi
+	[ -z "$lasting" ] || exec "$@"
+	# Not exec'd: as process 1, this shell buries whoever loses their parents while it waits.
+	status=0
+	"$@" || status=$?
+	exit "$status"
 }
 
 inside=
 binds=
 user=
+lasting=
 fresh=
 while [ $# -gt 0 ]; do
 	case "$1" in
@@ -146,6 +156,7 @@ while [ $# -gt 0 ]; do
 		shift 2
 		;;
 	--user) user=user && shift ;;
+	--lasting) lasting=yes && shift ;;
 	--fresh) fresh=yes && shift ;;
 	-*) fail "unknown option $1" ;;
 	*) break ;;
@@ -175,4 +186,7 @@ set -- "$name" "$@"
 for directory in $binds; do
 	set -- --bind "$directory" "$@"
 done
-exec unshare --mount --propagation private "$here/in-root.sh" --inside ${user:+--user} "$@"
+[ -n "$lasting" ] || apart="--pid --fork --kill-child"
+# Unquoted: some words or none.
+exec unshare --mount --propagation private ${apart-} \
+	"$here/in-root.sh" --inside ${user:+--user} ${lasting:+--lasting} "$@"

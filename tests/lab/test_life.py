@@ -80,6 +80,22 @@ def test_nothing_of_it_is_outside_and_nothing_is_left(tmp_path: Path) -> None:
     assert not [pid for pid in daemons if Path(f"/proc/{pid}/ns/net").exists()]
 
 
+def test_a_lab_of_the_same_name_in_another_root_is_left_alone(tmp_path: Path) -> None:
+    """Each root has a /tmp of its own, but the kernel shows the processes of all."""
+    directory = tmp_path / "lab"
+    with Lab(directory, Plan(eventd=eventd_path("ours"), nodes=1)) as lab:
+        elsewhere = 'mount -t tmpfs other "$0" && mkdir "$0/lab" && exec "$@"'
+        down = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", elsewhere, str(tmp_path), *_command(directory, "down")],
+            env=_ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (down.returncode, down.stderr) == (0, "")
+        assert lab.nodes[0].is_running()
+
+
 def test_a_killed_owner_takes_its_lab_with_it(tmp_path: Path) -> None:
     """Only files are left then, and `down` removes them."""
     program = (

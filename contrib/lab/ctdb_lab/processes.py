@@ -53,12 +53,25 @@ def find_holder(directory: Path, name: str) -> int | None:
     """The process that holds the namespaces of a node, or of the whole lab (`lab`); None if there is none."""
     for pid in _pids():
         argv = _argv(pid)
-        if argv[-2:] == [str(directory), name] and os.path.basename(argv[-3]) in HOLDERS:
+        if (
+            argv[-2:] == [str(directory), name]
+            and os.path.basename(argv[-3]) in HOLDERS
+            and _is_the_same_for(pid, directory)
+        ):
             status = _status(pid)
             # unshare itself has the same arguments; it is not in the namespace
             if status is not None and len(status.numbers) > 1 and status.numbers[-1] == 1:
                 return pid
     return None
+
+
+def _is_the_same_for(pid: int, directory: Path) -> bool:
+    """Whether a directory is the same for a process: one in another root may have another of this name."""
+    seen = directory if directory.exists() else Path("/")
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/root{seen}"), os.stat(seen))
+    except OSError:
+        return False
 
 
 def members(holder: int) -> list[Process]:
