@@ -35,7 +35,7 @@ FULL = """
     firewall = 10.interface 50.local
 """
 
-BUILT_IN = {"nfs-callout": ("06.nfs", "60.nfs"), "route-table": ("13.per_ip_routing",)}
+BUILT_IN = {"nfs-callout": ("06.nfs", "60.nfs", "60.ganesha"), "route-table": ("13.per_ip_routing",)}
 DEFAULTS = Config(locks=BUILT_IN)
 
 
@@ -99,7 +99,7 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         queue_timeout=12.5,
         serialise=("ipset", "tc"),
         command_wait=3.0,
-        locks={"nfs-callout": ("06.nfs", "60.nfs"), "route-table": (), "firewall": ("10.interface", "50.local")},
+        locks={"nfs-callout": ("06.nfs", "60.nfs", "60.ganesha"), "route-table": (), "firewall": ("10.interface", "50.local")},
     )
 
 

@@ -67,9 +67,9 @@ def _list(paths: Paths, component: str, rule: NameRule) -> int:
     try:
         provided = scripts.discover(provided_directory, component, rule).scripts
     except NoSuchComponent:
-        raise Failure(
-            f"Unable to find event script installation directory: {provided_directory}", errno.ENOENT
-        ) from None
+        # CTDB's own line, to the byte
+        complain(f"Unable to find event script installation directory: {provided_directory}")
+        return errno.ENOENT
     try:
         local = scripts.discover(directory, component, rule).scripts
     except NoSuchComponent as error:

@@ -80,7 +80,7 @@ def test_list_marks_nothing_that_would_not_run(node: Path, capfdbinary: Captured
 def test_list_without_provided_scripts(component: str, node: Path, capfdbinary: Captured) -> None:
     assert script("list", component) == errno.ENOENT
     directory = node / "share" / "events" / component
-    expected = f"ctdb-event: Unable to find event script installation directory: {directory}\n"
+    expected = f"Unable to find event script installation directory: {directory}\n"
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 
