@@ -42,7 +42,7 @@ class Config:
     """One of LOG_LEVELS."""
     debug_script: str | None = None
     """Base name, looked up in the configuration directory; None if hung scripts are not looked at."""
-    script_names: NameRule = "both"
+    script_names: NameRule = "auto"
     """Which file names are event scripts: one of `scripts.NAME_RULES`."""
     kill_grace: float = 5.0
     """Seconds between TERM and KILL for a process group that has to end."""

@@ -20,6 +20,7 @@ __all__ = [
     "Trusted",
     "Unsafe",
     "shebang",
+    "why_broken",
     "why_disabled",
     "why_no_program",
     "why_unsafe",
@@ -49,6 +50,10 @@ class Concern(enum.Enum):
     NO_SUCH_INTERPRETER = "no such interpreter"
     ONLY_HERE = "runs only here"
     """CTDB's own daemon wants `.script` at the end of the name."""
+    DANGLING = "dangling link"
+    """Events pass over it, as if it were disabled on purpose."""
+    BROKEN = "broken"
+    """What its name leads to can't be looked at, so every event fails."""
     UNREADABLE = "unreadable"
     """By whoever looks; root may fare better."""
 
@@ -166,25 +171,37 @@ def shebang(line: bytes) -> tuple[str, str]:
 
 
 def why_disabled(tree: Tree, path: str) -> str | None:
-    """Returns why a script would not run, None if it is enabled: the rules are those of `Script.look`."""
+    """Returns why a script would be passed over, None if it would not: the rules are those of `Script.look`."""
     try:
         mode = tree.status(path).st_mode
-    except OSError as error:
-        return _why_not_there(tree, path, error)
+    except FileNotFoundError:
+        return "vanished" if tree.target(path) is None else f"dangling link to {tree.resolve(path)}"
+    except OSError:
+        return None  # it is not passed over, it fails: see `why_broken`
     if not stat.S_ISREG(mode):
         return f"not a regular file but {_KINDS.get(stat.S_IFMT(mode), 'something else')}"
     return None if mode & stat.S_IXUSR else f"not executable by its owner (mode {stat.S_IMODE(mode):04o})"
 
 
-def _why_not_there(tree: Tree, path: str, error: OSError) -> str:
+def why_broken(tree: Tree, path: str) -> Remark | None:
+    """Returns what is wrong with a script whose file isn't there, or can't be looked at; None if nothing is."""
     link = tree.target(path)
-    if link is None:
-        return "vanished" if error.errno == errno.ENOENT else f"can't be looked at: {error.strerror}"
-    if error.errno == errno.ELOOP:
-        return f"link to {link} that leads round in circles"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return f"dangling link to {tree.resolve(path)}"
-    return f"link to {link}, which can't be looked at: {error.strerror}"
+    try:
+        tree.status(path)
+        return None
+    except FileNotFoundError:
+        if link is None:
+            return None  # it has just vanished
+        text = "events pass over it; remove the link, or install what it leads to"
+        return Remark(concern=Concern.DANGLING, place=path, text=text)
+    except OSError as error:
+        if link is None:
+            text = f"can't be looked at ({error.strerror})"
+        elif error.errno == errno.ELOOP:
+            text = f"link to {link} that leads round in a circle, or over more than {_MOST_LINKS} links; remove it"
+        else:
+            text = f"link to {link}, which can't be followed ({error.strerror}); remove it, or correct where it leads"
+        return Remark(concern=Concern.BROKEN, place=path, text=f"every event fails: {text}")
 
 
 def why_no_program(tree: Tree, path: str) -> Remark | None:

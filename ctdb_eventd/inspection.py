@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ctdb_eventd.files import Concern, Remark, Tree, Trusted, why_disabled, why_no_program, why_unsafe
-from ctdb_eventd.scripts import Script, declared_locks, discover, is_lock_name, shown_name
+from ctdb_eventd.files import Concern, Remark, Tree, Trusted, why_broken, why_disabled, why_no_program, why_unsafe
+from ctdb_eventd.scripts import Script, declared_locks, discover, form_of, is_lock_name, shown_name
 
 if TYPE_CHECKING:
-    from ctdb_eventd.scripts import NameRule
+    from ctdb_eventd.scripts import NameForm, NameRule
 
 __all__ = [
     "ComponentInspection",
@@ -48,6 +48,8 @@ class Refusal(enum.Enum):
     """Another file has the same name and `.script`."""
     WRONG_FORM = "wrong form"
     """The configuration wants the other form of names."""
+    LEFT_OUT = "left out"
+    """It has no `.script` and others have: with `auto` only those run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +106,7 @@ class ComponentInspection:
 def inspect_component(
     directory: str,
     component: str,
-    rule: NameRule = "both",
+    rule: NameRule = "auto",
     configured_locks: Mapping[str, tuple[str, ...]] | None = None,
     *,
     tree: Tree | None = None,
@@ -124,17 +126,20 @@ def inspect_component(
         NoSuchComponent: There is no such directory.
         OSError: The directory can't be read.
     """
+    tree = tree or Tree()
+    place = tree.below(directory)
+    listing = discover(place, component, rule)
+    file_names = sorted(os.listdir(place), key=os.fsencode)
     look = _Look(
         directory=directory,
         rule=rule,
+        form=form_of(file_names, rule),
         locks=configured_locks or {},
-        tree=tree or Tree(),
+        tree=tree,
         trusted=trusted or Trusted(users=frozenset({0, os.geteuid()})),
     )
-    place = look.tree.below(directory)
-    listing = discover(place, component, rule)
     hidden = {os.path.basename(path) for path in listing.shadowed}
-    refused = (look.refused(name, name in hidden) for name in sorted(os.listdir(place), key=os.fsencode))
+    refused = (look.refused(name, name in hidden) for name in file_names)
     return ComponentInspection(
         component=component,
         directory=directory,
@@ -145,10 +150,11 @@ def inspect_component(
 
 @attrs.frozen(kw_only=True)
 class _Look:
-    """A look at one component; the fields are the arguments of `inspect_component`."""
+    """A look at one component; the fields are the arguments of `inspect_component`, and which names `rule` means."""
 
     directory: str
     rule: NameRule
+    form: NameForm
     locks: Mapping[str, tuple[str, ...]]
     tree: Tree
     trusted: Trusted
@@ -183,7 +189,7 @@ class _Look:
             unsafe = why_unsafe(self.tree, place, self.trusted)
             if unsafe is not None:
                 yield Remark(concern=Concern.UNSAFE, place=place, text=f"unsafe: {place} is {unsafe}")
-        fault = why_no_program(self.tree, target) if is_file else None
+        fault = why_no_program(self.tree, target) if is_file else why_broken(self.tree, path)
         if fault is not None:
             yield fault
         if bare:
@@ -194,7 +200,7 @@ class _Look:
         """Returns None for a script."""
         if hidden:
             refusal, reason = Refusal.HIDDEN, f"hidden by {name}{_SUFFIX}, which has the same name and wins"
-        elif shown_name(name, self.rule) is not None:
+        elif shown_name(name, self.form) is not None:
             return None
         else:
             refusal, reason = _why_refused(name, self.rule)
@@ -213,4 +219,7 @@ def _why_refused(name: str, rule: NameRule) -> tuple[Refusal, str]:
         return Refusal.WRONG_FORM, f"its name ends in {_SUFFIX}, and the configuration says {configured}"
     if "." in name[3:]:
         return Refusal.FURTHER_DOT, f"its name has a further dot and doesn't end in {_SUFFIX}"
+    if rule == "auto":
+        reason = f"its name doesn't end in {_SUFFIX}, as others here do; with {configured} only those run"
+        return Refusal.LEFT_OUT, reason
     return Refusal.WRONG_FORM, f"its name doesn't end in {_SUFFIX}, and the configuration says {configured}"

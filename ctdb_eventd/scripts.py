@@ -14,10 +14,11 @@ from ctdb_eventd.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Literal
 
-    NameRule = Literal["both", "suffix", "bare"]
+    NameRule = Literal["auto", "both", "suffix", "bare"]
+    NameForm = Literal["both", "suffix", "bare"]
 
 __all__ = [
     "LOCKS_MARK",
@@ -30,12 +31,17 @@ __all__ = [
     "discover",
     "enable",
     "find",
+    "form_of",
     "is_lock_name",
     "shown_name",
 ]
 
-NAME_RULES = ("both", "suffix", "bare")
-"""Which file names are scripts: `NN.name.script` (suffix, what CTDB runs since 4.9), `NN.name` (bare), or both."""
+NAME_RULES = ("auto", "both", "suffix", "bare")
+"""Which file names are scripts: `NN.name.script` (suffix, what CTDB runs since 4.9), `NN.name` (bare), or both.
+
+With `auto` each directory decides: where there are names of the first form only those are scripts, for what stands
+beside them in the second form is most often a copy; else those of the second form are.
+"""
 
 _SUFFIX = ".script"
 _OWNER_EXECUTES = stat.S_IXUSR
@@ -68,17 +74,25 @@ class Script:
         return f"Script({self.path!r})"
 
     def enabled(self) -> bool:
-        """Tells whether it would run: a regular file (a link's target counts) that its owner may execute.
+        """Tells whether its events depend on it: a regular file (a link's target counts) that its owner may execute.
 
-        A dangling link and a file that has just vanished are disabled, not errors.
+        A dangling link and a file that has just vanished are disabled. A link in a circle is not: see `look`.
         """
-        return self.look() is not None
+        try:
+            return self.look() is not None
+        except OSError:
+            return True
 
     def look(self) -> os.stat_result | None:
-        """Returns the file's status if the script is enabled, None if it is not."""
+        """Returns the file's status if the script is enabled, None if it is not.
+
+        Raises:
+            OSError: What is there can't be looked at (a link in a circle, or through a file), though the name isn't
+                one that leads to nothing. It can't run, and its events fail, as they do under CTDB's own daemon.
+        """
         try:
             status = os.stat(self.path)
-        except OSError:
+        except FileNotFoundError:
             return None
         mode = status.st_mode
         return status if mode & _OWNER_EXECUTES and stat.S_ISREG(mode) else None
@@ -90,16 +104,25 @@ class Listing:
     Attributes:
         scripts: Each shown name once.
         shadowed: Paths of bare-named files that another file with the same shown name and `.script` hides.
+        left_out: Other files with bare names that are no scripts since there are names with `.script`: see `auto`.
     """
 
-    __slots__ = ("scripts", "shadowed")
+    __slots__ = ("left_out", "scripts", "shadowed")
 
-    def __init__(self, scripts: list[Script], shadowed: list[str]) -> None:
+    def __init__(self, scripts: list[Script], shadowed: list[str], left_out: list[Script]) -> None:
         self.scripts = scripts
         self.shadowed = shadowed
+        self.left_out = left_out
 
 
-def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
+def form_of(file_names: Iterable[str], rule: NameRule) -> NameForm:
+    """Returns which names are scripts in a directory that has these files."""
+    if rule != "auto":
+        return rule
+    return "suffix" if any(shown_name(name, "suffix") is not None for name in file_names) else "bare"
+
+
+def shown_name(file_name: str, form: NameForm = "both") -> str | None:
     """Returns the name under which a file is shown and run, None if it is no script.
 
     Two digits and a dot come first. With `.script` at the end anything may stand between. Without it there may be no
@@ -108,8 +131,8 @@ def shown_name(file_name: str, rule: NameRule = "both") -> str | None:
     if len(file_name) < 4 or not (file_name[:2].isascii() and file_name[:2].isdigit() and file_name[2] == "."):
         return None
     if file_name.endswith(_SUFFIX, 3):
-        return file_name[: -len(_SUFFIX)] if rule != "bare" else None
-    if rule == "suffix" or "." in file_name[3:] or file_name.endswith("~"):
+        return file_name[: -len(_SUFFIX)] if form != "bare" else None
+    if form == "suffix" or "." in file_name[3:] or file_name.endswith("~"):
         return None
     return file_name
 
@@ -146,7 +169,7 @@ def component_directory(events_dir: str, component: str) -> str:
     return f"{events_dir}/{component}"
 
 
-def discover(directory: str, component: str, rule: NameRule = "both") -> Listing:
+def discover(directory: str, component: str, rule: NameRule = "auto") -> Listing:
     """Lists the scripts of a component's directory, in byte order of their file names. Reads the directory afresh.
 
     Raises:
@@ -158,32 +181,48 @@ def discover(directory: str, component: str, rule: NameRule = "both") -> Listing
     except (FileNotFoundError, NotADirectoryError):
         raise NoSuchComponent(component, directory) from None
     if not names:
-        return Listing([], [])
+        return Listing([], [], [])
     return _listing(directory, sorted(names, key=os.fsencode), rule)
 
 
-def _listing(directory: str, file_names: Iterable[str], rule: NameRule) -> Listing:
+def _listing(directory: str, file_names: Sequence[str], rule: NameRule) -> Listing:
     by_name: dict[str, Script] = {}
     shadowed: list[str] = []
+    form = form_of(file_names, rule)
     # `NN.name` sorts before `NN.name.script`, so the one that wins always comes second
     for file_name in file_names:
-        name = shown_name(file_name, rule)
+        name = shown_name(file_name, "both" if rule == "auto" else form)
         if name is None:
             continue
         hidden = by_name.pop(name, None)
         if hidden is not None:
             shadowed.append(hidden.path)
         by_name[name] = Script(name, f"{directory}/{file_name}", bare=name == file_name)
-    return Listing(list(by_name.values()), shadowed)
+    found = list(by_name.values())
+    if form == "suffix":
+        return Listing([s for s in found if not s.bare], shadowed, [s for s in found if s.bare])
+    return Listing(found, shadowed, [])
 
 
-def find(directory: str, name: str, rule: NameRule = "both") -> Script | None:
+def find(directory: str, name: str, rule: NameRule = "auto") -> Script | None:
     """Finds the script with a shown name, a dangling link too; None if there is none."""
     for file_name, bare in ((name + _SUFFIX, False), (name, True)):
         path = f"{directory}/{file_name}"
-        if shown_name(file_name, rule) == name and os.path.lexists(path):
+        if os.path.lexists(path) and shown_name(file_name, _form_here(directory, rule)) == name:
             return Script(name, path, bare)
     return None
+
+
+def _form_here(directory: str, rule: NameRule) -> NameForm:
+    try:
+        return form_of(os.listdir(directory) if rule == "auto" else (), rule)
+    except (FileNotFoundError, NotADirectoryError):
+        return "bare"
+
+
+def _would_count(directory: str, provided: Script, rule: NameRule) -> bool:
+    """Tells whether a link with the name of a provided script would be a script."""
+    return not provided.bare or _form_here(directory, rule) != "suffix"
 
 
 def _check_script_name(name: str) -> None:
@@ -192,7 +231,7 @@ def _check_script_name(name: str) -> None:
         raise InvalidName("script", name, "it does not start with two digits and a dot")
 
 
-def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: NameRule = "both") -> None:
+def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: NameRule = "auto") -> None:
     """Enables a script: sets a file's execute bits, or links to the provided script of that name.
 
     A link that is there already is left as it is, wherever it points.
@@ -210,7 +249,7 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
         _set_executable(script.path, True)
         return
     provided = find(f"{provided_dir}/{component}", name, rule)
-    if provided is None or not os.path.exists(provided.path):
+    if provided is None or not os.path.exists(provided.path) or not _would_count(directory, provided, rule):
         raise NoSuchScript(component, name)
     link = f"{directory}/{os.path.basename(provided.path)}"
     try:
@@ -219,7 +258,7 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
         pass  # somebody else enabled it in this very moment
 
 
-def disable(events_dir: str, component: str, name: str, rule: NameRule = "both") -> None:
+def disable(events_dir: str, component: str, name: str, rule: NameRule = "auto") -> None:
     """Disables a script: removes a link, or clears a file's execute bits. One that isn't there is disabled already.
 
     Raises:

@@ -99,7 +99,11 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         queue_timeout=12.5,
         serialise=("ipset", "tc"),
         command_wait=3.0,
-        locks={"nfs-callout": ("06.nfs", "60.nfs", "60.ganesha"), "route-table": (), "firewall": ("10.interface", "50.local")},
+        locks={
+            "nfs-callout": ("06.nfs", "60.nfs", "60.ganesha"),
+            "route-table": (),
+            "firewall": ("10.interface", "50.local"),
+        },
     )
 
 
@@ -237,7 +241,7 @@ def test_rules_for_script_names(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", ["Both", "none", ""])
 def test_other_rules_for_script_names_are_refused(rule: str) -> None:
-    expected = f'c:2: [eventd] script names = "{rule}": expected one of both, suffix, bare'
+    expected = f'c:2: [eventd] script names = "{rule}": expected one of auto, both, suffix, bare'
     assert refused(text_of("eventd", "script names", rule), "c") == expected
 
 

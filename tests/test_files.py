@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_eventd.files import Concern, Tree, Trusted, shebang, why_disabled, why_no_program, why_unsafe
+from ctdb_eventd.files import Concern, Tree, Trusted, shebang, why_broken, why_disabled, why_no_program, why_unsafe
 
 OWN = Tree()
 ME = frozenset({0, os.geteuid()})
@@ -60,7 +60,16 @@ def test_circles_in_another_tree_never_leave_it(tmp_path: Path) -> None:
     inside.symlink_to(elsewhere)
     with pytest.raises(OSError, match="symbolic links"):
         tree.status(str(elsewhere))
-    assert why_disabled(tree, str(elsewhere)) == f"link to {elsewhere} that leads round in circles"
+    assert why_disabled(tree, str(elsewhere)) is None
+    assert broken(tree, str(elsewhere)) == (
+        Concern.BROKEN,
+        f"every event fails: link to {elsewhere} that leads round in a circle, or over more than 40 links; remove it",
+    )
+
+
+def broken(tree: Tree, path: str) -> tuple[Concern, str] | None:
+    remark = why_broken(tree, path)
+    return None if remark is None else (remark.concern, remark.text)
 
 
 # ---------------------------------------------------------------------- disabled
@@ -90,14 +99,41 @@ def test_a_socket_is_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert why_disabled(OWN, "socket") == "not a regular file but a socket"
 
 
+DANGLING = (Concern.DANGLING, "events pass over it; remove the link, or install what it leads to")
+
+
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("three")
     assert why_disabled(OWN, str(tmp_path / "one")) == f"dangling link to {os.path.realpath(tmp_path)}/three"
-    (tmp_path / "through").symlink_to(write(tmp_path / "file") + "/x")
-    assert why_disabled(OWN, str(tmp_path / "through")) == f"dangling link to {os.path.realpath(tmp_path)}/file/x"
-    (tmp_path / "circle").symlink_to("circle")
-    assert why_disabled(OWN, str(tmp_path / "circle")) == "link to circle that leads round in circles"
+    assert broken(OWN, str(tmp_path / "one")) == DANGLING
+    tree = Tree(root=str(tmp_path))
+    assert (why_disabled(tree, "/one"), broken(tree, "/one")) == ("dangling link to /three", DANGLING)
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("circle", "link to circle that leads round in a circle, or over more than 40 links; remove it"),
+        ("file/x", "link to file/x, which can't be followed (Not a directory); remove it, or correct where it leads"),
+        (
+            "a" * 300,
+            f"link to {'a' * 300}, which can't be followed (File name too long); remove it, or correct where it leads",
+        ),
+    ],
+)
+def test_links_that_can_not_be_followed_are_not_disabled(tmp_path: Path, target: str, text: str) -> None:
+    write(tmp_path / "file")
+    (tmp_path / "circle").symlink_to(target)
+    for tree, path in ((OWN, str(tmp_path / "circle")), (Tree(root=str(tmp_path)), "/circle")):
+        assert why_disabled(tree, path) is None
+        assert broken(tree, path) == (Concern.BROKEN, f"every event fails: {text}")
+
+
+def test_nothing_is_broken_about_files_and_what_has_vanished(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(write(tmp_path / "file", mode=0o644))
+    for name in ("file", "link", "vanished"):
+        assert broken(OWN, str(tmp_path / name)) is None
 
 
 def test_what_must_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +141,16 @@ def test_what_must_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise PermissionError(13, "Permission denied", path)
 
     (tmp_path / "link").symlink_to("there")
-    monkeypatch.setattr(os, "stat", refuse)
-    assert why_disabled(OWN, str(tmp_path / "file")) == "can't be looked at: Permission denied"
-    text = "link to there, which can't be looked at: Permission denied"
-    assert why_disabled(OWN, str(tmp_path / "link")) == text
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        found = [why_disabled(OWN, str(tmp_path / name)) for name in ("file", "link")]
+        remarks = [broken(OWN, str(tmp_path / name)) for name in ("file", "link")]
+    assert found == [None, None]
+    link = "link to there, which can't be followed (Permission denied); remove it, or correct where it leads"
+    assert remarks == [
+        (Concern.BROKEN, "every event fails: can't be looked at (Permission denied)"),
+        (Concern.BROKEN, f"every event fails: {link}"),
+    ]
 
 
 # ---------------------------------------------------------------------- programs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -19,6 +20,9 @@ from ctdb_eventd.inspection import (
     Trusted,
     inspect_component,
 )
+
+if TYPE_CHECKING:
+    from ctdb_eventd.scripts import NameRule
 
 
 @pytest.fixture
@@ -82,8 +86,17 @@ def test_a_links_target_is_where_it_leads_in_the_end(directory: Path, tmp_path: 
     good, gone = inspect(directory).scripts
     assert (good.target, good.reason) == (os.path.realpath(file), None)
     assert (gone.target, gone.reason) == ("/nonexistent/x", "dangling link to /nonexistent/x")
-    assert gone.warnings == ()
+    assert [remark.concern for remark in gone.warnings] == [Concern.DANGLING]
+    assert said(gone) == ["events pass over it; remove the link, or install what it leads to"]
     assert not gone.enabled
+
+
+def test_a_link_in_a_circle_is_not_disabled_but_broken(directory: Path) -> None:
+    (directory / "10.net.script").symlink_to("10.net.script")
+    script = only(directory)
+    assert script.enabled
+    assert [remark.concern for remark in script.warnings] == [Concern.BROKEN]
+    assert said(script)[0].startswith("every event fails: link to 10.net.script that leads round in a circle")
 
 
 def test_a_file_that_is_not_executable_is_looked_at_too(directory: Path) -> None:
@@ -180,6 +193,8 @@ NO_NUMBER = "its name doesn't start with two digits and a dot"
             *("50.net", "suffix", Refusal.WRONG_FORM),
             "its name doesn't end in .script, and the configuration says [eventd] script names = suffix",
         ),
+        ("50.net.rpmsave", "auto", Refusal.FURTHER_DOT, COPY),
+        ("50.net~", "auto", Refusal.BACKUP, "its name ends in ~, as those of editors' copies do"),
         (
             *("50.net.script", "bare", Refusal.WRONG_FORM),
             "its name ends in .script, and the configuration says [eventd] script names = bare",
@@ -193,10 +208,28 @@ def test_why_a_file_is_no_script(directory: Path, name: str, rule: str, refusal:
     assert found.refused == (RefusedFile(path=str(path), refusal=refusal, reason=reason),)
 
 
-def test_a_hidden_script_is_none(directory: Path) -> None:
+def test_with_auto_bare_names_are_left_out_beside_others(directory: Path) -> None:
+    for name in ("50.net", "50.net-orig"):
+        write(directory, name)
+    found = inspect_component(str(directory), "legacy")
+    assert ([script.name for script in found.scripts], found.refused) == (["50.net", "50.net-orig"], ())
+    write(directory, "50.net.script")
+    found = inspect_component(str(directory), "legacy")
+    assert [script.path for script in found.scripts] == [f"{directory}/50.net.script"]
+    assert [(os.path.basename(file.path), file.refusal) for file in found.refused] == [
+        ("50.net", Refusal.HIDDEN),
+        ("50.net-orig", Refusal.LEFT_OUT),
+    ]
+    assert found.refused[1].reason == (
+        "its name doesn't end in .script, as others here do; with [eventd] script names = auto only those run"
+    )
+
+
+@pytest.mark.parametrize("rule", ["auto", "both"])
+def test_a_hidden_script_is_none(directory: Path, rule: NameRule) -> None:
     write(directory, "50.net")
     write(directory, "50.net.script")
-    found = inspect(directory)
+    found = inspect_component(str(directory), "legacy", rule)
     assert [script.path for script in found.scripts] == [f"{directory}/50.net.script"]
     (refused,) = found.refused
     assert (refused.path, refused.refusal) == (f"{directory}/50.net", Refusal.HIDDEN)

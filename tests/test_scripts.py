@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -113,12 +115,52 @@ def test_discover_sorts_by_bytes(events: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "found"),
-    [("both", ["10.a", "20.b", "30.c"]), ("suffix", ["10.a", "30.c"]), ("bare", ["20.b", "30.c"])],
+    [
+        ("auto", ["10.a", "30.c"]),
+        ("both", ["10.a", "20.b", "30.c"]),
+        ("suffix", ["10.a", "30.c"]),
+        ("bare", ["20.b", "30.c"]),
+    ],
 )
 def test_discover_by_rule(rule: NameRule, found: list[str], events: Path) -> None:
     for name in ("10.a.script", "20.b", "30.c", "30.c.script", "README"):
         add(events, name)
     assert names(events, rule) == found
+
+
+@pytest.mark.parametrize(
+    ("rule", "file_names", "form"),
+    [
+        ("auto", ["README", "10.a", "20.b.script"], "suffix"),
+        ("auto", ["README", "10.a", "20.b.script~", "x.script", "30.script"], "bare"),
+        ("auto", [], "bare"),
+        ("both", ["20.b.script"], "both"),
+        ("bare", ["20.b.script"], "bare"),
+        ("suffix", ["20.b"], "suffix"),
+    ],
+)
+def test_auto_is_decided_by_the_directory(rule: NameRule, file_names: list[str], form: str) -> None:
+    assert scripts.form_of(file_names, rule) == form
+
+
+def test_with_auto_bare_names_run_where_there_are_no_others(events: Path) -> None:
+    for name in ("20.b", "10.a", "README", "30.c~", "40.d.rpmsave"):
+        add(events, name)
+    listing = scripts.discover(str(events / "c"), "c")
+    assert [script.name for script in listing.scripts] == ["10.a", "20.b"]
+    assert (listing.left_out, listing.shadowed) == ([], [])
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_with_auto_bare_names_are_left_out_beside_others(mode: int, events: Path) -> None:
+    """Whether these others are enabled makes no difference: disabling one must not start a copy of it."""
+    for name in ("10.net-orig", "20.b", "README"):
+        add(events, name)
+    hidden, winner = add(events, "10.net"), add(events, "10.net.script", mode)
+    listing = scripts.discover(str(events / "c"), "c")
+    assert [script.path for script in listing.scripts] == [str(winner)]
+    assert [script.name for script in listing.left_out] == ["10.net-orig", "20.b"]
+    assert listing.shadowed == [str(hidden)]
 
 
 def test_discover_shows_a_name_once(events: Path) -> None:
@@ -167,6 +209,16 @@ def test_enabled_follows_the_target(events: Path) -> None:
     assert [script.name for script in found if script.enabled()] == ["10.on", "30.link"]
 
 
+@pytest.mark.parametrize(("target", "number"), [("10.a.script", errno.ELOOP), ("file/x", errno.ENOTDIR)])
+def test_a_link_that_can_not_be_followed_is_not_disabled(target: str, number: int, events: Path) -> None:
+    add(events, "file")
+    (events / "c" / "10.a.script").symlink_to(target)
+    (script,) = scripts.discover(str(events / "c"), "c").scripts
+    assert script.enabled()
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        script.look()
+
+
 def test_vanished_script_is_disabled(events: Path) -> None:
     path = add(events, "10.a.script")
     (script,) = scripts.discover(str(events / "c"), "c").scripts
@@ -174,7 +226,10 @@ def test_vanished_script_is_disabled(events: Path) -> None:
     assert not script.enabled()
 
 
-@pytest.mark.parametrize(("rule", "file_name"), [("both", "10.a.script"), ("suffix", "10.a.script"), ("bare", "10.a")])
+@pytest.mark.parametrize(
+    ("rule", "file_name"),
+    [("auto", "10.a.script"), ("both", "10.a.script"), ("suffix", "10.a.script"), ("bare", "10.a")],
+)
 def test_find_by_rule(rule: NameRule, file_name: str, events: Path) -> None:
     add(events, "10.a.script")
     add(events, "10.a")
@@ -187,6 +242,14 @@ def test_find_nothing(events: Path) -> None:
     add(events, "10.a")
     assert scripts.find(str(events / "c"), "10.a", "suffix") is None
     assert scripts.find(str(events / "c"), "10.b") is None
+    assert scripts.find(str(events / "d"), "10.a") is None
+
+
+def test_find_with_auto_a_bare_name(events: Path) -> None:
+    add(events, "10.a")
+    assert scripts.find(str(events / "c"), "10.a") is not None
+    add(events, "20.b.script")
+    assert scripts.find(str(events / "c"), "10.a") is None
 
 
 def test_find_sees_dangling_links(events: Path) -> None:
@@ -246,6 +309,16 @@ def test_enable_nothing(events: Path, provided: Path) -> None:
         with pytest.raises(NoSuchScript):
             enable(events, provided, name, rule)  # type: ignore[arg-type]
     assert os.listdir(events / "c") == []
+
+
+def test_enable_with_auto_what_would_be_left_out(events: Path, provided: Path) -> None:
+    add(provided, "20.bare")
+    add(events, "10.a.script")
+    with pytest.raises(NoSuchScript):
+        enable(events, provided, "20.bare", "auto")
+    (events / "c" / "10.a.script").unlink()
+    enable(events, provided, "20.bare", "auto")
+    assert os.listdir(events / "c") == ["20.bare"]
 
 
 def test_enable_without_a_directory_to_link_in(events: Path, provided: Path) -> None:

@@ -87,11 +87,18 @@ def _print_list(provided: list[scripts.Script], local: list[scripts.Script], dir
     if provided and local:
         show("\n")
     for script in local:
-        _print_script(script, script.enabled())
+        _print_script(script, _would_run(script))
 
 
 def _print_script(script: scripts.Script, enabled: bool) -> None:
     show(f"{'*' if enabled else ' '} {script.name}\n")
+
+
+def _would_run(script: scripts.Script) -> bool:
+    try:
+        return script.look() is not None
+    except OSError:
+        return False  # a link in a circle, say: its events fail
 
 
 def _link_target(path: str) -> str | None:
@@ -102,6 +109,29 @@ def _link_target(path: str) -> str | None:
 
 
 def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule) -> int:
+    before = _enabled(paths, component, rule)
+    code = _carry_out(paths, action, component, name, rule)
+    after = _enabled(paths, component, rule)
+    # with `auto` the first name with .script, and the last that goes, decide about the names without
+    if action == "enable" and (lost := " ".join(sorted(map(os.path.basename, before - after)))):
+        why = "where there are names of the form NN.name.script only those run; rename it to end in .script"
+        complain(f"ctdb-event: warning: does not run any more: {lost}: {why}, or set [eventd] script names = both")
+    if action == "disable" and (new := " ".join(sorted(map(os.path.basename, after - before)))):
+        why = "there is no name of the form NN.name.script left, so those without .script run"
+        complain(f"ctdb-event: warning: runs from now on: {new}: {why}, unless you set [eventd] script names = suffix")
+    return code
+
+
+def _enabled(paths: Paths, component: str, rule: NameRule) -> set[str]:
+    directory = scripts.component_directory(paths.events_dir, component)
+    try:
+        found = scripts.discover(directory, component, rule).scripts
+    except (NoSuchComponent, OSError):
+        return set()
+    return {script.path for script in found if script.enabled()}
+
+
+def _carry_out(paths: Paths, action: str, component: str, name: str, rule: NameRule) -> int:
     try:
         if action == "enable":
             scripts.enable(paths.events_dir, paths.provided_dir, component, name, rule)

@@ -15,6 +15,7 @@ from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.listener import RunListener, RunResult
 from ctdb_eventd.runner.listing import Listings
+from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.run import RunContext, RunningEvent
 
@@ -48,7 +49,8 @@ class EventRunner:
         self._spawn = spawn
         self._debugger = debugger
         self._declarations = Declarations()
-        self._listings = Listings(events_dir)
+        self._notices = Notices(events_dir)
+        self._listings = Listings(events_dir, self._notices)
         self._tasks = tasks
 
     def foregone(self, spec: EventSpec) -> RunResult | None:
@@ -60,10 +62,13 @@ class EventRunner:
 
     def _list(self, spec: EventSpec) -> Sequence[scripts.Script] | RunResult:
         try:
-            return self._listings.of(spec.component, self.config.script_names)
+            found = self._listings.of(spec.component, self.config.script_names)
         except RequestError as error:
             _log.warning("%s: %s", spec, error)
             return RunResult(error.errno, refusal=error)
+        if not found:
+            self._notices.completed(spec, ran=False)
+        return found
 
     def start(self, spec: EventSpec, listener: RunListener) -> RunningEvent | None:
         """Starts an event.
@@ -76,7 +81,11 @@ class EventRunner:
             _tell_all(listener, found if isinstance(found, RunResult) else _NOTHING_TO_RUN)
             return None
         context = RunContext(
-            config=self.config, spawn=self._spawn, debugger=self._debugger, declarations=self._declarations
+            config=self.config,
+            spawn=self._spawn,
+            debugger=self._debugger,
+            declarations=self._declarations,
+            notices=self._notices,
         )
         run = RunningEvent(context, spec, found, listener)
         self._tasks.start_soon(run.main, name=f"event {spec}")

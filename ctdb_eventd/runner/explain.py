@@ -27,6 +27,8 @@ def why_not_started(number: int, error: OSError | ValueError) -> str:
         return "it is no program, and its first line does not name an interpreter (such as #!/bin/sh)"
     if number == errno.ENOENT:
         return "the interpreter that its first line names (#!) does not exist"
+    if number == errno.ELOOP:
+        return "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it"
     if number == errno.ETXTBSY:
         return "it is open for writing (fuser -v shows by whom), and what is being written can't be executed"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

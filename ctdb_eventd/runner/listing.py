@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctdb_eventd import scripts
 from ctdb_eventd.errors import NoSuchComponent, UnreadableComponent
-from ctdb_eventd.runner.notices import ListingNotices
+from ctdb_eventd.runner.notices import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,11 @@ _Stamp = tuple[int, int, int, int, str]
 class Listings:
     """Lists components' scripts. Whether each may run is not remembered: that is looked up when its turn comes."""
 
-    def __init__(self, events_dir: str) -> None:
-        """Looks below `events_dir`."""
+    def __init__(self, events_dir: str, notices: Notices) -> None:
+        """Looks below `events_dir`, and tells `notices` what is there."""
         self._events_dir = events_dir
         self._known: dict[str, tuple[_Stamp, Sequence[scripts.Script]]] = {}
-        self._notices = ListingNotices()
+        self._notices = notices
 
     def of(self, component: str, rule: scripts.NameRule) -> Sequence[scripts.Script]:
         """Returns a component's scripts in the order in which they run.
@@ -53,5 +53,5 @@ class Listings:
         # The stamp is older than the look: a change in between makes them differ, which costs one more look.
         if time.time_ns() - max(stamp[:2]) > _SETTLED_NS:
             self._known[component] = (stamp, listing.scripts)
-        self._notices.look_at(listing)
+        self._notices.look_at(component, listing)
         return listing.scripts

@@ -1,37 +1,89 @@
-"""Tells the administrator, once each, about script files that CTDB's own daemon would treat otherwise."""
+"""Warnings about script files, each written to the log once: names, links to nothing, and events that run nothing."""
 
 from __future__ import annotations
 
 import logging
+import os
 
-from ctdb_eventd.scripts import Listing
+from ctdb_eventd.events import CATALOGUE, Mode
+from ctdb_eventd.model import EventSpec
+from ctdb_eventd.scripts import Listing, Script
 
-__all__ = ["ListingNotices"]
+__all__ = ["Notices"]
 
 _log = logging.getLogger(__name__)
 
+_EXPECTED_TO_RUN = frozenset(kind.name for kind in CATALOGUE.values() if kind.mode is not Mode.EXCLUSIVE)
+"""A node on which no script runs for one of these neither has addresses nor checks its services, and looks healthy."""
 
-class ListingNotices:
+
+class Notices:
     """Remembers what was pointed out already."""
 
-    def __init__(self) -> None:
-        """Starts with nothing pointed out."""
-        self._told: set[str] = set()
+    def __init__(self, events_dir: str) -> None:
+        """Starts with nothing pointed out about the components below `events_dir`."""
+        self._events_dir = events_dir
+        self._told: set[tuple[str, str]] = set()
+        self._dangling: set[str] = set()
+        self._idle: set[str] = set()
 
-    def look_at(self, listing: Listing) -> None:
-        """Logs what is new: bare names that run here and not there, and bare names hidden by a `.script`."""
+    def look_at(self, component: str, listing: Listing) -> None:
+        """Logs what is new about names: those that run only here, are hidden by a `.script`, or are left out."""
         for path in listing.shadowed:
-            if self._is_new(f"{path}.script"):  # told apart from the bare file when it runs
+            if self._is_new("hidden", path):
                 _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
+        for script in listing.left_out:
+            if script.enabled() and self._is_new("left out", script.path):
+                _log.warning(
+                    "%s does not run: where there are names of the form NN.name.script only those run; rename it to "
+                    "%s.script, or set [eventd] script names = both",
+                    *(script.path, script.name),
+                )
         for script in listing.scripts:
-            if script.bare and script.enabled() and self._is_new(script.path):
+            if script.bare and script.enabled() and self._is_new("bare", script.path):
                 _log.warning(
                     "%s runs here, but not under CTDB's own event daemon: that wants the name %s.script",
                     *(script.path, script.name),
                 )
+        if self._dangling:
+            directory = f"{self._events_dir}/{component}"
+            there = {script.path for script in listing.scripts}
+            self._dangling = {path for path in self._dangling if path in there or os.path.dirname(path) != directory}
 
-    def _is_new(self, path: str) -> bool:
-        if path in self._told:
+    def _is_new(self, what: str, path: str) -> bool:
+        if (what, path) in self._told:
             return False
-        self._told.add(path)
+        self._told.add((what, path))
         return True
+
+    # ------------------------------------------------------------------ while events run
+
+    def found(self, script: Script) -> None:
+        """Takes note that a script is enabled."""
+        if self._dangling:
+            self._dangling.discard(script.path)
+
+    def passed_over(self, script: Script) -> None:
+        """Warns if a script is disabled because its link leads to nothing; again after it has led somewhere."""
+        if not os.path.islink(script.path) or os.path.exists(script.path):
+            self.found(script)
+        elif script.path not in self._dangling:
+            self._dangling.add(script.path)
+            _log.warning(
+                "%s is passed over: it is a dangling link to %s; remove the link, or install what it leads to",
+                *(script.path, os.path.realpath(script.path)),
+            )
+
+    def completed(self, spec: EventSpec, *, ran: bool) -> None:
+        """Warns if an event ran no script and should have; again after one has run in the component."""
+        if ran:
+            if self._idle:
+                self._idle.discard(spec.component)
+        elif spec.event in _EXPECTED_TO_RUN and spec.component not in self._idle:
+            self._idle.add(spec.component)
+            _log.warning(
+                "%s: no script ran: none is enabled in %s/%s. The event counts as a success, so the node looks healthy "
+                "and nothing is checked or configured; `ctdb event script list %s` shows the scripts that there are, "
+                "`ctdb event script enable %s NAME` enables one",
+                *(spec, self._events_dir, spec.component, spec.component, spec.component),
+            )

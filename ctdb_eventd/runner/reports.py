@@ -57,6 +57,11 @@ class Reports:
         done = len(self._reports)
         return self._listing[done].name if done < len(self._listing) else None
 
+    @property
+    def any_ran(self) -> bool:
+        """Tells whether there was a script that was not disabled."""
+        return any(report.result != DISABLED for report in self._reports)
+
     def add(self, report: ScriptReport) -> None:
         """Takes the report of the next script."""
         self._reports.append(report)

@@ -24,6 +24,7 @@ from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.explain import how_ended
 from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
+from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runner.reports import Reports, wall_clock
 
@@ -59,6 +60,8 @@ class RunContext:
     """Looks at a script that hangs."""
     declarations: Declarations
     """Knows the locks that scripts need."""
+    notices: Notices
+    """Warns about scripts that don't run."""
 
 
 class RunningEvent:
@@ -133,6 +136,7 @@ class RunningEvent:
             with self._scope:
                 await self._run_scripts()
             if not self._scope.cancelled_caught:
+                self._context.notices.completed(self._spec, ran=self._reports.any_ran)
                 self._report(self._reports.completed())
             elif self._cancelled:
                 await self._break_off()
@@ -168,9 +172,14 @@ class RunningEvent:
 
     async def _run_script(self, script: scripts.Script) -> ScriptReport:
         began = self._begin()
-        status = script.look()
+        try:
+            status = script.look()
+        except OSError as error:
+            return self._reports.not_started(script, began, error)
         if status is None:
+            self._context.notices.passed_over(script)
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
+        self._context.notices.found(script)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
             may_start = self._listener.want_script(script.name, locks)

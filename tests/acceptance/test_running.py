@@ -30,11 +30,13 @@ def output(report: EventReport, name: str) -> bytes:
 
 async def test_scripts_run_in_byte_order_with_the_shown_name_the_event_and_its_arguments(node: Node) -> None:
     trace = 'echo "$(basename "$0"):$*" >> $CTDB_BASE/var/trace'
-    for name in ("50.b.script", "10.z.script", "50.a.script", "70.bare"):
+    for name in ("50.b.script", "10.z.script", "50.a.script", "70.c.script"):
         node.script(name, trace)
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("takeip", "eth0", "10.0.0.1", "24") == 0
-    expected = [f"{name}:takeip eth0 10.0.0.1 24" for name in ("10.z.script", "50.a.script", "50.b.script", "70.bare")]
+    expected = [
+        f"{name}:takeip eth0 10.0.0.1 24" for name in ("10.z.script", "50.a.script", "50.b.script", "70.c.script")
+    ]
     assert node.read("trace").splitlines() == expected
 
 
@@ -116,6 +118,51 @@ async def test_disabled_dangling_and_foreign_files_are_skipped(node: Node, tmp_p
     assert results(report) == {"10.off": DISABLED, "20.dangling": DISABLED, "30.directory": DISABLED, "60.on": 0}
 
 
+async def test_a_dangling_link_is_warned_of_once_and_again_when_it_comes_back(node: Node, tmp_path: Path) -> None:
+    link = tmp_path / "events/legacy/20.dangling.script"
+    target = tmp_path / "target"
+    node.script("10.on.script", "exit 0")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        for number in (1, 2):
+            link.symlink_to(target)
+            for _ in range(2):
+                assert await client.run("monitor") == 0
+            warning = f"{link} is passed over: it is a dangling link to {os.path.realpath(target)}; remove the link"
+            assert node.log.count(warning) == number
+            link.unlink()
+            assert await client.run("monitor") == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "number"),
+    [("20.odd.script", errno.ELOOP), ("10.on.script/x", errno.ENOTDIR), ("x" * 300, errno.ENAMETOOLONG)],
+)
+async def test_a_link_that_can_not_be_followed_fails_its_event(
+    node: Node, tmp_path: Path, target: str, number: int
+) -> None:
+    node.script("10.on.script", "exit 0")
+    (tmp_path / "events/legacy/20.odd.script").symlink_to(target)
+    node.script("30.after.script", "exit 0")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("monitor") == errno.ENOEXEC
+        report = await client.status("monitor")
+    assert report.summary == -number
+    assert results(report) == {"10.on": 0, "20.odd": -number, "30.after": NOT_REACHED}
+    assert f"legacy monitor: 20.odd: cannot run {tmp_path}/events/legacy/20.odd.script: " in node.log
+
+
+async def test_a_monitor_that_runs_no_script_succeeds_with_a_warning(node: Node) -> None:
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        for number in (1, 2):
+            for event in ("startup", "monitor", "monitor"):
+                assert await client.run(event) == 0
+            assert node.log.count("legacy monitor: no script ran: none is enabled in ") == number
+            script = node.script("10.s.script", "exit 0")
+            assert await client.run("monitor") == 0
+            script.chmod(0o644)
+        assert node.log.count("no script ran") == 2
+
+
 async def test_a_script_that_vanishes_during_the_event_counts_as_disabled(node: Node) -> None:
     victim = node.script("20.victim.script", "exit 1")
     node.script("10.killer.script", f"rm {victim}")
@@ -141,7 +188,22 @@ async def test_the_list_of_scripts_is_read_afresh_for_every_event(node: Node) ->
             node.script(f"{number}.s.script", "exit 0")
 
 
+async def test_a_copy_beside_the_script_does_not_run(node: Node) -> None:
+    node.script("10.net.script", "exit 0")
+    copy = node.script("10.net-orig", "exit 1")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        for _ in range(3):
+            assert await client.run("monitor") == 0
+        assert results(await client.status("monitor")) == {"10.net": 0}
+        assert node.log.count(f"{copy} does not run: where there are names of the form NN.name.script") == 1
+        # where there is no other name they run
+        (copy.parent / "10.net.script").unlink()
+        assert await client.run("monitor") == errno.ENOEXEC
+        assert results(await client.status("monitor")) == {"10.net-orig": 1}
+
+
 async def test_where_bare_and_suffixed_names_meet_the_suffixed_one_wins_with_a_warning(node: Node) -> None:
+    node.configure("[eventd]\n script names = both\n")
     node.script("10.same", "exit 1")
     node.script("10.same.script", "exit 0")
     node.script("20.bare", "exit 0")
@@ -154,7 +216,9 @@ async def test_where_bare_and_suffixed_names_meet_the_suffixed_one_wins_with_a_w
     assert node.log.count("20.bare runs here, but not under CTDB's own event daemon") == 1
 
 
-@pytest.mark.parametrize(("rule", "names"), [("both", ["10.a", "20.b"]), ("suffix", ["10.a"]), ("bare", ["20.b"])])
+@pytest.mark.parametrize(
+    ("rule", "names"), [("auto", ["10.a"]), ("both", ["10.a", "20.b"]), ("suffix", ["10.a"]), ("bare", ["20.b"])]
+)
 async def test_the_rule_for_names_is_configurable(node: Node, rule: str, names: list[str]) -> None:
     node.configure(f"[eventd]\n script names = {rule}\n")
     node.script("10.a.script", "exit 0")

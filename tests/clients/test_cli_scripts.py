@@ -28,6 +28,7 @@ def set_names(node: Path, rule: str) -> None:
         ("suffix", b"  20.b\n\n* 10.a\n"),
         ("bare", b"  40.provided\n\n* 30.bare\n"),
         ("both", b"  20.b\n  40.provided\n\n* 10.a\n* 30.bare\n"),
+        ("auto", b"  20.b\n\n* 10.a\n"),
     ],
 )
 def test_list_honours_script_names(rule: str, listed: bytes, node: Path, capfdbinary: Captured) -> None:
@@ -38,11 +39,43 @@ def test_list_honours_script_names(rule: str, listed: bytes, node: Path, capfdbi
     assert capfdbinary.readouterr() == (listed, b"")
 
 
-def test_list_defaults_to_both_names(node: Path, capfdbinary: Captured) -> None:
+def test_list_defaults_to_the_names_that_each_directory_has(node: Path, capfdbinary: Captured) -> None:
     add_script(node / "events" / "one" / "30.bare")
     (node / "ctdb.conf").unlink()
     assert script("list", "one") == 0
-    assert capfdbinary.readouterr().out == b"  20.b\n\n* 10.a\n* 30.bare\n"
+    assert capfdbinary.readouterr().out == b"  20.b\n\n* 10.a\n"
+    (node / "events" / "one" / "10.a.script").unlink()
+    assert script("list", "one") == 0
+    assert capfdbinary.readouterr().out == b"  20.b\n\n* 30.bare\n"
+
+
+def test_the_first_and_the_last_name_with_script_decide_about_others(node: Path, capfdbinary: Captured) -> None:
+    set_names(node, "auto")
+    directory = node / "events" / "one"
+    (directory / "10.a.script").unlink()
+    for name in ("20.b", "20.b-orig", "30.bare"):
+        add_script(directory / name)
+    add_script(directory / "40.off", 0o644)
+    (node / "share" / "events" / "one" / "50.c.script").symlink_to("20.b.script")
+    assert script("enable", "one", "50.c") == 0
+    out, err = capfdbinary.readouterr()
+    assert (out, err.count(b"\n")) == (b"", 1)
+    assert err.startswith(b"ctdb-event: warning: does not run any more: 20.b 20.b-orig 30.bare: where there are names")
+    assert script("enable", "one", "20.b") == 0
+    assert script("disable", "one", "20.b") == 0
+    assert capfdbinary.readouterr() == (b"", b"")
+    assert script("disable", "one", "50.c") == 0
+    out, err = capfdbinary.readouterr()
+    assert (out, err.count(b"\n")) == (b"", 1)
+    assert err.startswith(
+        b"ctdb-event: warning: runs from now on: 20.b 20.b-orig 30.bare: there is no name of the form"
+    )
+
+
+def test_list_marks_no_link_in_a_circle(node: Path, capfdbinary: Captured) -> None:
+    (node / "events" / "one" / "11.circle.script").symlink_to("11.circle.script")
+    assert script("list", "one") == 0
+    assert capfdbinary.readouterr().out == b"  20.b\n\n* 10.a\n  11.circle\n"
 
 
 def test_enabled_bare_script_is_listed_as_provided(node: Path, capfdbinary: Captured) -> None:
@@ -118,7 +151,7 @@ def test_configuration_that_can_not_be_used_does_not_keep_scripts_from_being_swi
     out, err = capfdbinary.readouterr()
     assert out == b""
     assert err.startswith(f"ctdb-event: {node}/ctdb.conf:2: ".encode())
-    assert err.endswith(b"; going on with the default, [eventd] script names = both\n")
+    assert err.endswith(b"; going on with the default, [eventd] script names = auto\n")
     assert err.count(b"\n") == 1
 
 

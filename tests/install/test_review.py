@@ -144,12 +144,49 @@ def test_ctdbs_own_scripts_are_nothing_to_speak_of(rpm_node: FakeNode) -> None:
 def test_a_bare_name_runs_with_ours_only(rpm_node: FakeNode) -> None:
     rpm_node.script("60.site")
     rpm_node.script("61.disabled", mode=0o644)
-    rpm_node.link("62.dangling", "/nonexistent")
-    (text,) = warnings(rpm_node)
+    (text,) = warnings(rpm_node, Config(script_names="both"))
     assert text.startswith(
         f"{LEGACY}/60.site: runs with ours, not with CTDB's daemon (that wants {LEGACY}/60.site.script"
     )
     assert warnings(rpm_node, Config(script_names="suffix")) == []
+
+
+def test_beside_other_names_a_bare_name_runs_with_neither(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site-orig")
+    rpm_node.script("61.disabled", mode=0o644)
+    assert warnings(rpm_node) == [
+        f"{LEGACY}/60.site-orig: runs with neither daemon, for others here end in .script (script names = auto)"
+    ]
+
+
+def test_without_other_names_a_bare_name_runs_with_ours(rpm_node: FakeNode) -> None:
+    (rpm_node.root / "etc/ctdb/events/site").mkdir()
+    path = rpm_node.script("60.site")
+    path.rename(rpm_node.root / "etc/ctdb/events/site/60.site")
+    (text,) = warnings(rpm_node)
+    assert "60.site: runs with ours, not with CTDB's daemon" in text
+
+
+def test_links_that_lead_to_no_script_are_named(rpm_node: FakeNode) -> None:
+    rpm_node.link("62.dangling.script", "/nonexistent")
+    rpm_node.link("63.circle.script", "63.circle.script")
+    dangling, circle = warnings(rpm_node)
+    assert dangling == (
+        f"{LEGACY}/62.dangling.script: dangling link to /nonexistent: events pass over it; "
+        "remove the link, or install what it leads to (CTDB 4.17 fails the event)"
+    )
+    assert circle == (
+        f"{LEGACY}/63.circle.script: every event fails: link to 63.circle.script that leads round in a "
+        "circle, or over more than 40 links; remove it"
+    )
+
+
+def test_a_node_without_an_enabled_script_is_warned_of(rpm_node: FakeNode) -> None:
+    (rpm_node.root / f"{LEGACY}/00.ctdb.script".lstrip("/")).unlink()
+    assert warnings(rpm_node) == [
+        f"{LEGACY}: 0 enabled of 0 event scripts: the node would look healthy and do nothing; "
+        "`ctdb event script enable legacy NAME` enables one"
+    ]
 
 
 def test_a_hidden_name_runs_with_neither(rpm_node: FakeNode) -> None:
@@ -160,9 +197,10 @@ def test_a_hidden_name_runs_with_neither(rpm_node: FakeNode) -> None:
 
 def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) -> None:
     rpm_node.script("61.disabled.script", mode=0o644)
-    assert warnings(rpm_node, Config(script_names="bare")) == [
-        f"{LEGACY}/00.ctdb.script: runs with CTDB's daemon, not with ours (script names = bare)"
-    ]
+    rpm_node.script("62.bare")
+    left_out, bare = warnings(rpm_node, Config(script_names="bare"))
+    assert left_out == (f"{LEGACY}/00.ctdb.script: runs with CTDB's daemon, not with ours (script names = bare)")
+    assert bare.startswith(f"{LEGACY}/62.bare: runs with ours, not with CTDB's daemon")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +242,7 @@ def test_scripts_that_others_can_change_are_named(rpm_node: FakeNode, mode: int,
 
 def test_what_runs_with_ours_only_is_not_said_to_run_with_either(rpm_node: FakeNode) -> None:
     rpm_node.script("60.site").chmod(0o777)
-    unsafe, only_ours = warnings(rpm_node)
+    unsafe, only_ours = warnings(rpm_node, Config(script_names="both"))
     path = f"{LEGACY}/60.site"
     assert unsafe == f"{path}: unsafe: {path} is writable by its group and everybody"
     assert only_ours.startswith(f"{path}: runs with ours, not with CTDB's daemon")
@@ -229,11 +267,6 @@ def test_a_stranger_as_owner_is_named(rpm_node: FakeNode) -> None:
     os.chown(rpm_node.script("60.site.script"), 12345, -1)
     (text,) = warnings(rpm_node)
     assert text.endswith("is owned by user 12345, not root")
-
-
-def test_links_that_go_round_are_no_scripts(rpm_node: FakeNode) -> None:
-    rpm_node.link("60.site.script", "60.site.script")
-    assert warnings(rpm_node) == []
 
 
 def test_without_a_directory_of_scripts_that_is_said(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 
 import attrs
 import pytest
 
-from ctdb_eventd.model import SIGNALLED, TIMED_OUT, EventSpec
+from ctdb_eventd.model import DISABLED, SIGNALLED, TIMED_OUT, EventSpec, ScriptReport
 from ctdb_eventd.runner.reports import Reports
 from ctdb_eventd.scripts import Script
 
@@ -29,6 +31,27 @@ class Listener:
 
 def made() -> Reports:
     return Reports(SPEC, [Script("10.x", "/nowhere/10.x.script", bare=False)], Listener())  # type: ignore[arg-type]
+
+
+def test_whether_any_script_ran() -> None:
+    reports = made()
+    assert not reports.any_ran
+    reports.add(ScriptReport(name="10.x", begin=1, end=1, result=DISABLED))
+    assert not reports.any_ran
+    reports.add(reports.exited("20.x", 1, 1, 0, b""))
+    assert reports.any_ran
+
+
+def test_a_link_in_a_circle_is_explained(caplog: pytest.LogCaptureFixture) -> None:
+    error = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    report = made().not_started(Script("10.x", "/nowhere/10.x.script", bare=False), 1, error)
+    text = (
+        "cannot run /nowhere/10.x.script: a link leads round in a circle, or there are more than 40 in a row "
+        "(namei shows them); remove it"
+    )
+    assert (report.result, report.output) == (-errno.ELOOP, f"{text}\n".encode())
+    assert report.failed
+    assert caplog.messages == [f"legacy monitor: 10.x: {text}"]
 
 
 def test_the_time_of_what_timed_out_is_not_of_the_clock_on_the_wall(caplog: pytest.LogCaptureFixture) -> None:

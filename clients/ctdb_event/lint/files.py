@@ -75,6 +75,9 @@ def check_refused(file: RefusedFile) -> Iterator[Fault]:
         yield Fault(Severity.WARNING, Check.NAME_HIDDEN, f"{file.reason}: it {advice}")
     elif _BACKUP.fullmatch(name):
         yield Fault(Severity.NOTE, Check.BACKUP, f"is no script, but a copy: {file.reason}")
+    elif file.refusal is Refusal.LEFT_OUT:
+        text = f"does not run: {file.reason}; if it should run, name it {name}.script"
+        yield Fault(Severity.WARNING, Check.NAME_FORM, text)
     elif file.refusal is Refusal.WRONG_FORM:
         yield Fault(Severity.WARNING, Check.NAME_FORM, f"does not run: {file.reason}")
     else:
@@ -127,13 +130,14 @@ def _mount_point(path: str) -> str:
 
 
 def _not_there(script: ScriptInspection, error: OSError) -> Fault:
-    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        text = f"{script.reason}: whether it would run is not known, and nothing inside was checked"
-        return Fault(Severity.WARNING, Check.UNREADABLE, f"{text}; run this as root")
-    if script.target is None:
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        text = f"can't be looked at ({error.strerror}): whether it would run is not known, and nothing inside was"
+        return Fault(Severity.WARNING, Check.UNREADABLE, f"{text} checked; run this as root")
+    remark = next((r for r in script.warnings if r.concern in (Concern.DANGLING, Concern.BROKEN)), None)
+    if remark is None:
         return Fault(Severity.NOTE, Check.DISABLED, "disabled: vanished")
-    advice = "remove the link, or make what it leads to"
-    return Fault(Severity.WARNING, Check.DANGLING, f"disabled: {script.reason}; {advice}")
+    text = "; ".join(filter(None, (script.reason, remark.text)))
+    return Fault(Severity.ERROR, Check.DANGLING, text)
 
 
 def _disabled(reason: str, mode: int) -> Fault:

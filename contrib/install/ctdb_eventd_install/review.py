@@ -37,6 +37,10 @@ _TESTED = ((4, 17), (4, 22), (4, 24), (4, 25))
 """The versions whose programs take part in this project's tests."""
 
 
+_CTDBD_COMPONENT = "legacy"
+"""The component whose events `ctdbd` asks for."""
+
+
 class Severity(enum.Enum):
     """What a finding means for the installation."""
 
@@ -144,8 +148,13 @@ def _review_component(places: NodePlaces, config: Config, component: str) -> Ite
     trusted = _trusted(places)
     found = inspect_component(directory, component, config.script_names, tree=places.tree, trusted=trusted)
     enabled = [script for script in found.scripts if script.enabled]
-    yield Finding(Severity.GOOD, f"{directory}: {len(enabled)} enabled of {len(found.scripts)} event scripts")
-    for text in (*_left_out(places, found), *(text for script in enabled for text in _review_script(script))):
+    count = f"{directory}: {len(enabled)} enabled of {len(found.scripts)} event scripts"
+    if component == _CTDBD_COMPONENT and not enabled:
+        advice = f"the node would look healthy and do nothing; `ctdb event script enable {component} NAME` enables one"
+        yield Finding(Severity.WARNING, f"{count}: {advice}")
+    else:
+        yield Finding(Severity.GOOD, count)
+    for text in (*_left_out(places, found), *(text for script in found.scripts for text in _review_script(script))):
         yield Finding(Severity.WARNING, text)
     unsafe = why_unsafe(places.tree, directory, trusted)
     if unsafe:
@@ -156,17 +165,25 @@ def _left_out(places: NodePlaces, found: ComponentInspection) -> Iterator[str]:
     for file in found.refused:
         if file.refusal is Refusal.HIDDEN:
             yield f"{file.path}: runs with neither daemon, {file.path}.script hides it"
+        elif file.refusal is Refusal.LEFT_OUT and why_disabled(places.tree, file.path) is None:
+            yield f"{file.path}: runs with neither daemon, for others here end in .script (script names = auto)"
         elif shown_name(os.path.basename(file.path), "suffix") and why_disabled(places.tree, file.path) is None:
             yield f"{file.path}: runs with CTDB's daemon, not with ours (script names = bare)"
 
 
 def _review_script(script: ScriptInspection) -> Iterator[str]:
     path = script.path
+    if not script.enabled:
+        dangling = (remark for remark in script.warnings if remark.concern is Concern.DANGLING)
+        yield from (f"{path}: {script.reason}: {remark} (CTDB 4.17 fails the event)" for remark in dangling)
+        return
     with_either = all(remark.concern is Concern.UNSAFE for remark in script.warnings)
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
             why = f"that wants {path}.script, ours can do without: script names"
             yield f"{path}: runs with ours, not with CTDB's daemon ({why})"
+        elif remark.concern is Concern.BROKEN:
+            yield f"{path}: {remark}"
         elif remark.concern is not Concern.UNSAFE:
             yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may pass over it as disabled"
         elif remark.place != os.path.dirname(path):  # the component's own directory is reported once

@@ -133,6 +133,16 @@ def test_the_configurations_form_of_names(directory: Directory, name: str, rule:
     assert f"[eventd] script names = {rule}" in directory.messages()[0]
 
 
+def test_a_copy_beside_other_forms_of_names(directory: Directory) -> None:
+    directory.rule = "auto"
+    directory.script("10.net-orig")
+    assert directory.found() == [("10.net-orig", None, "note", "name-bare")]
+    directory.script("10.net.script")
+    assert directory.found() == [("10.net-orig", None, "warning", "name-form")]
+    (message,) = directory.messages()
+    assert "with [eventd] script names = auto only those run; if it should run, name it 10.net-orig.script" in message
+
+
 def test_a_name_with_and_without_script(directory: Directory) -> None:
     directory.script("50.web")
     directory.script("50.web.script")
@@ -194,12 +204,23 @@ def test_disabled_scripts(directory: Directory) -> None:
     assert directory.found() == [
         ("50.off.script", None, "note", "disabled"),
         ("51.half.script", None, "warning", "execute"),
-        ("52.gone.script", None, "warning", "dangling"),
-        ("53.round.script", None, "warning", "dangling"),
+        ("52.gone.script", None, "error", "dangling"),
+        ("53.round.script", None, "error", "dangling"),
         ("54.dir.script", None, "warning", "not-a-file"),
         ("55.pipe.script", None, "warning", "not-a-file"),
     ]
-    assert "dangling link to /nonexistent/x; remove the link" in directory.messages()[2]
+    gone, circle = directory.messages()[2:4]
+    assert gone == (
+        "dangling link to /nonexistent/x; events pass over it; remove the link, or install what it leads to"
+    )
+    assert circle.startswith("every event fails: link to 53.round.script that leads round in a circle")
+
+
+@pytest.mark.parametrize("target", ["50.file.script/x", "x" * 300])
+def test_links_that_can_not_be_followed(directory: Directory, target: str) -> None:
+    directory.script("50.file.script")
+    (directory.path / "52.odd.script").symlink_to(target)
+    assert directory.found() == [("52.odd.script", None, "error", "dangling")]
 
 
 def test_a_disabled_script_is_looked_into(directory: Directory) -> None:
