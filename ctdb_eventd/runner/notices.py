@@ -83,7 +83,7 @@ class Notices:
             self._idle.add(spec.component)
             _log.warning(
                 "%s: no script ran: none is enabled in %s/%s. The event counts as a success, so the node looks healthy "
-                "and nothing is checked or configured; `ctdb event script list %s` shows the scripts that there are, "
-                "`ctdb event script enable %s NAME` enables one",
+                "and nothing is checked or configured; enable scripts: ctdb event script enable %s NAME "
+                "(ctdb event script list %s shows their names)",
                 *(spec, self._events_dir, spec.component, spec.component, spec.component),
             )

@@ -207,8 +207,8 @@ def test_an_event_without_an_enabled_script_is_pointed_out_once(
         notices.completed(spec(name), ran=False)
     assert caplog.messages == [
         f"legacy {event}: no script ran: none is enabled in {directory}. The event counts as a success, so the node "
-        "looks healthy and nothing is checked or configured; `ctdb event script list legacy` shows the scripts that "
-        "there are, `ctdb event script enable legacy NAME` enables one"
+        "looks healthy and nothing is checked or configured; enable scripts: ctdb event script enable legacy NAME "
+        "(ctdb event script list legacy shows their names)"
     ]
     assert caplog.records[0].levelname == "WARNING"
 
