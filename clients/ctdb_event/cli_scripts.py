@@ -119,7 +119,17 @@ def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule
     if action == "disable" and (new := " ".join(sorted(map(os.path.basename, after - before)))):
         why = "there is no name of the form NN.name.script left, so those without .script run"
         complain(f"ctdb-event: warning: runs from now on: {new}: {why}, unless you set [eventd] script names = suffix")
+    if action == "enable" and code == 0:
+        _check_link(scripts.find(scripts.component_directory(paths.events_dir, component), name, rule))
     return code
+
+
+def _check_link(script: scripts.Script | None) -> None:
+    """Warns if a script that was to be enabled is a link, which is left as it is, and leads to nothing."""
+    if script is not None and os.path.islink(script.path) and not os.path.exists(script.path):
+        target = _link_target(script.path)
+        advice = f"remove it (rm {script.path}) and enable the script again"
+        complain(f"ctdb-event: warning: {script.path} is a link to {target}, which leads to no file: {advice}")
 
 
 def _enabled(paths: Paths, component: str, rule: NameRule) -> set[str]:

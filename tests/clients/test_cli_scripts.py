@@ -186,6 +186,19 @@ def test_enable_links_and_disable_unlinks(node: Path) -> None:
     assert (node / "share" / "events" / "one" / "20.b.script").exists()
 
 
+@pytest.mark.parametrize("target", ["/nonexistent", "20.b.script"])
+def test_enable_warns_of_a_link_that_leads_to_no_file(target: str, node: Path, capfdbinary: Captured) -> None:
+    link = node / "events" / "one" / "20.b.script"
+    link.symlink_to(target)
+    assert script("enable", "one", "20.b") == 0
+    expected = (
+        f"ctdb-event: warning: {link} is a link to {target}, which leads to no file: remove it (rm {link}) and enable "
+        "the script again\n"
+    )
+    assert capfdbinary.readouterr() == (b"", expected.encode())
+    assert os.readlink(link) == target
+
+
 def test_enable_and_disable_change_a_file_of_ones_own(node: Path) -> None:
     path = node / "events" / "both" / "91.localoff.script"
     assert script("enable", "both", "91.localoff") == 0
