@@ -29,6 +29,8 @@ def why_not_started(number: int, error: OSError | ValueError) -> str:
         return "the interpreter that its first line names (#!) does not exist"
     if number == errno.ELOOP:
         return "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it"
+    if number == errno.ENOTDIR:
+        return "its path, or that of its interpreter, leads through a file as if it were a directory (namei shows it)"
     if number == errno.ETXTBSY:
         return "it is open for writing (fuser -v shows by whom), and what is being written can't be executed"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

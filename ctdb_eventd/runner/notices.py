@@ -35,8 +35,8 @@ class Notices:
         for script in listing.left_out:
             if script.enabled() and self._is_new("left out", script.path):
                 _log.warning(
-                    "%s does not run: where there are names of the form NN.name.script only those run; rename it to "
-                    "%s.script, or set [eventd] script names = both",
+                    "%s does not run: where there are names of the form NN.name.script only those run; if it is no "
+                    "copy, rename it to %s.script, or set [eventd] script names = both",
                     *(script.path, script.name),
                 )
         for script in listing.scripts:

@@ -42,14 +42,27 @@ def test_whether_any_script_ran() -> None:
     assert reports.any_ran
 
 
-def test_a_link_in_a_circle_is_explained(caplog: pytest.LogCaptureFixture) -> None:
-    error = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (
+            errno.ELOOP,
+            "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it",
+        ),
+        (
+            errno.ENOTDIR,
+            "its path, or that of its interpreter, leads through a file as if it were a directory (namei shows it)",
+        ),
+        (errno.ENAMETOOLONG, "File name too long"),
+    ],
+)
+def test_a_link_that_can_not_be_followed_is_explained(
+    number: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = OSError(number, os.strerror(number))
     report = made().not_started(Script("10.x", "/nowhere/10.x.script", bare=False), 1, error)
-    text = (
-        "cannot run /nowhere/10.x.script: a link leads round in a circle, or there are more than 40 in a row "
-        "(namei shows them); remove it"
-    )
-    assert (report.result, report.output) == (-errno.ELOOP, f"{text}\n".encode())
+    text = f"cannot run /nowhere/10.x.script: {reason}"
+    assert (report.result, report.output) == (-number, f"{text}\n".encode())
     assert report.failed
     assert caplog.messages == [f"legacy monitor: 10.x: {text}"]
 
