@@ -111,7 +111,7 @@ class Daemon:
             EventdError: A part can't start.
         """
         self._config = load(self._paths.config_file)
-        self._log.configure(self._config)
+        self._log.startup(self._config)
         self._log_places()
         self._log_warnings()
         self._resources.callback(PidFile(self._paths.pid_file).remove)
