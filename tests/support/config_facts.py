@@ -46,7 +46,7 @@ class Fact:
     location: str | None = None
     """Where both log; None for the default."""
     debug_script: str | None = None
-    """What ours runs when a script hangs; CTDB's too, but for a path that leads nowhere, which it takes and can't run."""
+    """What ours runs when a script hangs; CTDB's too, but a path that leads nowhere, for which CTDB runs nothing."""
     log_fails: bool = False
     """The log can't be opened, and standard error stands in for it."""
 
