@@ -18,6 +18,7 @@ import attrs
 
 from ctdb_eventd.config_lines import OURS, Line, read
 from ctdb_eventd.errors import ConfigError
+from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, is_for_scripts
 from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Config:
     """Scripts that run at once at the most, however idle the processors are."""
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
+    keep_environment: tuple[str, ...] = ()
+    """Variables of the daemon's environment that scripts get although these are kept from them otherwise."""
     command_wait: float = 30.0
     """Seconds that a serialised command waits for its turn before it fails."""
     serialise: tuple[str, ...] = ()
@@ -181,6 +184,19 @@ def _command_names(line: Line) -> tuple[str, ...]:
     return names
 
 
+def _variables(line: Line) -> tuple[str, ...]:
+    names = tuple(line.value.split())
+    for name in names:
+        if name == HELD_LOCKS:
+            raise line.error(f"expected variables that may be kept: {name} is for command wrappers alone")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_[^=]+", name):
+            raise line.error(f'expected names of variables, separated by blanks: not "{name}"')
+        if is_for_scripts(name):
+            known = ", ".join((*sorted(NOT_FOR_SCRIPTS), "BASH_FUNC_..."))
+            raise line.error(f"scripts get {name} anyway; expected names of what is kept from them: {known}")
+    return names
+
+
 def _lock(line: Line) -> tuple[str, ...]:
     if not is_lock_name(line.key):
         raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
@@ -203,6 +219,7 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "max packet": ("max_packet", _size(4096)),
         "max scripts": ("max_scripts", _count),
         "queue timeout": ("queue_timeout", _limit),
+        "keep environment": ("keep_environment", _variables),
     },
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
 }

@@ -28,6 +28,7 @@ FULL = """
     max packet = 2M
     max scripts = 64
     queue timeout = 12.5
+    keep environment = LD_LIBRARY_PATH  PYTHONPATH
 [locks]
     serialise = ipset  tc
     command wait = 3
@@ -104,6 +105,7 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         max_packet=2 << 20,
         max_scripts=64,
         queue_timeout=12.5,
+        keep_environment=("LD_LIBRARY_PATH", "PYTHONPATH"),
         serialise=("ipset", "tc"),
         command_wait=3.0,
         locks={
@@ -211,7 +213,7 @@ def test_a_line_that_ends_in_a_backslash_goes_on_in_the_next() -> None:
 def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
-        '"script names", "kill grace", "debug timeout", "max output", "max packet", "max scripts", "queue timeout"'
+        '"script names", "kill grace", "debug timeout", "max output", "max packet", "max scripts", "queue timeout", "keep environment"'
     )
 
 
@@ -311,6 +313,35 @@ def test_numbers_of_scripts(value: str) -> None:
 def test_numbers_of_scripts_out_of_bounds_are_refused(value: str) -> None:
     expected = f'c:2: [eventd] max scripts = "{value}": expected a whole number from 1 to 999999'
     assert refused(text_of("eventd", "max scripts", value), "c") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("", ()), ("ENV", ("ENV",)), ("LD_PRELOAD\tBASH_FUNC_ip%%", ("LD_PRELOAD", "BASH_FUNC_ip%%"))],
+)
+def test_variables_to_be_kept(value: str, names: tuple[str, ...]) -> None:
+    assert eventd("keep environment", value).keep_environment == names
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH,", "LD_*", "$ENV", "ENV=x", "1ENV", "\u00e9", "*"])
+def test_what_is_no_name_of_a_variable_is_refused(name: str) -> None:
+    assert refused(text_of("eventd", "keep environment", f"ENV {name}"), "c") == (
+        f'c:2: [eventd] keep environment = "ENV {name}": expected names of variables, separated by blanks: not "{name}"'
+    )
+
+
+@pytest.mark.parametrize("name", ["LD_LIBARY_PATH", "PATH", "HOME", "env"])
+def test_a_variable_that_scripts_get_anyway_is_refused_since_it_may_be_misspelt(name: str) -> None:
+    text = refused(text_of("eventd", "keep environment", name), "c")
+    assert text.startswith(f'c:2: [eventd] keep environment = "{name}": scripts get {name} anyway; expected names of ')
+    assert ", LD_LIBRARY_PATH, LD_PRELOAD, " in text
+
+
+def test_what_the_wrappers_say_to_each_other_is_never_kept() -> None:
+    assert refused(text_of("eventd", "keep environment", "CTDB_EVENTD_HOLDS"), "c") == (
+        'c:2: [eventd] keep environment = "CTDB_EVENTD_HOLDS": '
+        "expected variables that may be kept: CTDB_EVENTD_HOLDS is for command wrappers alone"
+    )
 
 
 # ---------------------------------------------------------------------- locks
