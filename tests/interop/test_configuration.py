@@ -65,7 +65,7 @@ def node(fact: Fact, tmp_path: Path) -> Node:
 @pytest.mark.parametrize("maker", Maker)
 def test_the_daemon_starts_or_does_not(maker: Maker, fact: Fact, node: Node) -> None:
     # the default of CTDB's daemon is the machine's own log, in test mode too
-    extra = {} if fact.location else {"CTDB_INTERACTIVE": "1"}
+    extra = {} if fact.location or not fact.starts else {"CTDB_INTERACTIVE": "1"}
     attempt = Attempt(maker, node, **extra)
     starts = fact.starts if maker is Maker.CTDB else fact.starts or fact.error is None
     assert attempt.started == starts, attempt.errors
