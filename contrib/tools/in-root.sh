@@ -138,9 +138,10 @@ enter()
 		set -- env -i HOME=/root "$@"
 	fi
 	[ -z "$lasting" ] || exec "$@"
-	# Not exec'd: as process 1, this shell buries whoever loses their parents while it waits.
+	# Not exec'd: as process 1, this shell buries whoever loses their parents while it waits. In a session of its own, for
+	# the one outside has no number here.
 	status=0
-	"$@" || status=$?
+	setsid --wait "$@" || status=$?
 	exit "$status"
 }
 

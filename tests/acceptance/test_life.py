@@ -47,6 +47,14 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("stream", [">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("option", ["--bogus", "--startup-fd=999"])
+def test_its_exit_status_is_the_same_if_nobody_can_be_told(node: Node, option: str, stream: str) -> None:
+    shell = f"exec {sys.executable} -m ctdb_eventd {option} {stream}"
+    done = subprocess.run(["sh", "-c", shell], env=node.environ, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+
+
 async def test_its_process_has_its_name(node: Node) -> None:
     """`pgrep -x ctdb-eventd` finds it, as it finds CTDB's own."""
     async with running_daemon(node) as daemon:
