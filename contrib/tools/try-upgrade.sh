@@ -86,10 +86,11 @@ start_node()
 	# as systemd does it
 	mkdir -p "$(dirname "$(place_of socket eventd)")" "$(dirname "$(place_of pidfile ctdbd)")"
 	# a network of its own: others may work on this machine
-	unshare --net sh -c 'ip link set lo up && exec /usr/sbin/ctdbd' || fail "ctdbd doesn't start"
+	unshare --net sh -c 'ip link set lo up && exec /usr/sbin/ctdbd' 2>"$scratch/said" || fail "ctdbd doesn't start"
 	wait_for 60 "the node to be healthy" ctdb nodestatus
 	ctdbd_pid="$(cat "$(place_of pidfile ctdbd)")"
-	eventd_pid="$(cat "$(place_of pidfile eventd)")"
+	eventd_pid_file="$(place_of pidfile eventd)"
+	eventd_pid="$(cat "$eventd_pid_file")"
 	wait_for 20 "a monitor event" grep -qx monitor "$noted"
 }
 
@@ -147,7 +148,7 @@ check_node()
 	case "$2 ${3-}" in
 	'ours ') check_status 0 'our daemon, .*' "our daemon, process $eventd_pid" ;;
 	'ctdbs 4') check_status 4 'our daemon, .*' "CTDB's own event daemon, process $eventd_pid" ;;
-	'ctdbs 3') check_status 3 "CTDB's own event daemon, .*" "CTDB's own event daemon, process $eventd_pid" ;;
+	'ctdbs 3') [ -z "$installer" ] || check_status 3 "CTDB's own event daemon, .*" "CTDB's own event daemon, process $eventd_pid" ;;
 	esac
 	stop_node
 	say "$1: the node works with $2; CTDB $(ctdb version | head -n 1), $(python3 --version)"
@@ -170,9 +171,10 @@ probe_once()
 	if [ "$word" = 00000000 ]; then
 		echo "$who${reason:+: $reason}"
 	elif /usr/sbin/ctdbd --help >/dev/null 2>/run/ctdbd; then
-		echo "none: $(cat /run/said)"
+		echo "none: $(tr '\n' ' ' </run/said)"
 	else
-		echo "no ctdbd: $(cat /run/ctdbd)"
+		# The libraries of one version and the programs of another: a node can't start then, whosever event daemon it has.
+		echo "no ctdbd: $(head -n 1 /run/ctdbd)"
 	fi
 	kill $! 2>/dev/null || :
 	wait $! || :
@@ -195,7 +197,7 @@ stop_probes()
 	rm "$scratch/probing"
 	wait "$prober"
 	echo "$1: $(grep -c '' "$probes") starts of an event daemon meanwhile:"
-	sort "$probes" | uniq -c
+	sed 's/ \[[0-9]*\]//' "$probes" | sort | uniq -c
 	! grep -q '^none' "$probes" || fail "$1: a node could not have started its event daemon"
 }
 
@@ -237,40 +239,86 @@ choose_sources()
 
 # --- The whole
 
+python_version()
+{
+	python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+}
+
+# What the running node is, told by --status before it is started again; it may be the one of a CTDB with other places.
+check_not_restarted()
+{
+	check_goes_on "$1" ours
+	moved=
+	[ "$(place_of pidfile eventd)" = "$eventd_pid_file" ] ||
+		moved=", started before an upgrade of CTDB moved its pid file from $eventd_pid_file: .*"
+	check_status 0 'our daemon, .*' "our daemon, process $eventd_pid$moved"
+}
+
+# What docs/installation.md tells to do when the environment's Python has gone, and what happens until that is done.
+renew_venv()
+{
+	check_node "after the upgrade of Python, with the former environment" ctdbs
+	grep -q "can't start $venv/bin/ctdb-eventd (.*): starting CTDB's own event daemon instead" "$scratch/said" ||
+		fail "it is not said that CTDB's own daemon was started instead"
+	install_venv
+}
+
 try()
 {
 	project=/opt/ctdb-eventd
 	mkdir -p "$scratch"
 	chmod 755 "$scratch"
+	# debootstrap's packages count as asked for, so that none would be removed when nobody needs them any more
+	apt-mark auto $(dpkg-query -W -f '${Package}\n' 'python3.*' 'libpython3.*') >"$scratch/apt"
 	make_node
 	installer= cli=
-	check_node "CTDB's own before all" ctdbs
+	check_node "before ours is installed" ctdbs
 	install_$how
-	check_node "before" ours
+	check_node "with ours" ours
 
 	choose_sources "$to"
+	python=$(python_version)
 	start_node
 	start_probes
 	# Unquoted: none or two words.
 	quietly_apt install $option ctdb
 	stop_probes "the upgrade of CTDB"
-	check_goes_on "after the upgrade of CTDB" ours
-	$installer --status || :
+	# bookworm's CTDB can't be upgraded without Python
+	renew=
+	[ "$how $python" = "package $python" ] || [ "$python" = "$(python_version)" ] || renew=yes
+	[ -n "$renew" ] || check_not_restarted "after the upgrade of CTDB"
 	stop_node
+	[ -z "$renew" ] || renew_venv
 	check_node "after the upgrade of CTDB" ours
 
+	python=$(python_version)
 	start_node
 	start_probes
 	quietly_apt full-upgrade
 	stop_probes "the upgrade of all else"
-	check_goes_on "after the upgrade of all else" ours
 	start_probes
 	quietly_apt autoremove
 	stop_probes "the removal of what is no longer needed"
-	check_goes_on "after the removal of what is no longer needed" ours
-	$installer --status || :
+	renew=
+	if [ "$python" != "$(python_version)" ]; then
+		[ ! -e "/usr/bin/python$python" ] || fail "python$python is still there"
+		[ "$how" = package ] || renew=yes
+	fi
+	[ -n "$renew" ] || check_not_restarted "after the upgrade of all else"
+	check_goes_on "after the upgrade of all else" ours
 	stop_node
+	[ -z "$renew" ] || renew_venv
 	check_node "after the upgrade of all else" ours
+
+	case "$how" in
+	package) quietly_apt remove ctdb-eventd ;;
+	venv) $installer --remove >"$scratch/status" 2>&1 || fail "the removal" ;;
+	esac
+	[ "$how" = venv ] || installer= cli=
+	check_node "after ours was removed" ctdbs 3
+	[ -z "$(dpkg-divert --list "$helper")" ] || fail "the diversion is still there"
+	dpkg --verify ctdb | grep -v ' c /etc/' >"$scratch/status" && fail "the helper is not the one of the package"
+	say "all is well"
 }
 
 case "${1-}" in
