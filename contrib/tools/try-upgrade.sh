@@ -86,7 +86,7 @@ start_node()
 	# as systemd does it
 	mkdir -p "$(dirname "$(place_of socket eventd)")" "$(dirname "$(place_of pidfile ctdbd)")"
 	# a network of its own: others may work on this machine
-	unshare --net sh -c 'ip link set lo up && exec /usr/sbin/ctdbd' 2>"$scratch/said" || fail "ctdbd doesn't start"
+	unshare --net sh -c 'ip link set lo up && exec /usr/sbin/ctdbd' || fail "ctdbd doesn't start"
 	wait_for 60 "the node to be healthy" ctdb nodestatus
 	ctdbd_pid="$(cat "$(place_of pidfile ctdbd)")"
 	eventd_pid_file="$(place_of pidfile eventd)"
@@ -257,9 +257,15 @@ check_not_restarted()
 # What docs/installation.md tells to do when the environment's Python has gone, and what happens until that is done.
 renew_venv()
 {
+	status=0
+	$installer --status >"$scratch/status" 2>&1 || status=$?
+	[ "$status" -eq 1 ] && grep -q '^ModuleNotFoundError: ' "$scratch/status" ||
+		fail "the installer in the former environment ends with $status, expected 1 and a ModuleNotFoundError"
+	# nothing that is in the environment runs
+	installer= cli=
 	check_node "after the upgrade of Python, with the former environment" ctdbs
-	grep -q "can't start $venv/bin/ctdb-eventd (.*): starting CTDB's own event daemon instead" "$scratch/said" ||
-		fail "it is not said that CTDB's own daemon was started instead"
+	grep -q "can't start $venv/bin/ctdb-eventd (.*): starting CTDB's own event daemon instead" "$log" ||
+		fail "the log doesn't say that CTDB's own daemon was started instead"
 	install_venv
 }
 
@@ -283,9 +289,9 @@ try()
 	# Unquoted: none or two words.
 	quietly_apt install $option ctdb
 	stop_probes "the upgrade of CTDB"
-	# bookworm's CTDB can't be upgraded without Python
+	# CTDB may have brought a newer Python with it.
 	renew=
-	[ "$how $python" = "package $python" ] || [ "$python" = "$(python_version)" ] || renew=yes
+	[ "$how" = package ] || [ "$python" = "$(python_version)" ] || renew=yes
 	[ -n "$renew" ] || check_not_restarted "after the upgrade of CTDB"
 	stop_node
 	[ -z "$renew" ] || renew_venv
