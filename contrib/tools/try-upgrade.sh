@@ -274,6 +274,9 @@ try()
 	project=/opt/ctdb-eventd
 	mkdir -p "$scratch"
 	chmod 755 "$scratch"
+	# An upgrade of ca-certificates forgets what the root has borrowed from this machine, see in-root.sh.
+	cp /etc/ssl/certs/ca-certificates.crt "$scratch/certificates"
+	export PIP_CERT="$scratch/certificates"
 	# debootstrap's packages count as asked for, so that none would be removed when nobody needs them any more
 	apt-mark auto $(dpkg-query -W -f '${Package}\n' 'python3.*' 'libpython3.*') >"$scratch/apt"
 	make_node
