@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: fresh interop-versions pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -101,6 +101,12 @@ interop-versions: ## Run them against each version of CTDB that is in use (Debia
 FRESH := bookworm forky
 fresh: ## Run `make run` and `make test` as a new user does, on fresh machines (Debian, root)
 	@JOBS=1 contrib/tools/side-by-side.sh 'contrib/tools/try-fresh.sh $$WORD user' $(FRESH)
+
+# The last word is how ours is installed.
+UPGRADES := "4.17 4.22 package" "4.22 4.24 package" "4.24 4.25 package" \
+	"4.17 4.22 venv" "4.22 4.24 venv" "4.24 4.25 venv"
+upgrades: ## Try upgrades of CTDB and Python by apt with ours in place (Debian, root)
+	@contrib/tools/side-by-side.sh 'contrib/tools/try-upgrade.sh $$WORD' $(UPGRADES)
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
