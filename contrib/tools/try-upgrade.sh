@@ -170,11 +170,14 @@ probe_once()
 	reason="$(sed -n 's/^ctdb-eventd: //p' /run/said)"
 	if [ "$word" = 00000000 ]; then
 		echo "$who${reason:+: $reason}"
-	elif /usr/sbin/ctdbd --help >/dev/null 2>/run/ctdbd; then
-		echo "none: $(tr '\n' ' ' </run/said)"
-	else
+	elif ! /usr/sbin/ctdbd --help >/dev/null 2>/run/ctdbd; then
 		# The libraries of one version and the programs of another: a node can't start then, whosever event daemon it has.
 		echo "no ctdbd: $(head -n 1 /run/ctdbd)"
+	elif grep -q "^$helper.ctdb: .*\(error while loading\|(required by\)" /run/said; then
+		# The same, but the libraries have become complete since.
+		echo "no event daemon of CTDB's: $(grep "^$helper.ctdb: " /run/said)"
+	else
+		echo "none: $(tr '\n' ' ' </run/said)"
 	fi
 	kill $! 2>/dev/null || :
 	wait $! || :
