@@ -94,7 +94,7 @@ start_node()
 	wait_for 20 "a monitor event" grep -qx monitor "$noted"
 }
 
-# An ordinary end: `ctdb shutdown` doesn't find a ctdbd that was started before an upgrade that has moved its socket.
+# An orderly end, as with `ctdb shutdown`, but without the tool: it may be of another version than the ctdbd that runs.
 stop_node()
 {
 	kill "$ctdbd_pid"

@@ -246,7 +246,7 @@ def test_a_daemon_from_before_an_upgrade_that_moved_its_pid_file(
     Path(before).write_text(f"{os.getpid()}\n")
     who = f"our daemon, process {os.getpid()}"
     why = f"started before an upgrade of CTDB moved its pid file from {before}"
-    assert running_daemon(now, elsewhere) == f"{who}, {why}: restart CTDB, whose tools don't find it any more"
+    assert running_daemon(now, elsewhere) == f"{who}, {why}: `ctdb event` doesn't find it until CTDB is restarted"
     with monkeypatch.context() as patch:
         patch.setattr("builtins.open", Mock(side_effect=[FileNotFoundError, PermissionError]))
         assert running_daemon(now, elsewhere) == "only root can tell (sudo)"

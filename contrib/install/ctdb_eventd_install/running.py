@@ -31,7 +31,7 @@ def running_daemon(pid_file: str, elsewhere: Iterable[str] = ()) -> str:
             return found
         if found != _NOBODY:
             before = f"started before an upgrade of CTDB moved its pid file from {other}"
-            return f"{found}, {before}: restart CTDB, whose tools don't find it any more"
+            return f"{found}, {before}: `ctdb event` doesn't find it until CTDB is restarted"
     return _NOBODY
 
 
