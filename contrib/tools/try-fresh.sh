@@ -36,7 +36,7 @@ began=$(date +%s)
 status=0
 # Unquoted: no word or one.
 "$here/in-root.sh" $user --bind "$scratch" "$release" sh -ec '
-	git -c advice.detachedHead=false clone --quiet "$1/project.bundle" ~/ctdb-eventd
+	git -c advice.detachedHead=false -c init.defaultBranch=main clone --quiet "$1/project.bundle" ~/ctdb-eventd
 	shift
 	cd ~/ctdb-eventd
 	on="$(python3 --version) at $(command -v python3), $(make --version | head -n 1), $(git --version), user $(id -un)"
