@@ -11,7 +11,8 @@ That order is safe: each holds a reference to one and the same lock, so it is fr
 ends only when the kernel finds no process of a group any more, and by then all their files are closed and what they had
 locked is free; neither it nor the daemon has locks that the next daemon could still find held. No script inherits the
 lock. A daemon that is killed before it has started a guardian has not run any script: it serves nobody before that. The
-lock is free too early in one case: the guardian is killed, and within the second until it is replaced the daemon too.
+lock is free too early in two cases: the guardian is killed, and within the second until it is replaced the daemon too;
+and the daemon is killed after it has started a script and before it has entered it in the table. That script goes on.
 """
 
 from __future__ import annotations
