@@ -84,7 +84,9 @@ def _provide_script(on: Node, wanted: list[str]) -> None:
     state = on.base / "var" / "scripts"
     state.mkdir()
     # not in the environment: a daemon need not pass these on, and CTDB's own functions read them from here as well
-    (on.base / "script.options").write_text(f"CTDB={stub}\nCTDB_SCRIPT_VARDIR={state}\n")
+    # the last one is CTDB's from 4.22 on, made of the one before at a time when this isn't read yet
+    options = {"CTDB": stub, "CTDB_SCRIPT_VARDIR": state, "CTDB_MY_PUBLIC_IPS_CACHE": state / "my-public-ip-addresses"}
+    (on.base / "script.options").write_text("".join(f"{name}={value}\n" for name, value in options.items()))
     (on.base / "public_addresses").write_text("".join(f"{address}/64 {_INTERFACE}\n" for address in wanted))
     (on.base / "events/legacy/10.interface.script").symlink_to(_SCRIPT)
 
