@@ -62,8 +62,11 @@ class _Parser(argparse.ArgumentParser):
             file.write(message)
             file.flush()
         except (AttributeError, OSError):
-            # nobody takes it, or it is closed: what is still held must not trouble the interpreter's end
-            sys.stdout = None
+            # closed, or nobody takes it: what is still held must not trouble the interpreter's end
+            if file is sys.stderr:
+                sys.stderr = None
+            else:
+                sys.stdout = None
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage()

@@ -1,21 +1,24 @@
 """The daemon's part of ctdb.conf: read, checked, and as one frozen value.
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
-`[event]`, which we share, an unknown key is a warning, since a later CTDB may bring one; in `[eventd]`, ours alone, it
-is an error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock.
+`[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
+passed over, with a warning. In `[eventd]`, ours alone, an unknown key is an error: a misspelt limit must not be
+silently without effect. In `[locks]` a key that is no setting names a lock.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from ctdb_eventd.config_lines import OURS, Line, read
 from ctdb_eventd.errors import ConfigError
+from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, is_for_scripts
 from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
 if TYPE_CHECKING:
@@ -23,11 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "load", "parse"]
 
-_LOG_LEVEL_ALIASES = {"ERR": "ERROR", "0": "ERROR", "1": "WARNING", "2": "NOTICE", "3": "INFO", "4": "INFO"} | {
-    str(number): "DEBUG" for number in range(5, 11)
-}
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """From least to most talkative."""
+_LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
 """What may follow `syslog:`; plain `syslog` uses syslog(3)."""
 
@@ -56,6 +57,8 @@ class Config:
     """Scripts that run at once at the most, however idle the processors are."""
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
+    keep_environment: tuple[str, ...] = ()
+    """Variables of the daemon's environment that scripts get although these are kept from them otherwise."""
     command_wait: float = 30.0
     """Seconds that a serialised command waits for its turn before it fails."""
     serialise: tuple[str, ...] = ()
@@ -66,51 +69,70 @@ class Config:
     """What looked wrong but harms nothing; to be logged."""
 
 
-@attrs.frozen(kw_only=True)
-class _Line:
-    file: str
-    number: int
-    section: str
-    key: str
+@attrs.frozen
+class _Doubtful:
+    """A value that CTDB takes for something that most likely nobody meant."""
+
     value: str
-    has_value: bool = True
-
-    def error(self, expected: str) -> ConfigError:
-        value = self.value if self.has_value or not self.key else None
-        return ConfigError(self.file, self.number, expected, section=self.section, key=self.key, value=value)
+    expected: str
 
 
-def _log_level(line: _Line) -> str:
-    level = _LOG_LEVEL_ALIASES.get(line.value.upper(), line.value.upper())
-    if level not in LOG_LEVELS:
-        raise line.error(f"expected one of {', '.join(LOG_LEVELS)}")
-    return level
+def _log_level(line: Line) -> str | _Doubtful:
+    expected = f"expected one of {', '.join(LOG_LEVELS)}"
+    text = line.value.upper()
+    level = _numbered_level(text) or next((name for name in LOG_LEVELS if text and name.startswith(text)), None)
+    if level is None:
+        raise line.error(expected)
+    is_usual = text in (level, "ERR") or re.fullmatch("[0-9]|10", text)
+    return level if is_usual else _Doubtful(level, expected)
 
 
-def _log_location(line: _Line) -> str:
-    kind, colon, rest = line.value.partition(":")
-    if kind == "file" and colon and (not rest or rest.startswith("/")):
-        return line.value
-    if kind == "syslog" and (not colon or rest in SYSLOG_METHODS):
-        return line.value
-    methods = "|".join(SYSLOG_METHODS)
-    raise line.error(f"expected file:/ABSOLUTE/PATH, file: (standard error), syslog or syslog:{methods}")
+def _numbered_level(text: str) -> str | None:
+    """Returns what CTDB takes a number for: the digits at the beginning count, in 32 bits."""
+    digits = re.match(r"0*([0-9]{1,19})(?![0-9])", text)
+    number = int(digits[1]) & 0xFFFFFFFF if digits else -1
+    return _LOG_LEVEL_NUMBERS[number] if 0 <= number < len(_LOG_LEVEL_NUMBERS) else None
 
 
-def _debug_script(line: _Line) -> str | None:
+def _log_location(line: Line) -> str | _Doubtful:
+    expected = "expected file:/ABSOLUTE/PATH, file: (standard error), syslog or syslog:" + "|".join(SYSLOG_METHODS)
+    kind, option = [*(part for part in line.value.split(":") if part), "", ""][:2]
+    if kind == "file":
+        location = f"file:{_absolute(option) if option not in ('', '-') else ''}"
+    elif kind == "syslog" and option in ("", *SYSLOG_METHODS):
+        location = f"syslog:{option}" if option else kind
+    else:
+        raise line.error(expected)
+    return location if location == line.value else _Doubtful(location, expected)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+    except OSError:  # the working directory was removed
+        return path
+
+
+def _debug_script(line: Line) -> str | _Doubtful | None:
     if not line.value:
         return None
-    if "/" in line.value:
-        raise line.error("expected the base name of a script in the configuration directory, without a slash")
-    path = os.path.join(os.path.dirname(line.file), line.value)
+    directory = os.path.dirname(line.file)
+    name = os.path.basename(line.value.rstrip("/"))
+    path = os.path.join(directory, name)
     if not os.path.isfile(path):
         raise line.error(f"expected an executable file, but {path} does not exist or is none")
     if not os.access(path, os.X_OK):
         raise line.error(f"expected an executable file, but {path} is not executable (chmod +x {path})")
-    return line.value
+    if name == line.value:
+        return name
+    # CTDB looks at the former, and then runs the latter
+    below = line.value.lstrip("/")
+    is_script = os.path.isfile(os.path.join(directory, below)) and os.access(os.path.join(directory, below), os.X_OK)
+    expected = "expected the base name of a script in the configuration directory, without a slash"
+    return _Doubtful(below if is_script else name, expected)
 
 
-def _script_names(line: _Line) -> NameRule:
+def _script_names(line: Line) -> NameRule:
     if line.value not in NAME_RULES:
         raise line.error(f"expected one of {', '.join(NAME_RULES)}")
     return cast("NameRule", line.value)
@@ -119,7 +141,7 @@ def _script_names(line: _Line) -> NameRule:
 _MOST_SECONDS = 365 * 24 * 3600
 
 
-def _seconds(line: _Line) -> float:
+def _seconds(line: Line) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", line.value):
         raise line.error("expected seconds, such as 5 or 0.5")
     if (seconds := float(line.value)) > _MOST_SECONDS:
@@ -127,8 +149,8 @@ def _seconds(line: _Line) -> float:
     return seconds
 
 
-def _size(minimum: int) -> Callable[[_Line], int]:
-    def parse_size(line: _Line) -> int:
+def _size(minimum: int) -> Callable[[Line], int]:
+    def parse_size(line: Line) -> int:
         found = re.fullmatch(r"([0-9]{1,10}) ?([KMkm]?)", line.value)
         size = int(found[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[found[2].upper()] if found else -1
         if not minimum <= size <= 1 << 30:
@@ -138,13 +160,13 @@ def _size(minimum: int) -> Callable[[_Line], int]:
     return parse_size
 
 
-def _count(line: _Line) -> int:
+def _count(line: Line) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", line.value) or int(line.value) < 1:
         raise line.error("expected a whole number from 1 to 999999")
     return int(line.value)
 
 
-def _limit(line: _Line) -> float | None:
+def _limit(line: Line) -> float | None:
     return _seconds(line) or None
 
 
@@ -152,7 +174,7 @@ def _limit(line: _Line) -> float | None:
 _NEVER_SERIALISED = frozenset({"sh", "flock", "cat", "mktemp", "rm"})
 
 
-def _command_names(line: _Line) -> tuple[str, ...]:
+def _command_names(line: Line) -> tuple[str, ...]:
     names = tuple(line.value.split())
     for name in names:
         if name in _NEVER_SERIALISED:
@@ -162,7 +184,20 @@ def _command_names(line: _Line) -> tuple[str, ...]:
     return names
 
 
-def _lock(line: _Line) -> tuple[str, ...]:
+def _variables(line: Line) -> tuple[str, ...]:
+    names = tuple(line.value.split())
+    for name in names:
+        if name == HELD_LOCKS:
+            raise line.error(f"expected variables that may be kept: {name} is for command wrappers alone")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_[^=]+", name):
+            raise line.error(f'expected names of variables, separated by blanks: not "{name}"')
+        if is_for_scripts(name):
+            known = ", ".join((*sorted(NOT_FOR_SCRIPTS), "BASH_FUNC_..."))
+            raise line.error(f"scripts get {name} anyway; expected names of what is kept from them: {known}")
+    return names
+
+
+def _lock(line: Line) -> tuple[str, ...]:
     if not is_lock_name(line.key):
         raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
     scripts = tuple(line.value.split())
@@ -172,7 +207,7 @@ def _lock(line: _Line) -> tuple[str, ...]:
     return scripts
 
 
-_Parser = Callable[[_Line], Any]
+_Parser = Callable[[Line], Any]
 _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
     "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
     "event": {"debug script": ("debug_script", _debug_script)},
@@ -184,52 +219,58 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "max packet": ("max_packet", _size(4096)),
         "max scripts": ("max_scripts", _count),
         "queue timeout": ("queue_timeout", _limit),
+        "keep environment": ("keep_environment", _variables),
     },
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
 }
-_OURS_ALONE = frozenset({"eventd"})
 _LOCKS = "locks"
-_OURS = _OURS_ALONE | {_LOCKS}
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
 
 def load(path: str) -> Config:
-    """Reads ctdb.conf; a file that doesn't exist means the defaults.
+    """Reads ctdb.conf; a file that doesn't exist means the defaults, and one that is a directory too, with a warning.
 
     Raises:
-        ConfigError: The file can't be read, or a line of ours can't be used.
+        ConfigError: The file can't be read, or a line can't be used that CTDB's event daemon would not start with
+            either, or that is ours alone.
     """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
-        text = ""
+        data = b""
+    except IsADirectoryError as error:
+        text = f"can't be read: {error.strerror}; expected a file, and the defaults are used"
+        return attrs.evolve(parse("", path), warnings=(str(ConfigError(path, 0, text)),))
     except OSError as error:
         raise ConfigError(path, 0, f"can't be read: {error.strerror}") from error
-    return parse(text, path)
+    # not as a text file: that would take a carriage return for the end of a line
+    return parse(data.decode("utf-8", "surrogateescape"), path)
 
 
 def parse(text: str, path: str) -> Config:
     """Reads a configuration's text; `path` is for messages and to look up the debug script beside it.
 
     Raises:
-        ConfigError: A line of ours can't be used; it names every such line.
+        ConfigError: A line can't be used, see `load`; it names every such line.
     """
     values: dict[str, Any] = {}
     locks: dict[str, tuple[str, ...]] = {}
-    warnings: list[str] = []
+    found = read(text, path)
+    warnings = list(found.warnings)
     errors: list[ConfigError] = []
-    for line in (*_lines(_defaults(), _DEFAULTS), *_lines(text, path)):
+    for line in (*read(_defaults(), _DEFAULTS).lines, *found.lines):
         try:
             if (warning := _take(line, values, locks)) is not None:
-                warnings.append(str(warning))
+                warnings.append(warning)
         except ConfigError as error:
             errors.append(error)
     if errors:
         first, *others = errors
         first.others = tuple(map(str, others))
         raise first
-    return Config(**values, locks=locks, warnings=tuple(warnings))
+    warnings.sort(key=lambda warning: warning.line)
+    return Config(**values, locks=locks, warnings=tuple(map(str, warnings)))
 
 
 @cache  # an upgrade may take the file away from under a daemon that runs
@@ -238,60 +279,31 @@ def _defaults() -> str:
         return file.read()
 
 
-def _take(line: _Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]]) -> ConfigError | None:
+def _take(line: Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]]) -> ConfigError | None:
     """Puts what a line says into `values` or `locks`; returns what is wrong with it if that may be passed over."""
     if not line.section:
-        return line.error("ignored: expected a [section] before the first key")
-    keys = _KEYS[line.section]
+        return line.remark("ignored: expected a [section] before the first key")
+    keys, is_ours = _KEYS[line.section], line.section in OURS
     if not line.has_value:
-        if line.section in _OURS:
-            raise line.error('expected "key = value"')
-        return line.error('ignored: expected "key = value"')
-    if line.key.lower() in keys:
-        field, parser = keys[line.key.lower()]
-        values[field] = parser(line)
+        if is_ours:
+            raise line.remark('expected "key = value"')
+        return line.remark('ignored: expected "key = value"')
+    key = line.key.lower() if is_ours else line.key
+    if key in keys:
+        field, parser = keys[key]
+        value = parser(line)
+        if isinstance(value, _Doubtful):
+            values[field] = value.value
+            return line.error(f"taken for {value.value}; {value.expected}")
+        values[field] = value
     elif line.section == _LOCKS:
         locks[line.key] = _lock(line)
-    elif line.section in _OURS_ALONE:
-        raise line.error(f"unknown key, expected one of {_alternatives(keys)}")
+    elif is_ours:
+        raise line.remark(f"unknown key, expected one of {_alternatives(keys)}")
     else:
-        return line.error(f"unknown key is ignored; known here: {_alternatives(keys)}")
+        return line.remark(f"unknown key is ignored; known here: {_alternatives(keys)}")
     return None
 
 
 def _alternatives(keys: Mapping[str, object]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
-
-
-def _lines(text: str, path: str) -> Iterator[_Line]:
-    """Yields the lines in our sections; whatever stands elsewhere is for other daemons to judge."""
-    section = ""
-    for number, raw in _joined(text):
-        stripped = raw.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        if stripped[0] == "[":
-            section = stripped[1:].partition("]")[0].strip().lower()
-            continue
-        if section and section not in _KEYS:
-            continue
-        key, equals, value = stripped.partition("=")
-        key = " ".join(key.split())
-        yield _Line(
-            file=path, number=number, section=section, key=key, value=value.strip(), has_value=bool(equals and key)
-        )
-
-
-def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yields lines with their numbers; one that ends in a backslash goes on in the next."""
-    start, whole = 0, ""
-    for number, line in enumerate(text.split("\n"), 1):
-        start = start or number
-        whole += line.rstrip()
-        if whole.endswith("\\"):
-            whole = whole[:-1] + " "
-            continue
-        yield start, whole
-        start, whole = 0, ""
-    if whole:
-        yield start, whole

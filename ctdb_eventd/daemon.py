@@ -112,7 +112,7 @@ class Daemon:
             EventdError: A part can't start.
         """
         self._config = load(self._paths.config_file)
-        self._log.configure(self._config)
+        self._log.startup(self._config)
         self._log_places()
         self._log_warnings()
         self._resources.callback(PidFile(self._paths.pid_file).remove)
@@ -151,22 +151,21 @@ class Daemon:
     def _build(self, tasks: TaskGroup) -> None:
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
-        environ = environment.script_environment(os.environb, first_in_path=self._wrappers.directory)
         try:
             self._guardian = Guardian(self._table, own_session())
         except OSError as error:
-            raise StartupError(
-                f"can't write the table of scripts in {self._paths.run_dir}: {error.strerror}"
-            ) from error
+            where = self._paths.run_dir
+            raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        spawn = SpawnContext(environ=environ, stdin=stdin, guardian=self._guardian)
+        spawn = SpawnContext(environ=self._script_environment(), stdin=stdin, guardian=self._guardian)
+        self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn)
         self._runner = EventRunner(
             config=self._config,
             events_dir=self._paths.events_dir,
             tasks=tasks,
             spawn=spawn,
-            debugger=Debugger(config_dir=self._paths.config_dir, spawn=spawn),
+            debugger=self._debugger,
         )
         feed = Feed(asyncio.get_running_loop().call_later)
         self._broker = Broker(
@@ -188,6 +187,10 @@ class Daemon:
             self._paths.socket, Dispatcher(self._broker), self._traffic, max_packet=self._config.max_packet
         )
         self._resources.callback(self._server.shutdown)
+
+    def _script_environment(self) -> dict[bytes, bytes]:
+        keep = self._config.keep_environment
+        return environment.script_environment(os.environb, first_in_path=self._wrappers.directory, keep=keep)
 
     def _watch_process(self) -> None:
         pid = self._options.watched_pid
@@ -253,6 +256,8 @@ class Daemon:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             raise
         self._config = self._runner.config = self._broker.config = config
+        spawn = attrs.evolve(self._runner.spawn, environ=self._script_environment())
+        self._runner.spawn = self._debugger.spawn = spawn
         self._server.max_packet = config.max_packet
         self._scheduler.patience.limit = config.queue_timeout
         self._scheduler.set_limit(config.max_scripts)

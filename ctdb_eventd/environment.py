@@ -5,33 +5,31 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from ctdb_eventd.names import HELD_LOCKS, is_for_scripts
 
 __all__ = ["calm_signals", "close_on_exec", "ensure_standard_descriptors", "name_process", "script_environment"]
 
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_STANDARD = 2
 
-# These change what any shell, loader or Python does before the first line of a script, or belong to the service
-# manager's conversation with the daemon; none of them is meant for an event script.
-_NOT_FOR_SCRIPTS = frozenset(
-    b"BASH_ENV CTDB_EVENTD_HOLDS ENV IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD LISTEN_FDNAMES LISTEN_FDS LISTEN_PID "
-    b"NOTIFY_SOCKET PYTHONHOME PYTHONPATH SHELLOPTS BASHOPTS VIRTUAL_ENV WATCHDOG_PID WATCHDOG_USEC".split()
-)
 
-
-def script_environment(environ: Mapping[bytes, bytes], *, first_in_path: str = "") -> dict[bytes, bytes]:
+def script_environment(
+    environ: Mapping[bytes, bytes], *, first_in_path: str = "", keep: Iterable[str] = ()
+) -> dict[bytes, bytes]:
     """Returns the environment for scripts: the daemon's own, less what isn't meant for them, and with a PATH.
 
     Args:
         environ: The daemon's own.
         first_in_path: Directory whose programs go before all others; empty if there is none.
+        keep: Variables that scripts get although they are not meant for them.
     """
+    kept = frozenset(keep)
     wanted = {
         name: value
         for name, value in environ.items()
-        # exported shell functions would replace commands under the scripts' feet
-        if name not in _NOT_FOR_SCRIPTS and not name.startswith(b"BASH_FUNC_")
+        if is_for_scripts(variable := os.fsdecode(name)) or (variable in kept and variable != HELD_LOCKS)
     }
     path = wanted.get(b"PATH") or _DEFAULT_PATH
     wanted[b"PATH"] = os.fsencode(first_in_path) + b":" + path if first_in_path else path

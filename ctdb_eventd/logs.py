@@ -16,6 +16,8 @@ import syslog
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+import attrs
+
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.paths import Paths, test_mode
@@ -243,6 +245,22 @@ class Log:
         self._handler: logging.Handler | None = None
         logging.addLevelName(NOTICE, "NOTICE")
 
+    def startup(self, config: Config) -> None:
+        """Opens the first log; standard error stands in for one that can't be opened, as with CTDB's daemon.
+
+        Raises:
+            StartupError: The configuration names a directory for the log that there isn't. CTDB's daemon does not start
+                then either.
+        """
+        try:
+            self.configure(config)
+        except StartupError as error:
+            path = (config.log_location or "").removeprefix("file:")
+            if path and not os.path.isdir(os.path.dirname(path)):
+                raise
+            self.configure(attrs.evolve(config, log_location="file:"))
+            logging.getLogger(__name__).error("%s; the log goes to standard error instead", error)
+
     def configure(self, config: Config) -> None:
         """Follows the configuration.
 
@@ -332,5 +350,10 @@ def _open_syslog(method: str) -> logging.Handler:
 
 
 def complain(text: str) -> None:
-    """Says on standard error what must be known before there is a log."""
-    sys.stderr.write(f"{_PROGRAM}: {text}\n")
+    """Says on standard error what must be known before there is a log; if that is impossible, nobody can be told."""
+    try:
+        sys.stderr.write(f"{_PROGRAM}: {text}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError):
+        # closed, or nobody takes it: what is still held must not trouble the interpreter's end
+        sys.stderr = None

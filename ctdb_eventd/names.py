@@ -1,13 +1,32 @@
-"""Names that come from outside and become part of a path: what they may be. Pure, and light to import."""
+"""Names that come from outside: what may become part of a path, and which variables scripts don't get.
+
+Pure, and light to import.
+"""
 
 from __future__ import annotations
 
 from ctdb_eventd.errors import InvalidName
 
-__all__ = ["NAME_MAX", "check_name"]
+__all__ = ["HELD_LOCKS", "NAME_MAX", "NOT_FOR_SCRIPTS", "check_name", "is_for_scripts"]
 
 NAME_MAX = 255
 """Longest name that a file can have, in bytes (Linux NAME_MAX)."""
+
+HELD_LOCKS = "CTDB_EVENTD_HOLDS"
+"""The variable by which a command wrapper says which locks it holds; one from elsewhere would be a lie."""
+
+NOT_FOR_SCRIPTS = frozenset(
+    "BASH_ENV ENV IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD LISTEN_FDNAMES LISTEN_FDS LISTEN_PID NOTIFY_SOCKET "
+    "PYTHONHOME PYTHONPATH SHELLOPTS BASHOPTS VIRTUAL_ENV WATCHDOG_PID WATCHDOG_USEC".split()
+)
+"""Variables that change what any shell, loader or Python does before the first line of a script, or that belong to the
+service manager's conversation with the daemon."""
+
+
+def is_for_scripts(variable: str) -> bool:
+    """Tells whether scripts get this variable of the daemon's environment without being configured to."""
+    # exported shell functions would replace commands under the scripts' feet
+    return variable not in NOT_FOR_SCRIPTS and variable != HELD_LOCKS and not variable.startswith("BASH_FUNC_")
 
 
 def check_name(kind: str, name: str) -> None:

@@ -28,6 +28,7 @@ FULL = """
     max packet = 2M
     max scripts = 64
     queue timeout = 12.5
+    keep environment = LD_LIBRARY_PATH  PYTHONPATH
 [locks]
     serialise = ipset  tc
     command wait = 3
@@ -76,9 +77,16 @@ def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ctdb.conf"
+    path.symlink_to(path)
     with pytest.raises(ConfigError) as caught:
-        load(os.fspath(tmp_path))
-    assert str(caught.value) == f"{tmp_path}:0: can't be read: Is a directory"
+        load(os.fspath(path))
+    assert str(caught.value) == f"{path}:0: can't be read: Too many levels of symbolic links"
+
+
+def test_a_directory_means_the_defaults_as_with_ctdbs_daemon(tmp_path: Path) -> None:
+    warning = f"{tmp_path}:0: can't be read: Is a directory; expected a file, and the defaults are used"
+    assert load(os.fspath(tmp_path)) == Config(locks=BUILT_IN, warnings=(warning,))
 
 
 def test_every_key_is_taken(tmp_path: Path) -> None:
@@ -97,6 +105,7 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
         max_packet=2 << 20,
         max_scripts=64,
         queue_timeout=12.5,
+        keep_environment=("LD_LIBRARY_PATH", "PYTHONPATH"),
         serialise=("ipset", "tc"),
         command_wait=3.0,
         locks={
@@ -164,7 +173,6 @@ def test_a_line_of_ours_that_cannot_be_read_is_refused_with_its_place() -> None:
     ("text", "warning"),
     [
         ("\nkill grace = 3", 'ctdb.conf:2: kill grace = "3": ignored: expected a [section] before the first key'),
-        ("[logging]\n = DEBUG", 'ctdb.conf:2: [logging] "DEBUG": ignored: expected "key = value"'),
         ("[event]\nnonsense", 'ctdb.conf:2: [event] "nonsense": ignored: expected "key = value"'),
     ],
 )
@@ -172,9 +180,25 @@ def test_what_ctdb_passes_over_is_no_error_but_pointed_out(text: str, warning: s
     assert parse(text, "ctdb.conf").warnings == (warning,)
 
 
-def test_sections_and_keys_are_known_in_either_case_and_end_at_their_bracket() -> None:
-    config = parse("[EventD] # ours\n Kill Grace = 3\n[LOGGING]\nLOG LEVEL = info\n", "ctdb.conf")
-    assert (config.kill_grace, config.log_level) == (3, "INFO")
+def test_sections_and_our_keys_are_known_in_either_case_and_end_at_their_bracket() -> None:
+    config = parse("[EventD] # ours\n Kill Grace = 3\n[LOGGING]\nlog level = info\n", "ctdb.conf")
+    assert (config.kill_grace, config.log_level, config.warnings) == (3, "INFO", ())
+
+
+@pytest.mark.parametrize("header", ["[eventd", "[ eventd ]", "[eventd\t] ; x"])
+def test_a_section_of_ours_counts_with_blanks_in_its_brackets_and_without_the_second(header: str) -> None:
+    assert parse(f"{header}\nkill grace = 3\n", "c").kill_grace == 3
+
+
+def test_what_makes_ctdbs_daemons_read_nothing_leaves_our_own_sections_in_force() -> None:
+    config = parse("[logging]\nlog level = INFO\n[eventd]\nkill grace = 3\n[cluster]\n= x\n", "c")
+    assert (config.log_level, config.kill_grace) == ("NOTICE", 3)
+    assert [warning.partition(";")[0] for warning in config.warnings] == ['c:6: "= x": expected "key = value"']
+
+
+def test_warnings_come_in_the_order_of_the_file() -> None:
+    text = "[logging]\nfrob = 1\n[evend]\nx = y\n[event]\nfrob = 1\n"
+    assert [warning.split(":")[1] for warning in parse(text, "c").warnings] == ["2", "3", "6"]
 
 
 def test_a_line_that_ends_in_a_backslash_goes_on_in_the_next() -> None:
@@ -189,7 +213,8 @@ def test_a_line_that_ends_in_a_backslash_goes_on_in_the_next() -> None:
 def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
-        '"script names", "kill grace", "debug timeout", "max output", "max packet", "max scripts", "queue timeout"'
+        '"script names", "kill grace", "debug timeout", "max output", "max packet", '
+        '"max scripts", "queue timeout", "keep environment"'
     )
 
 
@@ -207,7 +232,7 @@ def test_log_levels_are_taken_in_either_case(level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alias", "level"), [("ERR", "ERROR"), ("0", "ERROR"), ("2", "NOTICE"), ("4", "INFO"), ("10", "DEBUG")]
+    ("alias", "level"), [("ERR", "ERROR"), ("0", "ERROR"), ("2", "WARNING"), ("4", "NOTICE"), ("10", "DEBUG")]
 )
 def test_log_levels_have_ctdbs_other_names_too(alias: str, level: str) -> None:
     assert parse(text_of("logging", "log level", alias), "c").log_level == level
@@ -226,7 +251,7 @@ def test_log_locations(location: str) -> None:
     assert parse(text_of("logging", "location", location), "c").log_location == location
 
 
-@pytest.mark.parametrize("location", ["", "file", "file:log", "syslog:", "syslog:tcp", "/var/log/x", "journal"])
+@pytest.mark.parametrize("location", ["", "files", "syslog:tcp", "/var/log/x", "journal"])
 def test_other_log_locations_are_refused(location: str) -> None:
     assert refused(text_of("logging", "location", location), "c") == (
         f'c:2: [logging] location = "{location}": expected file:/ABSOLUTE/PATH, file: (standard error), '
@@ -289,6 +314,35 @@ def test_numbers_of_scripts(value: str) -> None:
 def test_numbers_of_scripts_out_of_bounds_are_refused(value: str) -> None:
     expected = f'c:2: [eventd] max scripts = "{value}": expected a whole number from 1 to 999999'
     assert refused(text_of("eventd", "max scripts", value), "c") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("", ()), ("ENV", ("ENV",)), ("LD_PRELOAD\tBASH_FUNC_ip%%", ("LD_PRELOAD", "BASH_FUNC_ip%%"))],
+)
+def test_variables_to_be_kept(value: str, names: tuple[str, ...]) -> None:
+    assert eventd("keep environment", value).keep_environment == names
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH,", "LD_*", "$ENV", "ENV=x", "1ENV", "\u00e9", "*"])
+def test_what_is_no_name_of_a_variable_is_refused(name: str) -> None:
+    assert refused(text_of("eventd", "keep environment", f"ENV {name}"), "c") == (
+        f'c:2: [eventd] keep environment = "ENV {name}": expected names of variables, separated by blanks: not "{name}"'
+    )
+
+
+@pytest.mark.parametrize("name", ["LD_LIBARY_PATH", "PATH", "HOME", "env"])
+def test_a_variable_that_scripts_get_anyway_is_refused_since_it_may_be_misspelt(name: str) -> None:
+    text = refused(text_of("eventd", "keep environment", name), "c")
+    assert text.startswith(f'c:2: [eventd] keep environment = "{name}": scripts get {name} anyway; expected names of ')
+    assert ", LD_LIBRARY_PATH, LD_PRELOAD, " in text
+
+
+def test_what_the_wrappers_say_to_each_other_is_never_kept() -> None:
+    assert refused(text_of("eventd", "keep environment", "CTDB_EVENTD_HOLDS"), "c") == (
+        'c:2: [eventd] keep environment = "CTDB_EVENTD_HOLDS": '
+        "expected variables that may be kept: CTDB_EVENTD_HOLDS is for command wrappers alone"
+    )
 
 
 # ---------------------------------------------------------------------- locks
@@ -372,8 +426,8 @@ def test_an_empty_debug_script_is_none(tmp_path: Path) -> None:
     assert debug_script(tmp_path, "").debug_script is None
 
 
-def test_a_debug_script_with_a_slash_is_refused(tmp_path: Path) -> None:
-    text = "the base name of a script in the configuration directory, without a slash"
+def test_a_debug_script_with_a_slash_is_looked_for_by_its_base_name(tmp_path: Path) -> None:
+    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is none"
     assert debug_script_refused(tmp_path, "../debug.sh") == text
 
 

@@ -46,6 +46,17 @@ def test_what_is_not_meant_for_scripts_is_left_out(name: bytes) -> None:
     assert script_environment({name: b"x", b"PATH": b"/bin"}) == {b"PATH": b"/bin"}
 
 
+def test_what_is_configured_is_kept_and_nothing_else() -> None:
+    given = {b"LD_LIBRARY_PATH": b"/snap", b"PYTHONPATH": b"\xff", b"BASH_FUNC_ip%%": b"x", b"ENV": b"x"}
+    wanted = {b"LD_LIBRARY_PATH": b"/snap", b"PYTHONPATH": b"\xff", b"PATH": DEFAULT_PATH}
+    assert script_environment(given, keep=["PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV"]) == wanted
+
+
+def test_a_claim_to_hold_locks_is_never_passed_on() -> None:
+    given = {b"CTDB_EVENTD_HOLDS": b"iptables:1"}
+    assert script_environment(given, keep=["CTDB_EVENTD_HOLDS"]) == {b"PATH": DEFAULT_PATH}
+
+
 def test_names_that_only_resemble_those_are_kept() -> None:
     given = {b"CTDB_ENV": b"x", b"ENVIRONMENT": b"x", b"PATH": b"/bin"}
     assert script_environment(given) == given

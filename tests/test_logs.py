@@ -314,6 +314,30 @@ def test_a_log_that_cannot_be_opened_is_an_error_and_the_former_stays_in_use(tmp
     assert texts(tmp_path / "log.ctdb") == ["still here"]
 
 
+def test_standard_error_stands_in_at_the_start_for_a_log_that_cannot_be_opened(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": os.fspath(tmp_path / "missing")}
+    node_log = Log(environ, Paths(environ))
+    node_log.startup(Config())
+    log.error("heard")
+    problem, line = capfd.readouterr().err.splitlines()
+    assert problem.startswith(f"can't open the log {tmp_path}/missing/log.ctdb: No such file or directory (")
+    assert problem.endswith("; the log goes to standard error instead")
+    assert line == "heard"
+    # once it can be opened, the next reading of the configuration does so
+    (tmp_path / "missing").mkdir()
+    node_log.configure(Config())
+    log.error("again")
+    assert texts(tmp_path / "missing" / "log.ctdb") == ["again"]
+
+
+def test_a_log_in_a_directory_that_is_configured_and_missing_is_an_error_at_the_start_too(tmp_path: Path) -> None:
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": os.fspath(tmp_path)}
+    with pytest.raises(StartupError, match="missing/log: No such file or directory"):
+        Log(environ, Paths(environ)).startup(Config(log_location=f"file:{tmp_path}/missing/log"))
+
+
 def test_a_location_with_a_nul_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(StartupError):
         configured(tmp_path, Config(log_location="file:/\0"))

@@ -108,7 +108,8 @@ def complain(text: str, *, styled: bool = False) -> None:
             sys.stderr.buffer.write(data + b"\n")
             sys.stderr.buffer.flush()
     except OSError:
-        pass
+        # the interpreter would try once more at its end, and change the exit status
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def status_code(result: int) -> int:

@@ -24,12 +24,16 @@ _KILL_PATIENCE = 2.0
 
 
 class Debugger:
-    """Runs the configured debug script with the pid of a hung script and its event."""
+    """Runs the configured debug script with the pid of a hung script and its event.
+
+    Attributes:
+        spawn: What it is given; may be replaced.
+    """
 
     def __init__(self, *, config_dir: str, spawn: SpawnContext) -> None:
         """Prepares; the script's name is looked up in `config_dir`."""
         self._config_dir = config_dir
-        self._spawn = spawn
+        self.spawn = spawn
         self._turn = anyio.Lock()
 
     async def look_at(self, hung: Child, event: str, config: Config) -> None:
@@ -54,7 +58,7 @@ class Debugger:
 
     async def _run(self, path: str, pid: int, event: str, config: Config) -> None:
         try:
-            child = Child.spawn(path, (path, str(pid), event), self._spawn, config.max_output)
+            child = Child.spawn(path, (path, str(pid), event), self.spawn, config.max_output)
         except OSError as error:
             _log.error("debug script %s can't be run: %s", path, error.strerror)
             return

@@ -31,6 +31,7 @@ class EventRunner:
 
     Attributes:
         config: The configuration in force; may be replaced, which takes effect for events started later.
+        spawn: What every script is given; likewise.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class EventRunner:
             debugger: Looks at scripts that hang.
         """
         self.config = config
-        self._spawn = spawn
+        self.spawn = spawn
         self._debugger = debugger
         self._declarations = Declarations()
         self._notices = Notices(events_dir)
@@ -82,7 +83,7 @@ class EventRunner:
             return None
         context = RunContext(
             config=self.config,
-            spawn=self._spawn,
+            spawn=self.spawn,
             debugger=self._debugger,
             declarations=self._declarations,
             notices=self._notices,

@@ -47,6 +47,14 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("stream", [">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("option", ["--bogus", "--startup-fd=999"])
+def test_its_exit_status_is_the_same_if_nobody_can_be_told(node: Node, option: str, stream: str) -> None:
+    shell = f"exec {sys.executable} -m ctdb_eventd {option} {stream}"
+    done = subprocess.run(["sh", "-c", shell], env=node.environ, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+
+
 async def test_its_process_has_its_name(node: Node) -> None:
     """`pgrep -x ctdb-eventd` finds it, as it finds CTDB's own."""
     async with running_daemon(node) as daemon:
@@ -308,6 +316,38 @@ async def test_sigusr1_reloads_the_configuration_and_keeps_the_former_one_if_it_
         await until(lambda: "configuration reloaded" in node.log, "the new configuration")
         assert await client.run("monitor") == 0
         assert (await client.status("monitor")).scripts == ()
+
+
+async def test_variables_that_are_configured_reach_scripts_and_the_debug_script_from_a_reload_on(node: Node) -> None:
+    report = 'echo "${VIRTUAL_ENV-none} ${NOTIFY_SOCKET-none}" >'
+    node.script("10.report.script", f"{report}$CTDB_BASE/var/script; [ $1 != hang ] || sleep 600")
+    debug = node.base / "debug.sh"
+    debug.write_text(f"#!/bin/sh\n{report}$CTDB_BASE/var/debug\n")
+    debug.chmod(0o755)
+    environ = {"VIRTUAL_ENV": "/snap", "NOTIFY_SOCKET": "/notify"}
+    async with running_daemon(node, environ=environ) as daemon, daemon.client() as client:
+        assert await client.run("monitor") == 0
+        assert node.read("script") == "none none\n"
+        node.configure("[event]\n debug script = debug.sh\n[eventd]\n keep environment = VIRTUAL_ENV\n")
+        daemon.process.send_signal(signal.SIGUSR1)
+        await until(lambda: "configuration reloaded" in node.log, "the new configuration")
+        assert await client.run("hang", limit=1) == errno.ETIMEDOUT
+        assert node.read("script") == "/snap none\n"
+        await until(lambda: node.read("debug") == "/snap none\n", "the debug script")
+
+
+async def test_the_daemon_starts_with_what_ctdbs_starts_with_and_says_what_is_odd(node: Node) -> None:
+    path = node.base / "ctdb.conf"
+    path.write_text(f"log level = x\n[loging]\n[logging]\nlog level = n\nlocation = file:{node.base}/log\nnonsense\n")
+    async with running_daemon(node):
+        pass
+    for warning in (
+        '1: log level = "x": ignored: expected a [section] before the first key',
+        '2: "[loging]": the unknown section is ignored; did you mean [logging]?',
+        '4: [logging] log level = "n": taken for NOTICE; expected one of ERROR, WARNING, NOTICE, INFO, DEBUG',
+        '6: [logging] "nonsense": ignored: expected "key = value"',
+    ):
+        assert f"{path}:{warning}" in node.log
 
 
 async def test_unknown_keys_in_shared_sections_are_pointed_out(node: Node) -> None:

@@ -253,7 +253,7 @@ async def test_scripts_get_clean_descriptors_signals_and_a_group_of_their_own(no
     node.script(
         "10.s.script",
         'ls -l /proc/self/fd | sed "s/.*[0-9] //;/^total/d"; readlink /proc/$$/fd/0;'
-        'grep -E "^Sig(Blk|Ign)" /proc/self/status; ps -o pgid= -p $$ | tr -d " "; echo $$; umask; pwd',
+        'grep -E "^Sig(Blk|Ign)" /proc/self/status; cut -d " " -f 5 /proc/$$/stat; echo $$; umask; pwd',
     )
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("monitor") == 0

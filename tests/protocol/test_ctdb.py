@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
+from ctdb_eventd.model import NOT_REACHED, EventReport, EventSpec, ScriptReport
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.ctdb import decode_reply, decode_request, encode
 from ctdb_eventd.protocol.messages import (
@@ -53,6 +53,8 @@ REQUESTS: st.SearchStrategy[Request] = st.one_of(
 SCRIPTS = st.builds(
     ScriptReport, name=NAMES, begin=MICROSECONDS, end=MICROSECONDS, result=I32, output=st.binary(max_size=100)
 )
+# what was not reached is left out of a reply
+SCRIPTS = SCRIPTS.filter(lambda script: script.result != NOT_REACHED)
 REPORTS = st.builds(EventReport, summary=I32, scripts=st.lists(SCRIPTS, max_size=3).map(tuple))
 ERRORS = I32.filter(bool)
 REPLIES: st.SearchStrategy[Reply] = st.one_of(
@@ -115,6 +117,17 @@ def test_output_passes_through_unharmed(output: bytes) -> None:
     assert isinstance(reply, StatusReply)
     assert reply.report is not None
     assert reply.report.scripts[0].output == output
+
+
+def test_what_was_not_reached_is_left_out() -> None:
+    scripts = (
+        ScriptReport(name="00.bad", begin=1, end=2, result=1),
+        ScriptReport(name="10.never", begin=0, end=0, result=NOT_REACHED),
+    )
+    _, reply = decode_reply(encode(1, StatusReply(0, EventReport(summary=1, scripts=scripts))))
+    assert isinstance(reply, StatusReply)
+    assert reply.report is not None
+    assert reply.report.scripts == scripts[:1]
 
 
 # ---------------------------------------------------------------------- what clients send

@@ -64,3 +64,10 @@ SENDS_LEADING_EMPTY_ARGUMENT = Differs(
     after=False,
     why="ctdb-event puts a space between arguments only behind something; scripts see words",
 )
+
+SENDS_STARTIPREALLOCATE = Differs(
+    before=False,
+    since=(4, 22),
+    after=True,
+    why="the event is new",
+)

@@ -18,6 +18,9 @@ mount --bind "$directory/log" /var/log/ctdb
 mount --bind "$directory/run" /run
 
 echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries
+# Both links are on one bridge: each answers for its own addresses, or a link that is down takes the other's along.
+echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
+echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce
 ip link set lo up
 # The node's own traffic and what its clients use, as on hosts with two network cards.
 for link in node0 pub0; do

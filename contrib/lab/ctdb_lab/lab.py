@@ -13,6 +13,7 @@ from ctdb_lab import files
 from ctdb_lab.addresses import State
 from ctdb_lab.errors import LabError, NoAnswer
 from ctdb_lab.node import ANSWER_SECONDS, Node
+from ctdb_lab.places import run_here
 from ctdb_lab.plan import Plan
 from ctdb_lab.processes import find_holder, wait_for_end, watched_children
 from ctdb_lab.requirements import missing_requirements
@@ -154,6 +155,18 @@ class Lab:
             if unshare.stdin is not None:
                 unshare.stdin.close()
         take_down(self.directory)
+
+    def plug(self, number: int, link: str, *, put_in: bool) -> None:
+        """Pulls the cable of a node's link, or puts it in again: at the bridge, where the node can't change it.
+
+        Raises:
+            LabError: There is no such link.
+        """
+        holder = find_holder(self.directory, "lab")
+        entering = ["nsenter", f"--target={holder}", "--net"]
+        done = run_here(*entering, "ip", "link", "set", f"node{number}-{link}", "up" if put_in else "down")
+        if done.returncode != 0:
+            raise LabError(f"node {number}: the cable of {link}: {done.stderr}")
 
     # Looking at it
 

@@ -310,6 +310,16 @@ def test_a_broken_configuration_is_a_finding(node: LintNode) -> None:
     assert "[name-bare]\n" in said
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "meant"), [("lock", "locks"), ("evend", "eventd"), ("eventscript", "event"), ("loging", "logging")]
+)
+def test_a_misspelt_section_is_a_finding_with_the_nearest_right_name(node: LintNode, misspelt: str, meant: str) -> None:
+    (node.base / "ctdb.conf").write_text(f"[cluster]\n[{misspelt}]\n  x = 1\n")
+    node.script("50.a.script", GOOD)
+    warning = f'"[{misspelt}]": the unknown section is ignored; did you mean [{meant}]?'
+    assert node.run() == (EXIT_CLEAN, f"BASE/ctdb.conf:2: warning: {warning} [configuration]\n", "")
+
+
 def test_the_configurations_rule_and_locks_count(node: LintNode) -> None:
     (node.base / "ctdb.conf").write_text("[eventd]\n  script names = suffix\n[locks]\n  route-tabel = 50.b\n")
     node.script("50.a")
