@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: interop-versions pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -95,6 +95,18 @@ VERSIONS := 4.17 4.22 4.24 4.25
 interop-versions: ## Run them against each version of CTDB that is in use (Debian, root)
 	@contrib/tools/side-by-side.sh 'contrib/tools/in-root.sh $$WORD make VENV=/opt/venv/interop interop \
 		INTEROP="$(INTEROP)" IPTABLES_ROUNDS=$(IPTABLES_ROUNDS)' $(VERSIONS)
+
+# The oldest and the newest Python in use, those of Debian: where there is nothing but python3, git and make, and one is
+# nobody but an ordinary user. One after the other, for the tests of both are a load of their own.
+FRESH := bookworm forky
+fresh: ## Run `make run` and `make test` as a new user does, on fresh machines (Debian, root)
+	@JOBS=1 contrib/tools/side-by-side.sh 'contrib/tools/try-fresh.sh $$WORD user' $(FRESH)
+
+# The last word is how ours is installed.
+UPGRADES := "4.17 4.22 package" "4.22 4.24 package" "4.24 4.25 package" \
+	"4.17 4.22 venv" "4.22 4.24 venv" "4.24 4.25 venv"
+upgrades: ## Try upgrades of CTDB and Python by apt with ours in place (Debian, root)
+	@contrib/tools/side-by-side.sh 'contrib/tools/try-upgrade.sh $$WORD' $(UPGRADES)
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb

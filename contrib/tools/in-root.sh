@@ -80,6 +80,8 @@ make_root()
 	mv "$root.new" "$root"
 }
 
+certificates=/opt/certificates.crt
+
 # Gives a root what this machine needs to reach its archives and pip its index.
 borrow()
 {
@@ -92,6 +94,8 @@ borrow()
 		rm -f "$1$file"
 		cat "$file" >"$1$file"
 	done
+	# Once more where no package writes: whoever installs or upgrades ca-certificates replaces that file.
+	[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cat /etc/ssl/certs/ca-certificates.crt >"$1$certificates"
 }
 
 # In a mount namespace of its own: makes the root NAME there, with a layer in memory for what is changed, moves into
@@ -130,7 +134,8 @@ enter()
 
 	set -- PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM="${TERM:-dumb}" \
 		${CI:+CI="$CI"} ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
-		PIP_CERT=/etc/ssl/certs/ca-certificates.crt DEBIAN_FRONTEND=noninteractive "$@"
+		DEBIAN_FRONTEND=noninteractive "$@"
+	[ ! -e "$certificates" ] || set -- PIP_CERT="$certificates" "$@"
 	if [ -n "$user" ]; then
 		# No user's shell in between: it would read its start files.
 		set -- setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="/home/$user" "$@"

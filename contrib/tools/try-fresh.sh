@@ -36,13 +36,15 @@ began=$(date +%s)
 status=0
 # Unquoted: no word or one.
 "$here/in-root.sh" $user --bind "$scratch" "$release" sh -ec '
-	git -c advice.detachedHead=false clone --quiet "$1/project.bundle" ~/ctdb-eventd
+	git -c advice.detachedHead=false -c init.defaultBranch=main clone --quiet "$1/project.bundle" ~/ctdb-eventd
 	shift
 	cd ~/ctdb-eventd
-	echo "$(python3 --version) at $(command -v python3), $(make --version | head -n 1), $(git --version), user $(id -un)"
+	on="$(python3 --version) at $(command -v python3), $(make --version | head -n 1), $(git --version), user $(id -un)"
+	echo "$on"
 	for target in "$@"; do
 		make "$target"
 	done
+	echo "$on"
 ' try-fresh "$scratch" "$@" || status=$?
 word=passed
 [ "$status" -eq 0 ] || word="FAILED (exit status $status)"

@@ -192,10 +192,13 @@ def test_it_does_not_start_for_a_process_that_is_gone(node: Node) -> None:
 
 async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node: Node) -> None:
     """Two events of one address never overlap, whatever happens to the daemon."""
+    node.configure("[eventd]\n kill grace = 60\n")
     node.script(
         "10.s.script",
         "exec > /dev/null 2>&1\n"  # nobody reads it any more
-        "trap 'sleep 0.5; echo end $1 >> $CTDB_BASE/var/trace; exit' TERM\n"
+        # until the next daemon has noticed, however long that takes
+        'trap \'until grep -q "still run" $CTDB_BASE/log; do sleep 0.02; done; '
+        "echo end $1 >> $CTDB_BASE/var/trace; exit' TERM\n"
         "echo begin $1 >> $CTDB_BASE/var/trace\n"
         "[ $1 != takeip ] || while :; do sleep 0.02; done\n"
         "echo end $1 >> $CTDB_BASE/var/trace",
@@ -204,6 +207,9 @@ async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node
         async with daemon.client() as client:
             client.start("takeip", "eth0", "10.0.0.1", "24")
             await until(lambda: "begin takeip" in node.read("trace"), "the script to run")
+            # The script may be faster than the daemon, which enters it in its guardian's table right after the start;
+            # what answers has done that.
+            await client.run("monitor", component="other")
             daemon.process.kill()
         async with running_daemon(node) as second, second.client() as client:
             assert await client.run("releaseip", "eth0", "10.0.0.1", "24") == 0

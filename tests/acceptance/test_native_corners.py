@@ -17,7 +17,7 @@ from ctdb_eventd.traffic import MOST_IN_FLIGHT
 
 SCRIPT = """
 [ -p "$CTDB_BASE/var/gate-$1" ] || exit 0
-echo $$ > "$CTDB_BASE/var/pid-$1"; echo before
+echo before; echo $$ > "$CTDB_BASE/var/pid-$1"
 read line < "$CTDB_BASE/var/gate-$1"
 echo after
 """
@@ -44,6 +44,8 @@ async def test_who_subscribes_while_a_script_runs_sees_what_it_prints_from_then_
     async with running_daemon(node) as daemon, native_client(daemon) as client, native_client(daemon) as other:
         run = client.start("run", component="legacy", event="slow")
         await until(lambda: node.read("pid-slow").strip(), "the script at its gate")
+        # an answer comes after what was there to read, and what it printed is
+        await other.call("ping")
         watch = other.start("subscribe", kinds=["output"])
         await other.call("ping")
         open_gate(node, "slow")

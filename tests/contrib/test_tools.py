@@ -37,7 +37,7 @@ def test_side_by_side_runs_two_at_a_time(tmp_path: Path) -> None:
     assert side_by_side(meet, "a", "b")[0] == 0
 
 
-@pytest.mark.parametrize("name", ["side-by-side.sh", "in-root.sh", "try-fresh.sh"])
+@pytest.mark.parametrize("name", ["side-by-side.sh", "in-root.sh", "try-fresh.sh", "try-upgrade.sh"])
 def test_a_wrong_call_says_what_was_expected(name: str) -> None:
     done = subprocess.run([TOOLS / name], capture_output=True, text=True, check=False)
     assert done.returncode != 0

@@ -282,3 +282,30 @@ def test_lines_are_of_a_readable_length(page: Path) -> None:
     """Tables and code can't be broken; everything else is."""
     lines = without_code_blocks(page.read_text()).splitlines()
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+
+
+# ---------------------------------------------------------------------- proofs
+
+
+def named_tests(page: str, own: str) -> set[tuple[str, str]]:
+    """The tests that a page names: file and function; those without a file are of `own`."""
+    found = re.findall(r"`(?:(tests/[\w/]+\.py)::)?(test_\w+)`", page)
+    return {(file or own, function) for file, function in found}
+
+
+def test_the_events_page_names_tests_that_exist_and_every_one_of_its_own() -> None:
+    page = " ".join(without_code_blocks((DOCS / "events.md").read_text()).split())
+    own = "tests/lab/test_events.py"
+    named = named_tests(page, own)
+    for file in {file for file, _ in named}:
+        tree = ast.parse((TOP / file).read_text())
+        functions = {
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        }
+        asked = {function for its_file, function in named if its_file == file}
+        assert asked <= functions, f"{file} has no {asked - functions}"
+        if file == own:
+            assert asked == functions, f"docs/events.md doesn't speak of {functions - asked}"
+    assert all((TOP / file).is_file() for file in re.findall(r"`(tests/[\w/]+\.py)`", page))

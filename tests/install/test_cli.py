@@ -237,6 +237,23 @@ def test_who_runs_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         process.wait()
 
 
+def test_a_daemon_from_before_an_upgrade_that_moved_its_pid_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, before, never = (str(tmp_path / name) for name in ("now", "before", "never"))
+    elsewhere = (never, now, before)
+    assert running_daemon(now, elsewhere) == "no event daemon"
+    Path(before).write_text(f"{os.getpid()}\n")
+    who = f"our daemon, process {os.getpid()}"
+    why = f"started before an upgrade of CTDB moved its pid file from {before}"
+    assert running_daemon(now, elsewhere) == f"{who}, {why}: `ctdb event` doesn't find it until CTDB is restarted"
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", Mock(side_effect=[FileNotFoundError, PermissionError]))
+        assert running_daemon(now, elsewhere) == "only root can tell (sudo)"
+    Path(now).write_text(f"{os.getpid()}\n")
+    assert running_daemon(now, elsewhere) == who
+
+
 # ---------------------------------------------------------------------- texts
 
 

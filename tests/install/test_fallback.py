@@ -59,6 +59,22 @@ def test_the_package_is_missing_for_this_python(place: Place) -> None:
     check_fell_back(place, place.run(), "ModuleNotFoundError: No module named 'ctdb_eventd'")
 
 
+@pytest.mark.parametrize("what", ["python", "program"])
+def test_python_or_the_program_is_replaced_while_it_is_tried(place: Place, what: str) -> None:
+    """As by an upgrade that is at work: what was tried is not what would be started."""
+    python = place.directory / "python"
+    python.symlink_to(sys.executable)
+    place.program("later", "#!/bin/sh\nexit 1\n")
+    replaced = python if what == "python" else place.directory / "venv/ctdb-eventd"
+    program = place.program(
+        "venv/ctdb-eventd", f"import os\nos.rename({str(place.directory / 'later')!r}, {str(replaced)!r})\n"
+    )
+    place.install(program, python=str(python))
+    # by its new name Python doesn't find the environment's modules
+    ended = place.run(environ={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    check_fell_back(place, ended, "replaced while it was tried: an upgrade is going on")
+
+
 def test_a_module_is_damaged(place: Place) -> None:
     """As after an upgrade that was broken off."""
     place.program("venv/broken.py", "def half(:\n")

@@ -204,6 +204,12 @@ def test_shutdown_is_the_last_event(healthy: Lab, victim: Node, story: Story) ->
     assert {entry.node for _, entry in story.entries("begin", "shutdown")} == {VICTIM}
 
 
+def test_ctdbd_ends_though_shutdown_fails(victim: Node, story: Story) -> None:
+    with failing(victim, "shutdown"):
+        victim.stop()
+    assert len(story.places("fail", "shutdown", node=VICTIM)) == 1
+
+
 # ---------------------------------------------------------------------- monitor
 
 

@@ -27,7 +27,7 @@ from ctdb_eventd_install.places import NodePlaces, find_places
 from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, ReviewFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
-from ctdb_eventd_install.running import lock_holder, running_daemon
+from ctdb_eventd_install.running import PID_FILES, lock_holder, running_daemon
 
 __all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_NOT_INSTALLED", "main"]
 
@@ -198,7 +198,8 @@ def _status(task: _Task) -> int:
         damage += [f"{text}. CTDB's own daemon is started instead" for text in broken]
     _show(findings + [Finding(Severity.ERROR, text) for text in damage])
     say(f"In place: {_in_place(task, state, program)}")
-    say(f"Running:  {running_daemon(places.below(places.node.pid_file))}")
+    running = running_daemon(places.below(places.node.pid_file), map(places.below, PID_FILES))
+    say(f"Running:  {running}")
     if damage:
         return EXIT_DAMAGED
     return 0 if state.installed else EXIT_NOT_INSTALLED

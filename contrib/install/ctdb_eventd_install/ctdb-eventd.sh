@@ -46,6 +46,13 @@ try()
 	return "$status"
 }
 
+# Which files these are, the ends of their links: an upgrade of Python gives its name to another one.
+identify()
+{
+	timeout 1 stat -L -c %d:%i -- "$python" "$program" 2>/dev/null
+}
+
+files="$(identify)"
 if [ ! -x "$program" ]; then
 	reason="it is missing, or is not executable"
 elif [ ! -x "$python" ]; then
@@ -53,7 +60,9 @@ elif [ ! -x "$python" ]; then
 elif try @SECONDS@; then
 	# Just what was tried, whatever the program's first line says by now: a shell whose exec fails is at its end. Replaces
 	# this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
-	exec "$python" ${python_option:+"$python_option"} "$program" --helper-dir "$helper_dir" "$@"
+	[ "$(identify)" != "$files" ] ||
+		exec "$python" ${python_option:+"$python_option"} "$program" --helper-dir "$helper_dir" "$@"
+	reason="$python or the program was replaced while it was tried: an upgrade is going on"
 fi
 
 if [ ! -x "$kept" ]; then

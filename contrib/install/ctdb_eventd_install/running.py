@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-__all__ = ["lock_holder", "running_daemon"]
+__all__ = ["PID_FILES", "lock_holder", "running_daemon"]
+
+PID_FILES = ("/run/ctdb/eventd.pid", "/run/samba/ctdb/eventd.pid")
+"""Where versions of CTDB have it: up to 4.24, and from 4.25 on."""
+_NOBODY = "no event daemon"
+_HIDDEN = "only root can tell (sudo)"
 
 
-def running_daemon(pid_file: str) -> str:
+def running_daemon(pid_file: str, elsewhere: Iterable[str] = ()) -> str:
     """Says who runs, from the daemon's pid file; either daemon writes it and removes it at its end.
 
     What is in place for the next start may be another one.
+
+    Args:
+        pid_file: Where the CTDB that is installed has it.
+        elsewhere: Where another version has it, whose ctdbd may still run after an upgrade.
     """
+    found = _who(pid_file)
+    if found != _NOBODY:
+        return found
+    for other in elsewhere:
+        found = _NOBODY if other == pid_file else _who(other)
+        if found == _HIDDEN:
+            return found
+        if found != _NOBODY:
+            before = f"started before an upgrade of CTDB moved its pid file from {other}"
+            return f"{found}, {before}: `ctdb event` doesn't find it until CTDB is restarted"
+    return _NOBODY
+
+
+def _who(pid_file: str) -> str:
     try:
         with open(pid_file, encoding="ascii", errors="replace") as file:
             pid = int(file.read())
     except PermissionError:
-        return "only root can tell (sudo)"
+        return _HIDDEN
     except (OSError, ValueError):
-        return "no event daemon"
+        return _NOBODY
     try:
         program = os.readlink(f"/proc/{pid}/exe")
     except PermissionError:
         return f"an event daemon, process {pid}; only root can tell which (sudo)"
     except OSError:
-        return "no event daemon"
+        return _NOBODY
     # A file that was replaced while it ran is shown as deleted, and one that moved by its new name.
     name = os.path.basename(program).removesuffix(" (deleted)")
     if name.startswith("python"):
