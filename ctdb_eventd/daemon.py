@@ -26,9 +26,11 @@ from ctdb_eventd.feed import Feed
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.pidfile import PidFile
+from ctdb_eventd.private import own_file
+from ctdb_eventd.runner import leftovers
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
-from ctdb_eventd.runner.guardian import Guardian, lock_run_directory
+from ctdb_eventd.runner.guardian import Guardian, own_session
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
 from ctdb_eventd.scheduler.admission import Admission
@@ -45,9 +47,8 @@ _log = logging.getLogger(__name__)
 
 # The debug script and processes that the kernel doesn't let die must not keep the daemon.
 _SHUTDOWN_MARGIN = 1.0
-_FORMER_WAIT = 8.0
-"""Seconds to wait for the scripts of a former daemon. ctdbd gives an event daemon ten to start."""
-_LOCK_INTERVAL = 0.02
+_FORMER_GRACE = 5.0
+"""Seconds at the most between TERM and KILL for scripts of a former daemon: ctdbd gives one ten seconds to start."""
 _COMPLETION_DELAY = 1.0
 """Seconds after the start: by then those who waited for it have been served."""
 
@@ -118,7 +119,7 @@ class Daemon:
         _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
         self._handle_signals()
         self._watch_process()
-        await self._wait_for_former_scripts()
+        await self._end_former_scripts()
         self._build(tasks)
         _log.log(NOTICE, "startup completed successfully")
         self._server.startup()
@@ -133,23 +134,28 @@ class Daemon:
             _log.warning("can't find out from CTDB where its places are: %s", paths.problem)
             _log.warning("going on with the built-in places, which may be wrong: %s", places)
 
-    async def _wait_for_former_scripts(self) -> None:
-        self._run_dir = os.open(self._paths.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._resources.callback(os.close, self._run_dir)
-        if lock_run_directory(self._run_dir):
+    async def _end_former_scripts(self) -> None:
+        self._table = own_file(os.path.join(self._paths.run_dir, "eventd.scripts"), "table of scripts")
+        self._resources.callback(os.close, self._table)
+        former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
+        if not former.left():
             return
-        _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: waiting for their end")
-        give_up = anyio.current_time() + _FORMER_WAIT
-        while not lock_run_directory(self._run_dir) and not self._stop.is_set():
-            if anyio.current_time() >= give_up:
-                _log.error("scripts of the former daemon still run after %g s; going on beside them", _FORMER_WAIT)
-                return
-            await anyio.sleep(_LOCK_INTERVAL)
+        _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
+        try:
+            for pause in leftovers.ending(former, min(self._config.kill_grace, _FORMER_GRACE)):
+                await anyio.sleep(pause)
+        except leftovers.Unended as error:
+            pids = " ".join(map(str, error.args))
+            _log.error("scripts of the former daemon still run, the kernel doesn't end them; processes: %s", pids)
 
     def _build(self, tasks: TaskGroup) -> None:
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
-        self._guardian = Guardian(self._run_dir)
+        try:
+            self._guardian = Guardian(self._table, own_session())
+        except OSError as error:
+            where = self._paths.run_dir
+            raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         spawn = SpawnContext(environ=self._script_environment(), stdin=stdin, guardian=self._guardian)

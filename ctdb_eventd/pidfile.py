@@ -2,19 +2,24 @@
 
 The lock is given back last in an orderly end: the socket and the file are gone by then. When the daemon is killed,
 ctdbd learns of it from a pipe (--startup-fd). Linux gives a process's POSIX locks back as it closes its descriptors,
-and only then lets go of the files behind them, so the lock is free before the pipe has ended. What a killed daemon's
-scripts still do is the guardian's matter, which has another lock.
+and only then lets go of the files behind them, so the lock is free before the pipe has ended. A killed daemon's scripts
+are the guardian's matter, and the next daemon's.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
+import struct
 
 from ctdb_eventd.errors import AlreadyRunning, StartupError
+from ctdb_eventd.private import own_file
 
 __all__ = ["PidFile"]
+
+_log = logging.getLogger(__name__)
 
 
 class PidFile:
@@ -34,10 +39,7 @@ class PidFile:
     def _take(self) -> bool:
         """Returns False if the file was removed while it was being locked: an instance that ends does so last."""
         path = self._path
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StartupError(f"can't create the pid file {path}: {error.strerror}") from error
+        self._fd = own_file(path, "pid file")
         try:
             # POSIX locks, since CTDB's daemon uses the same ones on this file
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,12 +49,23 @@ class PidFile:
             os.ftruncate(self._fd, 0)
             os.write(self._fd, f"{os.getpid()}\n".encode())
         except OSError as error:
-            holder = os.read(self._fd, 32)
+            holder, is_daemon = os.read(self._fd, 32), self._is_locked_for_writing()
             os.close(self._fd)
             if error.errno in (errno.EACCES, errno.EAGAIN):
+                if not is_daemon:
+                    # older daemons let everybody read the file, and so lock it; ours will be another one
+                    _log.warning("somebody who is no event daemon had locked %s: it is made anew", path)
+                    os.unlink(path)
+                    return False
                 raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None
             raise StartupError(f"can't lock and write the pid file {path}: {error.strerror}") from error
         return True
+
+    def _is_locked_for_writing(self) -> bool:
+        """Whether a daemon has the lock: they all take it for writing; whoever may only read can't."""
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind: int = struct.unpack_from("h", fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[0]
+        return kind != fcntl.F_RDLCK
 
     def _is_there(self) -> bool:
         try:

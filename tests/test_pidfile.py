@@ -58,6 +58,40 @@ def test_what_a_dead_instance_left_is_overwritten(tmp_path: Path) -> None:
     pid_file.remove()
 
 
+def test_nobody_else_can_lock_it(tmp_path: Path) -> None:
+    """Whoever can open it can lock it."""
+    path = tmp_path / "eventd.pid"
+    path.touch(0o644)
+    pid_file = PidFile(os.fspath(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    pid_file.remove()
+
+
+def test_a_read_lock_is_no_running_daemon(tmp_path: Path) -> None:
+    """Any user could take one while CTDB's daemon left the file readable."""
+    path = tmp_path / "eventd.pid"
+    path.write_text("1\n")
+    hold = "import fcntl, sys; fcntl.lockf(sys.stdin, fcntl.LOCK_SH); print('locked', flush=True); sys.stderr.read()"
+    reader, writer = os.pipe()
+    with (
+        path.open() as file,
+        subprocess.Popen(
+            [sys.executable, "-c", hold.replace("sys.stderr.read()", f"__import__('os').read({reader}, 1)")],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            pass_fds=[reader],
+        ) as stranger,
+    ):
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == b"locked\n"
+        pid_file = PidFile(os.fspath(path))
+        assert path.read_text() == f"{os.getpid()}\n"
+        pid_file.remove()
+        os.write(writer, b"x")
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_second_instance_is_refused_and_leaves_the_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "eventd.pid"
     descriptors = open_descriptors()
@@ -89,7 +123,7 @@ def test_a_file_that_cannot_be_made_is_a_startup_error(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "eventd.pid"
     with pytest.raises(StartupError) as caught:
         PidFile(os.fspath(path))
-    assert str(caught.value) == f"can't create the pid file {path}: No such file or directory"
+    assert str(caught.value) == f"can't open the pid file {path}: No such file or directory"
 
 
 def test_a_file_that_cannot_be_written_is_a_startup_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,10 +76,11 @@ class Child:
     )
 
     def __init__(
-        self, pid: int, pidfd: int, pipe: int, guardian: Guardian, capture: Capture, printed: Printed | None
+        self, pid: int, pidfd: int, pipe: int, guardian: Guardian, line: int, capture: Capture, printed: Printed | None
     ) -> None:
         self.pid = pid
         self._guardian = guardian
+        self._line = line
         self._pidfd = pidfd
         self._pipe = pipe
         self._capture = capture
@@ -90,7 +91,6 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._on_exit)
         self._loop.add_reader(pipe, self._on_output)
-        self._line = guardian.protect(pid)  # the last, as nobody would take it back if another step failed
 
     @classmethod
     def spawn(
@@ -116,7 +116,10 @@ class Child:
             ValueError: An argument contains a NUL.
         """
         pipe, its_end = _output_pipe()
+        line = -1
         try:
+            # before the start: whoever kills us in the middle of it leaves a script
+            line = context.guardian.protect()
             os.set_blocking(its_end, True)
             actions = [
                 (os.POSIX_SPAWN_DUP2, context.stdin, 0),
@@ -134,17 +137,22 @@ class Child:
             )
         except BaseException:
             os.close(pipe)
+            if line >= 0:
+                context.guardian.release(line)
             raise
         finally:
             os.close(its_end)
-        return cls._watch(pid, pipe, context.guardian, Capture(max_output), printed)
+        return cls._watch(pid, pipe, context.guardian, line, Capture(max_output), printed)
 
     @classmethod
-    def _watch(cls, pid: int, pipe: int, guardian: Guardian, capture: Capture, printed: Printed | None) -> Child:
+    def _watch(
+        cls, pid: int, pipe: int, guardian: Guardian, line: int, capture: Capture, printed: Printed | None
+    ) -> Child:
         pidfd = -1
         try:
+            guardian.started(line, pid)
             pidfd = os.pidfd_open(pid)
-            return cls(pid, pidfd, pipe, guardian, capture, printed)
+            return cls(pid, pidfd, pipe, guardian, line, capture, printed)
         except OSError:
             # Out of descriptors or of something else: what can't be watched must not run.
             loop = asyncio.get_running_loop()
@@ -154,6 +162,7 @@ class Child:
                     os.close(fd)
             group.kill_group(pid)
             os.waitpid(pid, 0)
+            guardian.release(line)
             raise
 
     @property

@@ -37,6 +37,7 @@ import time
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
+from ctdb_eventd.private import own_directory, own_file
 
 __all__ = ["IPTABLES", "Wrappers"]
 
@@ -192,11 +193,12 @@ class Wrappers:
             raise StartupError(f"{self.directory} {reason}")
         names = dict.fromkeys(IPTABLES, "iptables") | {name: name for name in config.serialise if name not in IPTABLES}
         try:
-            os.makedirs(self.directory, mode=0o755, exist_ok=True)
-            os.makedirs(self._locks, mode=0o755, exist_ok=True)
-            os.makedirs(self._spool, mode=0o700, exist_ok=True)
+            own_directory(os.path.dirname(self.directory), 0o755)
+            own_directory(self.directory, 0o755)
+            own_directory(self._locks)
+            own_directory(self._spool)
             for stale in set(os.listdir(self.directory)) - set(names):
-                os.unlink(os.path.join(self.directory, stale))
+                _remove(os.path.join(self.directory, stale))
             self._sweep()
             for name, lock in names.items():
                 self._write(name, lock, config.command_wait)
@@ -221,7 +223,11 @@ class Wrappers:
             ("@WAIT@", f"{wait:g}"),
         ):
             text = text.replace(mark, value)
+        # by us: whoever is the first to need it may have any umask
+        os.close(own_file(os.path.join(self._locks, lock)))
         path = os.path.join(self.directory, name)
+        if os.path.isdir(path):
+            _remove(path)
         # a new file under the old name, since a shell reads on in the file that it runs
         with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
             os.fchmod(file.fileno(), 0o755)
@@ -232,9 +238,16 @@ class Wrappers:
         """Removes what wrappers left that were killed while they held input or output in a file."""
         for entry in os.scandir(self._spool):
             with contextlib.suppress(FileNotFoundError):  # its wrapper has come to its end just now
-                if time.time() - entry.stat().st_mtime > _LEFT_OVER_AGE:
-                    os.unlink(entry.path)
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER_AGE:
+                    _remove(entry.path)
 
     def remove(self) -> None:
         """Removes the programs. The lock files stay: whoever holds one must stay alone with it."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except IsADirectoryError:
+        shutil.rmtree(path)

@@ -214,7 +214,7 @@ async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node
         async with running_daemon(node) as second, second.client() as client:
             assert await client.run("releaseip", "eth0", "10.0.0.1", "24") == 0
     assert node.read("trace").splitlines() == ["begin takeip", "end takeip", "begin releaseip", "end releaseip"]
-    assert "scripts of the former daemon, which was killed, still run: waiting for their end" in node.log
+    assert "scripts of the former daemon, which was killed, still run: ending them" in node.log
 
 
 _ALL_LOADED = """
@@ -286,7 +286,7 @@ def test_a_missing_run_directory_is_named(node: Node) -> None:
     (node.base / "run").rmdir()
     result = run_daemon(node)
     assert result.returncode == 1
-    assert f"can't create the pid file {node.base}/run/eventd.pid: No such file or directory" in result.stderr
+    assert f"can't open the pid file {node.base}/run/eventd.pid: No such file or directory" in result.stderr
 
 
 def test_test_mode_wants_a_base_directory(node: Node) -> None:
@@ -427,6 +427,50 @@ async def test_a_killed_daemon_takes_its_scripts_with_it(node: Node) -> None:
         daemon.process.kill()
         await until(lambda: not alive(int(node.read("child"))), "the end of the script's child")
         await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
+
+
+@pytest.mark.parametrize("fate", ["killed", "stopped"])
+async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Node, fate: str) -> None:
+    """Killed together, as by `pkill -9`, nobody was there to end it; nor is a guardian of much use that is stopped."""
+    node.script(
+        "10.s.script", "exec >/dev/null 2>&1; [ $1 = startup ] || exit 0; echo $$ > $CTDB_BASE/var/pid; sleep 1000"
+    )
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid"), "the script to begin")
+        (guardian,) = [pid for pid in children_of(daemon.process.pid) if "guardian" in command_of(pid)]
+        os.kill(guardian, signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
+        daemon.process.kill()
+        daemon.process.wait()
+        assert alive(int(node.read("pid")))
+        async with running_daemon(node) as second, second.client() as next_client:
+            assert not alive(int(node.read("pid"))), "ended before anybody is served"
+            assert await next_client.run("monitor") == 0
+        os.kill(guardian, signal.SIGKILL) if fate == "stopped" else None
+
+
+def _of(node: Node) -> list[str]:
+    """The command lines of all that runs with the node's environment, whatever its numbers."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdecimal() and f"CTDB_BASE={node.base}\0".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+async def test_killed_while_it_starts_scripts_it_leaves_none(node: Node) -> None:
+    """Between the start of a process and the moment in which its number is known."""
+    node.script("10.s.script", "echo >> $CTDB_BASE/var/begun; exec sleep 1000")
+    for attempt in range(5):
+        async with running_daemon(node) as daemon, daemon.client() as client:
+            for number in range(60):
+                client.start("takeip", "eth0", f"10.0.{attempt}.{number}", "24")
+            await until(lambda: node.read("begun"), "the first script")
+            daemon.process.kill()
+            daemon.process.wait()
+            await until(lambda: not _of(node), f"all scripts to end: {_of(node)}")
+        (node.var / "begun").unlink()
 
 
 async def test_the_process_that_guards_it_is_replaced_when_killed(node: Node) -> None:

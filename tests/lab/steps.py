@@ -16,7 +16,7 @@ QUIET_SECONDS = 20
 
 # Whatever else runs on a node belongs to an event and has to end with it; the lock helper is the cluster's leader's.
 # The second is what ctdbd's recovery daemon calls itself from 4.25 on.
-_DAEMONS = ("/usr/sbin/ctdbd", "ctdbd: ctdb_recoverd", "ctdb-eventd-guardian", "ctdb_mutex_fcntl_helper")
+_DAEMONS = ("/usr/sbin/ctdbd", "ctdbd: ctdb_recoverd", "script-guardian", "ctdb_mutex_fcntl_helper")
 
 
 def restore(lab: Lab) -> None:

@@ -18,7 +18,9 @@ from ctdb_eventd.runner.process import Child, SpawnContext
 @pytest.fixture
 def context() -> Iterator[SpawnContext]:
     stdin = os.open(os.devnull, os.O_RDONLY)
-    guardian = Guardian()
+    table = os.memfd_create("table")
+    guardian = Guardian(table, 0)
+    os.close(table)
     yield SpawnContext(environ=os.environb, stdin=stdin, guardian=guardian)
     os.close(guardian._table)
     os.close(stdin)
@@ -53,13 +55,16 @@ async def test_a_child_that_is_given_up_does_not_count_as_a_success(context: Spa
     os.waitpid(pid, 0)
 
 
-async def test_what_can_not_be_watched_does_not_run(context: SpawnContext, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["protect", "started"])
+async def test_what_can_not_be_watched_does_not_run(
+    context: SpawnContext, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     descriptors = os.listdir("/proc/self/fd")
 
-    def full(guardian: Guardian, group: int) -> int:
+    def full(*_: int) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Guardian, "protect", full)
+    monkeypatch.setattr(Guardian, step, full)
     with pytest.raises(OSError, match="No space left"):
         spawn(context, "exec sleep 1000")
     assert os.listdir("/proc/self/fd") == descriptors

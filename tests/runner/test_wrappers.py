@@ -485,6 +485,7 @@ def test_a_command_that_is_not_installed_is_not_found(place: Place) -> None:
 
 def test_a_lock_that_cannot_be_opened_fails_like_one_that_is_not_had(place: Place) -> None:
     place.command("echo ran")
+    place.lock().unlink()
     place.lock().mkdir()
     assert place.run() == (
         75,
@@ -500,6 +501,53 @@ def test_there_is_a_wrapper_for_each_command_and_nothing_else(place: Place) -> N
     place.write("ipset", "tc")
     assert sorted(os.listdir(place.directory)) == sorted([*IPTABLES, "ipset", "tc"])
     assert {(place.directory / name).stat().st_mode & 0o7777 for name in IPTABLES} == {0o755}
+
+
+def test_nobody_else_may_change_them_whatever_the_umask(tmp_path: Path) -> None:
+    former = os.umask(0)
+    try:
+        place = Place(tmp_path, "deep/er")
+        place.write("ipset")
+    finally:
+        os.umask(former)
+    modes = {
+        path.relative_to(tmp_path): path.stat().st_mode & 0o777
+        for path in [place.directory, *place.directory.parents, place.run_dir, *place.run_dir.iterdir(), place.lock()]
+        if path.is_relative_to(tmp_path) and path != tmp_path
+    }
+    assert all(mode & 0o022 == 0 for mode in modes.values()), modes
+    assert place.lock().stat().st_mode & 0o777 == 0o600
+    assert place.lock().parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_locks_that_everybody_could_take_are_closed(place: Place) -> None:
+    """As a former version made them."""
+    place.lock().parent.chmod(0o755)
+    place.lock().chmod(0o644)
+    place.write()
+    assert place.lock().parent.stat().st_mode & 0o777 == 0o700
+    assert place.lock().stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_in_the_place_of_a_directory_is_refused(place: Place, tmp_path: Path) -> None:
+    """What it leads to is somebody else's, whose files would be removed."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").touch()
+    shutil.rmtree(place.directory)
+    place.directory.symlink_to(theirs)
+    with pytest.raises(StartupError, match=rf"{place.directory} must be a directory .* rm {place.directory}$"):
+        place.write()
+    assert (theirs / "file").exists()
+
+
+def test_a_directory_in_the_place_of_a_program_is_replaced(place: Place) -> None:
+    (place.directory / "iptables").unlink()
+    (place.directory / "iptables" / "deep").mkdir(parents=True)
+    (place.directory / "stale").mkdir()
+    place.write()
+    assert (place.directory / "iptables").is_file()
+    assert not (place.directory / "stale").exists()
 
 
 def test_what_is_no_longer_configured_is_removed_and_leftovers_too(place: Place) -> None:
@@ -531,9 +579,7 @@ def test_removing_leaves_the_locks(place: Place) -> None:
 
 def test_a_directory_that_cannot_be_made_is_said_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    with pytest.raises(
-        StartupError, match=r"^can't write the command wrappers in .*/state/eventd/bin: .*Not a directory"
-    ):
+    with pytest.raises(StartupError, match=r"^can't make the directory .*/state/eventd: Not a directory$"):
         Place(tmp_path).write()
 
 

@@ -1,0 +1,96 @@
+"""Files and directories of the daemon's own, which nobody else may change, whatever umask it was started with.
+
+The daemon runs as root and executes what is in some of them. So each is made, or found, and then looked at by its
+descriptor: one that is a link, or belongs to a stranger, is refused; one that is ours and too open is closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+
+from ctdb_eventd.errors import StartupError
+
+__all__ = ["own_directory", "own_file"]
+
+_log = logging.getLogger(__name__)
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def own_directory(path: str, mode: int = 0o700) -> None:
+    """Makes a directory, and its parents as far as there are none, or makes sure that it is ours alone to change.
+
+    Args:
+        path: The directory.
+        mode: Its permissions; another mode is corrected.
+
+    Raises:
+        StartupError: It can't be made, isn't a directory or belongs to somebody else; with the command that mends it.
+    """
+    parent = os.path.dirname(path)
+    if parent and not os.path.exists(parent):
+        own_directory(parent, 0o755)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StartupError(f"can't make the directory {path}: {error.strerror}") from error
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise StartupError(f"{path} must be a directory of ctdb-eventd's own, and is none; rm {path}") from error
+        raise StartupError(f"can't open the directory {path}: {error.strerror}") from error
+    try:
+        _make_ours(fd, path, mode)
+    finally:
+        os.close(fd)
+
+
+def own_file(path: str, what: str = "file") -> int:
+    """Opens a file that only we may read and write; makes it if it isn't there.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+
+    Returns:
+        Its descriptor, for reading and writing.
+
+    Raises:
+        StartupError: It can't be made, isn't a file or belongs to somebody else; with the command that mends it.
+    """
+    try:
+        # not to wait for whoever reads a FIFO
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is none; rm -r {path}") from error
+        raise StartupError(f"can't open the {what} {path}: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is none; rm {path}")
+        _make_ours(fd, path, 0o600)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _make_ours(fd: int, path: str, mode: int) -> None:
+    status = os.fstat(fd)
+    if status.st_uid not in (0, os.geteuid()):
+        raise StartupError(f"{path} belongs to user {status.st_uid}, who could change it; chown root {path}")
+    found = stat.S_IMODE(status.st_mode)
+    if found == mode:
+        return
+    if found & _WRITABLE_BY_OTHERS:
+        _log.warning("%s had mode %04o, so that others could change it: now it has %04o", path, found, mode)
+    try:
+        os.fchmod(fd, mode)
+    except OSError as error:
+        raise StartupError(f"{path} has mode {found:04o}, expected {mode:04o}; chmod {mode:o} {path}") from error

@@ -1,0 +1,211 @@
+"""What a daemon that was killed has left running: who that is, by the daemon's table, and how it is ended.
+
+Read by the daemon, and run as a program of its own: the guardian (see `guardian`), which waits for the daemon's death
+and starts no process to do its work, so a full limit of processes doesn't keep it from that. Standard library only.
+
+The table is a file of lines of one length. The first has the daemon's session. Each other is empty, or says that a
+script is just being started (`starting TICKS`), or which process group runs (`running GROUP TICKS TICKS`). TICKS are
+clock ticks since the machine started, as the kernel counts the start of each process: before the start and after it. So
+a number that was given to another process since is recognised: that one has started at another time.
+
+A script that is just being started when the daemon is killed stands nowhere. It is found by its session, which is the
+daemon's own, as a process without a parent in it that has started since.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "LINE_SIZE",
+    "Table",
+    "Unended",
+    "empty_line",
+    "ending",
+    "running_line",
+    "session_line",
+    "starting_line",
+    "ticks",
+]
+
+LINE_SIZE = 64
+_PAUSE = 0.05
+"""Seconds between two looks: one takes some milliseconds, with thousands of processes some dozens."""
+_TO_DIE = 2.0
+"""Seconds: what doesn't end by then after KILL is held by the kernel."""
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_TABLE_FD = 3
+
+
+def ticks() -> int:
+    """Clock ticks since the machine started."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND // 1_000_000_000
+
+
+def _line(text: str) -> bytes:
+    return text.encode().ljust(LINE_SIZE - 1) + b"\n"
+
+
+def session_line(session: int) -> bytes:
+    """The first line; 0 if the daemon's session isn't its own."""
+    return _line(f"session {session}")
+
+
+def starting_line(since: int) -> bytes:
+    """The line of a script that is about to be started."""
+    return _line(f"starting {since}")
+
+
+def running_line(group: int, since: int) -> bytes:
+    """The line of a script that runs.
+
+    Args:
+        group: Its process group.
+        since: The ticks before its start.
+    """
+    return _line(f"running {group} {since} {ticks()}")
+
+
+def empty_line() -> bytes:
+    """A line that is free."""
+    return _line("")
+
+
+class _Process:
+    """A process, as the kernel shows it in /proc/PID/stat."""
+
+    __slots__ = ("group", "lives", "parent", "pid", "session", "start")
+
+    def __init__(self, pid: int, stat: bytes) -> None:
+        # the command's name, in parentheses, may itself contain anything
+        fields = stat.rpartition(b")")[2].split()
+        self.pid = pid
+        self.lives = fields[0] not in (b"Z", b"X")
+        self.parent, self.group, self.session = (int(field) for field in fields[1:4])
+        self.start = int(fields[19])
+
+
+def _processes() -> dict[int, _Process]:
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    found[int(entry)] = _Process(int(entry), file.read())
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # ended between the two calls
+    return found
+
+
+class Table:
+    """What stands in a daemon's table."""
+
+    def __init__(self, data: bytes) -> None:
+        """Reads it; what makes no sense in it is passed over."""
+        self.session = 0
+        self._starting: list[int] = []
+        self._running: dict[int, tuple[int, int]] = {}
+        for line in data.split(b"\n"):
+            word, *numbers = line.split() or [b""]
+            if not all(number.isdigit() for number in numbers):
+                continue
+            match word, [int(number) for number in numbers]:
+                case b"session", [session]:
+                    self.session = session
+                case b"starting", [since]:
+                    self._starting.append(since)
+                case b"running", [group, since, until] if group > 1:
+                    self._running[group] = since, until
+
+    def left(self) -> dict[int, list[int]]:
+        """Who is left: what to send signals to (a process group as a negative number), and the processes behind it."""
+        if not self._starting and not self._running:
+            return {}
+        processes = _processes()
+        found: dict[int, list[int]] = {}
+        for process in processes.values():
+            if process.lives and process.pid not in (1, os.getpid()):
+                for target in self._targets(process, processes):
+                    found.setdefault(target, []).append(process.pid)
+        return found
+
+    def _targets(self, process: _Process, processes: dict[int, _Process]) -> Iterator[int]:
+        if self._is_ours(process.group, processes):
+            yield -process.group
+        elif self._is_ours(process.pid, processes):
+            yield process.pid  # a leader that has moved to another group
+        elif self._was_starting(process, processes):
+            yield -process.pid if process.group == process.pid else process.pid
+
+    def _is_ours(self, group: int, processes: dict[int, _Process]) -> bool:
+        if group not in self._running:
+            return False
+        leader = processes.get(group)
+        since, until = self._running[group]
+        # a group keeps its number from being given away even when its leader has gone
+        return leader is None or since <= leader.start <= until
+
+    def _was_starting(self, process: _Process, processes: dict[int, _Process]) -> bool:
+        if not self._starting or not self.session or process.session != self.session:
+            return False
+        parent = processes.get(process.parent)
+        return (parent is None or parent.session != self.session) and process.start >= min(self._starting)
+
+
+class Unended(Exception):
+    """What is left doesn't end; `args` are the pids."""
+
+
+def ending(table: Table, grace: float) -> Iterator[float]:
+    """Ends what is left: TERM, a grace period, KILL. Yields seconds to wait before it goes on.
+
+    Args:
+        table: The former daemon's.
+        grace: Seconds between TERM and KILL.
+
+    Raises:
+        Unended: The kernel doesn't let a process die.
+    """
+    told: set[int] = set()
+    deadline = time.monotonic() + grace
+    while left := table.left():
+        now = time.monotonic()
+        if now >= deadline + _TO_DIE:
+            raise Unended(*sorted({pid for pids in left.values() for pid in pids}))
+        for target in left:
+            if now >= deadline:
+                _tell(target, signal.SIGKILL)
+            elif target not in told:
+                _tell(target, signal.SIGTERM)
+                _tell(target, signal.SIGCONT)
+        told.update(left)
+        yield _PAUSE
+
+
+def _tell(target: int, number: signal.Signals) -> None:
+    try:
+        os.kill(target, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone meanwhile, or a member that isn't ours to end: the next look tells
+
+
+def _guard(grace: float) -> None:
+    while os.read(0, 1):
+        pass
+    table = Table(os.pread(_TABLE_FD, os.fstat(_TABLE_FD).st_size, 0))
+    try:
+        for pause in ending(table, grace):
+            time.sleep(pause)
+    except Unended:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _guard(float(sys.argv[2]))
