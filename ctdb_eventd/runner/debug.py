@@ -51,7 +51,7 @@ class Debugger:
             _log.warning("%s: process %d is ended without a look: the debug script is busy with others", path, hung.pid)
             return
         try:
-            if not hung.exited:
+            if not hung.look():
                 await self._run(path, hung.pid, event, config)
         finally:
             self._turn.release()
@@ -70,7 +70,7 @@ class Debugger:
                 with anyio.move_on_after(config.kill_grace + _KILL_PATIENCE):
                     await child.end(anyio.move_on_after(config.kill_grace))
         finally:
-            if not child.exited:
+            if not child.look():
                 child.kill()
                 with anyio.move_on_after(_KILL_PATIENCE, shield=True):
                     await child.wait()

@@ -165,9 +165,14 @@ class Child:
             guardian.release(line)
             raise
 
-    @property
-    def exited(self) -> bool:
-        """Tells whether the process has exited."""
+    def look(self) -> bool:
+        """Tells whether the process has exited, by a look at it: the event loop may not have come to that yet."""
+        if not self._exited and os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            self._loop.remove_reader(self._pidfd)
+            self._exited = True
+            self._drain()
+            if self._exit_waiter is not None and not self._exit_waiter.done():
+                self._exit_waiter.set_result(None)
         return self._exited
 
     @property
@@ -209,14 +214,9 @@ class Child:
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
-        if os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if not self.look():
             # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
             self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
-            return
-        self._exited = True
-        self._drain()
-        if self._exit_waiter is not None and not self._exit_waiter.done():
-            self._exit_waiter.set_result(None)
 
     def _on_output(self) -> int:
         try:

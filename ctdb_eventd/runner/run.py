@@ -135,13 +135,13 @@ class RunningEvent:
         try:
             with self._scope:
                 await self._run_scripts()
-            if not self._scope.cancelled_caught:
+            if self._scope.cancelled_caught and self._cancelled:
+                await self._break_off()
+            elif self._scope.cancelled_caught and not self._ended_in_time():
+                await self._time_out()
+            else:
                 self._context.notices.completed(self._spec, ran=self._reports.any_ran)
                 self._report(self._reports.completed())
-            elif self._cancelled:
-                await self._break_off()
-            else:
-                await self._time_out()
         except Exception:
             _log.exception("%s: broke off: this is a bug in ctdb-eventd, please report it", self._spec)
         finally:
@@ -157,9 +157,13 @@ class RunningEvent:
                 self._scope.cancel()
                 await anyio.sleep_forever()
             report = await self._run_script(script)
-            self._reports.add(report)
-            if report.failed and not self._spec.run_all:
+            if self._is_last(report):
                 return
+
+    def _is_last(self, report: ScriptReport) -> bool:
+        """Takes a script's report; tells whether the scripts after it are left out."""
+        self._reports.add(report)
+        return report.failed and not self._spec.run_all
 
     def _begin(self) -> int:
         """Notes that the next script, or the wait for it, begins now; returns that time for display."""
@@ -190,9 +194,7 @@ class RunningEvent:
             if self._scope.cancel_called:
                 await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
             began = self._begin()
-        report = await self._run_child(script, began)
-        self._listener.script_over()
-        return report
+        return await self._run_child(script, began)
 
     async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
@@ -215,17 +217,22 @@ class RunningEvent:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
-        started = time.monotonic_ns()
         try:
             child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
+            self._listener.script_over()
             return self._reports.not_started(script, began, error)
         self._child_since = time.monotonic()
         self._listener.script_started(script.name, child.pid)
         await child.wait()
+        return self._take_exit(child)
+
+    def _take_exit(self, child: Child) -> ScriptReport:
         self._child = None
         output, status = child.output, child.close()
-        return self._reports.exited(script.name, began, (time.monotonic_ns() - started) // 1000, status, output)
+        report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output)
+        self._listener.script_over()
+        return report
 
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
@@ -245,6 +252,20 @@ class RunningEvent:
             await anyio.sleep(_WRITTEN_INTERVAL)
 
     # ------------------------------------------------------------------ ways out
+
+    def _ended_in_time(self) -> bool:
+        """Tells whether the run was at its end when its time was over.
+
+        The clock goes on while this daemon stands still (SIGSTOP, a machine without processor time), and so do scripts:
+        one that exited meanwhile has not timed out.
+        """
+        child = self._child
+        if child is None or not child.look():
+            return False
+        if self._is_last(self._take_exit(child)) or self._reports.next_name is None:
+            return True
+        self._begin()
+        return False
 
     async def _break_off(self) -> None:
         _log.info("%s: cancelled", self._spec)

@@ -19,6 +19,10 @@ _log = logging.getLogger(__name__)
 QUEUE_TIMED_OUT = errno.EBUSY
 """Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
 
+_STOOD_STILL = 1.0
+"""Seconds. If a wait's end is noticed later than that, this daemon stood still (SIGSTOP, a machine without processor
+time): what has ended meanwhile, and frees the place waited for, gets as long to be noticed first."""
+
 
 class Patience:
     """Ends waits in the queue.
@@ -46,6 +50,10 @@ class Patience:
 
     def end(self, job: Job, limit: float) -> None:
         """Answers a job that still waits, after `limit` seconds, that it was not run."""
+        loop, timer = asyncio.get_running_loop(), job.patience
+        if timer is not None and loop.time() - timer.when() > _STOOD_STILL:
+            job.patience = loop.call_later(_STOOD_STILL, self.end, job, limit)
+            return
         job.patience = None
         blockers = self._core.blockers(job)
         if not self._core.waits(job):

@@ -76,5 +76,5 @@ async def test_ending_a_child_waits_for_its_status(context: SpawnContext) -> Non
     child = spawn(context, "trap 'exit 5' TERM; echo ready; kill -STOP $$; sleep 1000")
     await until(lambda: child.output, "the trap to be set")
     await child.end(anyio.move_on_after(30))
-    assert child.exited
+    assert child.look()
     assert child.close() == 5
