@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
 """They work on the same tables of the kernel, so they share one lock."""
 
+_MARK = ".wrappers"
+"""A file that says that a directory is one of wrappers."""
 _LEFT_OVER_AGE = 3600
 """Seconds from which on a file of a wrapper's belongs to nobody any more: no event takes that long."""
 
@@ -58,8 +60,8 @@ set -f
 _eventd_real=
 IFS=:
 for _eventd_dir in $PATH; do
-	# nor another daemon's wrapper, which would come back to here
-	case $_eventd_dir in "$_eventd_mine"|*/eventd/bin|*/eventd/bin/) continue ;; esac
+	# no wrapper, however its directory is spelled, nor another daemon's: that would come back to here
+	[ -e "${_eventd_dir:-.}/@MARK@" ] && continue
 	[ -f "${_eventd_dir:-.}/@NAME@" ] && [ -x "${_eventd_dir:-.}/@NAME@" ] || continue
 	_eventd_real=${_eventd_dir:-.}/@NAME@
 	break
@@ -104,7 +106,7 @@ if ! flock -w @WAIT@ "$_eventd_fd"; then
 fi
 export CTDB_EVENTD_HOLDS="$CTDB_EVENTD_HOLDS @LOCK@:$$"
 _eventd_run='exec "$_eventd_real" "$@"'
-@SPOOL_OUTPUT@# "Terminated" and the like are for the caller's shell to say.
+# "Terminated" and the like are for the caller's shell to say.
 _eventd_quiet=
 if [ -n "$_eventd_err" ]; then
 	_eventd_run="$_eventd_run 2>&$_eventd_err $_eventd_err>&-"
@@ -114,7 +116,8 @@ _eventd_signals="HUP INT QUIT ALRM USR1 USR2 TERM"
 # Caught, not ignored: the command has its defaults, and what the caller ignores stays ignored.
 trap : $_eventd_signals
 _eventd_status=0
-eval "{ ( $_eventd_run ) || _eventd_status=\\$?; } $_eventd_quiet"
+_eventd_run="( $_eventd_run )"
+@KEEP_OUTPUT@eval "{ $_eventd_run || _eventd_status=\\$?; } $_eventd_quiet"
 # The command has gone. Nothing may keep this from being done now.
 trap '' $_eventd_signals
 @UNLOCK@eval "exec $_eventd_fd>&-"
@@ -136,29 +139,37 @@ exit "$_eventd_status"
 # Put before the lock is taken: what feeds the pipe may need the lock itself, as in `iptables-save | iptables-restore`.
 _READ_FIRST = """\
 if [ -p /proc/self/fd/0 ]; then
-	_eventd_input=$(mktemp @SPOOL@/@NAME@.XXXXXX) && cat >"$_eventd_input" && exec <"$_eventd_input" || exit 75
+	if ! { _eventd_input=$(mktemp @SPOOL@/@NAME@.XXXXXX) && cat >"$_eventd_input" && exec <"$_eventd_input"; }; then
+		printf '%s\\n' "@NAME@: not run: its input could not be kept in @SPOOL@ (see: df @SPOOL@)" >&2
+		rm -f "$_eventd_input"
+		exit 75
+	fi
 	rm -f "$_eventd_input"
 fi
 """
 # The other side of it: what reads the pipe may need the lock before it has read all, so a listing is complete, and the
-# lock given back, before the first byte is passed on.
-_SPOOL_OUTPUT = """\
+# lock given back, before the first byte is passed on. It is kept in the shell's memory: commands such as iptables-save
+# don't look whether what they print could be written, so on a full disk half a listing would count as all of it. The
+# shell in between waits for the command as the wrapper does; a mark at the end keeps the last line's end.
+_KEEP_OUTPUT = """\
 _eventd_lists=
 case @NAME@ in *-save) _eventd_lists=yes ;; esac
 for _eventd_word; do
 	case $_eventd_word in --list*|-[!-]*[LS]*|-[LS]*) _eventd_lists=yes ;; esac
 done
-_eventd_output=
+_eventd_output=.
 if [ -n "$_eventd_lists" ] && [ -p /proc/self/fd/1 ]; then
-	_eventd_output=$(mktemp @SPOOL@/@NAME@.XXXXXX) || exit 75
-	_eventd_run="$_eventd_run >\\"\\$_eventd_output\\""
+	_eventd_run="_eventd_output=\\$(
+		trap : $_eventd_signals
+		$_eventd_run
+		_eventd_status=\\$?
+		echo .
+		exit \\$_eventd_status
+	)"
 fi
 """
 _PASS_ON = """\
-if [ -n "$_eventd_output" ]; then
-	cat "$_eventd_output"
-	rm -f "$_eventd_output"
-fi
+printf '%s' "${_eventd_output%.}"
 """
 # For commands that may leave a process behind, which has a copy of the descriptor.
 _UNLOCK = """\
@@ -197,8 +208,9 @@ class Wrappers:
             own_directory(self.directory, 0o755)
             own_directory(self._locks)
             own_directory(self._spool)
-            for stale in set(os.listdir(self.directory)) - set(names):
+            for stale in set(os.listdir(self.directory)) - {*names, _MARK}:
                 _remove(os.path.join(self.directory, stale))
+            os.close(own_file(os.path.join(self.directory, _MARK)))
             self._sweep()
             for name, lock in names.items():
                 self._write(name, lock, config.command_wait)
@@ -212,10 +224,11 @@ class Wrappers:
         lists = lock == IPTABLES[0] and not name.endswith("-restore")
         for mark, value in (
             ("@PREPARE@", _READ_FIRST if name.endswith("-restore") else ""),
-            ("@SPOOL_OUTPUT@", _SPOOL_OUTPUT if lists else ""),
+            ("@KEEP_OUTPUT@", _KEEP_OUTPUT if lists else ""),
             ("@UNLOCK@", "" if lock == IPTABLES[0] else _UNLOCK),
             ("@PASS_ON@", _PASS_ON if lists else ""),
             ("@NAME@", name),
+            ("@MARK@", _MARK),
             ("@LOCK@", lock),
             ("@SPOOL@", shlex.quote(self._spool)),
             ("@FILE@", shlex.quote(os.path.join(self._locks, lock))),
@@ -235,7 +248,7 @@ class Wrappers:
         os.rename(f"{path}.new", path)
 
     def _sweep(self) -> None:
-        """Removes what wrappers left that were killed while they held input or output in a file."""
+        """Removes what wrappers left that were killed while they held input in a file."""
         for entry in os.scandir(self._spool):
             with contextlib.suppress(FileNotFoundError):  # its wrapper has come to its end just now
                 if time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER_AGE:

@@ -194,6 +194,27 @@ async def test_a_signal_for_the_group_reaches_both_and_the_lock_lasts_until_the_
         assert process.wait(60) == 3
 
 
+async def test_that_holds_for_a_listing_into_a_pipe_too(place: Place, tmp_path: Path) -> None:
+    place.write(wait=0.01)
+    os.mkfifo(tmp_path / "gate")
+    place.command(
+        f"trap 'echo caught >{tmp_path}/caught; read -r _ <{tmp_path}/gate; exit 3' TERM; echo list; echo ready >&2; "
+        "while :; do sleep 0.01; done",
+        "iptables-save",
+    )
+    place.command("exit 0", "iptables")
+    with place.popen(name="iptables-save", process_group=0) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"ready\n"
+        os.killpg(process.pid, signal.SIGTERM)
+        await until((tmp_path / "caught").exists, "the command to catch the signal")
+        assert place.run()[0] == 75
+        (tmp_path / "gate").write_text("\n")
+        assert process.stdout.read() == b"list\n"
+        assert process.wait(60) == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_for_the_group_that_ends_the_command_is_passed_on(place: Place, number: signal.Signals) -> None:
     place.command("echo ready; exec sleep 1000")
@@ -238,6 +259,21 @@ def test_the_real_command_is_the_first_behind_the_wrapper_wherever_it_stands(pla
     others = [os.fspath(place.tools), os.fspath(place.real)]
     others.insert({"first": 0, "middle": 1, "last": 2}[where], os.fspath(place.directory))
     place.environ["PATH"] = ":".join(["/nonexistent", *others])
+    assert place.run() == (0, b"real\n", "")
+
+
+@pytest.mark.parametrize("spelling", ["{0}/", "{0}/../bin", "//{0}", "{0}.link", "{0}/."])
+@pytest.mark.parametrize("whose", ["mine", "another daemon's"])
+def test_no_wrapper_is_taken_for_the_command_however_its_directory_is_spelled(
+    place: Place, tmp_path: Path, spelling: str, whose: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = place if whose == "mine" else Place(tmp_path / "other")
+    other.write()
+    Path(f"{other.directory}.link").symlink_to(other.directory)
+    place.command("echo real")
+    wrappers = [os.fspath(place.directory), spelling.format(other.directory), os.fspath(other.directory)]
+    place.environ["PATH"] = ":".join([*wrappers, os.fspath(place.real), os.fspath(place.tools)])
     assert place.run() == (0, b"real\n", "")
 
 
@@ -408,6 +444,32 @@ def test_a_listing_longer_than_a_pipe_may_be_read_by_what_runs_the_command_itsel
     assert place.shell(f"iptables -S | {{ n=0; {loop}; }}") == (0, "800\n", "")
 
 
+@pytest.mark.parametrize("text", ["", "no end of line", "blank lines\n\n\n", "%s %d\\n \\\\c .\n", "dots ..\n.", "é\n"])
+def test_a_piped_listing_arrives_as_it_is(place: Place, tmp_path: Path, text: str) -> None:
+    (tmp_path / "text").write_text(text)
+    place.command(f"exec cat {tmp_path}/text", "iptables-save")
+    assert place.shell("iptables-save | cat") == (0, text, "")
+
+
+def test_a_piped_listing_needs_no_room_on_any_disk(place: Place) -> None:
+    """Commands such as iptables-save don't notice a full one, so half of a listing would be a success."""
+    place.command("echo list", "iptables-save")
+    shutil.rmtree(place.run_dir / "eventd.spool")
+    assert place.shell("iptables-save | cat") == (0, "list\n", "")
+
+
+def test_input_that_can_not_be_kept_is_an_error_and_leaves_nothing(place: Place, tmp_path: Path) -> None:
+    place.command(f"touch {tmp_path}/ran", "iptables-restore")
+    place.command('command -p cat; echo "cat: No space left on device" >&2; exit 1', "cat")
+    spool = place.run_dir / "eventd.spool"
+    status, output, errors = place.shell("echo rules | iptables-restore")
+    assert (status, output) == (75, "")
+    expected = f"iptables-restore: not run: its input could not be kept in {spool} (see: df {spool})\n"
+    assert errors == f"cat: No space left on device\n{expected}"
+    assert not (tmp_path / "ran").exists()
+    assert list(spool.iterdir()) == []
+
+
 def test_the_status_of_a_piped_listing_is_the_real_commands(place: Place) -> None:
     place.command('echo listed; [ "$2" = die ] && kill -TERM $$; exit 4')
     status = 'a=$( { iptables -L "$0"; echo $? >&3; } | cat ) 3>&1; echo "$a"'
@@ -499,7 +561,7 @@ def test_a_lock_that_cannot_be_opened_fails_like_one_that_is_not_had(place: Plac
 
 def test_there_is_a_wrapper_for_each_command_and_nothing_else(place: Place) -> None:
     place.write("ipset", "tc")
-    assert sorted(os.listdir(place.directory)) == sorted([*IPTABLES, "ipset", "tc"])
+    assert sorted(os.listdir(place.directory)) == sorted([".wrappers", *IPTABLES, "ipset", "tc"])
     assert {(place.directory / name).stat().st_mode & 0o7777 for name in IPTABLES} == {0o755}
 
 
@@ -554,7 +616,7 @@ def test_what_is_no_longer_configured_is_removed_and_leftovers_too(place: Place)
     place.write("ipset")
     (place.directory / "tc.new").touch()
     place.write()
-    assert sorted(os.listdir(place.directory)) == sorted(IPTABLES)
+    assert sorted(os.listdir(place.directory)) == sorted([".wrappers", *IPTABLES])
 
 
 async def test_one_that_runs_goes_on_when_it_is_written_anew(place: Place) -> None:
