@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 from ctdb_eventd import environment
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
+from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import EventdError, StartupError
 from ctdb_eventd.feed import Feed
@@ -49,6 +50,8 @@ _log = logging.getLogger(__name__)
 _SHUTDOWN_MARGIN = 1.0
 _FORMER_GRACE = 5.0
 """Seconds at the most between TERM and KILL for scripts of a former daemon: ctdbd gives one ten seconds to start."""
+_OWN_SLOTS = 1
+"""Scripts of each component that run whatever hangs in others."""
 _COMPLETION_DELAY = 1.0
 """Seconds after the start: by then those who waited for it have been served."""
 
@@ -174,7 +177,7 @@ class Daemon:
         load = LoadReader()
         self._resources.callback(load.close)
         self._scheduler = Scheduler(
-            core=Core(Admission(processors=processors(), limit=self._config.max_scripts)),
+            core=Core(Admission(processors=processors(), limit=self._most_scripts(), own=_OWN_SLOTS)),
             start=self._runner.start,
             foregone=self._runner.foregone,
             record=self._broker.record,
@@ -191,6 +194,13 @@ class Daemon:
     def _script_environment(self) -> dict[bytes, bytes]:
         keep = self._config.keep_environment
         return environment.script_environment(os.environb, first_in_path=self._wrappers.directory, keep=keep)
+
+    def _most_scripts(self) -> int:
+        wanted, most = self._config.max_scripts, room_for_scripts()
+        if wanted > most:
+            text = "at most %d scripts run at once, not %d ([eventd] max scripts): no descriptors for more (ulimit -Hn)"
+            _log.log(NOTICE, text, most, wanted)
+        return min(wanted, most)
 
     def _watch_process(self) -> None:
         pid = self._options.watched_pid
@@ -260,7 +270,7 @@ class Daemon:
         self._runner.spawn = self._debugger.spawn = spawn
         self._server.max_packet = config.max_packet
         self._scheduler.patience.limit = config.queue_timeout
-        self._scheduler.set_limit(config.max_scripts)
+        self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")
         return list(config.warnings)

@@ -130,7 +130,8 @@ class FileHandler(logging.Handler):
         self._torn = False
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # not to wait for whoever reads a FIFO
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
     def reopen(self) -> None:
         """Goes on in a new file of the same name, for log rotation; keeps the old one if that can't be opened."""

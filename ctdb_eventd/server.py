@@ -10,8 +10,9 @@ import os
 import resource
 import socket
 import stat
+import sys
 
-from ctdb_eventd.descriptors import raise_limit
+from ctdb_eventd.descriptors import raise_limit, room_for_clients
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
@@ -25,7 +26,6 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 128
 # Out of descriptors: look again after this many seconds, or as soon as a session ends.
 _ACCEPT_PAUSE = 1.0
-# Scripts inherit the limit, and some old program may still use select(): more only when it is needed, step by step.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -45,7 +45,7 @@ class Server:
         self._sessions: set[Session] = set()
         self._listener: socket.socket | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._descriptors_enough_for = _sockets_for(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._complained = False
 
     def startup(self) -> None:
         """Listens from here on; only root and the daemon's own user get in.
@@ -64,7 +64,7 @@ class Server:
         listener.setblocking(False)
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._resume()
+        self._loop.add_reader(listener, self._on_connection)
         _log.log(NOTICE, "listening on %s", self._path)
 
     def _bind(self, listener: socket.socket) -> None:
@@ -94,13 +94,6 @@ class Server:
         for session in list(self._sessions):
             session.close()
 
-    def _resume(self) -> None:
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
-        if self._listener is not None:
-            self._loop.add_reader(self._listener, self._on_connection)
-
     def _stop_accepting(self, listener: socket.socket) -> None:
         self._loop.remove_reader(listener)
         if self._pause is not None:
@@ -113,11 +106,16 @@ class Server:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            self._refuse_for_now(self._listener, error)
-            return
+            if error.errno not in _OUT_OF_RESOURCES:
+                _log.error("can't accept a connection: %s", error)
+            elif error.errno != errno.EMFILE or not raise_limit():
+                self._wait_for_room(error.strerror)
+            return  # with more allowed, it is accepted as soon as the loop looks again
         client.setblocking(False)
-        if client.fileno() >= self._descriptors_enough_for:
-            self._look_at_limit()
+        if self._has_room(client.fileno()):
+            self._complained = False
+        else:
+            self._wait_for_room(f"the rest of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} is for scripts")
         pid, uid, _gid = peer_credentials(client)
         if uid not in (0, os.geteuid()):
             _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
@@ -129,36 +127,46 @@ class Server:
         self._sessions.add(session)
         self._traffic.clients = len(self._sessions)
 
-    def _look_at_limit(self) -> None:
-        """Raises the limit while there is still room: a script that is started needs descriptors too."""
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if _sockets_for(soft) <= self._descriptors_enough_for:
-            raise_limit()
-            soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # if it could not be raised, trying again for each further client would be in vain
-        self._descriptors_enough_for = max(_sockets_for(soft), self._descriptors_enough_for + 1)
+    def _has_room(self, descriptor: int) -> bool:
+        """Tells whether a client may have this descriptor and others still more: scripts need some too.
 
-    def _refuse_for_now(self, listener: socket.socket, error: OSError) -> None:
+        Raises the limit while that is allowed. Scripts inherit it, and some old program may still use select(): so it
+        is more only when that is needed, step by step.
+        """
+        while descriptor >= room_for_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+            if not raise_limit():
+                return False
+        return True
+
+    def _wait_for_room(self, why: str | None) -> None:
         """Lets connections wait in the kernel's queue: being woken for each again and again would take all the time."""
-        if error.errno not in _OUT_OF_RESOURCES:
-            _log.error("can't accept a connection: %s", error)
+        if not self._complained:
+            self._complained = True
+            _log.error(
+                "no descriptor for another client: %s. %d clients are connected, new ones wait; see `ulimit -Hn`",
+                *(why, len(self._sessions)),
+            )
+        assert self._listener is not None
+        self._loop.remove_reader(self._listener)
+        self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._listener is None:
             return
-        if error.errno == errno.EMFILE and raise_limit():
-            return  # it is accepted as soon as the loop looks again
-        _log.error(
-            "can't accept a connection: %s; new clients wait. %d clients are connected; see `ulimit -n`",
-            *(error.strerror, len(self._sessions)),
-        )
-        self._loop.remove_reader(listener)
-        self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._resume)
+        try:
+            os.close(lowest := os.dup(self._listener.fileno()))
+        except OSError:
+            lowest = sys.maxsize
+        if not self._sessions or self._has_room(lowest):
+            self._loop.add_reader(self._listener, self._on_connection)
+        else:
+            self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._look_for_room)
 
     def _on_close(self, session: Session) -> None:
         self._sessions.discard(session)
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
-            self._resume()
-
-
-def _sockets_for(limit: int) -> int:
-    """Returns up to which number descriptors may be clients'; the rest is for scripts."""
-    return limit * 3 // 4
+            self._look_for_room()

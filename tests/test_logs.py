@@ -314,6 +314,13 @@ def test_a_log_that_cannot_be_opened_is_an_error_and_the_former_stays_in_use(tmp
     assert texts(tmp_path / "log.ctdb") == ["still here"]
 
 
+def test_a_fifo_that_nobody_reads_keeps_nobody_from_starting(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "log.ctdb")
+    environ = {"CTDB_TEST_MODE": "1", "CTDB_BASE": os.fspath(tmp_path)}
+    Log(environ, Paths(environ)).startup(Config())
+    assert capfd.readouterr().err.startswith(f"can't open the log {tmp_path}/log.ctdb: No such device or address (")
+
+
 def test_standard_error_stands_in_at_the_start_for_a_log_that_cannot_be_opened(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,11 +3,13 @@
 Scripts that wait (for duplicate address detection, for a TCP reset, for a lock) cost nothing and should all run.
 Scripts that compute only fight for the processors; past a point they run into time limits of their own. Neither can
 be told from the outside before it runs, so a number of them starts freely, and more only while processors are idle.
+
+A few of each component may start beside all that, so that one whose scripts all hang keeps no other from its work.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -44,7 +46,7 @@ class AdmissionState:
     free_limit: int
     """Up to this many start whatever the load is."""
     limit: int
-    """Never more than this many run."""
+    """Never more than this many run, but for those few that each component may run beside that."""
     held_back: bool
     """Someone waits because the processors are busy, or because the limit is reached."""
 
@@ -56,18 +58,21 @@ class Admission(Generic[T]):
     before more is begun.
     """
 
-    def __init__(self, *, processors: int, limit: int) -> None:
+    def __init__(self, *, processors: int, limit: int, own: int = 0) -> None:
         """Starts with every slot free.
 
         Args:
             processors: Processors that scripts can use.
             limit: Slots in all; at least 1.
+            own: As many of a component's scripts as this may run whatever else does.
         """
         self._free = _FREE_PER_PROCESSOR * processors + _FREE_BESIDES
         self.free_limit = min(limit, self._free)
         self.limit = limit
+        self._own = own
         self._busy = _RUNNABLE_PER_PROCESSOR * processors
-        self._running: set[T] = set()
+        self._running: dict[T, str] = {}
+        self._of_component: Counter[str] = Counter()
         # for each component those who go on and those who begin; the component whose turn it is stands first
         self._waiting: dict[str, tuple[OrderedDict[T, None], OrderedDict[T, None]]] = {}
         self._where: dict[T, str] = {}
@@ -104,8 +109,8 @@ class Admission(Generic[T]):
         Returns:
             True if it has one now, False if it waits; `admit` then tells when it was its turn.
         """
-        if not self._where and len(self._running) < self.free_limit:
-            self._running.add(member)
+        if self._of_component[component] < self._own or (not self._where and len(self._running) < self.free_limit):
+            self._run(member, component)
             return True
         going_on, beginning = self._waiting.setdefault(component, (OrderedDict(), OrderedDict()))
         (going_on if begun else beginning)[member] = None
@@ -118,7 +123,9 @@ class Admission(Generic[T]):
 
     def release(self, member: T) -> None:
         """Gives back a slot, or takes back the wish for one; `admit` then says whom that helps."""
-        self._running.discard(member)
+        component = self._running.pop(member, None)
+        if component is not None:
+            self._of_component[component] -= 1
         component = self._where.pop(member, None)
         if component is not None:
             for queue in self._waiting[component]:
@@ -133,22 +140,28 @@ class Admission(Generic[T]):
         """
         if not self._where:
             return None
+        for component in self._waiting:
+            if self._of_component[component] < self._own:
+                return self._next(component)
         running = len(self._running)
         if running >= self.limit:
             return None
         if running >= self.free_limit and (load is None or load.runnable >= self._busy):
             return None
-        return self._next()
+        return self._next(next(iter(self._waiting)))
 
-    def _next(self) -> T:
-        component = next(iter(self._waiting))
+    def _run(self, member: T, component: str) -> None:
+        self._running[member] = component
+        self._of_component[component] += 1
+
+    def _next(self, component: str) -> T:
         queues = self._waiting.pop(component)
         queue = queues[0] or queues[1]
         member = next(iter(queue))
         del queue[member], self._where[member]
         if queues[0] or queues[1]:
             self._waiting[component] = queues  # to the end of the line
-        self._running.add(member)
+        self._run(member, component)
         return member
 
     def _forget_if_empty(self, component: str) -> None:

@@ -40,7 +40,7 @@ class Patience:
     def begin(self, job: Job) -> None:
         """Limits the wait of a job that has just arrived, if it waits."""
         if self.limit is not None and self._core.waits(job):
-            job.patience = asyncio.get_running_loop().call_later(self.limit, self.end, job, self.limit)
+            job.patience = asyncio.get_running_loop().call_later(self.limit, self._on_time_over, job, self.limit)
 
     def forget(self, job: Job) -> None:
         """Takes note that a job's wait is over."""
@@ -48,12 +48,15 @@ class Patience:
             job.patience.cancel()
             job.patience = None
 
-    def end(self, job: Job, limit: float) -> None:
-        """Answers a job that still waits, after `limit` seconds, that it was not run."""
+    def _on_time_over(self, job: Job, limit: float) -> None:
         loop, timer = asyncio.get_running_loop(), job.patience
         if timer is not None and loop.time() - timer.when() > _STOOD_STILL:
             job.patience = loop.call_later(_STOOD_STILL, self.end, job, limit)
-            return
+        else:
+            self.end(job, limit)
+
+    def end(self, job: Job, limit: float) -> None:
+        """Answers a job that still waits, after `limit` seconds, that it was not run."""
         job.patience = None
         blockers = self._core.blockers(job)
         if not self._core.waits(job):

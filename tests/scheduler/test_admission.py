@@ -69,6 +69,44 @@ def test_the_limit_counts_however_idle_the_processors_are() -> None:
     assert admitted(policy, IDLE) == ["a"]
 
 
+def test_a_few_of_each_component_run_beside_the_limit() -> None:
+    """Scripts that hang in one keep no other from its work."""
+    policy: Admission[str] = Admission(processors=PROCESSORS, limit=3, own=1)
+    assert ask(policy, "a1", "a2", "a3", "a4") == [True, True, True, False]
+    assert ask(policy, "b1", "b2", component="monitoring") == [True, False]
+    assert ask(policy, "c1", component="third") == [True]
+    assert admitted(policy, SATURATED) == []
+    policy.release("b1")
+    assert admitted(policy, SATURATED) == ["b2"], "its own, though others have waited for longer"
+    assert admitted(policy, SATURATED) == []
+    policy.release("c1")
+    policy.release("b2")
+    assert admitted(policy, SATURATED) == []
+    policy.release("a1")
+    assert admitted(policy, SATURATED) == ["a4"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60), st.integers(1, 5))
+def test_a_component_that_wants_to_run_runs_one(steps: list[tuple[str, bool]], limit: int) -> None:
+    policy: Admission[int] = Admission(processors=1, limit=limit, own=1)
+    component_of: dict[int, str] = {}
+    runs: set[int] = set()
+    for number, (component, arrives) in enumerate(steps):
+        ended = next((member for member in sorted(runs) if component_of[member] == component), None)
+        if arrives:
+            component_of[number] = component
+            if policy.request(number, component, begun=False):
+                runs.add(number)
+        elif ended is not None:
+            policy.release(ended)
+            runs.discard(ended)
+            del component_of[ended]
+        while (member := policy.admit(None)) is not None:
+            runs.add(member)
+        assert {component_of[member] for member in runs} == set(component_of.values())
+        assert len(runs) <= limit + len(set(component_of.values()))
+
+
 def test_nobody_is_admitted_when_nobody_waits() -> None:
     assert admission().admit(IDLE) is None
 
