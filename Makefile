@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: chaos soak fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -107,6 +107,15 @@ UPGRADES := "4.17 4.22 package" "4.22 4.24 package" "4.24 4.25 package" \
 	"4.17 4.22 venv" "4.22 4.24 venv" "4.24 4.25 venv"
 upgrades: ## Try upgrades of CTDB and Python by apt with ours in place (Debian, root)
 	@contrib/tools/side-by-side.sh 'contrib/tools/try-upgrade.sh $$WORD' $(UPGRADES)
+
+# SECONDS is how long, SEED a number that repeats what was chosen.
+chaos: SECONDS := 540
+soak: SECONDS := 600
+SEED := $(shell date +%s)
+chaos: ## Do a daemon all the harm there is, and look whether anything goes wrong
+soak: ## Give a daemon much to do, and look whether it grows
+chaos soak: $(VENV)/.stamp-test
+	PYTHONPATH=tests/chaos:tests/support $(VENV)/bin/python -m eventd_chaos $@ --seconds $(SECONDS) --seed $(SEED)
 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
