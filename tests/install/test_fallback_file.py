@@ -48,12 +48,16 @@ def test_a_check_without_an_end_is_given_up(place: Place, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("first_line", "python", "option"),
     [
-        ("#!/opt/venv/bin/python3", "/opt/venv/bin/python3", ""),
+        ("#!/opt/venv/bin/python3", "/opt/venv/bin/python3", "-I"),
         ("#!/usr/bin/python3 -IS", "/usr/bin/python3", "-IS"),
-        ("#!/bin/sh", sys.executable, ""),
+        ("#!/usr/bin/python3 -s", "/usr/bin/python3", "-Is"),
+        ("#!/usr/bin/python3 -X dev-I", "/usr/bin/python3", "-IX dev-I"),
+        ("#!/bin/sh", sys.executable, "-I"),
     ],
 )
-def test_the_first_line_names_the_python(place: Place, first_line: str, python: str, option: str) -> None:
+def test_the_first_line_names_the_python_which_is_always_isolated(
+    place: Place, first_line: str, python: str, option: str
+) -> None:
     program = place.program("program", f"{first_line}\n")
     assert find_daemon("/shown", program) == Daemon(program="/shown", python=python, python_option=option)
 

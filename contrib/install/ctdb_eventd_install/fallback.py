@@ -75,7 +75,7 @@ class Daemon:
     python: str
     """The interpreter that the file's first line names."""
     python_option: str = ""
-    """What that line gives the interpreter; empty if nothing."""
+    """What the interpreter is given: what that line has, and always -I."""
 
 
 def find_daemon(program: str, below: str) -> Daemon:
@@ -96,7 +96,12 @@ def find_daemon(program: str, below: str) -> Daemon:
         interpreter, option = sys.executable, ""
     if "python" not in os.path.basename(interpreter):
         raise NotAPythonProgram(program, "its first line names no Python")
-    return Daemon(program=program, python=interpreter, python_option=option)
+    return Daemon(program=program, python=interpreter, python_option=_isolated(option))
+
+
+def _isolated(option: str) -> str:
+    """Adds -I: what is set or installed for other programs must not change which modules a program of root's gets."""
+    return option if "I" in option.partition(" ")[0] else f"-I{option.removeprefix('-')}"
 
 
 def why_it_does_not_run(daemon: Daemon, helper_dir: str) -> str | None:
