@@ -161,7 +161,12 @@ class Daemon:
             raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        spawn = SpawnContext(environ=self._script_environment(), stdin=stdin, guardian=self._guardian)
+        spawn = SpawnContext(
+            environ=self._script_environment(),
+            stdin=stdin,
+            guardian=self._guardian,
+            oom_score_adj=environment.spare_from_oom(),
+        )
         self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn)
         self._runner = EventRunner(
             config=self._config,

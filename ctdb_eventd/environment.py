@@ -9,10 +9,19 @@ from collections.abc import Iterable, Mapping
 
 from ctdb_eventd.names import HELD_LOCKS, is_for_scripts
 
-__all__ = ["calm_signals", "close_on_exec", "ensure_standard_descriptors", "name_process", "script_environment"]
+__all__ = [
+    "calm_signals",
+    "close_on_exec",
+    "ensure_standard_descriptors",
+    "name_process",
+    "script_environment",
+    "spare_from_oom",
+]
 
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_STANDARD = 2
+_SPARED = -900
+"""Of 1000: only what the kernel may not end at all is spared more."""
 
 
 def script_environment(
@@ -46,6 +55,25 @@ def calm_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+
+
+def spare_from_oom(path: str = "/proc/self/oom_score_adj") -> bytes | None:
+    """Has the kernel end others first when it is out of memory: without this process, nobody looks after the node.
+
+    Args:
+        path: The file that tells the kernel so.
+
+    Returns:
+        What it was before, for scripts, which would inherit the present value; None if nothing was changed.
+    """
+    with contextlib.suppress(OSError):
+        with open(path, "rb") as file:
+            before = file.read().strip()
+        if int(before) > _SPARED:
+            with open(path, "wb", buffering=0) as file:
+                file.write(b"%d" % _SPARED)
+            return before
+    return None
 
 
 def name_process(name: str) -> None:

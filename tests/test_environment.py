@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_eventd.environment import close_on_exec, script_environment
+from ctdb_eventd.environment import close_on_exec, script_environment, spare_from_oom
 
 REPORT_STANDARD_DESCRIPTORS = """
 import os, sys
@@ -104,3 +104,18 @@ def test_inherited_descriptors_are_not_handed_on() -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"), [("0\n", "-900", b"0"), ("-500\n", "-900", b"-500"), ("-1000\n", "-1000\n", None)]
+)
+def test_out_of_memory_others_are_ended_first(tmp_path: Path, before: str, after: str, told: bytes | None) -> None:
+    path = tmp_path / "oom_score_adj"
+    path.write_text(before)
+    assert spare_from_oom(os.fspath(path)) == told
+    assert path.read_text() == after
+
+
+def test_what_may_not_be_changed_is_left(tmp_path: Path) -> None:
+    assert spare_from_oom(os.fspath(tmp_path)) is None
+    assert spare_from_oom(os.fspath(tmp_path / "missing")) is None

@@ -7,6 +7,7 @@ process helpers take a multiple of the time and wait for the pipe, which daemons
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -43,6 +44,14 @@ class SpawnContext:
     """Descriptor that becomes its standard input."""
     guardian: Guardian
     """Ends it should the daemon be killed."""
+    oom_score_adj: bytes | None = None
+    """What the kernel's /proc/PID/oom_score_adj is to be; None if that which it inherits."""
+
+    def settle(self, pid: int) -> None:
+        """Undoes for a new process what the daemon has set for itself alone."""
+        if self.oom_score_adj is not None:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as file:
+                file.write(self.oom_score_adj)
 
 
 def _output_pipe() -> tuple[int, int]:
@@ -142,6 +151,7 @@ class Child:
             raise
         finally:
             os.close(its_end)
+        context.settle(pid)
         return cls._watch(pid, pipe, context.guardian, line, Capture(max_output), printed)
 
     @classmethod

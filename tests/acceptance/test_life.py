@@ -62,6 +62,27 @@ async def test_its_process_has_its_name(node: Node) -> None:
         assert Path(f"/proc/{daemon.process.pid}/comm").read_text() == "ctdb-eventd\n"
 
 
+def may_spare_itself() -> bool:
+    """Whether this process, and so its children, have CAP_SYS_RESOURCE; root in a container often has not."""
+    (effective,) = re.findall(r"^CapEff:\t(\w+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(int(effective, 16) & 1 << 24)
+
+
+async def test_out_of_memory_the_kernel_spares_it_but_not_its_scripts(node: Node) -> None:
+    def adjustment(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    own = adjustment(os.getpid())
+    node.script("10.s.script", "sleep 0.1; cat /proc/self/oom_score_adj > $CTDB_BASE/var/adjustment")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        await until(lambda: children_of(daemon.process.pid), "the guardian")
+        (guardian,) = children_of(daemon.process.pid)
+        spared = min(own, -900) if may_spare_itself() else own
+        assert (adjustment(daemon.process.pid), adjustment(guardian)) == (spared, spared)
+        assert await client.run("startup") == 0
+    assert int(node.read("adjustment")) == own
+
+
 async def test_it_starts_with_signals_ignored(node: Node) -> None:
     """Whoever starts it may ignore SIGCHLD; the kernel would then keep no exit status of any script."""
     node.script("10.s.script", "exit 3")

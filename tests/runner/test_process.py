@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from nodes import until
 
@@ -78,3 +79,10 @@ async def test_ending_a_child_waits_for_its_status(context: SpawnContext) -> Non
     await child.end(anyio.move_on_after(30))
     assert child.look()
     assert child.close() == 5
+
+
+async def test_what_the_daemon_has_set_for_itself_is_undone_for_a_child(context: SpawnContext) -> None:
+    child = spawn(attrs.evolve(context, oom_score_adj=b"300"), "sleep 0.1; cat /proc/self/oom_score_adj")
+    await child.wait()
+    output = child.output
+    assert (output, child.close()) == (b"300\n", 0)
