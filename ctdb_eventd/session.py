@@ -146,6 +146,10 @@ class Session:
             if last_words and not self._unsent:
                 self._write(last_words)
             self.close()
+        except Exception:
+            # whatever a request does to us, its client must not be left waiting for ever
+            _log.exception("%s: this is a bug in ctdb-eventd, please report it; connection closed", self.name)
+            self.close()
 
     def _serve(self) -> None:
         """Carries out the requests that are there, until there are none or the client doesn't take its answers."""

@@ -23,6 +23,7 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
+from ctdb_eventd.text import shown
 
 __all__ = ["Dispatcher"]
 
@@ -94,5 +95,5 @@ def _errno(error: Exception, request: Request) -> int:
     if isinstance(error, OSError):
         _log.error("%s failed: %s", type(request).__name__, error)
         return error.errno or errno.EIO
-    _log.error("%r failed: this is a bug in ctdb-eventd, please report it", request, exc_info=error)
+    _log.error("%s failed: this is a bug in ctdb-eventd, please report it", shown(request), exc_info=error)
     return errno.EIO
