@@ -120,7 +120,11 @@ class Server:
             self._look_at_limit()
         pid, uid, _gid = peer_credentials(client)
         if uid not in (0, os.geteuid()):
-            _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
+            _log.warning(
+                "client %d (uid %d): refused, only root and uid %d may connect",
+                *(pid, uid, os.geteuid()),
+                extra={"seldom": uid},
+            )
             client.close()
             return
         session = Session(

@@ -12,8 +12,10 @@ _SHOWN = 300
 _LONGEST = 4 * _SHOWN
 """Of a whole text, most of whose characters are escapes."""
 
-# Those that output may consist of are replaced by the interpreter in one go, ten times as fast.
-_LATIN = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA1), 0xAD)}
+# Those of one byte, of which output may consist, are replaced by the interpreter in one go, ten times as fast. A lone
+# surrogate stands for a byte that is not UTF-8.
+_BYTES = {code: f"\\x{code & 0xFF:02x}" for code in (*range(0x20), *range(0x7F, 0xA1), 0xAD, *range(0xDC80, 0xDD00))}
+_tables: dict[str, dict[int, str]] = {}
 
 
 def shown(value: object) -> str:
@@ -35,17 +37,16 @@ def escaped(text: str, keep: str = "", only_ascii: bool = False) -> str:
     """
     if text.isprintable() and (text.isascii() or not only_ascii):
         return text
-    text = text.translate({code: escape for code, escape in _LATIN.items() if chr(code) not in keep})
+    table = _tables.get(keep)
+    if table is None:
+        table = _tables[keep] = {code: escape for code, escape in _BYTES.items() if chr(code) not in keep}
+    text = text.translate(table)
     if text.isascii():
         return text
     return "".join(
-        c if c in keep or (c.isprintable() and (c.isascii() or not only_ascii)) else _escape(ord(c)) for c in text
+        c if c in keep or (c.isprintable() and (c.isascii() or not only_ascii)) else _escape(c) for c in text
     )
 
 
-def _escape(code: int) -> str:
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00  # stands for this byte
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _escape(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, level_of
+from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
@@ -100,7 +100,7 @@ class Methods:
                 raise NoSuchMethod(call.method, self.NAMES)
             return ongoing(call, Params(call.params), reply, peer)
         except (EventdError, OSError) as error:
-            _log.log(level_of(error), "%s refused: %s", call.method[:100], error)
+            log_refusal(_log, call.method[:100], error, peer)
             reply(failure_of(error))
         except Exception as error:
             _log.error("%s failed: this is a bug in ctdb-eventd, please report it", shown(call), exc_info=error)
