@@ -14,7 +14,7 @@ quietly := contrib/tools/quietly.sh
 pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
+.PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench fuzz clean
 .PHONY: fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
@@ -111,6 +111,10 @@ upgrades: ## Try upgrades of CTDB and Python by apt with ours in place (Debian, 
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
 	$(VENV)/bin/python -m benchmarks
+
+# FUZZ_SEED, FUZZ_SECONDS and FUZZ_PACKETS say which attack: see docs/fuzzing.md.
+fuzz: $(VENV)/.stamp-run ## Attack a daemon with mutated packets for five minutes
+	@PYTHONPATH=tests/fuzz:tests/support $(VENV)/bin/python -m eventd_fuzz
 
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 
