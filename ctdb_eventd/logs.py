@@ -403,7 +403,7 @@ def _open_syslog(method: str) -> logging.Handler:
 def complain(text: str) -> None:
     """Says on standard error what must be known before there is a log; if that is impossible, nobody can be told."""
     try:
-        sys.stderr.write(f"{_PROGRAM}: {text}\n")
+        sys.stderr.write(f"{_PROGRAM}: {_harmless(text)}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
         # closed, or nobody takes it: what is still held must not trouble the interpreter's end

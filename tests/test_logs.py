@@ -489,8 +489,8 @@ def test_standard_error_that_nobody_reads_is_no_reason_to_fail(
 
 
 def test_what_must_be_known_before_there_is_a_log_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("no room")
-    assert capsys.readouterr() == ("", "ctdb-eventd: no room\n")
+    complain("no room for \u202e\x1b[1m")
+    assert capsys.readouterr() == ("", "ctdb-eventd: no room for \\u202e\\x1b[1m\n")
 
 
 # ---------------------------------------------------------------------- syslog
