@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -57,6 +58,22 @@ async def test_broken_packets_are_logged_once_a_minute(tmp_path: Path) -> None:
                 assert client.recv(1) == b""
     assert node.log.count("broken packet, connection closed") == 1
     assert node.log.count("connection ended inside a packet") == 1
+
+
+async def test_what_is_asked_for_in_vain_is_logged_once_a_minute(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    async with running_daemon(node) as daemon, native_client(daemon) as client, daemon.client() as other:
+        for number in range(50):
+            for method in ("run", "status"):
+                with pytest.raises(Refused):
+                    await client.call(method, component=f"nowhere{number}", event="startup")
+                with pytest.raises(Refused):
+                    await client.call(method, component="legacy", event=f"a/{number}")
+            assert await other.run(f"a/{number}") == errno.EINVAL
+            assert await other.run("startup", component=f"nowhere{number}") == errno.ENOENT
+    warnings = [line for line in node.log.splitlines() if "nowhere" in line or "a/" in line]
+    assert len([line for line in warnings if " is invalid: " in line]) == 1
+    assert len([line for line in warnings if ": component nowhere" in line and " refused: " not in line]) == 1
 
 
 async def test_long_requests_make_no_long_lines(tmp_path: Path) -> None:
