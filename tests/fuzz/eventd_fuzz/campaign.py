@@ -9,7 +9,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,9 @@ __all__ = ["CORPUS", "Campaign", "Figures", "check_corpus", "daemon_under_attack
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 MiB = 1 << 20
+_MOST_BYSTANDERS = 5
+_KINDS = ("started", "finished", "lock-waiting", "lock-acquired", "health", "script-started")
+_SLOW: dict[str, object] = {"component": "quick", "event": "startup"}
 
 
 @contextlib.contextmanager
@@ -86,6 +90,7 @@ class Campaign:
         self._daemon = daemon
         self._path = daemon.node.socket
         self._random = Random(seed)
+        self._bystanders: deque[socket.socket] = deque()
         self.figures = Figures(seed=seed)
 
     def run(self, packets: int | None, seconds: float | None) -> Figures:
@@ -102,6 +107,8 @@ class Campaign:
                 seconds is None or time.monotonic() - began < seconds
             ):
                 self._attack()
+        while self._bystanders:
+            self._bystanders.popleft().close()
         figures.seconds, figures.worst_ping = time.monotonic() - began, pinger.worst
         after = self._state()
         figures.memory, figures.descriptors = (before[0], after[0]), (before[1], after[1])
@@ -112,11 +119,27 @@ class Campaign:
 
     def _attack(self) -> None:
         random = self._random
+        if random.random() < 0.02:
+            self._let_one_wait()
         self._say(native_stream(random) if random.random() < 0.6 else ctdb_stream(random))
         self._check(configuration(random), check_configuration, "ctdb.conf")
         self.figures.configurations += 1
         self._check(native_frame(random, 1), _read_reply, "bytes for the client library")
         self.figures.replies += 1
+
+    def _let_one_wait(self) -> None:
+        """Has one more client hold or await locks and be told what happens, which it never reads; the oldest goes."""
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self._path)
+        asked: list[tuple[str, dict[str, object]]] = [
+            ("lock", {"names": ["a"]}),
+            ("subscribe", {"kinds": list(_KINDS)}),
+            ("run", _SLOW),
+        ]
+        client.sendall(PREFACE + b"".join(_request(*one) for one in asked))
+        self._bystanders.append(client)
+        if len(self._bystanders) > _MOST_BYSTANDERS:
+            self._bystanders.popleft().close()
 
     def _say(self, data: bytes) -> None:
         try:
@@ -161,9 +184,13 @@ def _read_reply(data: bytes) -> None:
             raise Wrong(f"an error of {len(str(error))} characters") from None
 
 
+def _request(method: str, params: Mapping[str, object]) -> bytes:
+    body: bytes = msgpack.packb({"id": 1, "method": method, "params": params})
+    return struct.pack(">I", len(body)) + body
+
+
 def _call(client: socket.socket, head: bytes, method: str) -> dict[str, int]:
-    body = msgpack.packb({"id": 1, "method": method})
-    client.sendall(head + struct.pack(">I", len(body)) + body)
+    client.sendall(head + _request(method, {}))
     reader = client.makefile("rb")
     answer = msgpack.unpackb(reader.read(struct.unpack(">I", reader.read(4))[0]))
     return dict(answer["result"])
