@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: chaos soak fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: chaos soak fuzz fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -120,6 +120,10 @@ chaos soak: $(VENV)/.stamp-test
 bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
 	$(VENV)/bin/python -m benchmarks
+
+# FUZZ_SEED, FUZZ_SECONDS and FUZZ_PACKETS say which attack: see docs/fuzzing.md.
+fuzz: $(VENV)/.stamp-run ## Attack a daemon with mutated packets for five minutes
+	@PYTHONPATH=tests/fuzz:tests/support $(VENV)/bin/python -m eventd_fuzz
 
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ from __future__ import annotations
 
 import errno as _errno
 
+from ctdb_eventd.text import shown
+
 __all__ = [
     "AlreadyRunning",
     "ConfigError",
@@ -46,10 +48,6 @@ __all__ = [
     "VersionNotSupported",
     "WouldDeadlock",
 ]
-
-
-_SHOWN = 300
-"""Characters of a name that are shown: more than any good one has."""
 
 
 class EventdError(Exception):
@@ -177,8 +175,7 @@ class InvalidName(RequestError):
         self.reason = reason
 
     def __str__(self) -> str:
-        name = self.name if len(self.name) <= _SHOWN else self.name[:_SHOWN] + "..."
-        return f"{self.kind} name {name!r} is invalid: {self.reason}"
+        return f"{self.kind} name {shown(self.name)} is invalid: {self.reason}"
 
 
 class NoSuchComponent(RequestError):

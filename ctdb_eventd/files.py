@@ -13,6 +13,8 @@ import stat
 
 import attrs
 
+from ctdb_eventd.text import shown
+
 __all__ = [
     "Concern",
     "Remark",
@@ -223,7 +225,7 @@ def why_no_program(tree: Tree, path: str) -> Remark | None:
         text = "is no program, its first line names no interpreter (such as #!/bin/sh)"
         return Remark(concern=Concern.NO_INTERPRETER, place=path, text=text)
     fault = _interpreters_fault(tree, interpreter)
-    text = f"its interpreter {interpreter!r} {fault}"
+    text = f"its interpreter {shown(interpreter)} {fault}"
     return Remark(concern=Concern.NO_SUCH_INTERPRETER, place=path, text=text) if fault else None
 
 

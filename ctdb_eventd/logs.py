@@ -9,11 +9,11 @@ import contextlib
 import errno
 import logging
 import os
-import re
 import socket
 import sys
 import syslog
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
@@ -21,6 +21,7 @@ import attrs
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.paths import Paths, test_mode
+from ctdb_eventd.text import escaped, shown
 
 __all__ = ["NOTICE", "FileHandler", "Log", "complain", "log_output"]
 
@@ -46,12 +47,20 @@ _PRIORITIES = {
 }
 _SYSLOG_UDP = ("127.0.0.1", 514)
 _SYSLOG_SOCKET = "/dev/log"
-# A script's output is a stranger's text: a control byte could rewrite the lines around it on a terminal.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LONGEST = 8192
+"""Characters of a line, and of the traceback behind it, that are written."""
+_FRAMES = 20
+"""Of a traceback: the innermost ones."""
 
 _MOST_LINES = 1000
 """Lines of a script's output that are logged from its beginning, and from its end: all of a megabyte of short lines
 would keep everybody waiting for seconds."""
+_MOST_BYTES = 64 << 10
+"""The same in bytes: making escapes of a megabyte would take as long."""
+
+_SELDOM = 60.0
+"""Seconds between two lines that say the same of the same peer."""
+_MOST_PEERS = 1000
 
 _output_log = logging.getLogger("ctdb_eventd.output")
 
@@ -59,35 +68,75 @@ _output_log = logging.getLogger("ctdb_eventd.output")
 def log_output(name: str, output: bytes) -> None:
     """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out.
 
-    Of very many lines the first and the last are logged, and how many are between.
+    Of much output the first and the last lines are logged, and how many are between.
     """
     if not output:
         return
-    lines = [line for line in output.decode("utf-8", "backslashreplace").split("\n") if line.strip()]
-    left_out = len(lines) - 2 * _MOST_LINES
-    if left_out > 0:
-        lines[_MOST_LINES:-_MOST_LINES] = [f"[{left_out} lines left out here; the event's status has what was kept]"]
+    short = len(output) <= 2 * _MOST_BYTES
+    first = _lines(output if short else output[:_MOST_BYTES])
+    last = first if short else _lines(output[-_MOST_BYTES:])
+    if short and len(first) <= 2 * _MOST_LINES:
+        lines = first
+    else:
+        lines, last = first[:_MOST_LINES], last[-_MOST_LINES:]
+        left_out = max(output.count(b"\n") - len(lines) - len(last), 1)
+        lines += [f"[{left_out} lines left out here; the event's status has what was kept]", *last]
     for line in lines:
         _output_log.error("%s: %s", name, line)
 
 
+def _lines(output: bytes) -> list[str]:
+    return [line for line in output.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
+
+
 class _Formatter(logging.Formatter):
-    """One event, one line: control characters are written as escapes, further lines of a traceback are joined."""
+    """One event, one line: bounded, without anything that a terminal would obey; lines of a traceback are joined."""
 
     def format(self, record: logging.LogRecord) -> str:
         try:
             text = record.getMessage()
-        except (TypeError, ValueError):
+        except Exception:
             # A mistake in the caller's arguments: better a clumsy line than none, or an error where it is not expected.
-            text = f"{record.msg} {record.args!r}"
+            text = f"{record.msg} {shown(record.args)}"
+        line = _harmless(text)
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        text = text.encode("utf-8", "backslashreplace").decode()
-        return _CONTROLS.sub(_escape, text.replace("\n", " | "))
+            line += " | " + _harmless("".join(traceback.format_exception(*record.exc_info, limit=-_FRAMES)).rstrip())
+        return line
 
 
-def _escape(found: re.Match[str]) -> str:
-    return f"\\x{ord(found[0]):02x}"
+def _harmless(text: str) -> str:
+    """Returns a text as one line of bounded length, in which a stranger's can't rewrite those around it."""
+    line = escaped(text[:_LONGEST].replace("\n", " | "), "\t")
+    if len(text) <= _LONGEST and len(line) <= _LONGEST:
+        return line
+    return f"{line[:_LONGEST]}… (cut, {len(text)} characters in all)"
+
+
+class _Seldom(logging.Filter):
+    """Of lines that say the same of the same peer lets one a minute pass, with the number of those that it held back.
+
+    It is about records with an attribute `seldom` (`extra={"seldom": …}`), which names the peer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held_back: dict[tuple[str, object], tuple[float, int]] = {}  # when one was logged, how many not
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        peer = getattr(record, "seldom", None)
+        if peer is None:
+            return True
+        since, count = self._held_back.get((record.msg, peer), (record.created - _SELDOM, 0))
+        if 0 <= record.created - since < _SELDOM:
+            self._held_back[record.msg, peer] = since, count + 1
+            return False
+        self._held_back.pop((record.msg, peer), None)
+        if len(self._held_back) >= _MOST_PEERS:
+            del self._held_back[next(iter(self._held_back))]
+        self._held_back[record.msg, peer] = record.created, 0
+        if count:
+            record.msg, record.args = f"%s (since the last such line: {count} more)", (record.getMessage(),)
+        return True
 
 
 class _Stamp(_Formatter):
@@ -244,6 +293,7 @@ class Log:
         self._paths = paths
         self._location: str | None = None
         self._handler: logging.Handler | None = None
+        self._seldom = _Seldom()
         logging.addLevelName(NOTICE, "NOTICE")
 
     def startup(self, config: Config) -> None:
@@ -304,6 +354,7 @@ class Log:
         for old in root.handlers[:]:
             root.removeHandler(old)
             old.close()
+        handler.addFilter(self._seldom)
         root.addHandler(handler)
         self._handler = handler
 
@@ -353,7 +404,7 @@ def _open_syslog(method: str) -> logging.Handler:
 def complain(text: str) -> None:
     """Says on standard error what must be known before there is a log; if that is impossible, nobody can be told."""
     try:
-        sys.stderr.write(f"{_PROGRAM}: {text}\n")
+        sys.stderr.write(f"{_PROGRAM}: {_harmless(text)}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
         # closed, or nobody takes it: what is still held must not trouble the interpreter's end

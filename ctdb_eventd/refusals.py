@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctdb_eventd.errors import RequestError
+from ctdb_eventd.text import shown
 
 __all__ = [
     "AddressHeld",
@@ -35,9 +36,6 @@ __all__ = [
     "NotThere",
     "QueueTimeout",
 ]
-
-_SHOWN = 300
-"""Characters of a value that are shown."""
 
 
 class QueueTimeout(RequestError):
@@ -97,7 +95,7 @@ class Cancelled(RequestError):
 
 
 class InvalidParameter(RequestError):
-    """A call lacks a parameter, or has one that can't be used."""
+    """A call lacks a parameter, or has one that can't be used; then `value` is how that is `shown`."""
 
     errno = errno.EINVAL
 
@@ -105,7 +103,7 @@ class InvalidParameter(RequestError):
         super().__init__(parameter, expected, value)
         self.parameter = parameter
         self.expected = expected
-        self.value = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
+        self.value = value
 
     def __str__(self) -> str:
         return f"parameter {self.parameter}: {self.expected} is expected" + (
@@ -124,7 +122,7 @@ class NoSuchMethod(RequestError):
         self.methods = methods
 
     def __str__(self) -> str:
-        return f"there is no method {self.method[:_SHOWN]!r} here; there are {', '.join(self.methods)}"
+        return f"there is no method {shown(self.method)} here; there are {', '.join(self.methods)}"
 
 
 class NotThere(RequestError):
@@ -141,7 +139,7 @@ class NoSuchRun(NotThere):
         self.run = run
 
     def __str__(self) -> str:
-        return f"no run {self.run[:_SHOWN]!r} waits or runs; it is over, or never was"
+        return f"no run {shown(self.run)} waits or runs; it is over, or never was"
 
 
 class NoSuchCall(NotThere):

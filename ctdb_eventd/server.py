@@ -118,7 +118,11 @@ class Server:
             self._wait_for_room(f"the rest of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} is for scripts")
         pid, uid, _gid = peer_credentials(client)
         if uid not in (0, os.geteuid()):
-            _log.warning("client %d (uid %d): refused, only root and uid %d may connect", pid, uid, os.geteuid())
+            _log.warning(
+                "client %d (uid %d): refused, only root and uid %d may connect",
+                *(pid, uid, os.geteuid()),
+                extra={"seldom": uid},
+            )
             client.close()
             return
         session = Session(

@@ -134,17 +134,22 @@ class Session:
         try:
             self._connection.receive_eof()
         except RemoteProtocolError as error:
-            _log.warning("%s: %s", self.name, error)
+            _log.warning("%s: %s", self.name, error, extra={"seldom": self._peer.uid})
         self.close()
 
     def _serve_or_close(self) -> None:
         try:
             self._serve()
         except RemoteProtocolError as error:
-            _log.warning("%s: broken packet, connection closed: %s", self.name, error)
+            text = "%s: broken packet, connection closed: %s"
+            _log.warning(text, self.name, error, extra={"seldom": self._peer.uid})
             last_words = self._connection.last_words()
             if last_words and not self._unsent:
                 self._write(last_words)
+            self.close()
+        except Exception:
+            # whatever a request does to us, its client must not be left waiting for ever
+            _log.exception("%s: this is a bug in ctdb-eventd, please report it; connection closed", self.name)
             self.close()
 
     def _serve(self) -> None:

@@ -56,7 +56,7 @@ TEXTS: list[tuple[EventdError, str]] = [
     (NoSuchScript("legacy", "00.ctdb"), "script 00.ctdb does not exist in legacy"),
     (NotAFile("/e/legacy/00.d"), "/e/legacy/00.d is neither a file nor a link"),
     (InvalidName("event", "x" * 300, "it is too long"), f"event name '{'x' * 300}' is invalid: it is too long"),
-    (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}...' is invalid: it is too long"),
+    (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}'... is invalid: it is too long"),
     (NeverRan("legacy", "monitor"), "event monitor has never run in legacy"),
     (
         WouldDeadlock("legacy monitor", "ctdb-event lock x", "whose command asks for it and waits"),

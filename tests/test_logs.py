@@ -105,7 +105,10 @@ def test_every_line_has_its_own_time(tmp_path: Path) -> None:
         ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
         ("over\rwritten\x00\x7f\x0b", r"over\x0dwritten\x00\x7f\x0b"),
         ("\x9b31mred\x85", r"\x9b31mred\x85"),
-        ("name\udcff", r"name\udcff"),
+        ("name\udcff", r"name\xff"),
+        ("\ud800", r"\ud800"),
+        ("\u202etfel\u2066\u200f", r"\u202etfel\u2066\u200f"),
+        ("a\u2028b\u2029c\ufeff\U000e0041", r"a\u2028b\u2029c\ufeff\U000e0041"),
     ],
 )
 def test_a_stranger_cannot_rewrite_the_lines_around_it(tmp_path: Path, text: str, line: str) -> None:
@@ -113,6 +116,47 @@ def test_a_stranger_cannot_rewrite_the_lines_around_it(tmp_path: Path, text: str
     log.error("%s", text)
     assert (tmp_path / "log.ctdb").read_bytes().decode().count("\n") == 1
     assert HEAD.sub("", (tmp_path / "log.ctdb").read_bytes().decode()) == line + "\n"
+
+
+@pytest.mark.parametrize("character", ["x", "\n", "\0", "\u202e", "\U000e0041", "\udcff", "\u65e5"])
+def test_a_long_line_is_cut_and_says_how_long_it_was(tmp_path: Path, character: str) -> None:
+    configured(tmp_path)
+    log.error("%s", character * 4_000_000)
+    log.error("%s", character * 8192)
+    first, second = texts(tmp_path / "log.ctdb")
+    assert first.endswith("… (cut, 4000000 characters in all)")
+    assert len(first) < 8300
+    assert len(second) < 8300
+
+
+def test_a_traceback_is_cut_by_itself(tmp_path: Path) -> None:
+    configured(tmp_path)
+
+    def deep(left: int) -> None:
+        if not left:
+            raise KeyError("x" * 4_000_000)
+        deeper(left - 1)
+
+    def deeper(left: int) -> None:
+        deep(left)
+
+    try:
+        deep(200)
+    except KeyError:
+        log.exception("%s", "y" * 9000)
+    (line,) = texts(tmp_path / "log.ctdb")
+    assert "… (cut, 9000 characters in all) | Traceback (most recent call last): | " in line
+    assert " | KeyError: 'xxx" in line
+    assert len(line) < 17_000
+
+
+def test_what_can_not_be_put_into_words_does_not_reach_the_caller(tmp_path: Path) -> None:
+    configured(tmp_path)
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    log.error("%s failed", nested)
+    assert texts(tmp_path / "log.ctdb") == ["%s failed a deeply nested tuple"]
 
 
 def test_a_traceback_is_one_line(tmp_path: Path) -> None:
@@ -132,6 +176,41 @@ def test_a_node_whose_directory_is_no_text_has_a_log(tmp_path: Path) -> None:
     configured(base)
     log.error("text")
     assert b" node\\udcff ctdb-eventd[" in (base / "log.ctdb").read_bytes()
+
+
+# ---------------------------------------------------------------------- what is told seldom
+
+
+def refuse(uid: int, created: float) -> None:
+    record = {"msg": "uid %d refused", "args": (uid,), "created": created, "levelno": logging.WARNING, "seldom": uid}
+    logging.getLogger().handle(logging.makeLogRecord(record))
+
+
+def test_complaints_about_the_same_peer_are_logged_once_a_minute(tmp_path: Path) -> None:
+    configured(tmp_path)
+    for second in range(0, 130, 10):
+        refuse(7, 1_700_000_000.0 + second)
+        refuse(8, 1_700_000_000.0 + second * 6)
+    sevens = [line for line in texts(tmp_path / "log.ctdb") if "uid 7" in line]
+    assert sevens == ["uid 7 refused", *["uid 7 refused (since the last such line: 5 more)"] * 2]
+    eights = [line for line in texts(tmp_path / "log.ctdb") if "uid 8" in line]
+    assert eights == ["uid 8 refused"] * 13
+
+
+def test_a_clock_that_is_set_back_hides_nothing(tmp_path: Path) -> None:
+    configured(tmp_path)
+    refuse(7, 1_700_000_000.0)
+    refuse(7, 1_600_000_000.0)
+    assert texts(tmp_path / "log.ctdb") == ["uid 7 refused"] * 2
+
+
+def test_however_many_peers_there_are_some_are_remembered(tmp_path: Path) -> None:
+    configured(tmp_path)
+    for uid in range(5000):
+        refuse(uid, 1_700_000_000.0)
+    refuse(4999, 1_700_000_001.0)
+    refuse(0, 1_700_000_001.0)
+    assert texts(tmp_path / "log.ctdb")[5000:] == ["uid 0 refused"]
 
 
 # ---------------------------------------------------------------------- levels
@@ -174,6 +253,28 @@ def test_output_that_is_no_text_is_escaped(tmp_path: Path) -> None:
     configured(tmp_path)
     log_output("00.ctdb", b"caf\xc3\xa9 \xff\x00\n")
     assert texts(tmp_path / "log.ctdb") == ["00.ctdb: caf\u00e9 \\xff\\x00"]
+
+
+@pytest.mark.parametrize("character", [b"\0", b"\xff", b"x", b"\n", "\u202e".encode(), "\u65e5".encode()])
+def test_much_output_costs_no_more_than_some(tmp_path: Path, character: bytes) -> None:
+    """What is logged has a bound, and so has the work: the loop has nothing better to do than scripts' output."""
+    configured(tmp_path)
+    output = (character * 500 + b"\n") * ((4 << 20) // (500 * len(character)))
+    log_output("10.x", output)
+    log_output("10.x", character * (4 << 20))
+    lines = texts(tmp_path / "log.ctdb")
+    assert len(lines) <= 2 * 2001
+    assert sum(map(len, lines)) < 8 * (256 << 10)
+    assert sum("lines left out here; the event's status has what was kept]" in line for line in lines) == 2
+
+
+def test_of_much_output_the_beginning_and_the_end_are_logged(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log_output("10.x", b"first\n" + (b"x" * 99 + b"\n") * 100_000 + b"last\n")
+    lines = texts(tmp_path / "log.ctdb")
+    assert (lines[0], lines[-1]) == ("10.x: first", "10.x: last")
+    (notice,) = [line for line in lines if "left out" in line]
+    assert notice.startswith(f"10.x: [{100_002 - len(lines) + 1} lines left out here")
 
 
 def test_no_output_is_not_worth_a_line(tmp_path: Path) -> None:
@@ -395,8 +496,8 @@ def test_standard_error_that_nobody_reads_is_no_reason_to_fail(
 
 
 def test_what_must_be_known_before_there_is_a_log_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("no room")
-    assert capsys.readouterr() == ("", "ctdb-eventd: no room\n")
+    complain("no room for \u202e\x1b[1m")
+    assert capsys.readouterr() == ("", "ctdb-eventd: no room for \\u202e\\x1b[1m\n")
 
 
 # ---------------------------------------------------------------------- syslog
@@ -464,10 +565,12 @@ def test_syslog_over_udp(tmp_path: Path, syslog_port: socket.socket) -> None:
     assert syslog_port.recv(1000).decode() == f"<28>ctdb-eventd[{os.getpid()}]: text"
 
 
-def test_a_line_too_long_for_a_datagram_is_cut(tmp_path: Path, syslog_port: socket.socket) -> None:
-    configured(tmp_path, Config(log_location="syslog:udp"))
-    log.warning("x" * 100_000)
-    line = syslog_port.recv(1 << 16)
+def test_a_line_too_long_for_a_datagram_is_cut(tmp_path: Path, syslog_socket: socket.socket) -> None:
+    configured(tmp_path, Config(log_location="syslog:nonblocking"))
+    (sender,) = [sender for sender in map(vars, logging.getLogger().handlers) if "_rfc5424" in sender]
+    sender["_socket"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)  # as small as the kernel has it
+    log.warning("x" * 8000)
+    line = syslog_socket.recv(1 << 16)
     assert line.startswith(b"<28>ctdb-eventd[")
     assert line.endswith(b"xxx [cut]")
 

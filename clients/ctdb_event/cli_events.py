@@ -216,7 +216,7 @@ def _outcome(name: bytes, begin: int, end: int, result: int) -> bytes:
     elif result == -errno.ETIMEDOUT:
         word, detail = "TIMEDOUT", _local_time(begin)
     elif result < 0:
-        word, detail = "CANNOT RUN", f"({os.strerror(-result)})"
+        word, detail = "CANNOT RUN", f"({os.strerror(min(-result, (1 << 31) - 1))})"
     else:
         word, detail = "OK" if result == 0 else "ERROR", f"{_seconds(begin, end):.3f} {_local_time(begin)}"
     line = b"%-20b %-10b" % (name, word.encode())

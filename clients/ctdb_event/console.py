@@ -75,7 +75,9 @@ def show(text: str | bytes) -> None:
 
 
 def _harmless(data: bytes, terminal: TextIO) -> bytes:
-    from ctdb_event.commands.screen import escaped, is_utf8  # late: programs, which read pipes, need it not
+    # late: programs, which read pipes, need neither
+    from ctdb_event.commands.screen import is_utf8
+    from ctdb_eventd.text import escaped
 
     text = data.decode("utf-8", "surrogateescape")
     return escaped(text, "\t\n", not is_utf8(terminal)).encode()

@@ -8,7 +8,6 @@ number is left out.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,10 +15,12 @@ import attrs
 
 from ctdb_event.dialects import Said
 from ctdb_event.errors import InvalidRequest, NotSupported
+from ctdb_event.failures import reason
 from ctdb_event.framing import Splitter
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import packet
+from ctdb_eventd.text import shown
 
 __all__ = ["MAX_ID", "CtdbDialect"]
 
@@ -135,12 +136,12 @@ def _bytes(value: str) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise InvalidRequest("EINVAL", f"{value!r} stands for no bytes") from None
+        raise InvalidRequest("EINVAL", f"{shown(value)} stands for no bytes") from None
 
 
 def _argument(value: str) -> bytes:
     if not value or " " in value or "\0" in value:
-        text = f"argument {value!r} can't be said in the CTDB dialect, which separates arguments by spaces"
+        text = f"argument {shown(value)} can't be said in the CTDB dialect, which separates arguments by spaces"
         raise InvalidRequest("EINVAL", text, {"kind": "InvalidParameter", "parameter": "args"})
     return _bytes(value)
 
@@ -188,7 +189,7 @@ def _result(value: Any) -> Said:
 
 
 def _refused(asked: _Asked, result: int, meanings: Mapping[int, tuple[str, str]]) -> Said:
-    text, kind = meanings.get(result, (f"{asked.method} was refused: {os.strerror(result)}", ""))
+    text, kind = meanings.get(result, (f"{asked.method} was refused: {reason(result)}", ""))
     data = {"kind": kind, "component": asked.params["component"]} if kind else {}
     return ("error", errno.errorcode.get(result, "EIO"), text.format(**asked.params), data)
 

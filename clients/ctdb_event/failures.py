@@ -28,7 +28,7 @@ from ctdb_event.errors import (
 )
 from ctdb_event.results import Run
 
-__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "speaks_only_ctdb"]
+__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "reason", "speaks_only_ctdb"]
 
 _BY_KIND: dict[str, type[BrokerError]] = {
     "InvalidParameter": InvalidRequest,
@@ -87,7 +87,12 @@ def _explain(state: str, result: int) -> str:
     if state == "failed":
         return f"exited with status {result}"
     words = {"killed": "was killed by a signal", "timed-out": "was running when the time was over"}
-    return words.get(state, f"was not started ({os.strerror(-result)})")
+    return words.get(state, f"was not started ({reason(-result)})")
+
+
+def reason(number: int) -> str:
+    """Returns the text of an errno; a broker may have sent a number that is none."""
+    return os.strerror(number) if 0 <= number < 1 << 31 else f"error {number}"
 
 
 def nobody_listens(path: str, error: OSError) -> BrokerUnavailable:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from ctdb_event.errors import MalformedAnswer
+from ctdb_eventd.text import shown
 
 __all__ = ["Fields", "listed"]
 
@@ -27,7 +28,7 @@ class Fields:
             MalformedAnswer: It is no map.
         """
         if not isinstance(value, dict):
-            raise MalformedAnswer(f"{where} in the broker's answer is {value!r:.100}, a map was expected")
+            raise MalformedAnswer(f"{where} in the broker's answer is {shown(value)}, a map was expected")
         self._map = value
         self._where = where
 
@@ -90,7 +91,7 @@ class Fields:
         return value
 
     def _refuse(self, key: str, expected: str) -> NoReturn:
-        found = f"is {self._map[key]!r:.100}" if key in self._map else "is missing"
+        found = f"is {shown(self._map[key])}" if key in self._map else "is missing"
         raise MalformedAnswer(f"{self._name(key)} in the broker's answer {found}, {expected} was expected")
 
     def _name(self, key: str) -> str:
@@ -104,5 +105,5 @@ def listed(value: object, where: str, build: Callable[[object], T]) -> tuple[T, 
         MalformedAnswer: It is no list.
     """
     if not isinstance(value, list):
-        raise MalformedAnswer(f"{where} in the broker's answer is {value!r:.100}, a list was expected")
+        raise MalformedAnswer(f"{where} in the broker's answer is {shown(value)}, a list was expected")
     return tuple(build(item) for item in value)

@@ -14,6 +14,7 @@ from io import SEEK_END, BytesIO
 
 from ctdb_eventd.errors import RemoteProtocolError
 from ctdb_eventd.protocol import frames
+from ctdb_eventd.text import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ def read_frame(whole: bytes) -> tuple[int, tuple[str, Any, Any, Any]]:
     else:
         said, right = ("result", content.get("result"), None, None), "result" in content
     if not right:
-        raise RemoteProtocolError(f"frame {content!r:.300} is no reply, error or note")
+        raise RemoteProtocolError(f"frame {shown(content)} is no reply, error or note")
     return request_id, said

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 
+from ctdb_eventd.dispatcher.domain import Peer
 from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
 from ctdb_eventd.model import EventSpec
 from ctdb_eventd.names import check_name
 
-__all__ = ["check_names", "check_spec", "level_of"]
+__all__ = ["check_names", "check_spec", "log_refusal"]
 
 
 @lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
@@ -35,8 +36,10 @@ def check_spec(spec: EventSpec) -> None:
             raise InvalidName("argument", word, "it contains a NUL")
 
 
-def level_of(error: Exception) -> int:
-    """Returns the level at which an error that answers a request is logged."""
+def log_refusal(log: logging.Logger, request: str, error: Exception, peer: Peer) -> None:
+    """Logs an error that answers a request; what a client can do wrong again and again, seldom."""
     if isinstance(error, InvalidName | WouldDeadlock):
-        return logging.WARNING
-    return logging.DEBUG if isinstance(error, RequestError) else logging.ERROR
+        seldom = peer.uid if isinstance(error, InvalidName) else peer.pid
+        log.warning("%s refused: %s", request, error, extra={"seldom": seldom})
+    else:
+        log.log(logging.DEBUG if isinstance(error, RequestError) else logging.ERROR, "%s refused: %s", request, error)

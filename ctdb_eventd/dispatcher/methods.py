@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, level_of
+from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
@@ -19,6 +19,7 @@ from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Call, Reply, Result
 from ctdb_eventd.refusals import InvalidParameter, NoSuchCall, NoSuchLock, NoSuchMethod, NoSuchRun
+from ctdb_eventd.text import shown
 
 __all__ = ["Methods"]
 
@@ -99,10 +100,10 @@ class Methods:
                 raise NoSuchMethod(call.method, self.NAMES)
             return ongoing(call, Params(call.params), reply, peer)
         except (EventdError, OSError) as error:
-            _log.log(level_of(error), "%s refused: %s", call.method[:100], error)
+            log_refusal(_log, call.method[:100], error, peer)
             reply(failure_of(error))
         except Exception as error:
-            _log.error("%r failed: this is a bug in ctdb-eventd, please report it", call, exc_info=error)
+            _log.error("%s failed: this is a bug in ctdb-eventd, please report it", shown(call), exc_info=error)
             reply(failure_of(None))
         return None
 
@@ -194,7 +195,7 @@ class Methods:
         kinds = params.texts("kinds")
         unknown = set(kinds or ()).difference(KINDS)
         if unknown:
-            raise InvalidParameter("kinds", f"some of {', '.join(KINDS)}", repr(min(unknown)))
+            raise InvalidParameter("kinds", f"some of {', '.join(KINDS)}", shown(min(unknown)))
         if kinds is not None and not kinds:
             raise InvalidParameter("kinds", f"at least one of {', '.join(KINDS)}", "none")
         wanted = Filter(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctdb_eventd.refusals import InvalidParameter
+from ctdb_eventd.text import shown
 
 __all__ = ["Params"]
 
@@ -42,7 +43,7 @@ class Params:
         """Takes a text, None if there is none."""
         value = self.all.get(name)
         if value is not None and not isinstance(value, str):
-            raise InvalidParameter(name, "a text", repr(value))
+            raise InvalidParameter(name, "a text", shown(value))
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
@@ -51,7 +52,7 @@ class Params:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-            raise InvalidParameter(name, "a list of texts", repr(value))
+            raise InvalidParameter(name, "a list of texts", shown(value))
         if len(value) > _MOST_TEXTS:
             raise InvalidParameter(name, f"at most {_MOST_TEXTS} texts", str(len(value)))
         return tuple(value)
@@ -62,7 +63,7 @@ class Params:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise InvalidParameter(name, "true or false", repr(value))
+            raise InvalidParameter(name, "true or false", shown(value))
         return value
 
     def seconds(self, name: str) -> int:
@@ -71,7 +72,7 @@ class Params:
         if value is None:
             return 0
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
-            raise InvalidParameter(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", repr(value))
+            raise InvalidParameter(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", shown(value))
         return value
 
     def wait(self, name: str) -> float | None:
@@ -80,12 +81,12 @@ class Params:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise InvalidParameter(name, "a number of seconds from 0", repr(value))
+            raise InvalidParameter(name, "a number of seconds from 0", shown(value))
         return float(value)
 
     def number(self, name: str) -> int | None:
         """Takes a whole number, None if there is none."""
         value = self.all.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise InvalidParameter(name, "a whole number", repr(value))
+            raise InvalidParameter(name, "a whole number", shown(value))
         return value

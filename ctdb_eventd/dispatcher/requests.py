@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import assert_never
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, level_of
+from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.errors import RequestError
@@ -23,6 +23,7 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
+from ctdb_eventd.text import shown
 
 __all__ = ["Dispatcher"]
 
@@ -47,9 +48,9 @@ class Dispatcher:
             case RunRequest():
                 return self._run(request, reply, peer)
             case StatusRequest():
-                reply(self._status(request))
+                reply(self._status(request, peer))
             case ScriptRequest():
-                reply(self._set_script(request))
+                reply(self._set_script(request, peer))
             case Call():
                 return self._methods.handle(request, reply, peer)
             case _:
@@ -62,22 +63,22 @@ class Dispatcher:
             check_spec(spec)
             return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer)
         except Exception as error:
-            reply(RunReply(_errno(error, request)))
+            reply(RunReply(_errno(error, request, peer)))
             return None
 
-    def _status(self, request: StatusRequest) -> StatusReply:
+    def _status(self, request: StatusRequest, peer: Peer) -> StatusReply:
         try:
             check_names(request.component, "event", request.event)
             return StatusReply(0, self._domain.status(request.component, request.event).report)
         except Exception as error:
-            return StatusReply(_errno(error, request), None)
+            return StatusReply(_errno(error, request, peer), None)
 
-    def _set_script(self, request: ScriptRequest) -> ScriptReply:
+    def _set_script(self, request: ScriptRequest, peer: Peer) -> ScriptReply:
         try:
             check_names(request.component, "script", request.script)
             self._domain.set_script(request.component, request.script, request.enable)
         except Exception as error:
-            return ScriptReply(_errno(error, request))
+            return ScriptReply(_errno(error, request, peer))
         _log.info("%s: script %s %s", request.component, request.script, "enabled" if request.enable else "disabled")
         return ScriptReply(0)
 
@@ -86,13 +87,13 @@ class Dispatcher:
 _run_reply = lru_cache(maxsize=64)(RunReply)
 
 
-def _errno(error: Exception, request: Request) -> int:
+def _errno(error: Exception, request: Request, peer: Peer) -> int:
     """Returns the errno that answers a request, and logs what the client can't be told."""
     if isinstance(error, RequestError):
-        _log.log(level_of(error), "%s refused: %s", type(request).__name__, error)
+        log_refusal(_log, type(request).__name__, error, peer)
         return error.errno
     if isinstance(error, OSError):
         _log.error("%s failed: %s", type(request).__name__, error)
         return error.errno or errno.EIO
-    _log.error("%r failed: this is a bug in ctdb-eventd, please report it", request, exc_info=error)
+    _log.error("%s failed: this is a bug in ctdb-eventd, please report it", shown(request), exc_info=error)
     return errno.EIO

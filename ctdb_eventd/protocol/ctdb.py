@@ -25,6 +25,7 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
+from ctdb_eventd.text import shown
 
 __all__ = ["decode_reply", "decode_request", "encode"]
 
@@ -41,7 +42,7 @@ def _bytes(value: str) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise LocalProtocolError(f"{value!r} stands for no bytes") from None
+        raise LocalProtocolError(f"{shown(value)} stands for no bytes") from None
 
 
 def decode_request(data: bytes) -> tuple[int, Request]:
@@ -132,7 +133,9 @@ def encode(reqid: int, message: Message) -> bytes:
 def _encode_spec(reqid: int, spec: EventSpec) -> bytes:
     for word in spec.args:
         if not word or " " in word:
-            raise LocalProtocolError(f"argument {word!r} can't be said: this dialect separates arguments by spaces")
+            raise LocalProtocolError(
+                f"argument {shown(word)} can't be said: this dialect separates arguments by spaces"
+            )
     args = _bytes(" ".join(spec.args)) if spec.args else None
     return packet.run_request(reqid, _bytes(spec.component), _bytes(spec.event), args, spec.timeout, spec.run_all)
 
@@ -146,7 +149,8 @@ def _head(reqid: int, command: int, result: int, payload: int = 0) -> bytes:
 
 def _encode_status(reqid: int, result: int, report: EventReport | None) -> bytes:
     if (report is None) != bool(result):
-        raise LocalProtocolError(f"a status reply carries either an error or a report, not {result} and {report}")
+        text = "a status reply carries either an error or a report"
+        raise LocalProtocolError(f"{text}, not {result} and {shown(report)}")
     if report is None:
         return _head(reqid, packet.COMMAND_STATUS, result)
     payload = _encoded.get(report)
@@ -154,7 +158,7 @@ def _encode_status(reqid: int, result: int, report: EventReport | None) -> bytes
         try:
             payload = _encoded[report] = _encode_report(report)
         except struct_error:
-            raise LocalProtocolError(f"a number in {report} doesn't fit its field") from None
+            raise LocalProtocolError("a number in a report doesn't fit its field") from None
     return _head(reqid, packet.COMMAND_STATUS, result, len(payload)) + payload
 
 

@@ -12,6 +12,7 @@ from struct import error as struct_error
 import msgpack
 
 from ctdb_eventd.errors import LocalProtocolError, PacketTooLarge, RemoteProtocolError
+from ctdb_eventd.text import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def packed(value: Any) -> bytes:
     try:
         data: bytes = _packer.pack(value)
     except (TypeError, ValueError, OverflowError) as problem:
-        raise LocalProtocolError(f"{value!r} can't be said: {problem}") from None
+        raise LocalProtocolError(f"{shown(value)} can't be said: {problem}") from None
     return data
 
 
@@ -164,5 +165,5 @@ def unpack(data: bytes) -> tuple[int, dict[str, Any]]:
         raise RemoteProtocolError(f"a frame holds one msgpack map with text for keys, not {type(content).__name__}")
     request_id = content.get("id")
     if not isinstance(request_id, int) or isinstance(request_id, bool) or not 0 <= request_id <= _MAX_ID:
-        raise RemoteProtocolError(f"an id is a whole number from 0 to {_MAX_ID}, not {request_id!r}")
+        raise RemoteProtocolError(f"an id is a whole number from 0 to {_MAX_ID}, not {shown(request_id)}")
     return request_id, content

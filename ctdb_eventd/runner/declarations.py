@@ -7,6 +7,7 @@ import os
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.scripts import Script, declared_locks, is_lock_name
+from ctdb_eventd.text import shown
 
 __all__ = ["Declarations"]
 
@@ -36,7 +37,8 @@ class Declarations:
         names = declared_locks(script.path)
         for name in names:
             if not is_lock_name(name):
-                _log.error("%s: its head declares a lock that can't be one, it is ignored: %r", script.path, name)
+                text = "%s: its head declares a lock that can't be one, it is ignored: %s"
+                _log.error(text, script.path, shown(name))
         locks = tuple(dict.fromkeys(name for name in names if is_lock_name(name)))
         self._heads[script.path] = stamp, locks
         return locks

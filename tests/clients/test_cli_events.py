@@ -164,7 +164,7 @@ def test_status_errors(result: int, line: str, daemon: FakeDaemon, capfdbinary: 
 
 def shown(daemon: FakeDaemon, capfdbinary: Captured, *reports: bytes, summary: int = 0) -> bytes:
     daemon.reply(status_reply(summary, *reports))
-    assert cli.main(["status", "legacy", "monitor"]) == abs(summary)
+    assert cli.main(["status", "legacy", "monitor"]) == (abs(summary) & 0xFF or int(summary != 0))
     out, err = capfdbinary.readouterr()
     assert err == b""
     return out
@@ -181,6 +181,7 @@ def shown(daemon: FakeDaemon, capfdbinary: Captured, *reports: bytes, summary: i
         (-4, b"CANNOT RUN (Interrupted system call)\n  OUTPUT: \n"),
         (-2, b"CANNOT RUN (No such file or directory)\n  OUTPUT: \n"),
         (-200, b"CANNOT RUN (Unknown error 200)\n  OUTPUT: \n"),
+        (-(1 << 31), b"CANNOT RUN (Unknown error 2147483647)\n  OUTPUT: \n"),
     ],
 )
 def test_status_words(result: int, rest: bytes, daemon: FakeDaemon, capfdbinary: Captured) -> None:

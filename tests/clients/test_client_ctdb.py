@@ -233,6 +233,7 @@ def test_what_was_not_run(result: int, kind: str) -> None:
 def test_failures_name_what_they_are_about() -> None:
     assert answer("run", RUN, reply(1, errno.ENOENT))[2] == "component legacy does not exist"
     assert answer("run", RUN, reply(1, errno.EIO))[2] == "run was refused: Input/output error"
+    assert answer("run", RUN, reply(1, -(1 << 31)))[2] == "run was refused: error 2147483648"
 
 
 # ---------------------------------------------------------------------- status, enable, disable

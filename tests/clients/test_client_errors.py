@@ -90,6 +90,8 @@ def test_success_is_no_error() -> None:
         ("killed", -errno.EINTR, "10.a was killed by a signal"),
         ("timed-out", -errno.ETIMEDOUT, "10.a was running when the time was over"),
         ("not-started", -errno.EACCES, "10.a was not started (Permission denied)"),
+        ("not-started", -(1 << 31), "10.a was not started (error 2147483648)"),
+        ("not-started", 1 << 63, f"10.a was not started (error {-(1 << 63)})"),
     ],
 )
 def test_the_scripts_that_failed_are_named(state: str, result: int, words: str) -> None:

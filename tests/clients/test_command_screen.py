@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from ctdb_event.commands import screen
-from ctdb_event.commands.screen import Screen, escaped, plain_line, quoted, width
+from ctdb_event.commands.screen import Screen, plain_line, quoted, width
 from ctdb_event.commands.times import at, clock, lasting
+from ctdb_eventd.text import escaped
 
 
 class Out(io.TextIOWrapper):

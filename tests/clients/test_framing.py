@@ -99,3 +99,10 @@ def test_what_a_frame_says(frame: bytes, said: object) -> None:
 def test_a_frame_that_says_none_of_these_is_refused(content: object) -> None:
     with pytest.raises(RemoteProtocolError, match="is no reply, error or note"):
         read_frame(frames.frame(frames.packed(content)))
+
+
+@pytest.mark.parametrize("depth", [900, *range(980, 1024)])
+def test_a_frame_that_is_nested_too_deep_is_refused_like_any_other(depth: int) -> None:
+    nested = b"\x91" * depth + b"\xc0"
+    with pytest.raises(RemoteProtocolError, match=r"is no reply, error or note|a frame holds one msgpack map"):
+        read_frame(frames.frame(b"\x82\xa2id\x01\xa4note" + nested))

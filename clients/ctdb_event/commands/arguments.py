@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 from ctdb_event.commands.catalogue import COMMANDS, find, nearest
-from ctdb_event.commands.screen import escaped
 from ctdb_event.commands.table import Command, Option
 from ctdb_event.console import Failure
+from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import sys
 import threading
 
 from ctdb_event.commands.arguments import seconds, text
-from ctdb_event.commands.screen import escaped
 from ctdb_event.console import Failure, complain
 from ctdb_event.wire import CallFailed, Wire
+from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import errno
 import os
 
 from ctdb_event.commands.catalogue import COMMANDS, nearest
-from ctdb_event.commands.screen import escaped
 from ctdb_event.console import Failure
 from ctdb_event.wire import CallFailed, ConnectionLost, NotNative, Wire
 from ctdb_eventd.errors import RemoteProtocolError
+from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 
 from ctdb_event.console import say
+from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
-__all__ = ["Screen", "arguments_shown", "escaped", "field", "is_utf8", "plain_line", "quoted", "width"]
+__all__ = ["Screen", "arguments_shown", "field", "is_utf8", "plain_line", "quoted", "width"]
 
 _STYLES = {"good": "32", "bad": "31", "busy": "36", "dim": "2", "head": "1"}
 _SHORT = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\\"): "\\\\"}
@@ -82,23 +83,6 @@ def is_utf8(stream: TextIO | None) -> bool:
     """Tells whether what reads a stream is known to take UTF-8."""
     encoding = (stream.encoding if stream is not None else None) or "utf-8"
     return encoding.lower().replace("-", "") == "utf8"
-
-
-def escaped(text: str, keep: str = "", only_ascii: bool = False) -> str:
-    """Replaces what a terminal could obey, or not show, by escapes: `\\x1b`; a byte that is not UTF-8 too."""
-    if text.isprintable() and (text.isascii() or not only_ascii):
-        return text
-    return "".join(
-        c if c in keep or (c.isprintable() and (c.isascii() or not only_ascii)) else _escape(ord(c)) for c in text
-    )
-
-
-def _escape(code: int) -> str:
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00  # stands for this byte
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def width(text: str) -> int:

@@ -11,8 +11,9 @@ import sys
 
 from ctdb_event.commands.lists import event_shown, state_style
 from ctdb_event.commands.results import outcome_shown, script_ended
-from ctdb_event.commands.screen import Screen, escaped
+from ctdb_event.commands.screen import Screen
 from ctdb_event.console import complain, flush, say
+from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

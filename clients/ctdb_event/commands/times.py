@@ -8,8 +8,8 @@ __all__ = ["at", "at_today", "clock", "lasting"]
 
 
 def lasting(seconds: float | None) -> str:
-    """Writes a duration: `0.4s`, `2m05s`, `3h07m`, `4d11h`; nothing for none."""
-    if seconds is None:
+    """Writes a duration: `0.4s`, `2m05s`, `3h07m`, `4d11h`; nothing for none, or for what is no duration."""
+    if seconds is None or not -1e12 < seconds < 1e12:
         return ""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f}s"

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ctdb_event.commands.lists import event_shown, lock_lines, state_style
 from ctdb_event.commands.results import script_outcome
-from ctdb_event.commands.screen import escaped
 from ctdb_event.commands.times import at, at_today, clock, lasting
+from ctdb_eventd.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

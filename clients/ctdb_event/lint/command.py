@@ -14,7 +14,7 @@ import attrs
 from ctdb_event.commands.arguments import Arguments, parse
 from ctdb_event.commands.catalogue import find
 from ctdb_event.commands.jsonic import document
-from ctdb_event.commands.screen import Screen, escaped
+from ctdb_event.commands.screen import Screen
 from ctdb_event.console import complain
 from ctdb_event.lint.check import Component, component_findings, examine, left_behind_findings, lock_findings
 from ctdb_event.lint.report import Check, Finding, Severity
@@ -24,6 +24,7 @@ from ctdb_eventd.files import Trusted
 from ctdb_eventd.paths import Paths, PathsError, test_mode
 from ctdb_eventd.places import find as find_places
 from ctdb_eventd.scripts import component_directory, shown_name
+from ctdb_eventd.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
