@@ -47,9 +47,9 @@ class Dispatcher:
             case RunRequest():
                 return self._run(request, reply, peer)
             case StatusRequest():
-                reply(self._status(request))
+                reply(self._status(request, peer))
             case ScriptRequest():
-                reply(self._set_script(request))
+                reply(self._set_script(request, peer))
             case Call():
                 return self._methods.handle(request, reply, peer)
             case _:
@@ -60,21 +60,26 @@ class Dispatcher:
         spec = request.spec
         try:
             check_spec(spec)
-            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer)
+            run = self._domain.admit_run(peer, spec)
+            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
         except Exception as error:
             reply(RunReply(_errno(error, request)))
             return None
 
-    def _status(self, request: StatusRequest) -> StatusReply:
+    def _status(self, request: StatusRequest, peer: Peer) -> StatusReply:
         try:
             check_names(request.component, "event", request.event)
+            self._domain.check_read(peer, "status")
             return StatusReply(0, self._domain.status(request.component, request.event).report)
         except Exception as error:
             return StatusReply(_errno(error, request), None)
 
-    def _set_script(self, request: ScriptRequest) -> ScriptReply:
+    def _set_script(self, request: ScriptRequest, peer: Peer) -> ScriptReply:
         try:
             check_names(request.component, "script", request.script)
+            word = "enable" if request.enable else "disable"
+            self._domain.check_operate(peer, word)
+            self._domain.audit(peer, word, f"{request.component}/{request.script}")
             self._domain.set_script(request.component, request.script, request.enable)
         except Exception as error:
             return ScriptReply(_errno(error, request))
