@@ -347,7 +347,7 @@ def test_socket_path_too_long(node: Path, capfdbinary: Captured) -> None:
 
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
-ADVICE = f"run this as root, or ask its administrator for `read = {USER}` in [access] of its ctdb.conf"
+ROOTS_OWN = f"run this as root, or ask its administrator for `read = {USER}` in [access] of its ctdb.conf"
 
 
 def test_not_allowed_to_connect(node: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured) -> None:
@@ -357,7 +357,7 @@ def test_not_allowed_to_connect(node: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setattr(socket.socket, "connect", refuse)  # root, as whom tests may run, is never refused
     path = node / "run" / "eventd.socket"
     assert cli.main(["status", "legacy", "monitor"]) == 1
-    expected = f"ctdb-event: not allowed to connect to the event daemon at {path}: Permission denied; {ADVICE}\n"
+    expected = f"ctdb-event: not allowed to connect to the event daemon at {path}: Permission denied; {ROOTS_OWN}\n"
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 
