@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, scripts
+from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.domain import Done, LockDone, Peer
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
@@ -44,13 +45,21 @@ class Broker:
     """
 
     def __init__(
-        self, *, paths: Paths, config: Config, feed: Feed, traffic: Traffic, reload: Callable[[], list[str]]
+        self,
+        *,
+        paths: Paths,
+        config: Config,
+        control: AccessControl,
+        feed: Feed,
+        traffic: Traffic,
+        reload: Callable[[], list[str]],
     ) -> None:
         """Prepares; `connect` follows.
 
         Args:
             paths: Where everything lies.
             config: The configuration in force.
+            control: Knows who may ask for what.
             feed: Tells subscribers what happens.
             traffic: What goes in and out.
             reload: Reads the configuration again; returns warnings, raises ConfigError.
@@ -59,6 +68,8 @@ class Broker:
         self.feed = feed
         self.traffic = traffic
         self.reload = reload
+        self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
+        self._control = control
         self._paths = paths
         self._results = LatestResults()
         self._health = Health()
@@ -85,6 +96,18 @@ class Broker:
         if peer is None:
             return self._scheduler.submit(spec, done, None, run)
         return self._scheduler.submit(spec, done, self._asker(peer), run, self._claims_behind(peer))
+
+    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
+        """Makes sure that a peer may run an event, and logs who does; see Domain.
+
+        Raises:
+            NotAllowed: It may not.
+        """
+        self._control.check_operate(peer, "run", spec)
+        if not self._control.is_ctdbd(peer):
+            run = run or self.new_run()
+            self._control.audit(peer, "run", f"{spec.component}/{spec.event}", run, spec.args)
+        return run
 
     def _asker(self, peer: Peer) -> Job | None:
         if not peer.asker_known:

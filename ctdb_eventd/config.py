@@ -2,8 +2,8 @@
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
-passed over, with a warning. In `[eventd]`, ours alone, an unknown key is an error: a misspelt limit must not be
-silently without effect. In `[locks]` a key that is no setting names a lock.
+passed over, with a warning. In `[eventd]` and `[access]`, ours alone, an unknown key is an error: a misspelt limit
+must not be silently without effect. In `[locks]` a key that is no setting names a lock.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from ctdb_eventd.access import Rule
 from ctdb_eventd.config_lines import OURS, Line, read
-from ctdb_eventd.errors import ConfigError
-from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, is_for_scripts
+from ctdb_eventd.errors import ConfigError, InvalidName
+from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, check_name, is_for_scripts
 from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Config:
     """Commands that scripts run one at a time, besides iptables and its kin."""
     locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """For each lock the shown names of the scripts that hold it while they run."""
+    access: tuple[Rule, ...] = ()
+    """Who may ask for what, besides root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
     """What looked wrong but harms nothing; to be logged."""
 
@@ -207,6 +210,27 @@ def _lock(line: Line) -> tuple[str, ...]:
     return scripts
 
 
+def _access(line: Line) -> Rule:
+    right, _, events = line.key.partition(" ")
+    if right.lower() not in _RIGHTS or (events and right.lower() == "read"):
+        expected = '"read", "operate", "operate EVENT", "operate COMPONENT/EVENT", "operate COMPONENT/*"'
+        raise line.remark(f"unknown key, expected one of {expected}")
+    component, slash, event = events.rpartition("/")
+    try:
+        if slash:
+            check_name("component", component)
+        if events:
+            check_name("event", event)
+    except InvalidName as error:
+        raise line.remark(f"expected an event, such as legacy/monitor: {error}") from None
+    names = tuple(name for name in re.split(r"[ \t,]+", line.value) if name)
+    for name in names:
+        if not re.fullmatch(r"@?[^@\0\s][^\0\s]*", name):
+            raise line.error(f'expected users, and groups with an @ in front, separated by commas: not "{name}"')
+    return Rule(line=line, events=events if right.lower() == "operate" else None, names=names)
+
+
+_RIGHTS = frozenset({"read", "operate"})
 _Parser = Callable[[Line], Any]
 _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
     "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
@@ -222,8 +246,10 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "keep environment": ("keep_environment", _variables),
     },
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
+    "access": {},
 }
 _LOCKS = "locks"
+_ACCESS = "access"
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
 
@@ -256,12 +282,13 @@ def parse(text: str, path: str) -> Config:
     """
     values: dict[str, Any] = {}
     locks: dict[str, tuple[str, ...]] = {}
+    access: list[Rule] = []
     found = read(text, path)
     warnings = list(found.warnings)
     errors: list[ConfigError] = []
     for line in (*read(_defaults(), _DEFAULTS).lines, *found.lines):
         try:
-            if (warning := _take(line, values, locks)) is not None:
+            if (warning := _take(line, values, locks, access)) is not None:
                 warnings.append(warning)
         except ConfigError as error:
             errors.append(error)
@@ -270,7 +297,7 @@ def parse(text: str, path: str) -> Config:
         first.others = tuple(map(str, others))
         raise first
     warnings.sort(key=lambda warning: warning.line)
-    return Config(**values, locks=locks, warnings=tuple(map(str, warnings)))
+    return Config(**values, locks=locks, access=tuple(access), warnings=tuple(map(str, warnings)))
 
 
 @cache  # an upgrade may take the file away from under a daemon that runs
@@ -279,8 +306,10 @@ def _defaults() -> str:
         return file.read()
 
 
-def _take(line: Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]]) -> ConfigError | None:
-    """Puts what a line says into `values` or `locks`; returns what is wrong with it if that may be passed over."""
+def _take(
+    line: Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]], access: list[Rule]
+) -> ConfigError | None:
+    """Puts what a line says where it belongs; returns what is wrong with it if that may be passed over."""
     if not line.section:
         return line.remark("ignored: expected a [section] before the first key")
     keys, is_ours = _KEYS[line.section], line.section in OURS
@@ -298,6 +327,8 @@ def _take(line: Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]])
         values[field] = value
     elif line.section == _LOCKS:
         locks[line.key] = _lock(line)
+    elif line.section == _ACCESS:
+        access.append(_access(line))
     elif is_ours:
         raise line.remark(f"unknown key, expected one of {_alternatives(keys)}")
     else:

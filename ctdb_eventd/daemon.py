@@ -18,6 +18,8 @@ import attrs
 from anyio.abc import TaskGroup
 
 from ctdb_eventd import environment
+from ctdb_eventd.access import look_up
+from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
@@ -76,6 +78,7 @@ class Daemon:
         self._log = Log(environ, paths)
         self._config = Config()
         self._traffic = Traffic()
+        self._control = AccessControl(paths.config_file, options.watched_pid)
         self._wrappers = Wrappers(state_dir=paths.state_dir, run_dir=paths.run_dir)
         self._stop = asyncio.Event()
         self._watched = -1
@@ -116,6 +119,7 @@ class Daemon:
         """
         self._config = load(self._paths.config_file)
         self._log.startup(self._config)
+        self._control.access = look_up(self._config.access)
         self._log_places()
         self._log_warnings()
         self._resources.callback(PidFile(self._paths.pid_file).remove)
@@ -177,7 +181,12 @@ class Daemon:
         )
         feed = Feed(asyncio.get_running_loop().call_later)
         self._broker = Broker(
-            paths=self._paths, config=self._config, feed=feed, traffic=self._traffic, reload=self._reload
+            paths=self._paths,
+            config=self._config,
+            control=self._control,
+            feed=feed,
+            traffic=self._traffic,
+            reload=self._reload,
         )
         load = LoadReader()
         self._resources.callback(load.close)
@@ -192,7 +201,8 @@ class Daemon:
         )
         self._broker.connect(self._scheduler)
         self._server = Server(
-            self._paths.socket, Dispatcher(self._broker), self._traffic, max_packet=self._config.max_packet
+            *(self._paths.socket, Dispatcher(self._broker), self._control, self._traffic),
+            max_packet=self._config.max_packet,
         )
         self._resources.callback(self._server.shutdown)
 
@@ -256,6 +266,7 @@ class Daemon:
         _log.log(NOTICE, "log reopened")
 
     def _on_reload(self) -> None:
+        _log.log(NOTICE, "SIGUSR1 asked for: reload")
         try:
             self._reload()
         except EventdError:
@@ -264,6 +275,7 @@ class Daemon:
     def _reload(self) -> list[str]:
         try:
             config = load(self._paths.config_file)
+            access = look_up(config.access)
             with self._log.prepared(config) as use_log:
                 self._wrappers.write(config)
                 use_log()
@@ -274,6 +286,8 @@ class Daemon:
         spawn = attrs.evolve(self._runner.spawn, environ=self._script_environment())
         self._runner.spawn = self._debugger.spawn = spawn
         self._server.max_packet = config.max_packet
+        self._control.access = access
+        self._server.use_access()
         self._scheduler.patience.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()

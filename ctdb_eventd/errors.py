@@ -16,6 +16,7 @@
         ├── NoSuchScript           ENOENT
         ├── NotAFile               EINVAL: a directory or device where a script should be
         ├── NeverRan               EINVAL: no result of that event is known
+        ├── NotAllowed             EACCES: whoever asks may not
         └── WouldDeadlock          EDEADLK: a script asks for what would wait for the script's own event
 
 Those that only the native dialect can tell are in `refusals.py`.
@@ -39,6 +40,7 @@ __all__ = [
     "NoSuchComponent",
     "NoSuchScript",
     "NotAFile",
+    "NotAllowed",
     "PacketTooLarge",
     "ProtocolError",
     "RemoteProtocolError",
@@ -243,6 +245,25 @@ class NeverRan(RequestError):
 
     def __str__(self) -> str:
         return f"event {self.event} has never run in {self.component}"
+
+
+class NotAllowed(RequestError):
+    """Whoever asks may not: neither root nor the daemon's own user, and `[access]` doesn't say otherwise."""
+
+    errno = _errno.EACCES
+
+    def __init__(self, uid: int, user: str | None, asked: str, right: str, config: str) -> None:
+        super().__init__(uid, user, asked, right, config)
+        self.uid = uid
+        self.user = user
+        self.asked = asked
+        self.right = right
+        self.config = config
+
+    def __str__(self) -> str:
+        who = f"uid {self.uid}, {self.user}" if self.user else f"uid {self.uid}"
+        advice = f"ask its administrator for `{self.right} = {self.user or self.uid}` in [access] of {self.config}"
+        return f"you ({who}) may not {self.asked} on this daemon; {advice}"
 
 
 class WouldDeadlock(RequestError):

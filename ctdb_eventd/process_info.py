@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["command_of", "memory", "open_descriptors"]
+__all__ = ["command_of", "memory", "open_descriptors", "program_of"]
 
 _MOST_SHOWN = 120
 """Bytes of a command line that are shown."""
@@ -25,6 +25,15 @@ def command_of(pid: int) -> str:
     words[0] = os.path.basename(words[0])
     text = b" ".join(words).decode("utf-8", "replace")
     return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+
+
+def program_of(pid: int) -> str:
+    """Returns the name that a process goes by, of at most 15 bytes; it can choose it. Empty if it can't be told."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().removesuffix(b"\n").decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def memory() -> int:

@@ -7,16 +7,21 @@ import contextlib
 import errno
 import logging
 import os
+import pwd
 import resource
 import socket
 import stat
+import struct
 import sys
 
+from ctdb_eventd.access import unknown_id
+from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.descriptors import raise_limit, room_for_clients
+from ctdb_eventd.dispatcher.domain import Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
-from ctdb_eventd.session import Session, peer_credentials
+from ctdb_eventd.session import Session
 from ctdb_eventd.traffic import Traffic
 
 __all__ = ["Server"]
@@ -26,6 +31,10 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 128
 # Out of descriptors: look again after this many seconds, or as soon as a session ends.
 _ACCEPT_PAUSE = 1.0
+_SO_PEERGROUPS = 59
+"""Since Linux 4.13; the socket module doesn't have it."""
+_MOST_GROUPS = 256
+"""As many as the socket module has room for."""
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -36,19 +45,22 @@ class Server:
         max_packet: Longest request packet, in bytes, for sessions that start from now on.
     """
 
-    def __init__(self, path: str, dispatcher: Dispatcher, traffic: Traffic, *, max_packet: int) -> None:
-        """Prepares to listen on `path`; `traffic` is kept up to date."""
+    def __init__(
+        self, path: str, dispatcher: Dispatcher, control: AccessControl, traffic: Traffic, *, max_packet: int
+    ) -> None:
+        """Prepares to listen on `path`; `control` lets in, `traffic` is kept up to date."""
         self.max_packet = max_packet
         self._traffic = traffic
         self._path = path
         self._dispatcher = dispatcher
+        self._control = control
         self._sessions: set[Session] = set()
         self._listener: socket.socket | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._complained = False
 
     def startup(self) -> None:
-        """Listens from here on; only root and the daemon's own user get in.
+        """Listens from here on.
 
         Whoever calls this holds the pid file's lock, so a socket that is there already belongs to nobody.
 
@@ -74,13 +86,38 @@ class Server:
         except FileNotFoundError:
             pass
         # The mode has to be right from the first moment, not after a chmod.
-        mask = os.umask(0o077)
+        mask = os.umask(0o111 if self._control.access.is_open else 0o077)
         try:
             listener.bind(self._path)
         finally:
             os.umask(mask)
         self._bound = os.lstat(self._path)
+        self._warn_of_directories()
         listener.listen(_BACKLOG)
+
+    def use_access(self) -> None:
+        """Lets in who may from now on, and ends the sessions of those who may not any more."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(self._path), self._bound):  # it may be another daemon's by now
+                os.chmod(self._path, 0o666 if self._control.access.is_open else 0o700)
+        self._warn_of_directories()
+        for session in list(self._sessions):
+            if not self._control.may_read(session.peer):
+                _log.log(NOTICE, "%s: may not ask any more, connection closed", session.name)
+                session.close()
+
+    def _warn_of_directories(self) -> None:
+        place = os.path.abspath(self._path)
+        while self._control.access.is_open and place != "/":
+            place = os.path.dirname(place)
+            status = os.stat(place)
+            # one of a group other than root's was made so for those who are in it
+            if not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid == 0):
+                _log.warning(
+                    "users of [access] can't reach %s: %s has mode %04o, expected one that everybody may pass "
+                    "(chmod o+x %s), or a group of theirs (chgrp)",
+                    *(self._path, place, stat.S_IMODE(status.st_mode), place),
+                )
 
     def shutdown(self) -> None:
         """Stops listening, removes the socket and ends every session. Idempotent."""
@@ -116,20 +153,21 @@ class Server:
             self._complained = False
         else:
             self._wait_for_room(f"the rest of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} is for scripts")
-        pid, uid, _gid = peer_credentials(client)
-        if uid not in (0, os.geteuid()):
-            _log.warning(
-                "client %d (uid %d): refused, only root and uid %d may connect",
-                *(pid, uid, os.geteuid()),
-                extra={"seldom": uid},
-            )
+        peer = self._peer(client)
+        if not self._control.may_read(peer):
+            self._control.log_refusal(peer, "it may neither read nor operate")
             client.close()
             return
         session = Session(
-            *(client, self._dispatcher, self._traffic), max_packet=self.max_packet, on_close=self._on_close
+            *(client, self._dispatcher, self._traffic, peer), max_packet=self.max_packet, on_close=self._on_close
         )
         self._sessions.add(session)
         self._traffic.clients = len(self._sessions)
+
+    def _peer(self, client: socket.socket) -> Peer:
+        """Finds out who connected: as the kernel knows it from that moment, in the numbers of our namespaces."""
+        pid, uid, gid = struct.unpack("=iII", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return Peer(pid, uid, frozenset() if self._control.may_all(uid) else _groups(client, uid, gid))
 
     def _has_room(self, descriptor: int) -> bool:
         """Tells whether a client may have this descriptor and others still more: scripts need some too.
@@ -174,3 +212,19 @@ class Server:
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
             self._look_for_room()
+
+
+def _groups(client: socket.socket, uid: int, gid: int) -> frozenset[int]:
+    """Returns the groups of the process that connected, by number, without the one that stands for unknown ones.
+
+    Those of one with very many are taken from the group database, which may be slow.
+    """
+    try:
+        data = client.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
+        groups = [gid, *struct.unpack(f"={len(data) // 4}I", data)]
+    except OSError:
+        try:
+            groups = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+        except (KeyError, OSError):
+            groups = [gid]
+    return frozenset(groups) - {unknown_id("gid")}

@@ -12,7 +12,6 @@ import logging
 import os
 import select
 import socket
-import struct
 from collections.abc import Callable
 
 from ctdb_eventd.dispatcher.domain import Cancellable, Peer
@@ -22,7 +21,7 @@ from ctdb_eventd.protocol.connection import broker_connection
 from ctdb_eventd.protocol.messages import Note, Notes, Reply, Request
 from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
-__all__ = ["Session", "peer_credentials"]
+__all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +32,6 @@ _MOST_UNSENT = 1 << 20
 _MOST_KEPT = 32 << 20
 _HANGUP_INTERVAL = 1.0
 """Seconds between two looks whether a client that is not read on has gone."""
-
-
-def peer_credentials(client: socket.socket) -> tuple[int, int, int]:
-    """Returns pid, uid and gid of the process that connected (SO_PEERCRED)."""
-    data = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, uid, gid = struct.unpack("=iii", data)
-    return pid, uid, gid
 
 
 class _Call:
@@ -70,6 +62,7 @@ class Session:
         client: socket.socket,
         dispatcher: Dispatcher,
         traffic: Traffic,
+        peer: Peer,
         *,
         max_packet: int,
         on_close: Callable[[Session], None],
@@ -86,9 +79,8 @@ class Session:
         self._unsent = bytearray()
         self._closed = self._reading = False
         self._next_look: asyncio.TimerHandle | None = None
-        pid, uid, _gid = peer_credentials(client)
-        self._peer = Peer(pid, uid)
-        self.name = f"client {pid} (uid {uid})"
+        self.peer = peer
+        self.name = f"client {peer.pid} (uid {peer.uid})"
         self._set_reading(True)
 
     def close(self) -> None:
@@ -106,7 +98,7 @@ class Session:
         for job in reversed(in_flight.values()):
             if job is not None:
                 job.cancel()
-        self._peer.release_locks()
+        self.peer.release_locks()
         self._on_close(self)
 
     # ------------------------------------------------------------------ reading
@@ -134,7 +126,7 @@ class Session:
         try:
             self._connection.receive_eof()
         except RemoteProtocolError as error:
-            _log.warning("%s: %s", self.name, error, extra={"seldom": self._peer.uid})
+            _log.warning("%s: %s", self.name, error, extra={"seldom": self.peer.uid})
         self.close()
 
     def _serve_or_close(self) -> None:
@@ -142,7 +134,7 @@ class Session:
             self._serve()
         except RemoteProtocolError as error:
             text = "%s: broken packet, connection closed: %s"
-            _log.warning(text, self.name, error, extra={"seldom": self._peer.uid})
+            _log.warning(text, self.name, error, extra={"seldom": self.peer.uid})
             last_words = self._connection.last_words()
             if last_words and not self._unsent:
                 self._write(last_words)
@@ -193,7 +185,7 @@ class Session:
     def _carry_out(self, reqid: int, request: Request) -> None:
         self._traffic.requests += 1
         call = _Call(self, reqid)
-        job = self._dispatcher.handle(request, call.reply, self._peer)
+        job = self._dispatcher.handle(request, call.reply, self.peer)
         if call.answered:
             return
         if not self._closed:

@@ -17,6 +17,7 @@ from ctdb_eventd.errors import (
     NoSuchComponent,
     NoSuchScript,
     NotAFile,
+    NotAllowed,
     PacketTooLarge,
     RemoteProtocolError,
     RequestError,
@@ -62,6 +63,16 @@ TEXTS: list[tuple[EventdError, str]] = [
         WouldDeadlock("legacy monitor", "ctdb-event lock x", "whose command asks for it and waits"),
         "legacy monitor would wait for ctdb-event lock x, whose command asks for it and waits",
     ),
+    (
+        NotAllowed(1000, "alice", "run legacy/monitor", "operate legacy/monitor", "/etc/ctdb/ctdb.conf"),
+        "you (uid 1000, alice) may not run legacy/monitor on this daemon; ask its administrator for "
+        "`operate legacy/monitor = alice` in [access] of /etc/ctdb/ctdb.conf",
+    ),
+    (
+        NotAllowed(1000, None, "use status", "read", "/etc/ctdb/ctdb.conf"),
+        "you (uid 1000) may not use status on this daemon; ask its administrator for `read = 1000` in [access] of "
+        "/etc/ctdb/ctdb.conf",
+    ),
     (VersionNotSupported(3, (1, 2)), "version 3 of the native dialect is not spoken here, only 1, 2"),
     (
         WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"),
@@ -78,6 +89,7 @@ CODES: list[tuple[RequestError, int]] = [
     (NotAFile("/e/legacy/00.d"), errno.EINVAL),
     (NeverRan("legacy", "monitor"), errno.EINVAL),
     (WouldDeadlock("legacy ipreallocated", "legacy takeip"), errno.EDEADLK),
+    (NotAllowed(1, None, "", "", ""), errno.EACCES),
 ]
 
 

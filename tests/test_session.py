@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,9 @@ async def test_a_bug_ends_the_connection_with_one_line(caplog: pytest.LogCapture
     closed: list[Session] = []
     dispatcher: Any = Faulty()
     ours.setblocking(False)
-    session = Session(ours, dispatcher, Traffic(), max_packet=1 << 20, on_close=closed.append)
+    session = Session(
+        ours, dispatcher, Traffic(), peer=Peer(os.getpid(), 0), max_packet=1 << 20, on_close=closed.append
+    )
     reader, writer = await asyncio.open_connection(sock=theirs)
     writer.write(frames.PREFACE + frames.request(1, "ping", {}) + frames.request(2, "ping", {}))
     assert await reader.read() == b""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         NoSuchComponent,
         NoSuchRun,
         NoSuchScript,
+        NotAllowed,
         NotSupported,
         QueueTimeout,
         WouldDeadlock,
@@ -85,6 +86,7 @@ __all__ = [
     "NoSuchComponent",
     "NoSuchRun",
     "NoSuchScript",
+    "NotAllowed",
     "NotSupported",
     "Output",
     "Overview",
@@ -116,7 +118,7 @@ _PLACES = {
     "client": "AsyncClient connect",
     "errors": (
         "AddressHeld BrokerError BrokerUnavailable ConfigRejected EventCancelled EventError EventFailed EventTimedOut "
-        "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript "
+        "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript NotAllowed "
         "NotSupported QueueTimeout WouldDeadlock"
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from ctdb_event import requests
 from ctdb_event.core import Core, Mailbox
 from ctdb_event.dialects import Dialect
-from ctdb_event.failures import nobody_listens, speaks_only_ctdb
+from ctdb_event.failures import nobody_listens, refused, speaks_only_ctdb
 from ctdb_event.requests import Ask
-from ctdb_event.wire import ConnectionLost, Line
+from ctdb_event.wire import ConnectionLost, Line, refuses
 
 __all__ = ["Link"]
 
@@ -53,6 +53,8 @@ class Link:
                 self._line.close()
                 raise
             self._line.close()
+            if refuses(path):
+                raise refused(path)
         raise speaks_only_ctdb(path)
 
     def close(self) -> None:

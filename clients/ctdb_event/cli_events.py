@@ -60,6 +60,10 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
     except RemoteProtocolError as error:
         raise _malformed(path, error) from None
     show(_run_message(result, component, event))
+    if result == errno.EACCES:
+        from ctdb_event.refusal import may_not
+
+        complain(f"ctdb-event: {may_not('run it on this daemon', f'operate {component}/{event}')}")
     if result in _EXPLANATIONS:
         complain(f"ctdb-event: {_EXPLANATIONS[result]}")
     return status_code(result)
@@ -164,12 +168,20 @@ def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
 def _no_daemon(path: str, error: OSError) -> Failure:
     reason = error.strerror or str(error)  # a path too long for an address has no errno
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; run this as root")
+        from ctdb_event.refusal import advice as who_may
+
+        who = f"run this as root, or {who_may()}"
+        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; {who}")
     advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
     return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
 
 
 def _no_answer(path: str, reason: str) -> Failure:
+    from ctdb_event.refusal import may_not
+    from ctdb_event.wire import refuses
+
+    if refuses(path):
+        return Failure(may_not(f"ask the event daemon at {path}"), errno.EACCES)
     advice = "whether the event ran is unknown; the daemon's log says why it ended or refused"
     return Failure(f"no answer on {path}: connection {reason}; {advice}")
 

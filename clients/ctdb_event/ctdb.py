@@ -194,6 +194,7 @@ def _refused(asked: _Asked, result: int, meanings: Mapping[int, tuple[str, str]]
     return ("error", errno.errorcode.get(result, "EIO"), text.format(**asked.params), data)
 
 
+_NOT_ALLOWED = "may not be run by this user; ask the daemon's administrator for a line in [access] of its ctdb.conf: "
 _NO_COMPONENT = ("component {component} does not exist", "NoSuchComponent")
 
 
@@ -203,6 +204,7 @@ def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Said:
     meanings = {
         errno.ENOENT: _NO_COMPONENT,
         errno.EBUSY: ("event {event} in {component} waited in the queue for as long as it may", "QueueTimeout"),
+        errno.EACCES: ("event {event} in {component} " + _NOT_ALLOWED + "`operate {component}/{event}`", "NotAllowed"),
         errno.EDEADLK: ("event {event} in {component} would wait for whoever asks for it", "WouldDeadlock"),
     }
     return _refused(asked, result, meanings)

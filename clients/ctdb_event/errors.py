@@ -17,6 +17,7 @@ BrokerError                    code, message, data, advice
 ├── QueueTimeout               it waited longer than the broker lets it; nothing of it ran
 ├── AddressHeld                its address is held by a script that can't be ended; nothing of it ran
 ├── LockTimeout                the locks did not become free in time: see `holder`
+├── NotAllowed                 this user may not do that, or nothing at all; nothing was done
 └── WouldDeadlock              a script asks for what would have to wait for the script itself
 """
 
@@ -48,6 +49,7 @@ __all__ = [
     "NoSuchComponent",
     "NoSuchRun",
     "NoSuchScript",
+    "NotAllowed",
     "NotSupported",
     "QueueTimeout",
     "WouldDeadlock",
@@ -200,6 +202,12 @@ class LockTimeout(BrokerError):
 
         value = self.data.get("holder")
         return Owner.from_wire(value) if isinstance(value, dict) else None
+
+
+class NotAllowed(BrokerError):
+    """The user that the client runs as may not do that, or nothing at all. Nothing was done."""
+
+    advice = "a change of `[access]` counts after a reload"
 
 
 class WouldDeadlock(BrokerError):

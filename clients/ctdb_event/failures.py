@@ -22,13 +22,15 @@ from ctdb_event.errors import (
     NoSuchComponent,
     NoSuchRun,
     NoSuchScript,
+    NotAllowed,
     NotSupported,
     QueueTimeout,
     WouldDeadlock,
 )
+from ctdb_event.refusal import NOT_ALLOWED, advice, may_not
 from ctdb_event.results import Run
 
-__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "reason", "speaks_only_ctdb"]
+__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "reason", "refused", "speaks_only_ctdb"]
 
 _BY_KIND: dict[str, type[BrokerError]] = {
     "InvalidParameter": InvalidRequest,
@@ -47,6 +49,7 @@ _BY_KIND: dict[str, type[BrokerError]] = {
     "AddressHeld": AddressHeld,
     "LockTimeout": LockTimeout,
     "WouldDeadlock": WouldDeadlock,
+    NOT_ALLOWED: NotAllowed,
 }
 # For kinds of later brokers. ENOENT and ETIMEDOUT are not here: they have several meanings.
 _BY_CODE: dict[str, type[BrokerError]] = {
@@ -101,7 +104,7 @@ def nobody_listens(path: str, error: OSError) -> BrokerUnavailable:
     code = errno.errorcode.get(error.errno or 0, "EIO")
     if error.errno in (errno.EACCES, errno.EPERM):
         unavailable = BrokerUnavailable(code, f"not allowed to connect to the broker at {path}: {reason}")
-        unavailable.advice = "run this as root"
+        unavailable.advice = f"run this as root, or {advice()}"
         return unavailable
     return BrokerUnavailable(code, f"no broker listens on {path}: {reason}")
 
@@ -119,6 +122,11 @@ def connection_lost(path: str, reason: str, method: str | None) -> BrokerUnavail
         return BrokerUnavailable("ENOTCONN", message, {"fate_unknown": False})
     message += f"; whether {method} was carried out is unknown"
     return BrokerUnavailable("ECONNRESET", message, {"fate_unknown": True})
+
+
+def refused(path: str) -> NotAllowed:
+    """Returns the exception for a daemon that hangs up on this user."""
+    return NotAllowed("EACCES", may_not(f"ask the broker at {path}"), {"kind": NOT_ALLOWED})
 
 
 def speaks_only_ctdb(path: str) -> NotSupported:

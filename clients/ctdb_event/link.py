@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from ctdb_event import requests
 from ctdb_event.core import Core, Mailbox
 from ctdb_event.dialects import Dialect
-from ctdb_event.failures import connection_lost, nobody_listens, speaks_only_ctdb
+from ctdb_event.failures import connection_lost, nobody_listens, refused, speaks_only_ctdb
 from ctdb_event.requests import Ask
+from ctdb_event.wire import refuses
 
 __all__ = ["Link"]
 
@@ -140,6 +142,8 @@ class Link:
                 await anyio.aclose_forcefully(stream)
                 raise
             await anyio.aclose_forcefully(stream)
+            if await anyio.to_thread.run_sync(refuses, self.path):
+                raise refused(self.path)
         raise speaks_only_ctdb(self.path)
 
     async def _greet(self, core: Core, stream: anyio.abc.SocketStream) -> bool:

@@ -6,6 +6,7 @@ spare uses `Client` or `connect`, which know the CTDB dialect too and return typ
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from select import POLLIN, POLLOUT, poll
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-__all__ = ["CallFailed", "ConnectionLost", "Line", "NotNative", "Wire"]
+__all__ = ["CallFailed", "ConnectionLost", "Line", "NotNative", "Wire", "refuses"]
 
 _RECEIVE_SIZE = 1 << 16
 _SOON = 1.0
@@ -276,6 +277,11 @@ class Wire:
     def _ended(self) -> Exception:
         # Twice: what waits in the queue of a daemon that is being killed ends without a word too, but only once.
         if not self._heard and _hangs_up(self._path) and _hangs_up(self._path):
+            from ctdb_event.refusal import NOT_ALLOWED, may_not
+
+            if refuses(self._path):
+                text = may_not(f"ask the event daemon at {self._path}")
+                return CallFailed("EACCES", text, {"kind": NOT_ALLOWED})
             return NotNative(f"the daemon at {self._path} speaks only the CTDB dialect: it closed the connection")
         return ConnectionLost(f"connection to {self._path} lost: {self._line.reason}")
 
@@ -298,3 +304,27 @@ def _hangs_up(path: str) -> bool:
             return False
         except OSError:
             return True
+
+
+def refuses(path: str) -> bool:
+    """Tells whether the daemon hangs up on this user whatever it is asked.
+
+    Ours does so on a user who may do nothing, before it is asked; CTDB's own only at bytes that it can't read.
+    """
+    # twice, as above
+    return os.geteuid() != 0 and _hangs_up_unasked(path) and _hangs_up_unasked(path)
+
+
+def _hangs_up_unasked(path: str) -> bool:
+    import struct
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_SOON)
+        try:
+            probe.connect(path)
+            _, uid, _ = struct.unpack("=iII", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            return uid != os.geteuid() and not probe.recv(1)
+        except ConnectionResetError:
+            return True
+        except OSError:
+            return False

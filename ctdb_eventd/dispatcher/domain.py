@@ -11,7 +11,7 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 
-__all__ = ["Cancellable", "Domain", "Done", "LockDone", "NamedLock", "Peer", "Revocable", "Run"]
+__all__ = ["Cancellable", "Domain", "Done", "LockDone", "NamedLock", "OwnCall", "Peer", "Revocable", "Run"]
 
 Done = Callable[[int, RunRecord | RequestError | None], None]
 """Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
@@ -33,12 +33,24 @@ class Revocable(Cancellable, Protocol):
         """Has it answered as cancelled, now or in a moment; tells whether it was more than waiting."""
 
 
+class OwnCall(Revocable, Protocol):
+    """A request that its client can end."""
+
+    @property
+    def ending(self) -> tuple[str, ...]:
+        """What `audit` is told when the client ends it; empty if it only looks."""
+
+
 class Run(Revocable, Protocol):
     """A run that waits or runs."""
 
     @property
     def run(self) -> str:
         """Its id."""
+
+    @property
+    def spec(self) -> EventSpec:
+        """What runs."""
 
 
 class NamedLock(Revocable, Protocol):
@@ -55,11 +67,15 @@ class Peer:
 
     pid: int
     uid: int
+    groups: frozenset[int] = frozenset()
+    """Its groups, by number; not looked at for those who may do everything."""
+    label: str = ""
+    """Who it is, for the log; empty until that was found out."""
     asker: object | None = None
     """The job whose script it descends from, if it does."""
     asker_known: bool = False
     """It was found out whether there is one; that can't change any more."""
-    calls: dict[int, Revocable] = attrs.field(factory=dict)
+    calls: dict[int, OwnCall] = attrs.field(factory=dict)
     """What it asked for that can be cancelled, by the request's id."""
     locks: dict[int, NamedLock] = attrs.field(factory=dict)
     """The locks that it holds, by number."""
@@ -80,6 +96,32 @@ class Domain(Protocol):
     @property
     def feed(self) -> Feed:
         """Tells what happens."""
+
+    def check_read(self, peer: Peer, method: str) -> None:
+        """Makes sure that a peer may look."""
+
+    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
+        """Makes sure that a peer may change something: this event, or anything if there is none."""
+
+    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
+        """Logs who has something done or changed.
+
+        Args:
+            peer: Who asks.
+            action: For what.
+            subject: What it is about, such as `legacy/monitor`.
+            run: The run's id, if it is about one.
+            args: The run's arguments.
+        """
+
+    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
+        """Makes sure that a peer may run an event, and logs who does; returns the run's id, empty if it has none yet.
+
+        Args:
+            peer: Who asks.
+            spec: For what.
+            run: Its id, from `new_run`; empty for one that is needed only for the log.
+        """
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
         """Runs an event, for a peer or for nobody; returns None if it is over already. `run` is from `new_run`."""

@@ -31,6 +31,13 @@ _STREAMED = frozenset(KINDS) - {"health"}
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
 
+_READING = frozenset("components events hello locks ping scripts stats status subscribe".split())
+"""Methods for whoever may look."""
+_FOR_OWN = frozenset({"cancel", "unlock"})
+"""Methods for the same, since they are about what the peer began itself; `cancel` of a run looks further."""
+_BY_EVENT = frozenset({"run"})
+"""Methods that look themselves which event it is about. All others are for whoever may operate everything."""
+
 
 class Methods:
     """Carries out calls.
@@ -70,12 +77,12 @@ class Methods:
             "components": lambda params, peer: domain.components(),
             "scripts": self._scripts,
             "events": lambda params, peer: domain.events(),
-            "enable": lambda params, peer: self._set_script(params, True),
-            "disable": lambda params, peer: self._set_script(params, False),
+            "enable": lambda params, peer: self._set_script(params, peer, True),
+            "disable": lambda params, peer: self._set_script(params, peer, False),
             "locks": lambda params, peer: domain.locks(),
             "unlock": self._unlock,
             "stats": lambda params, peer: domain.stats(),
-            "reload": lambda params, peer: {"warnings": domain.reload()},
+            "reload": self._reload,
         }
         self._ongoing: dict[str, Callable[[Call, Params, ReplyTo, Peer], Cancellable | None]] = {
             "run": self._run,
@@ -91,13 +98,15 @@ class Methods:
         """
         try:
             method = self._at_once.get(call.method)
+            ongoing = self._ongoing.get(call.method)
+            if method is None and ongoing is None:
+                raise NoSuchMethod(call.method, self.NAMES)
+            self._check(call.method, peer)
             if method is not None:
                 answer = method(Params(call.params), peer)
                 reply(answer if type(answer) is Result else Result(answer))
                 return None
-            ongoing = self._ongoing.get(call.method)
-            if ongoing is None:
-                raise NoSuchMethod(call.method, self.NAMES)
+            assert ongoing is not None
             return ongoing(call, Params(call.params), reply, peer)
         except (EventdError, OSError) as error:
             log_refusal(_log, call.method[:100], error, peer)
@@ -106,6 +115,12 @@ class Methods:
             _log.error("%s failed: this is a bug in ctdb-eventd, please report it", shown(call), exc_info=error)
             reply(failure_of(None))
         return None
+
+    def _check(self, method: str, peer: Peer) -> None:
+        if method in _READING or method in _FOR_OWN:
+            self._domain.check_read(peer, method)
+        elif method not in _BY_EVENT:
+            self._domain.check_operate(peer, method)
 
     # ------------------------------------------------------------------ runs
 
@@ -121,7 +136,7 @@ class Methods:
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
-        run = self._domain.new_run()
+        run = self._domain.admit_run(peer, spec, self._domain.new_run())
         if detach:
             self._detach(spec, run, reply)
             return None
@@ -145,10 +160,14 @@ class Methods:
             ongoing = peer.calls.get(call)
             if ongoing is None:
                 raise NoSuchCall(call)
+            if ongoing.ending:
+                self._domain.audit(peer, *ongoing.ending)
             return _cancelled(ongoing.revoke())
         job = self._domain.find_run(run or "")
         if job is None:
             raise NoSuchRun(run or "")
+        self._domain.check_operate(peer, "cancel", job.spec)
+        self._domain.audit(peer, "cancel", f"{job.spec.component}/{job.spec.event}", job.run)
         return _cancelled(job.revoke())
 
     # ------------------------------------------------------------------ scripts
@@ -158,9 +177,10 @@ class Methods:
         check_name("component", component)
         return self._domain.scripts(component)
 
-    def _set_script(self, params: Params, enable: bool) -> dict[str, Any]:
+    def _set_script(self, params: Params, peer: Peer, enable: bool) -> dict[str, Any]:
         component, script = params.text("component"), params.text("script")
         check_names(component, "script", script)
+        self._domain.audit(peer, "enable" if enable else "disable", f"{component}/{script}")
         self._domain.set_script(component, script, enable)
         _log.info("%s: script %s %s", component, script, "enabled" if enable else "disabled")
         return {}
@@ -171,6 +191,7 @@ class Methods:
         names = params.texts("names")
         if not names or len(names) > _MOST_LOCKS:
             raise InvalidParameter("names", f"a list of 1 to {_MOST_LOCKS} names of locks")
+        self._domain.audit(peer, "lock", ",".join(names))
         return LockCall(call.id, reply, peer).begin(self._domain, names, params.wait("wait"))
 
     def _unlock(self, params: Params, peer: Peer) -> dict[str, Any]:
@@ -190,6 +211,10 @@ class Methods:
         if client:
             _log.info("client %d (uid %d) is %s", peer.pid, peer.uid, client[:100])
         return {**self._domain.hello(), "version": frames.VERSION, "methods": self.NAMES}
+
+    def _reload(self, params: Params, peer: Peer) -> dict[str, Any]:
+        self._domain.audit(peer, "reload")
+        return {"warnings": self._domain.reload()}
 
     def _subscribe(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
         kinds = params.texts("kinds")

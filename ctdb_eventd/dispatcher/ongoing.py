@@ -16,7 +16,13 @@ __all__ = ["LockCall", "RunCall", "WatchCall"]
 
 
 class _Ongoing(ABC):
-    """One call: whom it answers."""
+    """One call: whom it answers.
+
+    Attributes:
+        ending: What Domain.audit is told when the client ends it; empty if it only looks.
+    """
+
+    ending: tuple[str, ...] = ()
 
     def __init__(self, call_id: int, reply: Callable[[Reply], None], peer: Peer) -> None:
         self._id = call_id
@@ -52,6 +58,7 @@ class RunCall(_Ongoing):
             run: Its id.
             wanted: What the client is to be told meanwhile, None is nothing.
         """
+        self.ending = "cancel", f"{spec.component}/{spec.event}", run
         if wanted is not None:
             self._notes = domain.feed.subscribe(wanted, self._reply)
         self._peer.calls[self._id] = self
@@ -93,6 +100,7 @@ class LockCall(_Ongoing):
 
     def begin(self, domain: Domain, names: tuple[str, ...], wait: float | None) -> LockCall | None:
         """Asks for the locks; None if it is over already."""
+        self.ending = "cancel lock", ",".join(names)
         self._lock = domain.lock(names, wait, self._settle, self._peer)
         if self._outcome is not None:
             self._finish(self._lock, self._outcome)

@@ -61,7 +61,8 @@ class Dispatcher:
         spec = request.spec
         try:
             check_spec(spec)
-            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer)
+            run = self._domain.admit_run(peer, spec)
+            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
         except Exception as error:
             reply(RunReply(_errno(error, request, peer)))
             return None
@@ -69,6 +70,7 @@ class Dispatcher:
     def _status(self, request: StatusRequest, peer: Peer) -> StatusReply:
         try:
             check_names(request.component, "event", request.event)
+            self._domain.check_read(peer, "status")
             return StatusReply(0, self._domain.status(request.component, request.event).report)
         except Exception as error:
             return StatusReply(_errno(error, request, peer), None)
@@ -76,6 +78,9 @@ class Dispatcher:
     def _set_script(self, request: ScriptRequest, peer: Peer) -> ScriptReply:
         try:
             check_names(request.component, "script", request.script)
+            word = "enable" if request.enable else "disable"
+            self._domain.check_operate(peer, word)
+            self._domain.audit(peer, word, f"{request.component}/{request.script}")
             self._domain.set_script(request.component, request.script, request.enable)
         except Exception as error:
             return ScriptReply(_errno(error, request, peer))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pwd
 import re
 import socket
 import struct
@@ -346,6 +347,10 @@ def test_socket_path_too_long(node: Path, capfdbinary: Captured) -> None:
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 
+USER = pwd.getpwuid(os.geteuid()).pw_name
+ROOTS_OWN = f"run this as root, or ask its administrator for `read = {USER}` in [access] of its ctdb.conf"
+
+
 def test_not_allowed_to_connect(node: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured) -> None:
     def refuse(self: socket.socket, address: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -353,9 +358,7 @@ def test_not_allowed_to_connect(node: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setattr(socket.socket, "connect", refuse)  # root, as whom tests may run, is never refused
     path = node / "run" / "eventd.socket"
     assert cli.main(["status", "legacy", "monitor"]) == 1
-    expected = (
-        f"ctdb-event: not allowed to connect to the event daemon at {path}: Permission denied; run this as root\n"
-    )
+    expected = f"ctdb-event: not allowed to connect to the event daemon at {path}: Permission denied; {ROOTS_OWN}\n"
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 

@@ -14,7 +14,7 @@ from happenings import record_of
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, LockDone, Peer
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, WouldDeadlock
+from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
@@ -30,6 +30,7 @@ class Ongoing:
     """A run or a lock that goes on."""
 
     run = "t-9"
+    spec = EventSpec(component="legacy", event="takeip", args=(), timeout=30, run_all=False)
     number = 7
 
     def __init__(self, ran: bool = True) -> None:
@@ -51,6 +52,9 @@ class FakeDomain:
         self.feed = Feed(lambda seconds, callback: None)
         self.asked: list[tuple[object, ...]] = []
         self.error = error
+        self.refusal: NotAllowed | None = None
+        self.checked: list[tuple[object, ...]] = []
+        self.audited: list[str] = []
         self.ongoing = Ongoing()
         self.known: dict[str, Ongoing] = {}
         self.jobs_now: list[dict[str, Any]] = []
@@ -62,6 +66,21 @@ class FakeDomain:
         self.asked.append(what)
         if self.error is not None:
             raise self.error
+
+    def check_read(self, peer: Peer, method: str) -> None:
+        self.checked.append(("read", method))
+
+    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
+        self.checked.append(("operate", method, spec))
+        if self.refusal is not None:
+            raise self.refusal
+
+    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
+        self.audited.append(" ".join(filter(None, (action, subject, run))))
+
+    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
+        self.check_operate(peer, "run", spec)
+        return run
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Ongoing | None:
         self.ask("run", spec, peer, run)
@@ -636,6 +655,83 @@ def test_output_is_there_if_it_is_asked_for_or_an_event_is_named() -> None:
         asked.append(has_output(**params))
     assert asked == [False, False, True, True]
     assert not has_output(component="legacy", event="monitor", output=False)
+
+
+# ---------------------------------------------------------------------- who may what
+
+EVERY_METHOD: dict[str, tuple[str, dict[str, Any]]] = {
+    "cancel": ("operate", {"run": "t-9"}),
+    "components": ("read", {}),
+    "disable": ("operate", {"component": "legacy", "script": "10.x"}),
+    "enable": ("operate", {"component": "legacy", "script": "10.x"}),
+    "events": ("read", {}),
+    "hello": ("read", {}),
+    "lock": ("operate", {"names": ["a", "b"]}),
+    "locks": ("read", {}),
+    "ping": ("read", {}),
+    "reload": ("operate", {}),
+    "run": ("operate", {"component": "legacy", "event": "takeip"}),
+    "scripts": ("read", {"component": "legacy"}),
+    "stats": ("read", {}),
+    "status": ("read", {}),
+    "subscribe": ("read", {}),
+    "unlock": ("read", {"lock": 7}),
+}
+REFUSAL = NotAllowed(1000, "alice", "run it", "operate", "/etc/ctdb/ctdb.conf")
+
+
+@pytest.mark.parametrize("method", Methods.NAMES)
+def test_each_method_needs_its_right(method: str) -> None:
+    right, params = EVERY_METHOD[method]
+    client = Client()
+    client.domain.known["t-9"] = Ongoing()
+    client.start(method, **params)
+    assert {found for found, *_ in client.domain.checked} == ({"read", right} if method == "cancel" else {right})
+
+
+@pytest.mark.parametrize("method", [name for name, (right, _) in EVERY_METHOD.items() if right == "operate"])
+def test_what_a_peer_may_not_is_refused_and_reaches_nobody(method: str) -> None:
+    client = Client()
+    client.domain.known["t-9"] = run = Ongoing()
+    client.domain.refusal = REFUSAL
+    failure = client.refused(method, **EVERY_METHOD[method][1])
+    assert (failure.code, failure.data["kind"], failure.message) == ("EACCES", "NotAllowed", str(REFUSAL))
+    assert (client.domain.asked, client.domain.audited, run.calls) == ([], [], [])
+
+
+def test_rights_are_looked_at_for_the_event_that_it_is_about() -> None:
+    client = Client()
+    client.domain.known["t-9"] = run = Ongoing()
+    client.start("run", component="web", event="monitor")
+    client.start("cancel", run="t-9")
+    specs = [spec for right, _, spec in (check for check in client.domain.checked if check[0] == "operate")]
+    assert [str(spec) for spec in specs] == ["web monitor", str(run.spec)]
+
+
+def test_what_is_done_and_changed_is_told_to_the_log() -> None:
+    client = Client()
+    client.domain.known["t-9"] = Ongoing()
+    for method, (_, params) in EVERY_METHOD.items():
+        client.start(method, **params)
+    assert client.domain.audited == [
+        "cancel legacy/takeip t-9",
+        "disable legacy/10.x",
+        "enable legacy/10.x",
+        "lock a,b",
+        "reload",
+    ]
+
+
+def test_what_a_peer_began_it_may_end_and_that_is_told_to_the_log_unless_it_only_looked() -> None:
+    client = Client()
+    client.start("run", component="legacy", event="takeip")
+    client.start("lock", names=["a", "b"])
+    client.start("subscribe")
+    client.domain.audited.clear()
+    client.domain.refusal = REFUSAL
+    for call in (1, 2, 3):
+        client.start("cancel", call=call)
+    assert client.domain.audited == ["cancel legacy/takeip t-9", "cancel lock a,b"]
 
 
 ANY_PARAMS: list[dict[str, Any]] = [

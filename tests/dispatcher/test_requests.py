@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -11,7 +12,7 @@ from happenings import record_of
 
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Peer, Run
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import NeverRan, NoSuchScript, WouldDeadlock
+from ctdb_eventd.errors import NeverRan, NoSuchScript, NotAllowed, WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import (
     Reply,
@@ -31,6 +32,7 @@ class Job:
     """A run that goes on."""
 
     run = "t-1"
+    spec = EventSpec(component="legacy", event="takeip", args=(), timeout=30, run_all=False)
 
     def cancel(self) -> None:
         """Does nothing; the dispatcher only hands it on."""
@@ -51,11 +53,29 @@ class FakeDomain:
         self.asked: list[object] = []
         self.done: Done | None = None
         self.error = error
+        self.refusal: NotAllowed | None = None
+        self.checked: list[tuple[object, ...]] = []
+        self.audited: list[str] = []
 
     def ask(self, *what: object) -> None:
         self.asked.append(what)
         if self.error is not None:
             raise self.error
+
+    def check_read(self, peer: Peer, method: str) -> None:
+        self.checked.append(("read", method))
+
+    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
+        self.checked.append(("operate", method, spec))
+        if self.refusal is not None:
+            raise self.refusal
+
+    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
+        self.audited.append(" ".join(filter(None, (action, subject, run))))
+
+    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
+        self.check_operate(peer, "run", spec)
+        return run
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
         self.ask(spec, peer)
@@ -135,6 +155,25 @@ def test_a_script_is_enabled_or_disabled_and_the_log_says_so(
     assert domain.handle(ScriptRequest("legacy", "00.ctdb", enable)) == ([ScriptReply(0)], None)
     assert domain.asked == [("legacy", "00.ctdb", enable)]
     assert caplog.messages == [f"legacy: script 00.ctdb {word}"]
+
+
+# ---------------------------------------------------------------------- who may what
+
+
+def test_what_a_peer_may_not_is_answered_eacces_and_reaches_nobody() -> None:
+    domain = FakeDomain()
+    domain.refusal = NotAllowed(1000, "alice", "run it", "operate", "/etc/ctdb/ctdb.conf")
+    assert domain.handle(run()) == ([RunReply(errno.EACCES)], None)
+    assert domain.handle(ScriptRequest("legacy", "00.ctdb", True)) == ([ScriptReply(errno.EACCES)], None)
+    assert (domain.asked, domain.audited) == ([], [])
+
+
+def test_to_look_needs_less_than_to_change() -> None:
+    domain = FakeDomain()
+    for request in (StatusRequest("legacy", "monitor"), ScriptRequest("legacy", "00.ctdb", False)):
+        domain.handle(request)
+    assert domain.checked == [("read", "status"), ("operate", "disable", None)]
+    assert domain.audited == ["disable legacy/00.ctdb"]
 
 
 # ---------------------------------------------------------------------- names

@@ -133,6 +133,7 @@ def test_a_run_is_packed_once_for_as_long_as_it_is_kept() -> None:
         (errors.NotAFile("/e/10.x"), "EINVAL", {"path"}),
         (errors.NoSuchComponent("web", "/e/web"), "ENOENT", {"component", "directory"}),
         (errors.NoSuchScript("web", "10.x"), "ENOENT", {"component", "script"}),
+        (errors.NotAllowed(1, "u", "a", "r", "/c"), "EACCES", {"uid", "user", "asked", "right", "config"}),
         (errors.UnreadableComponent("/e/web", OSError(13, "Permission denied")), "EIO", {"directory"}),
         (refusals.InvalidParameter("x", "a text", "7"), "EINVAL", {"parameter", "expected", "value"}),
         (refusals.NoSuchRun("t-1"), "ENOENT", {"run"}),

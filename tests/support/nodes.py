@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from ctdb_eventd.model import EventReport, EventSpec
@@ -220,11 +220,13 @@ async def until_async(condition: Callable[[], Awaitable[object]], what: str) -> 
         await asyncio.sleep(0.01)
 
 
-def start_daemon(node: Node, *options: str, environ: dict[str, str] | None = None) -> Daemon:
-    """Starts a daemon and returns when it listens, which it tells through its start-up descriptor."""
+def start_daemon(
+    node: Node, *options: str, environ: dict[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Daemon:
+    """Starts a daemon, by `prefix` if there is one, and returns when it tells through a descriptor that it listens."""
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "ctdb_eventd", "-S", str(write_end), *options],
+        [*prefix, sys.executable, "-m", "ctdb_eventd", "-S", str(write_end), *options],
         env={**node.environ, **(environ or {})},
         cwd=node.base,
         pass_fds=[write_end],
@@ -240,9 +242,11 @@ def start_daemon(node: Node, *options: str, environ: dict[str, str] | None = Non
 
 
 @contextlib.asynccontextmanager
-async def running_daemon(node: Node, *options: str, environ: dict[str, str] | None = None) -> AsyncIterator[Daemon]:
+async def running_daemon(
+    node: Node, *options: str, environ: dict[str, str] | None = None, prefix: Sequence[str] = ()
+) -> AsyncIterator[Daemon]:
     """Runs a daemon for the time of the block, and checks that it ends cleanly and leaves nothing."""
-    daemon = start_daemon(node, *options, environ=environ)
+    daemon = start_daemon(node, *options, environ=environ, prefix=prefix)
     try:
         yield daemon
         status = daemon.stop()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 
 from ctdb_event.commands.catalogue import COMMANDS, nearest
 from ctdb_event.console import Failure
+from ctdb_event.refusal import NOT_ALLOWED, advice
 from ctdb_event.wire import CallFailed, ConnectionLost, NotNative, Wire
 from ctdb_eventd.errors import RemoteProtocolError
 from ctdb_eventd.text import escaped
@@ -35,17 +35,16 @@ def no_daemon(path: str, error: OSError) -> Failure:
     """Says that nobody could be reached, or that root could."""
     reason = error.strerror or str(error)  # a path too long for an address has no errno
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; run this as root")
-    advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
-    return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
+        who = f"run this as root, or {advice()}"
+        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; {who}")
+    what = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
+    return Failure(f"no event daemon listens on {path}: {reason}; {what}")
 
 
 def _not_native(path: str) -> Failure:
     works = ", ".join(command.words for command in COMMANDS if command.dropin or command.words == "health")
-    # a daemon that refuses this user closes the connection just so
-    who = "" if os.geteuid() == 0 else ", or this user may not talk to it: try as root"
     return Failure(
-        f"the event daemon at {path} speaks only CTDB's own dialect: it is CTDB's own{who}. With it work: {works}. "
+        f"the event daemon at {path} speaks only CTDB's own dialect: it is CTDB's own. With it work: {works}. "
         "ctdb-eventd-install --status says which daemon is in place"
     )
 
@@ -54,15 +53,15 @@ def unknown_command(words: list[str]) -> str:
     """Says which command may have been meant."""
     given = " ".join(words[:2] if words[0] == "script" else words[:1])
     near = nearest(given, [command.words for command in COMMANDS])
-    advice = f'did you mean "{near}"? ' if near else ""
-    if words[0] == "script" and "script " not in advice:
-        advice = "script needs list, enable or disable; "
-    return f'unknown command "{escaped(given)}"; {advice}ctdb-event help lists all commands'
+    hint = f'did you mean "{near}"? ' if near else ""
+    if words[0] == "script" and "script " not in hint:
+        hint = "script needs list, enable or disable; "
+    return f'unknown command "{escaped(given)}"; {hint}ctdb-event help lists all commands'
 
 
 def _call_failed(path: str, error: CallFailed) -> Failure:
-    advice = _advice(path, error)
-    text = escaped(error.message) + (f"; {advice}" if advice else "")
+    hint = _advice(path, error)
+    text = escaped(error.message) + (f"; {hint}" if hint else "")
     return Failure(text, getattr(errno, error.code, 1))
 
 
@@ -83,6 +82,7 @@ _ADVICE = {
     "ConfigError": "the former configuration stays in force",
     "StartupError": "the former configuration stays in force; correct [logging] location in ctdb.conf",
     "UnreadableComponent": "look at the directory's owner and mode",
+    NOT_ALLOWED: "it counts after ctdb-event reload",
     "Bug": "the daemon's log has more; please report it",
 }
 

@@ -49,7 +49,10 @@ ENVIRONMENT = (
     ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
 )
 FILES = (
-    ("/run/ctdb/eventd.socket", "The daemon's socket, or where CTDB says. Only root may connect."),
+    (
+        "/run/ctdb/eventd.socket",
+        "The daemon's socket, or where CTDB says. Root may connect, and who is named in `[access]` of ctdb.conf.",
+    ),
     ("/run/ctdb-eventd.places", "What CTDB said where its places are, as long as its `ctdb-path` is the same file."),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
     ("/usr/share/ctdb/events/", "The same for scripts that packages provide, to be enabled."),
@@ -85,7 +88,10 @@ DAEMON_ENVIRONMENT = (
     ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
 )
 DAEMON_FILES = (
-    ("/etc/ctdb/ctdb.conf", "The configuration: sections `[logging]`, `[event]`, `[eventd]` and `[locks]`."),
+    (
+        "/etc/ctdb/ctdb.conf",
+        "The configuration: sections `[logging]`, `[event]`, `[eventd]`, `[locks]` and `[access]`.",
+    ),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
     ("/run/ctdb/eventd.socket", "Where it listens, or where CTDB says."),
     ("/run/ctdb/eventd.pid", "Its process id, locked while it runs; or where CTDB says."),

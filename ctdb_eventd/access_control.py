@@ -1,0 +1,126 @@
+"""Lets clients do what they may, and logs who was refused and who had something changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ctdb_eventd.access import Access, unknown_id
+from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.errors import NotAllowed
+from ctdb_eventd.logs import NOTICE
+from ctdb_eventd.model import EventSpec
+from ctdb_eventd.process_info import program_of
+
+__all__ = ["AccessControl"]
+
+_log = logging.getLogger(__name__)
+
+_SHOWN = 600
+"""Characters of a name, and of a run's arguments, that are logged."""
+# what could be taken for the words around it
+_ODD = re.compile(r"[^A-Za-z0-9_.,:/+@-]")
+
+
+class AccessControl:
+    """Knows what is allowed now, and to whom.
+
+    Attributes:
+        access: What the configuration in force says; may be replaced.
+    """
+
+    def __init__(self, config_file: str, ctdbd: int | None = None) -> None:
+        """Allows nothing at first but to root and the daemon's own user.
+
+        Args:
+            config_file: The configuration's, for messages.
+            ctdbd: The process whose requests are not logged; None if there is none.
+        """
+        self.access = Access()
+        self._config_file = config_file
+        self._ctdbd = ctdbd
+        self._own_uid = os.geteuid()
+        self._unknown_uid = unknown_id("uid")
+
+    def may_all(self, uid: int) -> bool:
+        """Tells whether a user may do everything, whatever the configuration says."""
+        if uid == 0:
+            return True
+        # as long as the socket is ours alone, the kernel tells us from other users that it can't name
+        return uid == self._own_uid and (uid != self._unknown_uid or not self.access.is_open)
+
+    def may_read(self, peer: Peer) -> bool:
+        """Tells whether a client may ask for anything at all."""
+        uid = peer.uid
+        return self.may_all(uid) or (uid != self._unknown_uid and self.access.may_read(uid, peer.groups))
+
+    def check_read(self, peer: Peer, method: str) -> None:
+        """Makes sure that a client may look.
+
+        Raises:
+            NotAllowed: It may not; that is logged.
+        """
+        if not self.may_read(peer):
+            raise self._refusal(peer, f"use {method}", "read")
+
+    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
+        """Makes sure that a client may change something: this event, or anything if there is none.
+
+        Raises:
+            NotAllowed: It may not; that is logged.
+        """
+        uid = peer.uid
+        if self.may_all(uid):
+            return
+        component, event = (spec.component, spec.event) if spec else ("", "")
+        if uid == self._unknown_uid or not self.access.may_operate(uid, peer.groups, component, event):
+            name = f"{component}/{event}"
+            asked, right = (f"{method} {name}", f"operate {name}") if spec else (f"use {method}", "operate")
+            raise self._refusal(peer, asked, right)
+
+    def _refusal(self, peer: Peer, asked: str, right: str) -> NotAllowed:
+        user = _user_name(peer.uid)
+        self.log_refusal(peer, f"may not {asked[:_SHOWN]}: [access] of {self._config_file} doesn't say that it may")
+        return NotAllowed(peer.uid, user, asked, right, self._config_file)
+
+    def log_refusal(self, peer: Peer, why: str) -> None:
+        """Logs that a client was refused, at most once a minute for each user."""
+        _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra={"seldom": peer.uid})
+
+    def is_ctdbd(self, peer: Peer) -> bool:
+        """Tells whether a client is ctdbd, whose requests are no news."""
+        return peer.pid == self._ctdbd
+
+    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
+        """Logs that a client has something done or changed, unless it is ctdbd."""
+        if self.is_ctdbd(peer):
+            return
+        if not peer.label:
+            user, program = _shown(_user_name(peer.uid)), _shown(program_of(peer.pid))
+            peer.label = f"uid={peer.uid} ({user}) pid={peer.pid} ({program})"
+        text = f"{action} {_shown(subject)}" if subject else action
+        if run:
+            text += f", run id {run}"
+        if args:
+            text += f": {' '.join(args)[:_SHOWN]}"
+        _log.log(NOTICE, "%s asked for: %s", peer.label, text)
+
+
+@lru_cache(maxsize=256)
+def _known_name(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name
+
+
+def _user_name(uid: int) -> str | None:
+    try:
+        return _known_name(uid)  # an unknown one is not kept: its directory service may come back
+    except KeyError:
+        return None
+
+
+def _shown(name: str | None) -> str:
+    return _ODD.sub(lambda found: f"\\x{ord(found[0]):02x}", name[:_SHOWN]) if name else "?"
