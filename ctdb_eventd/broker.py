@@ -206,7 +206,13 @@ class Broker:
 
         directory = scripts.component_directory(self._paths.events_dir, component)
         try:
-            found = inspect_component(directory, component, self.config.script_names, self.config.locks)
+            found = inspect_component(
+                directory,
+                component,
+                self.config.script_names,
+                self.config.locks,
+                refuse_unsafe=self.config.script_security == "refuse",
+            )
         except OSError as error:
             raise UnreadableComponent(directory, error) from error
         return {

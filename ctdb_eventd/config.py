@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -46,6 +46,8 @@ class Config:
     """Base name, looked up in the configuration directory; None if hung scripts are not looked at."""
     script_names: NameRule = "auto"
     """Which file names are event scripts: one of `scripts.NAME_RULES`."""
+    script_security: Literal["refuse", "warn"] = "refuse"
+    """What becomes of scripts that others than root and the daemon's user can change."""
     kill_grace: float = 5.0
     """Seconds between TERM and KILL for a process group that has to end."""
     debug_timeout: float = 60.0
@@ -135,10 +137,13 @@ def _debug_script(line: Line) -> str | _Doubtful | None:
     return _Doubtful(below if is_script else name, expected)
 
 
-def _script_names(line: Line) -> NameRule:
-    if line.value not in NAME_RULES:
-        raise line.error(f"expected one of {', '.join(NAME_RULES)}")
-    return cast("NameRule", line.value)
+def _one_of(*words: str) -> Callable[[Line], str]:
+    def parse_word(line: Line) -> str:
+        if line.value not in words:
+            raise line.error(f"expected one of {', '.join(words)}")
+        return line.value
+
+    return parse_word
 
 
 _MOST_SECONDS = 365 * 24 * 3600
@@ -236,7 +241,8 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
     "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
     "event": {"debug script": ("debug_script", _debug_script)},
     "eventd": {
-        "script names": ("script_names", _script_names),
+        "script names": ("script_names", _one_of(*NAME_RULES)),
+        "script security": ("script_security", _one_of("refuse", "warn")),
         "kill grace": ("kill_grace", _seconds),
         "debug timeout": ("debug_timeout", _seconds),
         "max output": ("max_output", _size(1024)),

@@ -24,10 +24,10 @@ from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import EventdError, StartupError
+from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.logs import NOTICE, Log
-from ctdb_eventd.paths import Paths
+from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.private import own_file
 from ctdb_eventd.runner import leftovers
@@ -36,6 +36,7 @@ from ctdb_eventd.runner.event import EventRunner
 from ctdb_eventd.runner.guardian import Guardian, own_session
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
+from ctdb_eventd.safety import Ways
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadReader, processors
@@ -75,6 +76,7 @@ class Daemon:
         """Prepares; nothing is opened yet."""
         self._options = options
         self._paths = paths
+        self._is_test = test_mode(environ)
         self._log = Log(environ, paths)
         self._config = Config()
         self._traffic = Traffic()
@@ -117,7 +119,7 @@ class Daemon:
         Raises:
             EventdError: A part can't start.
         """
-        self._config = load(self._paths.config_file)
+        self._config = self._load()
         self._log.startup(self._config)
         self._control.access = look_up(self._config.access)
         self._log_places()
@@ -133,6 +135,24 @@ class Daemon:
         self._tell_starter()
         self._guardian.startup(self._config.kill_grace)
         asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._broker.complete)
+
+    def _load(self) -> Config:
+        """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.
+
+        A test node may be anywhere, so there that is a warning only.
+
+        Raises:
+            ConfigError: It can't be used, or others can change it.
+        """
+        path = self._paths.config_file
+        flaw = Ways().flaw(path)
+        if flaw is None:
+            return load(path)
+        error = ConfigError(path, 0, f"others can change it: {flaw.sentence}")
+        if not self._is_test:
+            raise error
+        config = load(path)
+        return attrs.evolve(config, warnings=(*config.warnings, str(error)))
 
     def _log_places(self) -> None:
         paths = self._paths
@@ -274,7 +294,7 @@ class Daemon:
 
     def _reload(self) -> list[str]:
         try:
-            config = load(self._paths.config_file)
+            config = self._load()
             access = look_up(config.access)
             with self._log.prepared(config) as use_log:
                 self._wrappers.write(config)

@@ -1,4 +1,4 @@
-"""One file of a node, looked at: where its links lead, whether it can be executed, who else could change it.
+"""One file of a node, looked at: where its links lead, whether it can be executed.
 
 Pure reading: nothing is logged, changed or executed. Knows nothing of components. Paths are the node's, whose files
 may stand below another root than ours.
@@ -16,19 +16,17 @@ import attrs
 from ctdb_eventd.text import shown
 
 __all__ = [
+    "MOST_LINKS",
     "Concern",
     "Remark",
     "Tree",
-    "Trusted",
-    "Unsafe",
     "shebang",
     "why_broken",
     "why_disabled",
     "why_no_program",
-    "why_unsafe",
 ]
 
-_MOST_LINKS = 40
+MOST_LINKS = 40
 """As many as the kernel follows."""
 _FIRST_LINE = 256
 """Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE)."""
@@ -73,35 +71,6 @@ class Remark:
 
     def __str__(self) -> str:
         return self.text
-
-
-@attrs.frozen(kw_only=True)
-class Trusted:
-    """Who may change what is run, so that it is no news."""
-
-    users: frozenset[int] = frozenset({0})
-    """Owners of files; root is 0."""
-    groups: frozenset[int] = frozenset()
-    """Groups that may write."""
-
-
-@attrs.frozen(kw_only=True)
-class Unsafe:
-    """How others could change a file or directory."""
-
-    owner: int | None
-    """Its owner if nobody trusts him."""
-    group: bool
-    """Its group may write."""
-    everybody: bool
-    """Everybody may write."""
-
-    def __str__(self) -> str:
-        reasons = [f"owned by user {self.owner}, not root"] if self.owner is not None else []
-        writers = [who for who, may in (("its group", self.group), ("everybody", self.everybody)) if may]
-        if writers:
-            reasons.append(f"writable by {' and '.join(writers)}")
-        return ", ".join(reasons)
 
 
 @attrs.frozen(kw_only=True)
@@ -154,7 +123,7 @@ class Tree:
                 done = here
                 continue
             links += 1
-            if links > _MOST_LINKS:
+            if links > MOST_LINKS:
                 return here
             done = "/" if target.startswith("/") else done
             rest.extend(target.split("/")[::-1])
@@ -200,7 +169,7 @@ def why_broken(tree: Tree, path: str) -> Remark | None:
         if link is None:
             text = f"can't be looked at ({error.strerror})"
         elif error.errno == errno.ELOOP:
-            text = f"link to {link} that leads round in a circle, or over more than {_MOST_LINKS} links; remove it"
+            text = f"link to {link} that leads round in a circle, or over more than {MOST_LINKS} links; remove it"
         else:
             text = f"link to {link}, which can't be followed ({error.strerror}); remove it, or correct where it leads"
         return Remark(concern=Concern.BROKEN, place=path, text=f"every event fails: {text}")
@@ -237,20 +206,3 @@ def _interpreters_fault(tree: Tree, interpreter: str) -> str | None:
     except OSError:
         return "does not exist"
     return None if stat.S_ISREG(mode) and mode & _ANY_EXECUTES else "is no executable file"
-
-
-def why_unsafe(tree: Tree, path: str, trusted: Trusted) -> Unsafe | None:
-    """Returns who else may change what a path leads to; None if nobody may, or there is nothing."""
-    try:
-        status = tree.status(path)
-    except OSError:
-        return None
-    mode = status.st_mode
-    # In such a directory (/tmp) nobody can rename or remove what isn't his.
-    sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
-    unsafe = Unsafe(
-        owner=None if status.st_uid in trusted.users else status.st_uid,
-        group=bool(mode & stat.S_IWGRP and not sticky and status.st_gid not in trusted.groups),
-        everybody=bool(mode & stat.S_IWOTH and not sticky),
-    )
-    return unsafe if str(unsafe) else None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ctdb_eventd.files import Concern, Remark, Tree, Trusted, why_broken, why_disabled, why_no_program, why_unsafe
+from ctdb_eventd.files import Concern, Remark, Tree, why_broken, why_disabled, why_no_program
+from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import Script, declared_locks, discover, form_of, is_lock_name, shown_name
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def inspect_component(
     *,
     tree: Tree | None = None,
     trusted: Trusted | None = None,
+    refuse_unsafe: bool = False,
 ) -> ComponentInspection:
     """Looks at every file of a component.
 
@@ -120,7 +122,8 @@ def inspect_component(
         rule: Which file names are scripts.
         configured_locks: For each lock the shown names of the scripts that hold it.
         tree: Where the node's files are; None is our own tree.
-        trusted: Who may change scripts; None is root and the user that we run as.
+        trusted: Who may change scripts; None is whom a daemon trusts that we run.
+        refuse_unsafe: Scripts that others can change don't run.
 
     Raises:
         NoSuchComponent: There is no such directory.
@@ -136,7 +139,8 @@ def inspect_component(
         form=form_of(file_names, rule),
         locks=configured_locks or {},
         tree=tree,
-        trusted=trusted or Trusted(users=frozenset({0, os.geteuid()})),
+        ways=Ways(trusted, tree),
+        refuse_unsafe=refuse_unsafe,
     )
     hidden = {os.path.basename(path) for path in listing.shadowed}
     refused = (look.refused(name, name in hidden) for name in file_names)
@@ -157,7 +161,8 @@ class _Look:
     form: NameForm
     locks: Mapping[str, tuple[str, ...]]
     tree: Tree
-    trusted: Trusted
+    ways: Ways
+    refuse_unsafe: bool
 
     def script(self, script: Script) -> ScriptInspection:
         path = f"{self.directory}/{os.path.basename(script.path)}"
@@ -166,14 +171,15 @@ class _Look:
         is_file = self._is_file(path)
         # a named pipe must not be opened: nobody may ever write to it
         declared = declared_locks(self.tree.below(target)) if is_file else []
+        reason = why_disabled(self.tree, path)
         configured = (lock for lock, names in self.locks.items() if script.name in names)
         return ScriptInspection(
             name=script.name,
             path=path,
             target=target if is_link else None,
             bare=script.bare,
-            reason=why_disabled(self.tree, path),
-            warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare)),
+            reason=reason,
+            warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare, runs=reason is None)),
             locks=tuple(dict.fromkeys((*filter(is_lock_name, declared), *configured))),
         )
 
@@ -183,12 +189,10 @@ class _Look:
         except OSError:
             return False
 
-    def _remarks(self, path: str, target: str, *, is_file: bool, bare: bool) -> Iterator[Remark]:
-        places = (target, os.path.dirname(target)) if is_file else ()
-        for place in dict.fromkeys((*places, self.directory)):
-            unsafe = why_unsafe(self.tree, place, self.trusted)
-            if unsafe is not None:
-                yield Remark(concern=Concern.UNSAFE, place=place, text=f"unsafe: {place} is {unsafe}")
+    def _remarks(self, path: str, target: str, *, is_file: bool, bare: bool, runs: bool) -> Iterator[Remark]:
+        judgement = "every event fails" if runs and self.refuse_unsafe else "unsafe"
+        for flaw in dict.fromkeys(self.ways.flaws(path)) if is_file else ():
+            yield Remark(concern=Concern.UNSAFE, place=flaw.place, text=f"{judgement}: {flaw.sentence}")
         fault = why_no_program(self.tree, target) if is_file else why_broken(self.tree, path)
         if fault is not None:
             yield fault

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_eventd.files import Concern, Tree, Trusted, shebang, why_broken, why_disabled, why_no_program, why_unsafe
+from ctdb_eventd.files import Concern, Tree, shebang, why_broken, why_disabled, why_no_program
 
 OWN = Tree()
 ME = frozenset({0, os.geteuid()})
@@ -194,39 +194,3 @@ def test_programs(tmp_path: Path) -> None:
     remark = why_no_program(OWN, str(tmp_path / "gone"))
     assert remark is not None
     assert (remark.concern, remark.text) == (Concern.UNREADABLE, "can't be read (No such file or directory)")
-
-
-# ---------------------------------------------------------------------- safety
-
-
-@pytest.mark.parametrize(
-    ("mode", "who"),
-    [
-        (0o755, None),
-        (0o775, "writable by its group"),
-        (0o757, "writable by everybody"),
-        (0o777, "writable by its group and everybody"),
-    ],
-)
-def test_writers(tmp_path: Path, mode: int, who: str | None) -> None:
-    unsafe = why_unsafe(OWN, write(tmp_path / "a", mode=mode), Trusted(users=ME))
-    assert (unsafe and str(unsafe)) == who
-
-
-def test_a_trusted_group_may_write(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", mode=0o777)
-    unsafe = why_unsafe(OWN, path, Trusted(users=ME, groups=frozenset({os.stat(path).st_gid})))
-    assert str(unsafe) == "writable by everybody"
-
-
-def test_a_stranger_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", mode=0o775)
-    unsafe = why_unsafe(OWN, path, Trusted(users=frozenset()))
-    assert str(unsafe) == f"owned by user {os.geteuid()}, not root, writable by its group"
-
-
-def test_a_sticky_directory_is_safe_and_what_is_not_there_too(tmp_path: Path) -> None:
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "directory").chmod(0o1777)
-    assert why_unsafe(OWN, str(tmp_path / "directory"), Trusted(users=ME)) is None
-    assert why_unsafe(OWN, str(tmp_path / "none"), Trusted(users=ME)) is None

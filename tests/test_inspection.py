@@ -121,28 +121,27 @@ def test_a_bare_name_runs_only_here(directory: Path) -> None:
     assert said(script) == ["runs only here: CTDB's own daemon wants the name 10.net.script"]
 
 
-def test_what_others_can_change_is_named_with_its_place(directory: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("refuse", "judgement"), [(False, "unsafe"), (True, "every event fails")])
+def test_what_others_can_change_is_named_with_its_place(
+    directory: Path, tmp_path: Path, refuse: bool, judgement: str
+) -> None:
     stock = tmp_path / "stock"
     stock.mkdir()
     target = write(stock, "tool", mode=0o757)
-    stock.chmod(0o777)
-    directory.chmod(0o775)
+    stock.chmod(0o757)
+    directory.chmod(0o757)
     (directory / "10.net.script").symlink_to(target)
-    script = only(directory)
-    real = os.path.realpath(stock)
-    assert [remark.place for remark in script.warnings] == [f"{real}/tool", real, str(directory)]
-    assert said(script) == [
-        f"unsafe: {real}/tool is writable by everybody",
-        f"unsafe: {real} is writable by its group and everybody",
-        f"unsafe: {directory} is writable by its group",
-    ]
+    (script,) = inspect_component(str(directory), "legacy", refuse_unsafe=refuse).scripts
+    places = [str(directory), str(stock), f"{stock}/tool"]
+    assert [remark.place for remark in script.warnings] == places
+    assert said(script) == [f"{judgement}: {place} is writable by everybody; chmod go-w {place}" for place in places]
 
 
 def test_who_is_trusted_can_be_told(directory: Path) -> None:
     write(directory, "10.net.script")
-    found = inspect_component(str(directory), "legacy", trusted=Trusted(users=frozenset()))
+    found = inspect_component(str(directory), "legacy", trusted=Trusted(users=frozenset({-1})))
     places = [remark.place for remark in found.scripts[0].warnings]
-    assert places == [f"{directory}/10.net.script", str(directory)]
+    assert places[-2:] == [str(directory), f"{directory}/10.net.script"]
 
 
 def test_a_script_that_can_not_be_read_is_said_to_be(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,20 @@ def _list(paths: Paths, component: str, rule: NameRule) -> int:
     except NoSuchComponent as error:
         raise Failure(str(error), error.errno) from None
     _print_list(provided, local, directory, os.path.realpath(provided_directory))
+    _warn_of_unsafe([script.path for script in local if script.enabled()])
     return 0
+
+
+def _warn_of_unsafe(paths: list[str]) -> None:
+    """Says on stderr which enabled scripts the daemon may refuse; stdout is CTDB's, to the byte."""
+    from ctdb_eventd.safety import Trusted, Ways
+
+    ways = Ways(Trusted.by_us())
+    for path in paths:
+        if (flaw := ways.flaw(path)) is not None:
+            complain(
+                f"ctdb-event: warning: {path}: others can change it, and the daemon may refuse it: {flaw.sentence}"
+            )
 
 
 def _print_list(provided: list[scripts.Script], local: list[scripts.Script], directory: str, real: str) -> None:

@@ -10,6 +10,7 @@ import anyio
 from ctdb_eventd.config import Config
 from ctdb_eventd.logs import log_output
 from ctdb_eventd.runner.process import Child, SpawnContext
+from ctdb_eventd.safety import Ways
 
 __all__ = ["Debugger"]
 
@@ -57,6 +58,12 @@ class Debugger:
             self._turn.release()
 
     async def _run(self, path: str, pid: int, event: str, config: Config) -> None:
+        flaw = Ways().flaw(path)
+        if flaw is not None:
+            if config.script_security == "refuse":
+                _log.error("debug script %s can't be run: %s", path, flaw.sentence)
+                return
+            _log.warning("debug script %s runs although others can change it: %s", path, flaw.sentence)
         try:
             child = Child.spawn(path, (path, str(pid), event), self.spawn, config.max_output)
         except OSError as error:

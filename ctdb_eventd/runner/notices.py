@@ -7,6 +7,7 @@ import os
 
 from ctdb_eventd.events import CATALOGUE, Mode
 from ctdb_eventd.model import EventSpec
+from ctdb_eventd.safety import Unsafe
 from ctdb_eventd.scripts import Listing, Script
 
 __all__ = ["Notices"]
@@ -62,6 +63,11 @@ class Notices:
         """Takes note that a script is enabled."""
         if self._dangling:
             self._dangling.discard(script.path)
+
+    def unsafe(self, path: str, flaw: Unsafe) -> None:
+        """Warns that a file is executed which others can change."""
+        if self._is_new("unsafe", path):
+            _log.warning("%s runs although others can change it: %s", path, flaw.sentence)
 
     def passed_over(self, script: Script) -> None:
         """Warns if a script is disabled because its link leads to nothing; again after it has led somewhere."""

@@ -27,6 +27,7 @@ from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
 from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runner.reports import Reports, wall_clock
+from ctdb_eventd.safety import Ways
 
 __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
 
@@ -81,6 +82,7 @@ class RunningEvent:
         self._grace = self._config.kill_grace
         self._grace_scope: anyio.CancelScope | None = None
         self._reports = Reports(spec, listing, listener)
+        self._ways = Ways()
         self._child: Child | None = None
         self._began = self._began_at = 0
         self._child_since = 0.0
@@ -184,6 +186,11 @@ class RunningEvent:
             self._context.notices.passed_over(script)
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         self._context.notices.found(script)
+        flaw = self._ways.flaw(script.path)
+        if flaw is not None:
+            if self._config.script_security == "refuse":
+                return self._reports.not_started(script, began, PermissionError(errno.EPERM, flaw.sentence))
+            self._context.notices.unsafe(script.path, flaw)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
             may_start = self._listener.want_script(script.name, locks)

@@ -159,3 +159,19 @@ def test_the_daemons_help_into_a_closed_pipe_is_no_traceback(option: str, buffer
     done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, env=environ, timeout=PATIENCE)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_configuration_that_others_can_change_is_refused_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
+    node = Elsewhere(tmp_path)
+    path = tmp_path / "etc/node.conf"
+    complaint = f"{path}:0: others can change it: {path} is writable by everybody; chmod go-w {path}"
+    path.chmod(0o646)
+    command = [sys.executable, "-m", "ctdb_eventd", "--helper-dir", str(node.helpers)]
+    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    assert (refused.returncode, refused.stderr.count(complaint)) == (1, 1)
+    path.chmod(0o644)
+    with node.daemon():
+        path.chmod(0o646)
+        asked = node.cli("reload")
+        assert asked.returncode != 0
+        assert complaint in asked.stderr

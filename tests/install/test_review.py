@@ -225,48 +225,52 @@ def test_machine_code_is_a_program(rpm_node: FakeNode) -> None:
     assert warnings(rpm_node) == []
 
 
-@pytest.mark.parametrize(
-    ("mode", "who"),
-    [
-        (0o775, "writable by its group"),
-        (0o757, "writable by everybody"),
-        (0o777, "writable by its group and everybody"),
-    ],
-)
-def test_scripts_that_others_can_change_are_named(rpm_node: FakeNode, mode: int, who: str) -> None:
-    path = rpm_node.script("60.site.script")
-    path.chmod(mode)
-    text = f"{LEGACY}/60.site.script: runs with either, but is unsafe: {LEGACY}/60.site.script is {who}"
-    assert warnings(rpm_node) == [text]
+REFUSED = "our daemon would refuse scripts: {}, or set [eventd] script security = warn"
 
 
-def test_what_runs_with_ours_only_is_not_said_to_run_with_either(rpm_node: FakeNode) -> None:
-    rpm_node.script("60.site").chmod(0o777)
-    unsafe, only_ours = warnings(rpm_node, Config(script_names="both"))
-    path = f"{LEGACY}/60.site"
-    assert unsafe == f"{path}: unsafe: {path} is writable by its group and everybody"
-    assert only_ours.startswith(f"{path}: runs with ours, not with CTDB's daemon")
+def test_scripts_that_others_can_change_keep_from_installing(rpm_node: FakeNode) -> None:
+    path = f"{LEGACY}/60.site.script"
+    rpm_node.script("60.site.script").chmod(0o757)
+    finding = list(review_scripts(places_of(rpm_node), Config()))[-1]
+    flaw = f"{path} is writable by everybody; chmod go-w {path}"
+    assert finding == Finding(Severity.ERROR, REFUSED.format(flaw))
+    finding = list(review_scripts(places_of(rpm_node), Config(script_security="warn")))[-1]
+    assert finding == Finding(Severity.WARNING, f"scripts run although others can change them: {flaw}")
 
 
-def test_a_links_target_counts_and_its_directory(rpm_node: FakeNode) -> None:
-    rpm_node.file("srv/scripts/tool", "#!/bin/sh\n").parent.chmod(0o777)
+def test_what_is_unsafe_may_have_other_faults(rpm_node: FakeNode) -> None:
+    rpm_node.script("60.site").chmod(0o757)
+    only_ours, unsafe = warnings(rpm_node, Config(script_names="both"))
+    assert unsafe.startswith(f"our daemon would refuse scripts: {LEGACY}/60.site is ")
+    assert only_ours.startswith(f"{LEGACY}/60.site: runs with ours, not with CTDB's daemon")
+
+
+def test_a_links_target_counts_and_every_directory_above_it(rpm_node: FakeNode) -> None:
+    rpm_node.file("srv/scripts/tool", "#!/bin/sh\n")
+    (rpm_node.root / "srv").chmod(0o757)
     rpm_node.link("60.site.script", "/srv/scripts/tool")
-    (text,) = warnings(rpm_node)
-    assert text.endswith("but is unsafe: /srv/scripts is writable by its group and everybody")
+    assert warnings(rpm_node) == [REFUSED.format("/srv is writable by everybody; chmod go-w /srv")]
 
 
 def test_the_scripts_directory_counts_once(rpm_node: FakeNode) -> None:
     rpm_node.script("60.site.script")
     rpm_node.script("61.site.script")
-    (rpm_node.root / "etc/ctdb/events/legacy").chmod(0o775)
-    assert warnings(rpm_node) == [f"{LEGACY} is writable by its group: whoever can change it is root"]
+    (rpm_node.root / "etc/ctdb/events/legacy").chmod(0o757)
+    assert warnings(rpm_node) == [REFUSED.format(f"{LEGACY} is writable by everybody; chmod go-w {LEGACY}")]
+
+
+def test_a_configuration_that_others_can_change_keeps_from_installing(rpm_node: FakeNode) -> None:
+    (rpm_node.root / "etc/ctdb/ctdb.conf").chmod(0o646)
+    _, (finding,) = review_configuration(places_of(rpm_node))
+    assert finding.severity is Severity.ERROR
+    assert finding.text.endswith("/etc/ctdb/ctdb.conf is writable by everybody; chmod go-w /etc/ctdb/ctdb.conf")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_stranger_as_owner_is_named(rpm_node: FakeNode) -> None:
     os.chown(rpm_node.script("60.site.script"), 12345, -1)
     (text,) = warnings(rpm_node)
-    assert text.endswith("is owned by user 12345, not root")
+    assert f"{LEGACY}/60.site.script is owned by user 12345, not root; chown -h root: " in text
 
 
 def test_without_a_directory_of_scripts_that_is_said(tmp_path: Path) -> None:
@@ -287,8 +291,8 @@ def test_a_script_that_vanishes_meanwhile_harms_nothing(rpm_node: FakeNode) -> N
 def test_a_program_that_others_can_change_is_named(rpm_node: FakeNode) -> None:
     places = places_of(rpm_node)
     assert list(review_program(places, PROGRAM)) == []
-    (rpm_node.root / "opt/eventd").chmod(0o777)
+    (rpm_node.root / "opt/eventd").chmod(0o757)
     (finding,) = review_program(places, PROGRAM, PROGRAM)
-    assert finding.text.startswith("/opt/eventd is writable by its group and everybody")
+    assert finding.text.startswith("/opt/eventd is writable by everybody")
     (rpm_node.root / "opt/eventd").chmod(0o1777)
     assert list(review_program(places, PROGRAM)) == []

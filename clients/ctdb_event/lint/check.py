@@ -20,8 +20,9 @@ from ctdb_event.lint.files import check_left_behind, check_numbers, check_refuse
 from ctdb_event.lint.outdated import defined_functions
 from ctdb_event.lint.report import Check, Fault, Finding, Severity
 from ctdb_eventd.config import parse
-from ctdb_eventd.files import Concern, Trusted
+from ctdb_eventd.files import Concern
 from ctdb_eventd.inspection import ComponentInspection, ScriptInspection, inspect_component
+from ctdb_eventd.safety import Trusted
 from ctdb_eventd.scripts import is_lock_name
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Component:
     """What is in its scripts, by path; those that could not be read are missing."""
     trusted: Trusted
     """Who may change it."""
+    refuse_unsafe: bool
+    """The daemon doesn't run what others can change."""
     functions: frozenset[str] | None
     """What CTDB's file `functions` on its node defines; None if that is not known."""
 
@@ -66,11 +69,14 @@ def examine(
     locks: Mapping[str, tuple[str, ...]],
     trusted: Trusted,
     functions_file: str | None = None,
+    *,
+    refuse_unsafe: bool = True,
 ) -> Component:
     """Reads a component's directory and its scripts; see `inspect_component` for the other arguments.
 
     Args:
         functions_file: CTDB's shell functions on the scripts' node; None if that may be any.
+        refuse_unsafe: The daemon doesn't run what others can change.
 
     Raises:
         NoSuchComponent: There is no such directory.
@@ -80,7 +86,7 @@ def examine(
     contents = {script.path: content for script in found.scripts if (content := _read(script.path)) is not None}
     library = None if functions_file is None else _read(functions_file)
     functions = None if library is None else defined_functions(library.data.decode("utf-8", "surrogateescape"))
-    return Component(found=found, contents=contents, trusted=trusted, functions=functions)
+    return Component(found=found, contents=contents, trusted=trusted, refuse_unsafe=refuse_unsafe, functions=functions)
 
 
 def _read(path: str) -> Content | None:
@@ -104,7 +110,9 @@ def component_findings(component: Component) -> list[Finding]:
     names = {script.path: script.name for script in found.scripts}
     findings = [
         _finding(fault, place, found.component, names.get(place))
-        for place, fault in check_unsafe(found.scripts, found.directory, component.trusted)
+        for place, fault in check_unsafe(
+            found.scripts, found.directory, component.trusted, refused=component.refuse_unsafe
+        )
     ]
     for file in found.refused:
         findings += (_finding(fault, file.path, found.component) for fault in check_refused(file))

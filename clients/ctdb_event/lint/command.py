@@ -5,6 +5,7 @@ Works without a daemon. One line for each finding, as compilers do, so that edit
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,9 @@ from ctdb_event.lint.check import Component, component_findings, examine, left_b
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
-from ctdb_eventd.files import Trusted
 from ctdb_eventd.paths import Paths, PathsError, test_mode
 from ctdb_eventd.places import find as find_places
+from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import component_directory, shown_name
 from ctdb_eventd.text import escaped
 
@@ -98,10 +99,16 @@ class _Lint:
         self._environ = environ
         self._findings: list[Finding] = []
         self._problems: list[str] = []
+        # a node for tests belongs to whoever runs it
+        self._trusted = Trusted.by_us() if test_mode(environ) else Trusted()
         self._config = self._load()
 
     def _load(self) -> Config:
         path = self._paths.config_file
+        flaw = Ways(self._trusted).flaw(path)
+        if flaw is not None:
+            text = f"{path}:0: others can change it, so the daemon doesn't start: {flaw.sentence}"
+            self._findings.append(_configured(path, text, Severity.ERROR))
         try:
             config = load(path)
         except ConfigError as error:
@@ -144,6 +151,7 @@ class _Lint:
                 component = examine(
                     *(place.directory, place.component, self._config.script_names, self._config.locks, place.trusted),
                     f"{self._paths.config_dir}/functions" if place.is_ours else None,
+                    refuse_unsafe=place.is_ours and self._config.script_security == "refuse",
                 )
             except NoSuchComponent:
                 self._problems.append(f"{place.directory} is not a directory{_advice(place)}")
@@ -193,9 +201,7 @@ class _Lint:
         homes = {os.path.realpath(home) for home in (self._paths.events_dir, self._paths.provided_dir)}
         # a component may be a link to elsewhere, and elsewhere may be a link to a component
         if {os.path.dirname(real), os.path.realpath(os.path.dirname(os.path.abspath(directory)))} & homes:
-            # a node for tests belongs to whoever runs it
-            users = frozenset({0, os.geteuid()}) if test_mode(self._environ) else frozenset({0})
-            return _Place(directory=directory, component=component, trusted=Trusted(users=users), is_ours=True)
+            return _Place(directory=directory, component=component, trusted=self._trusted, is_ours=True)
         trusted = _trusted_elsewhere(real)
         return _Place(directory=directory, component=component, trusted=trusted, is_ours=False)
 
@@ -223,12 +229,16 @@ def _advice(place: _Place) -> str:
 
 
 def _trusted_elsewhere(directory: str) -> Trusted:
-    """A working copy is its owner's; what counts is what he installs. Everybody must not write there either."""
-    try:
-        status = os.stat(directory)
-    except OSError:
-        return Trusted()
-    return Trusted(users=frozenset({0, os.geteuid(), status.st_uid}), groups=frozenset({status.st_gid}))
+    """A working copy is its owner's, and of those above; what counts is what is installed. Everybody must not write."""
+    users, groups = {0, os.geteuid()}, {0}
+    place = directory
+    while place:
+        with contextlib.suppress(OSError):
+            status = os.stat(place)
+            users.add(status.st_uid)
+            groups.add(status.st_gid)
+        place = place.rpartition("/")[0]
+    return Trusted(users=frozenset(users), groups=frozenset(groups))
 
 
 def _component_as_json(component: Component) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from ctdb_event.lint.report import Check, Fault, Severity
-from ctdb_eventd.files import Concern, Tree, Trusted, why_unsafe
+from ctdb_eventd.files import Concern
 from ctdb_eventd.inspection import Refusal, RefusedFile, ScriptInspection
+from ctdb_eventd.safety import Trusted, Ways
 
 __all__ = ["check_left_behind", "check_numbers", "check_refused", "check_script", "check_unsafe"]
 
@@ -27,15 +28,27 @@ _ENDINGS = re.compile(r"(?:\.(?:script|sh|bash|dash|ksh|py|pl))+$", re.IGNORECAS
 _ANY_EXECUTES = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
-def check_unsafe(scripts: Sequence[ScriptInspection], directory: str, trusted: Trusted) -> Iterator[tuple[str, Fault]]:
-    """Tells which files and directories others could change, each once, however many scripts are there."""
-    remarks = (remark for script in scripts for remark in script.warnings if remark.concern is Concern.UNSAFE)
-    for place in dict.fromkeys((directory, *(remark.place for remark in remarks))):
-        unsafe = why_unsafe(Tree(), place, trusted)
-        if unsafe is not None:
-            severity = Severity.ERROR if unsafe.everybody else Severity.WARNING
-            text = f"{unsafe}: whoever can change it can run anything as root; chmod go-w, chown root"
-            yield place, Fault(severity, Check.UNSAFE, text)
+def check_unsafe(
+    scripts: Sequence[ScriptInspection], directory: str, trusted: Trusted, *, refused: bool
+) -> Iterator[tuple[str, Fault]]:
+    """Tells which files and directories others could change, each once, however many scripts are there.
+
+    Args:
+        scripts: A component's scripts.
+        directory: Its directory.
+        trusted: Who may change them.
+        refused: The daemon doesn't run what others could change.
+    """
+    ways = Ways(trusted)
+    paths = (directory, *(script.path for script in scripts))
+    for flaw in dict.fromkeys(flaw for path in paths for flaw in ways.flaws(path)):
+        if flaw.set_id:
+            check, text = Check.SETUID, "events run as root anyway"
+        else:
+            check, text = Check.UNSAFE, "whoever can change it can run anything as root"
+        severity = Severity.ERROR if refused or flaw.everybody else Severity.WARNING
+        refusal = ", so it is refused ([eventd] script security)" if refused else ""
+        yield flaw.place, Fault(severity, check, f"{flaw}: {text}{refusal}; {flaw.remedy}")
 
 
 def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptInspection, Fault]]:
@@ -111,9 +124,6 @@ def check_script(script: ScriptInspection) -> Iterator[Fault]:
     except OSError as error:
         yield _not_there(script, error)
         return
-    if mode & (stat.S_ISUID | stat.S_ISGID) and stat.S_ISREG(mode):
-        text = f"set-user-ID or set-group-ID (mode {stat.S_IMODE(mode):04o}) is of no use on an event script"
-        yield Fault(Severity.WARNING, Check.SETUID, f"{text}, events run as root anyway; chmod ug-s")
     if script.reason is not None:
         yield _disabled(script.reason, mode)
     elif is_noexec:

@@ -13,7 +13,7 @@ import subprocess
 
 import attrs
 
-from ctdb_eventd.files import Tree, Trusted, why_unsafe
+from ctdb_eventd.safety import Ways
 
 __all__ = ["SEARCH_PATH", "Interpreter", "SyntaxProblem", "Unchecked", "check_syntax", "find_interpreter"]
 
@@ -187,9 +187,6 @@ def _run(command: list[str], seconds: float, content: bytes) -> subprocess.Compl
 def _refuse_unsafe(program: str) -> None:
     if not program.startswith("/"):
         raise Unchecked(f"{program} is not in {SEARCH_PATH}")
-    tree, trusted = Tree(), Trusted(users=frozenset({0, os.geteuid()}))
-    real = tree.resolve(program)
-    for place in (real, os.path.dirname(real), os.path.dirname(program)):
-        unsafe = why_unsafe(tree, place, trusted)
-        if unsafe:
-            raise Unchecked(f"{program} is not run: {place} is {unsafe}")
+    flaw = Ways().flaw(program)
+    if flaw is not None:
+        raise Unchecked(f"{program} is not run: {flaw.sentence}")

@@ -15,8 +15,9 @@ import attrs
 
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError
-from ctdb_eventd.files import Concern, Trusted, why_disabled, why_unsafe
+from ctdb_eventd.files import Concern, why_disabled
 from ctdb_eventd.inspection import ComponentInspection, Refusal, ScriptInspection, inspect_component
+from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import shown_name
 from ctdb_eventd_install.places import NodePlaces
 
@@ -106,28 +107,25 @@ def review_configuration(places: NodePlaces) -> tuple[Config, list[Finding]]:
         config = load(path)
     except ConfigError as error:
         return Config(), [Finding(Severity.ERROR, f"our daemon would not start: {text}") for text in error.texts]
+    flaw = Ways(_trusted(places), places.tree).flaw(places.node.config_file)
+    if flaw is not None:
+        text = f"our daemon would not start: others can change {places.node.config_file}: {flaw.sentence}"
+        return config, [Finding(Severity.ERROR, text)]
     warnings = [Finding(Severity.WARNING, warning) for warning in config.warnings]
     return config, warnings or [Finding(Severity.GOOD, f"configuration {places.node.config_file}")]
 
 
 def review_program(places: NodePlaces, *programs: str) -> Iterator[Finding]:
     """Warns if others than root could change what root will run: the files or a directory above them."""
-    paths: dict[str, None] = {}
-    for program in programs:
-        path = places.tree.resolve(program)
-        while path not in ("", "/"):
-            paths[path] = None
-            path = os.path.dirname(path)
-    trusted = _trusted(places)
-    for path in paths:
-        unsafe = why_unsafe(places.tree, path, trusted)
-        if unsafe:
-            yield Finding(Severity.WARNING, f"{path} is {unsafe}, and what root runs is there or below")
+    ways = Ways(_trusted(places), places.tree)
+    for flaw in dict.fromkeys(flaw for program in programs for flaw in ways.flaws(program)):
+        yield Finding(Severity.WARNING, f"{flaw.place} is {flaw}, and what root runs is there or below; {flaw.remedy}")
 
 
 def _trusted(places: NodePlaces) -> Trusted:
-    # a root of somebody's own is his
-    return Trusted(users=frozenset({0, os.stat(places.root).st_uid}))
+    # a root of somebody's own is his, and his group's
+    root = os.stat(places.root)
+    return Trusted(users=frozenset({0, root.st_uid}), groups=frozenset({0, root.st_gid} if root.st_uid else {0}))
 
 
 def review_scripts(places: NodePlaces, config: Config) -> Iterator[Finding]:
@@ -156,9 +154,14 @@ def _review_component(places: NodePlaces, config: Config, component: str) -> Ite
         yield Finding(Severity.GOOD, count)
     for text in (*_left_out(places, found), *(text for script in found.scripts for text in _review_script(script))):
         yield Finding(Severity.WARNING, text)
-    unsafe = why_unsafe(places.tree, directory, trusted)
-    if unsafe:
-        yield Finding(Severity.WARNING, f"{directory} is {unsafe}: whoever can change it is root")
+    ways = Ways(trusted, places.tree)
+    paths = (directory, *(script.path for script in enabled))
+    for flaw in dict.fromkeys(flaw for path in paths for flaw in ways.flaws(path)):
+        if config.script_security == "refuse":
+            text = f"our daemon would refuse scripts: {flaw.sentence}, or set [eventd] script security = warn"
+            yield Finding(Severity.ERROR, text)
+        else:
+            yield Finding(Severity.WARNING, f"scripts run although others can change them: {flaw.sentence}")
 
 
 def _left_out(places: NodePlaces, found: ComponentInspection) -> Iterator[str]:
@@ -177,7 +180,6 @@ def _review_script(script: ScriptInspection) -> Iterator[str]:
         dangling = (remark for remark in script.warnings if remark.concern is Concern.DANGLING)
         yield from (f"{path}: {script.reason}: {remark} (CTDB 4.17 fails the event)" for remark in dangling)
         return
-    with_either = all(remark.concern is Concern.UNSAFE for remark in script.warnings)
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
             why = f"that wants {path}.script, ours can do without: script names"
@@ -186,5 +188,3 @@ def _review_script(script: ScriptInspection) -> Iterator[str]:
             yield f"{path}: {remark}"
         elif remark.concern is not Concern.UNSAFE:
             yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may pass over it as disabled"
-        elif remark.place != os.path.dirname(path):  # the component's own directory is reported once
-            yield f"{path}: {'runs with either, but is ' if with_either else ''}{remark}"

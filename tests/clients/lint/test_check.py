@@ -14,10 +14,10 @@ from ctdb_event.lint.check import Component, component_findings, examine, lock_f
 from ctdb_event.lint.content import nearest
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import parse
-from ctdb_eventd.files import Trusted
+from ctdb_eventd.safety import Trusted
 
 TOP = Path(__file__).resolve().parents[3]
-ME = Trusted(users=frozenset({0, os.geteuid()}))
+ME = Trusted(users=frozenset({0, os.geteuid()}), groups=frozenset())
 GOOD = '#!/bin/sh\ncase "$1" in\nmonitor) exit 0 ;;\nesac\n'
 
 
@@ -30,6 +30,7 @@ class Directory:
         self.path = path
         self.rule: str = "both"
         self.trusted = ME
+        self.refuse_unsafe = False
 
     def script(self, name: str, text: str = GOOD, mode: int = 0o755) -> Path:
         file = self.path / name
@@ -38,7 +39,8 @@ class Directory:
         return file
 
     def look(self) -> Component:
-        return examine(str(self.path), "legacy", self.rule, {}, self.trusted)  # type: ignore[arg-type]
+        place, rule, refuse = str(self.path), self.rule, self.refuse_unsafe
+        return examine(place, "legacy", rule, {}, self.trusted, refuse_unsafe=refuse)  # type: ignore[arg-type]
 
     def findings(self) -> list[Finding]:
         return component_findings(self.look())
@@ -168,7 +170,10 @@ def test_scripts_with_one_number(directory: Directory) -> None:
 def test_files_that_others_can_change(directory: Directory, mode: int, severity: str) -> None:
     directory.script("50.web.script", mode=mode)
     assert directory.found() == [("50.web.script", None, severity, "unsafe")]
-    assert "run anything as root" in directory.messages()[0]
+    assert "run anything as root; chmod go-w" in directory.messages()[0]
+    directory.refuse_unsafe = True
+    assert directory.found() == [("50.web.script", None, "error", "unsafe")]
+    assert "so it is refused ([eventd] script security); chmod go-w" in directory.messages()[0]
 
 
 def test_each_unsafe_place_is_told_once(directory: Directory, tmp_path: Path) -> None:
@@ -182,10 +187,10 @@ def test_each_unsafe_place_is_told_once(directory: Directory, tmp_path: Path) ->
 
 
 def test_strangers_are_named(directory: Directory) -> None:
-    directory.trusted = Trusted(users=frozenset())
+    directory.trusted = Trusted(users=frozenset({-1}))
     directory.script("50.web.script")
-    assert [found[0] for found in directory.found()] == ["legacy", "50.web.script"]
-    assert directory.messages()[0].startswith(f"owned by user {os.geteuid()}, not root: whoever")
+    assert [found[0] for found in directory.found()][-2:] == ["legacy", "50.web.script"]
+    assert directory.messages()[-1].startswith(f"owned by user {os.geteuid()}, not root: whoever")
 
 
 @pytest.mark.parametrize("mode", [0o4755, 0o2755])
