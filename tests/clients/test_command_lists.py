@@ -200,3 +200,24 @@ def test_another_socket(said: FakeBroker, tmp_path: Any, monkeypatch: pytest.Mon
     monkeypatch.delenv("CTDB_BASE")  # not needed then
     assert "ctdb-eventd 0.1.0" in say(capfdbinary, "--socket", str(said.path), "ping")
     assert "ctdb-eventd 0.1.0" in say(capfdbinary, "-dX", "ping", "-d", "DEBUG", f"--socket={said.path}")
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, "text", 7, [7], ["text"], [{}], {"jobs": [[]]}, {"results": {"a": 1}}]
+)
+@pytest.mark.parametrize(
+    "command", ["ps", "results", "components", "locks", "scripts legacy", "events", "health", "stats"]
+)
+def test_an_answer_of_another_form_is_an_error_and_no_traceback(
+    broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes], command: str, answer: object
+) -> None:
+    for method in ("status", "components", "locks", "scripts", "events", "stats", "hello"):
+        broker.reply(method, answer)
+    code = cli.main(command.split())
+    out, err = capfdbinary.readouterr()
+    if err:
+        assert code == (3 if command == "health" else 71)
+        assert b"the answer of the event daemon at " in err
+        assert b" can't be read (" in err
+    else:
+        assert code == 0, out  # an empty list, or one that says nothing

@@ -66,6 +66,10 @@ def _asked(session: Session, handler: Callable[[Session], int]) -> int:
         from ctdb_event.commands.problems import explained
 
         raise explained(session.path, error) from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        from ctdb_event.commands.problems import unreadable
+
+        raise unreadable(session.path, error) from None
 
 
 def _handler(words: str) -> Callable[[Session], int]:

@@ -15,7 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["explained", "no_daemon", "unknown_command"]
+__all__ = ["explained", "no_daemon", "unknown_command", "unreadable"]
+
+_SHOWN = 300
+"""Characters of an error that are shown."""
 
 
 def explained(path: str, error: Exception) -> Failure:
@@ -29,6 +32,13 @@ def explained(path: str, error: Exception) -> Failure:
     if isinstance(error, RemoteProtocolError):
         return Failure(f"what answers on {path} does not speak the event protocol: {error}")
     return Failure(f"this can't be asked: {error}", errno.EINVAL)
+
+
+def unreadable(path: str, error: Exception) -> Failure:
+    """Says that an answer was not what the protocol says: a key or type that a command relied on isn't there."""
+    found = f"{type(error).__name__}: {escaped(str(error)[:_SHOWN])}"
+    advice = "is it of another version? Restart CTDB after an upgrade; if that doesn't help, please report it"
+    return Failure(f"the answer of the event daemon at {path} can't be read ({found}); {advice}", errno.EPROTO)
 
 
 def no_daemon(path: str, error: OSError) -> Failure:
