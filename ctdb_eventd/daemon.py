@@ -175,7 +175,25 @@ class Daemon:
             pids = " ".join(map(str, error.args))
             _log.error("scripts of the former daemon still run, the kernel doesn't end them; processes: %s", pids)
 
+    def _check_places(self) -> None:
+        """Makes sure that nobody else can replace the programs and files that are written below these directories.
+
+        A test node may be anywhere, so there that is a warning only.
+
+        Raises:
+            StartupError: Others can change one of them.
+        """
+        ways = Ways()
+        for path in (self._paths.state_dir, self._paths.run_dir):
+            flaw = ways.flaw(path)
+            if flaw is not None:
+                text = f"others can change what is in {path}: {flaw.sentence}"
+                if not self._is_test:
+                    raise StartupError(text)
+                _log.warning("%s", text)
+
     def _build(self, tasks: TaskGroup) -> None:
+        self._check_places()
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
         try:

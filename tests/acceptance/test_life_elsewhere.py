@@ -175,3 +175,18 @@ def test_a_configuration_that_others_can_change_is_refused_at_the_start_and_at_a
         asked = node.cli("reload")
         assert asked.returncode != 0
         assert complaint in asked.stderr
+
+
+@pytest.mark.parametrize("place", ["var", "pids"])
+def test_a_place_that_others_can_change_is_refused_at_the_start(tmp_path: Path, place: str) -> None:
+    """Programs are executed there, and locks and the table of scripts are there."""
+    node = Elsewhere(tmp_path)
+    path = tmp_path / place
+    path.chmod(0o777)
+    command = [sys.executable, "-m", "ctdb_eventd", "--helper-dir", str(node.helpers)]
+    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    complaint = f"others can change what is in {path}: {path} is writable by everybody; chmod go-w {path}"
+    assert (refused.returncode, refused.stderr.count(complaint)) == (1, 1)
+    path.chmod(0o1777)
+    with node.daemon():
+        pass
