@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from ctdb_eventd.events import Mode
+from ctdb_eventd.scheduler.lines import Line
 
 __all__ = ["Backlog", "Decision"]
 
@@ -117,6 +118,18 @@ class Backlog(Generic[J]):
         if mode is None:
             return ()
         return self._obstacles(mode, list(takewhile(lambda other: other != job, self._waiting)))
+
+    def line(self) -> Line[J]:
+        """Returns everybody who runs or waits, and whom each one waits for."""
+        ahead: dict[J, int] = {}
+        place = len(self._running)
+        barrier = 0 if self._mode is Mode.ADDRESS else place
+        for job, mode in self._waiting.items():
+            ahead[job] = barrier if mode is Mode.ADDRESS else place
+            place += 1
+            if mode is not Mode.ADDRESS:
+                barrier = place
+        return Line((*self._running, *self._waiting), ahead)
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""

@@ -13,7 +13,7 @@ goes through these stages, and no other way:
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
@@ -51,9 +51,9 @@ class Core(Generic[J]):
         self._addresses: LockTable[J] = LockTable()
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
-        self._granted: deque[Hashable] = deque()
+        self._granted: OrderedDict[Hashable, None] = OrderedDict()
         self._asked: AskedFor[J] = AskedFor(self._jobs)
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked.claims)
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -61,7 +61,7 @@ class Core(Generic[J]):
 
     def take_grant(self) -> Hashable | None:
         """Returns the next claimant who has his locks now and didn't when he asked; None if there is none."""
-        return self._granted.popleft() if self._granted else None
+        return self._granted.popitem(last=False)[0] if self._granted else None
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -144,7 +144,10 @@ class Core(Generic[J]):
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component=component, plan=plan, asker=asker, behind=behind)
         self._asked.add_job(job)
-        self._follow(backlog, backlog.submit(job, plan.mode))
+        decision = backlog.submit(job, plan.mode)
+        if decision or not self.waits_for.is_free(component, plan, asker, behind):
+            self.waits_for.changed()
+        self._follow(backlog, decision)
         if asker is not None and self.waits(job):
             self._lend_slot(asker)
 
@@ -185,8 +188,9 @@ class Core(Generic[J]):
 
     def stuck(self, job: J) -> None:
         """Notes that a job's last script can't be ended: it keeps its address, and nobody is to wait for that."""
-        self._jobs[job].stuck = True
-        for other in tuple(self._jobs):
+        its_entry = self._jobs[job]
+        its_entry.stuck = True
+        for other in self._addresses.users(its_entry.plan.resources):
             entry = self._jobs.get(other)
             if entry is not None and entry.stage is Stage.LOCKING and self.waits_for.in_vain(other):
                 self._fail(other)
@@ -215,6 +219,8 @@ class Core(Generic[J]):
             entry = self._jobs[job]
             entry.batch = backlog.batch
             resources = entry.plan.resources
+            if resources:
+                self.waits_for.changed()
             if not resources or self._addresses.acquire(job, resources):
                 entry.stage = Stage.RUNNING
                 todo.append((Do.START, job))
@@ -253,6 +259,8 @@ class Core(Generic[J]):
                 self._todo.append((Do.DEADLOCK, vain))
                 self._take_back(vain)
         begun, entry.begun = entry.begun, True
+        if locks:
+            self.waits_for.changed()
         if locks and not self._scripts.acquire(job, locks):
             self._lend_slot(entry.asker)
             return False
@@ -282,7 +290,7 @@ class Core(Generic[J]):
     def _hand_on(self, owners: tuple[Any, ...]) -> None:
         for owner in owners:
             if owner not in self._jobs:
-                self._granted.append(owner)
+                self._granted[owner] = None
             elif self._want_slot(owner, begun=True):
                 self._todo.append((Do.GO, owner))
 
@@ -315,6 +323,7 @@ class Core(Generic[J]):
         if asked.waiters:
             self.waits_for.check_claim(asked, locks)
             self._asked.add_claim(claimant, asked)
+        self.waits_for.changed()
         granted = self._scripts.acquire(claimant, locks)
         if not granted:
             self._lend_slot(asker)
@@ -322,7 +331,6 @@ class Core(Generic[J]):
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
-        if claimant in self._granted:
-            self._granted.remove(claimant)
+        self._granted.pop(claimant, None)
         self._asked.forget(claimant)
         self._hand_on(self._scripts.release(claimant))

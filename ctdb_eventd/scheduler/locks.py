@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from ctdb_eventd.scheduler.lines import Line
+
 __all__ = ["LockState", "LockTable"]
 
 O = TypeVar("O", bound=Hashable)  # noqa: E741  (an owner)
@@ -117,6 +119,19 @@ class LockTable(Generic[O]):
                 found[lock.holder] = None
             found |= dict.fromkeys(takewhile(lambda other: other != owner, lock.waiting))
         return tuple(found)
+
+    def line(self, name: str) -> Line[O]:
+        """Returns who holds a lock and who waits for it, and whom each one waits for because of it."""
+        lock = self._locks.get(name)
+        if lock is None:
+            return Line((), {})
+        first = () if lock.holder is None else (lock.holder,)
+        return Line((*first, *lock.waiting), {owner: place for place, owner in enumerate(lock.waiting, len(first))})
+
+    def holders(self, names: Iterable[str]) -> list[O]:
+        """Returns who holds these locks."""
+        holders = (self._locks[name].holder for name in names if name in self._locks)
+        return [holder for holder in holders if holder is not None]
 
     def users(self, names: Iterable[str]) -> list[O]:
         """Returns who holds one of these locks or waits for one."""

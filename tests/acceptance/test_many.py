@@ -1,0 +1,51 @@
+"""A real daemon with very much of something: it goes on serving others, and what it keeps and says has a bound."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from gates import gate, open_gate
+from native_client import native_client
+from nodes import Node, running_daemon
+
+# Asks for many events from within a script, each of which waits for those before it.
+ASKER = f"""
+[ "$1" = startup ] || exit 0
+{sys.executable} - "$CTDB_BASE/run/eventd.socket" <<'END' > "$CTDB_BASE/var/answer" 2>&1
+import os, socket, sys
+from ctdb_eventd.protocol import frames
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+run = {{"component": "other", "event": "x"}}
+connection.sendall(frames.PREFACE + b"".join(frames.request(number, "run", run) for number in range(2000)))
+open(os.environ["CTDB_BASE"] + "/var/asked", "w").close()
+answers = connection.makefile("rb")
+for _ in range(2000):
+    content = answers.read(int.from_bytes(answers.read(4), "big"))
+    assert b"success" in content, content
+print("all")
+END
+exit 0
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    node = Node(tmp_path)
+    node.script("10.s.script", '[ "$1" != slow ] || read line < "$CTDB_BASE/var/gate-slow"', component="other")
+    return node
+
+
+async def test_a_script_that_asks_for_two_thousand_events_holds_nobody_up(node: Node) -> None:
+    node.script("10.s.script", ASKER)
+    gate(node, "slow")
+    async with running_daemon(node) as daemon, daemon.client() as client, native_client(daemon) as other:
+        slow = client.start("slow", component="other")
+        startup = client.start("startup", limit=0)
+        while not (node.var / "asked").exists():
+            assert await other.call("ping") == {}
+        open_gate(node, "slow")
+        assert (await client.result(slow), await client.result(startup)) == (0, 0)
+    assert node.read("answer") == "all\n"
