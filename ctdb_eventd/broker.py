@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Done, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Done, Jobs, LockDone, Peer
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
@@ -130,9 +130,14 @@ class Broker:
         """Returns the latest run of each event for each address."""
         return self._results.by_address()
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Returns what waits and runs."""
-        return list(job_values(self._scheduler.core)) if self._scheduler.busy else []
+    @property
+    def busy(self) -> bool:
+        """Tells whether anything waits or runs."""
+        return self._scheduler.busy
+
+    def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
+        """Returns what waits and runs; see Domain."""
+        return job_values(self._scheduler.core, component, event, address)
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""

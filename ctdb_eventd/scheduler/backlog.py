@@ -14,8 +14,8 @@ A monitor that waits for an ended one is refused as well when something else arr
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from itertools import takewhile
+from collections.abc import Hashable, Iterator
+from itertools import chain, islice, takewhile
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -121,15 +121,21 @@ class Backlog(Generic[J]):
 
     def line(self) -> Line[J]:
         """Returns everybody who runs or waits, and whom each one waits for."""
-        ahead: dict[J, int] = {}
+        return Line((*self._running, *self._waiting), dict(self.walk()))
+
+    def walk(self) -> Iterator[tuple[J, int]]:
+        """Yields those who wait, in order, and for how many of the first members of the line each one does."""
         place = len(self._running)
         barrier = 0 if self._mode is Mode.ADDRESS else place
         for job, mode in self._waiting.items():
-            ahead[job] = barrier if mode is Mode.ADDRESS else place
+            yield job, barrier if mode is Mode.ADDRESS else place
             place += 1
             if mode is not Mode.ADDRESS:
                 barrier = place
-        return Line((*self._running, *self._waiting), ahead)
+
+    def first(self, most: int) -> tuple[J, ...]:
+        """Returns the first members of the line."""
+        return tuple(islice(chain(self._running, self._waiting), most))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""

@@ -14,14 +14,14 @@ goes through these stages, and no other way:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.asked import AskedFor
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
-from ctdb_eventd.scheduler.locks import LockTable
+from ctdb_eventd.scheduler.locks import LockState, LockTable
 from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
 from ctdb_eventd.scheduler.waits import WaitsFor
 
@@ -47,6 +47,7 @@ class Core(Generic[J]):
         self._todo: deque[tuple[Do, J]] = deque()
         self._jobs: dict[J, Entry[J]] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
+        self._released: dict[J, None] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
@@ -68,6 +69,16 @@ class Core(Generic[J]):
         """Every job of which something is left, in order of arrival."""
         return tuple(self._jobs)
 
+    def components(self) -> Iterator[tuple[str, Sequence[J], Sequence[J]]]:
+        """Yields where something is left: the jobs that a component's backlog has let go, and those that it has not."""
+        gone_on: dict[str, list[J]] = {}
+        for job in self._released:
+            gone_on.setdefault(self._jobs[job].component, []).append(job)
+        for name, backlog in self._backlogs.items():
+            yield name, (*gone_on.pop(name, ()), *backlog.running), backlog.waiting
+        for name, jobs in gone_on.items():
+            yield name, jobs, ()
+
     @property
     def busy(self) -> bool:
         """Tells whether anything of any job is left."""
@@ -82,6 +93,10 @@ class Core(Generic[J]):
             scripts=self._scripts.snapshot(),
             admission=self.admission.state,
         )
+
+    def locks(self, most: int, waiting: int) -> tuple[tuple[LockState[J], ...], tuple[LockState[J], ...]]:
+        """Returns locks of addresses and of scripts, at most so many of each, and the first of those who wait."""
+        return self._addresses.snapshot(most, waiting), self._scripts.snapshot(most, waiting)
 
     def idle(self, component: str) -> bool:
         """Tells whether nothing of a component runs or waits."""
@@ -179,6 +194,7 @@ class Core(Generic[J]):
         """Notes that a running job's component may go on."""
         entry = self._jobs[job]
         entry.stage = Stage.RELEASED
+        self._released[job] = None
         backlog = self._backlogs[entry.component]
         self._follow(backlog, backlog.finished(job))
         if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
@@ -203,6 +219,7 @@ class Core(Generic[J]):
     def gone(self, job: J) -> None:
         """Notes that nothing of a released job is left."""
         entry = self._forget(job)
+        del self._released[job]
         if entry.begun:
             self.script_over(job)
         if entry.plan.resources:

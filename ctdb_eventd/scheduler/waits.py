@@ -83,6 +83,30 @@ class WaitsFor(Generic[J]):
             return self._backlogs[entry.component].blockers(job)
         return self._addresses.blockers(job) if entry.stage is Stage.LOCKING else ()
 
+    def first_blockers(self, jobs: Iterable[J], most: int) -> dict[J, tuple[tuple[J, ...], int]]:
+        """Returns for whom jobs wait before they can start: the first few, and how many there are in all.
+
+        Goes through each queue once, and no farther than needed. Those that wait for nobody are left out.
+        """
+        queues: dict[tuple[Stage, str], set[J]] = {}
+        for job in jobs:
+            entry = self._jobs[job]
+            if entry.stage is Stage.QUEUED:
+                queues.setdefault((entry.stage, entry.component), set()).add(job)
+            elif entry.stage is Stage.LOCKING:
+                queues.setdefault((entry.stage, entry.plan.resources[0]), set()).add(job)
+        found = {}
+        for (stage, name), wanted in queues.items():
+            backlog = self._backlogs[name] if stage is Stage.QUEUED else None
+            first = self._addresses.first(name, most) if backlog is None else backlog.first(most)
+            for job, count in self._addresses.walk(name) if backlog is None else backlog.walk():
+                if job in wanted:
+                    found[job] = first[:count], count
+                    wanted.remove(job)
+                    if not wanted:
+                        break
+        return found
+
     def locks(self, job: J) -> tuple[str, ...]:
         """Returns the locks that a job waits for, its address's or its script's."""
         entry = self._jobs[job]

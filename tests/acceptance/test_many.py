@@ -10,6 +10,8 @@ from gates import gate, open_gate
 from native_client import native_client
 from nodes import Node, running_daemon
 
+from ctdb_eventd.protocol import frames
+
 # Asks for many events from within a script, each of which waits for those before it.
 ASKER = f"""
 [ "$1" = startup ] || exit 0
@@ -49,3 +51,21 @@ async def test_a_script_that_asks_for_two_thousand_events_holds_nobody_up(node: 
         open_gate(node, "slow")
         assert (await client.result(slow), await client.result(startup)) == (0, 0)
     assert node.read("answer") == "all\n"
+
+
+async def test_the_answer_of_status_is_short_however_many_wait(node: Node) -> None:
+    gate(node, "slow")
+    async with running_daemon(node) as daemon, native_client(daemon) as client, native_client(daemon) as other:
+        await client.call("run", component="other", event="slow", detach=True)
+        for _ in range(10):
+            calls = [
+                client.start("run", component="other", event="x", args=["y" * 500], detach=True) for _ in range(1000)
+            ]
+            for call in calls:
+                await client.result(call)
+        status = client.start("status")
+        assert await other.call("ping") == {}
+        answer = await client.result(status)
+        assert len(frames.packed(answer)) < 1 << 17
+        assert [(left["component"], left["queued"]) for left in answer["more"]] == [("other", 9900)]
+        assert (await other.call("stats"))["queued"] == 10000
