@@ -26,7 +26,7 @@ from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
 from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
     from ctdb_eventd.inspection import ScriptInspection
@@ -226,6 +226,7 @@ class Broker:
     def hello(self) -> dict[str, Any]:
         """Returns who we are."""
         limits = {"packet": self.config.max_packet, "requests": MOST_IN_FLIGHT, "unsent": MOST_UNSENT_NOTES}
+        limits["subscriptions"] = MOST_SUBSCRIPTIONS
         return {"server": f"ctdb-eventd {__version__}", "pid": os.getpid(), "started": self._started, "limits": limits}
 
     def stats(self) -> dict[str, Any]:

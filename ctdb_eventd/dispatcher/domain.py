@@ -66,6 +66,8 @@ class Peer:
     """What it asked for that can be cancelled, by the request's id."""
     locks: dict[int, NamedLock] = attrs.field(factory=dict)
     """The locks that it holds, by number."""
+    subscriptions: int = 0
+    """Calls of `subscribe` under way."""
 
     def release_locks(self) -> None:
         """Gives back what it holds, when it has gone."""

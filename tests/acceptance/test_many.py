@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from gates import gate, open_gate
-from native_client import native_client
+from native_client import Refused, native_client
 from nodes import Node, running_daemon
 
 from ctdb_eventd.protocol import frames
@@ -69,3 +69,29 @@ async def test_the_answer_of_status_is_short_however_many_wait(node: Node) -> No
         assert len(frames.packed(answer)) < 1 << 17
         assert [(left["component"], left["queued"]) for left in answer["more"]] == [("other", 9900)]
         assert (await other.call("stats"))["queued"] == 10000
+
+
+async def test_a_client_that_goes_with_all_that_it_may_have_under_way_holds_nobody_up(node: Node) -> None:
+    gate(node, "slow")
+    async with running_daemon(node) as daemon, native_client(daemon) as other:
+        await other.call("run", component="other", event="slow", detach=True)
+        async with native_client(daemon) as client:
+            for _ in range(100):
+                client.start("subscribe")
+            for _ in range(10_000):
+                client.start("run", component="other", event="x", stream=True)
+            while (await other.call("stats"))["queued"] < 10_000:
+                pass
+        while (await other.call("stats"))["queued"]:
+            pass
+        assert (await other.call("stats"))["subscribers"] == 0
+
+
+async def test_one_subscription_too_many_is_refused(node: Node) -> None:
+    async with running_daemon(node) as daemon, native_client(daemon) as client:
+        limit = (await client.call("hello"))["limits"]["subscriptions"]
+        for _ in range(limit):
+            client.start("subscribe")
+        with pytest.raises(Refused) as caught:
+            await client.call("subscribe")
+        assert (caught.value.code, caught.value.kind) == ("EMFILE", "TooManySubscriptions")
