@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from ctdb_eventd.model import MOST_ARGUMENTS, shortened
 from ctdb_eventd.protocol.messages import Note, Notes
 
 __all__ = ["KINDS", "Feed", "Filter", "Subscription"]
@@ -183,6 +184,7 @@ class Feed:
         """Notes down that something happened, to be told in a moment."""
         if not self.active:
             return
+        args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
         self._pending.append(_Happening(kind, (run, component, event), data))
         self._size += sum(map(len, args))

@@ -10,6 +10,7 @@ import attrs
 __all__ = [
     "CANNOT_EXECUTE",
     "DISABLED",
+    "MOST_ARGUMENTS",
     "NOT_REACHED",
     "SIGNALLED",
     "TIMED_OUT",
@@ -119,6 +120,8 @@ class EventSpec:
         return f"{self.component} {' '.join((self.event, *shortened(self.args, _MOST_SAID)))}"
 
 
+MOST_ARGUMENTS = 4096
+"""Characters of the arguments that are kept of an event that is over, and told of one that runs."""
 _MOST_SAID = 1000
 """Characters of the arguments when an event is named to people."""
 _FEWEST = 8

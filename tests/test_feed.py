@@ -320,8 +320,13 @@ def test_long_arguments_are_told_at_once() -> None:
     feed = Feed(lambda seconds, callback: None)
     told: list[Notes] = []
     feed.subscribe(Filter(kinds=frozenset(KINDS)), told.append)
+    for _ in range(16):
+        feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
+    assert told == []
     feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
     assert len(told) == 1
+    (args,) = {note.data["args"] for note in told[0].notes}
+    assert [(len(arg), arg[-3:]) for arg in args] == [(4091, "...")]
 
 
 class Kinds(frozenset[str]):

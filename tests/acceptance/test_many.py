@@ -95,3 +95,13 @@ async def test_one_subscription_too_many_is_refused(node: Node) -> None:
         with pytest.raises(Refused) as caught:
             await client.call("subscribe")
         assert (caught.value.code, caught.value.kind) == ("EMFILE", "TooManySubscriptions")
+
+
+async def test_of_long_arguments_little_is_kept_and_told(node: Node) -> None:
+    async with running_daemon(node) as daemon, native_client(daemon) as client:
+        for number in range(50):
+            args = ["y" * 9] * 90_000
+            result = await client.call("run", component="other", event=f"event{number}", args=args)
+            assert len(frames.packed(result)) < 8192
+        assert len(frames.packed(await client.call("status"))) < 50 * 8192
+    assert max(map(len, node.log.splitlines())) < 4096
