@@ -48,6 +48,7 @@ class Job:
     """
 
     __slots__ = (
+        "__weakref__",
         "_asked",
         "_done",
         "_scheduler",
@@ -168,7 +169,7 @@ class Job:
 
     def script_started(self, name: str, pid: int) -> None:
         """Is told by the run that a script is running."""
-        self._scheduler.script_started()
+        self._scheduler.script_started(self, pid)
         if self._scheduler.feed.active:
             self.tell("script-started", script=name, pid=pid)
 
