@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Done, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Done, Jobs, LockDone, Peer
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
@@ -27,7 +27,7 @@ from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
 from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
     from ctdb_eventd.inspection import ScriptInspection
@@ -153,9 +153,14 @@ class Broker:
         """Returns the latest run of each event for each address."""
         return self._results.by_address()
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Returns what waits and runs."""
-        return list(job_values(self._scheduler.core)) if self._scheduler.busy else []
+    @property
+    def busy(self) -> bool:
+        """Tells whether anything waits or runs."""
+        return self._scheduler.busy
+
+    def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
+        """Returns what waits and runs; see Domain."""
+        return job_values(self._scheduler.core, component, event, address)
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
@@ -250,6 +255,7 @@ class Broker:
     def hello(self) -> dict[str, Any]:
         """Returns who we are."""
         limits = {"packet": self.config.max_packet, "requests": MOST_IN_FLIGHT, "unsent": MOST_UNSENT_NOTES}
+        limits["subscriptions"] = MOST_SUBSCRIPTIONS
         return {"server": f"ctdb-eventd {__version__}", "pid": os.getpid(), "started": self._started, "limits": limits}
 
     def stats(self) -> dict[str, Any]:

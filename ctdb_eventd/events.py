@@ -33,7 +33,7 @@ class EventKind:
 
 
 _USUAL_LENGTH = 64
-"""Of an argument: interfaces and addresses are shorter."""
+"""Of an argument: interfaces and addresses are shorter, also those with a scope."""
 _TAKE = ("interface", "address", "netmask bits")
 
 CATALOGUE = {
@@ -99,11 +99,13 @@ def _address_of(kind: EventKind, args: tuple[str, ...]) -> IPv4Address | IPv6Add
     if len(args) != len(kind.arguments):
         raise ValueError(f"{len(args)} arguments instead of {len(kind.arguments)}")
     named = dict(zip(kind.arguments, args, strict=True))
+    text, bits = named["address"], named["netmask bits"]
     try:
-        address = ip_address(named["address"])
+        if len(text) > _USUAL_LENGTH:
+            raise ValueError
+        address = ip_address(text)
     except ValueError:
-        raise ValueError(f'"{named["address"]}" is no IP address') from None
-    bits = named["netmask bits"]
-    if not (bits.isascii() and bits.isdigit() and int(bits) <= address.max_prefixlen):
-        raise ValueError(f'"{bits}" is no number of netmask bits from 0 to {address.max_prefixlen}')
+        raise ValueError(f'"{text[:_USUAL_LENGTH]}" is no IP address') from None
+    if not (len(bits) <= _USUAL_LENGTH and bits.isascii() and bits.isdigit() and int(bits) <= address.max_prefixlen):
+        raise ValueError(f'"{bits[:_USUAL_LENGTH]}" is no number of netmask bits from 0 to {address.max_prefixlen}')
     return address

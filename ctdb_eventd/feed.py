@@ -2,16 +2,20 @@
 
 What happens is only noted down where it happens; nothing is filtered or encoded there, so that a failover doesn't pay
 for those who watch it. Whoever subscribes to the same shares one channel, and with it the notes and their encoding.
+Channels are found by what they are about, so nothing costs more because others want to know something else.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby, product
+from operator import attrgetter
 from typing import Any
 
 import attrs
 
+from ctdb_eventd.model import MOST_ARGUMENTS, shortened
 from ctdb_eventd.protocol.messages import Note, Notes
 
 __all__ = ["KINDS", "Feed", "Filter", "Subscription"]
@@ -43,6 +47,8 @@ _MOST_BYTES = 1 << 16
 Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
 
+_About = tuple[str | None, str | None, str | None]
+
 
 @attrs.frozen(kw_only=True)
 class Filter:
@@ -53,21 +59,16 @@ class Filter:
     event: str | None = None
     run: str | None = None
 
-    def concerns(self, run: str | None, component: str | None, event: str | None) -> bool:
-        """Tells whether something about this run is wanted, if the kind is."""
-        return (
-            (self.run is None or self.run == run)
-            and (self.component is None or self.component == component)
-            and (self.event is None or self.event == event)
-        )
+    @property
+    def about(self) -> _About:
+        """Run, component and event."""
+        return self.run, self.component, self.event
 
 
 @attrs.frozen
 class _Happening:
     kind: str
-    run: str | None
-    component: str | None
-    event: str | None
+    about: _About
     data: Mapping[str, Any]
 
 
@@ -81,14 +82,7 @@ class _Channel:
         self.number = 0
         self.subscriptions: dict[Subscription, None] = {}
 
-    def notes(self, pending: list[_Happening]) -> Notes | None:
-        chosen = [
-            note
-            for note in pending
-            if note.kind in self.filter.kinds and self.filter.concerns(note.run, note.component, note.event)
-        ]
-        if not chosen:
-            return None
+    def notes(self, chosen: list[_Happening]) -> Notes:
         first, self.number = self.number, self.number + len(chosen)
         return Notes(tuple(Note(note.kind, number, note.data) for number, note in enumerate(chosen, first)))
 
@@ -123,52 +117,60 @@ class Feed:
 
     Attributes:
         active: Somebody wants to know something. Whoever has something to tell may look here first.
+        subscribers: How many there are.
     """
 
     def __init__(self, timer: Timer) -> None:
         """Starts without subscribers."""
         self.active = False
         self._timer = timer
-        self._channels: dict[Filter, _Channel] = {}
+        self.subscribers = 0
+        self._channels: dict[_About, dict[Filter, _Channel]] = {}
         self._pending: list[_Happening] = []
         self._size = 0
         self._timer_runs = False
         self._delay = _DELAY
 
-    @property
-    def subscribers(self) -> int:
-        """How many there are."""
-        return sum(len(channel.subscriptions) for channel in self._channels.values())
-
     def subscribe(self, its_filter: Filter, tell: Callable[[Notes], None]) -> Subscription:
         """Tells somebody what happens from now on, by calls of `tell`."""
         self.flush()
-        channel = self._channels.get(its_filter)
+        channels = self._channels.setdefault(its_filter.about, {})
+        channel = channels.get(its_filter)
         if channel is None:
-            channel = self._channels[its_filter] = _Channel(its_filter)
+            channel = channels[its_filter] = _Channel(its_filter)
         subscription = Subscription(self, channel, tell)
         channel.subscriptions[subscription] = None
-        self._changed()
+        self._changed(1)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forgets a subscriber. Idempotent."""
         channel = subscription.channel
-        channel.subscriptions.pop(subscription, None)
-        # by now another channel may have the same filter
-        if not channel.subscriptions and self._channels.get(channel.filter) is channel:
-            del self._channels[channel.filter]
-        self._changed()
+        if subscription not in channel.subscriptions:
+            return
+        del channel.subscriptions[subscription]
+        if not channel.subscriptions:
+            channels = self._channels[channel.filter.about]
+            del channels[channel.filter]
+            if not channels:
+                del self._channels[channel.filter.about]
+        self._changed(-1)
 
-    def _changed(self) -> None:
-        self.active = bool(self._channels)
+    def _changed(self, by: int) -> None:
+        self.subscribers += by
+        self.active = self.subscribers > 0
         self._delay = min(max(_DELAY, self.subscribers * _DELAY_EACH), _LONGEST_DELAY)
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
         """Tells whether somebody wants to see what this run's scripts print."""
         return self.active and any(
-            "output" in wanted.kinds and wanted.concerns(run, component, event) for wanted in self._channels
+            "output" in channel.filter.kinds for channel in self._interested((run, component, event))
         )
+
+    def _interested(self, about: _About) -> Iterator[_Channel]:
+        run, component, event = ({None: None, one: None} for one in about)
+        for wanted in product(run, component, event):
+            yield from self._channels.get(wanted, {}).values()
 
     def tell(
         self,
@@ -182,8 +184,9 @@ class Feed:
         """Notes down that something happened, to be told in a moment."""
         if not self.active:
             return
+        args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
-        self._pending.append(_Happening(kind, run, component, event, data))
+        self._pending.append(_Happening(kind, (run, component, event), data))
         self._size += sum(map(len, args))
         if kind == "output":
             self._size += len(data["output"])
@@ -202,10 +205,15 @@ class Feed:
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
-        for channel in tuple(self._channels.values()):
-            notes = channel.notes(pending)
-            if notes is None:
-                continue
+        chosen: dict[_Channel, list[_Happening]] = {}
+        for about, group in groupby(pending, key=attrgetter("about")):
+            told = tuple(group)
+            for channel in self._interested(about):
+                its = [happening for happening in told if happening.kind in channel.filter.kinds]
+                if its:
+                    chosen.setdefault(channel, []).extend(its)
+        for channel, happenings in chosen.items():
+            notes = channel.notes(happenings)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
                     continue  # it was ended by what another one was told

@@ -10,6 +10,7 @@ import attrs
 __all__ = [
     "CANNOT_EXECUTE",
     "DISABLED",
+    "MOST_ARGUMENTS",
     "NOT_REACHED",
     "SIGNALLED",
     "TIMED_OUT",
@@ -19,6 +20,7 @@ __all__ = [
     "EventSpec",
     "RunRecord",
     "ScriptReport",
+    "shortened",
 ]
 
 # A script's result is what the wire says of it: 0 is success, 1 to 255 its exit status, and below zero an errno that
@@ -115,7 +117,29 @@ class EventSpec:
     """Go on after a script failed."""
 
     def __str__(self) -> str:
-        return f"{self.component} {' '.join((self.event, *self.args))}"
+        return f"{self.component} {' '.join((self.event, *shortened(self.args, _MOST_SAID)))}"
+
+
+MOST_ARGUMENTS = 4096
+"""Characters of the arguments that are kept of an event that is over, and told of one that runs."""
+_MOST_SAID = 1000
+"""Characters of the arguments when an event is named to people."""
+_FEWEST = 8
+"""Characters for which each argument counts at least: empty ones take room too."""
+
+
+def shortened(args: tuple[str, ...], characters: int) -> tuple[str, ...]:
+    """Returns arguments as far as there is room for them; what is cut, or left out behind, ends in `...`."""
+    if len(args) * _FEWEST + sum(map(len, args)) <= characters:
+        return args
+    kept: list[str] = []
+    for arg in args:
+        characters -= len(arg) + _FEWEST
+        if characters < 0:
+            kept.append(arg[: max(0, characters + len(arg))] + "...")
+            break
+        kept.append(arg)
+    return tuple(kept)
 
 
 # One is made for every run, and frozen fields take four times as long to set: ctdbd waits for many runs in turn that

@@ -7,6 +7,7 @@
     ├── Cancelled           ECANCELED: whoever asked took it back
     ├── InvalidParameter    EINVAL
     ├── NoSuchMethod        ENOSYS
+    ├── TooManySubscriptions  EMFILE
     └── NotThere            ENOENT: what is named is over, or never was
         ├── NoSuchRun
         ├── NoSuchCall
@@ -35,6 +36,7 @@ __all__ = [
     "NoSuchRun",
     "NotThere",
     "QueueTimeout",
+    "TooManySubscriptions",
 ]
 
 
@@ -123,6 +125,22 @@ class NoSuchMethod(RequestError):
 
     def __str__(self) -> str:
         return f"there is no method {shown(self.method)} here; there are {', '.join(self.methods)}"
+
+
+class TooManySubscriptions(RequestError):
+    """A client has subscribed to as much as it may."""
+
+    errno = errno.EMFILE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"this connection has {self.limit} subscriptions, as many as it may; "
+            f"cancel one, or leave out `event` and `run` to be told of all of them by one"
+        )
 
 
 class NotThere(RequestError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["MOST_IN_FLIGHT", "MOST_UNSENT_NOTES", "Traffic"]
+__all__ = ["MOST_IN_FLIGHT", "MOST_SUBSCRIPTIONS", "MOST_UNSENT_NOTES", "Traffic"]
 
 MOST_IN_FLIGHT = 1 << 14
 """Requests of one client under way at once: ctdbd sends one for each public address, and no cluster has so many."""
+MOST_SUBSCRIPTIONS = 100
+"""Calls of `subscribe` of one client under way at once: each is told whatever happens."""
 MOST_UNSENT_NOTES = 1 << 18
 """Bytes that wait for a client that doesn't read, from which on notes to it are left out."""
 

@@ -136,3 +136,11 @@ def test_whatever_the_arguments_are_there_is_a_plan(event: str, args: list[str])
     its_plan = plan(event, tuple(args))
     assert bool(its_plan.resources) == (its_plan.mode is Mode.ADDRESS)
     assert not (its_plan.warning and its_plan.resources)
+
+
+@pytest.mark.parametrize("which", ["address", "netmask bits"])
+def test_what_a_warning_repeats_is_short(which: str) -> None:
+    address, bits = ("fe80::1%" + "x" * 5000, "64") if which == "address" else ("fe80::1", "6" * 5000)
+    planned = plan("takeip", ("eth0", address, bits))
+    assert planned.mode is Mode.EXCLUSIVE
+    assert len(planned.warning) < 300

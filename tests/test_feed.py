@@ -320,5 +320,57 @@ def test_long_arguments_are_told_at_once() -> None:
     feed = Feed(lambda seconds, callback: None)
     told: list[Notes] = []
     feed.subscribe(Filter(kinds=frozenset(KINDS)), told.append)
+    for _ in range(16):
+        feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
+    assert told == []
     feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
     assert len(told) == 1
+    (args,) = {note.data["args"] for note in told[0].notes}
+    assert [(len(arg), arg[-3:]) for arg in args] == [(4091, "...")]
+
+
+class Kinds(frozenset[str]):
+    """Counts how often a filter is looked at."""
+
+    looks = 0
+
+    def __contains__(self, kind: object) -> bool:
+        Kinds.looks += 1
+        return super().__contains__(kind)
+
+    def __hash__(self) -> int:
+        Kinds.looks += 1
+        return super().__hash__()
+
+
+def test_what_others_want_to_know_costs_nothing() -> None:
+    def looks(others: int) -> int:
+        told = Told()
+        Kinds.looks = 0
+        subscriptions = [told.subscribe("x", Filter(kinds=Kinds(KINDS), run=f"t-{number}")) for number in range(others)]
+        for number in range(others):
+            told.happens("started", run=f"t-{number}")
+            told.feed.flush()
+        for subscription in subscriptions:
+            subscription.end()
+        assert (told.feed._channels, told.feed.subscribers, told.feed.active) == ({}, 0, False)
+        assert len(told.by["x"]) == others
+        return Kinds.looks
+
+    assert looks(2000) <= 2.2 * looks(1000)
+
+
+@pytest.mark.parametrize("run", [None, "t-1", "t-2"])
+@pytest.mark.parametrize("component", [None, "legacy", "other"])
+@pytest.mark.parametrize("event", [None, "startup", "monitor"])
+def test_what_is_told_is_what_the_filter_says(run: str | None, component: str | None, event: str | None) -> None:
+    told = Told()
+    told.subscribe("a", Filter(kinds=frozenset(["started"]), run=run, component=component, event=event))
+    happened = [(a, b) for a in ("t-1", "t-2", None) for b in ("legacy", "other", None)]
+    for its_run, its_component in happened:
+        told.happens("started", run=its_run, component=its_component)
+        told.happens("finished", run=its_run, component=its_component)
+    told.feed.flush()
+    assert [(note.data["run"], note.data["component"]) for notes in told.by["a"] for note in notes.notes] == [
+        (a, b) for a, b in happened if run in (None, a) and component in (None, b) and event in (None, "startup")
+    ]

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from ctdb_eventd import model
-from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, ScriptReport
+from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, ScriptReport, shortened
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,24 @@ def test_values_do_not_change() -> None:
     report = EventReport(summary=0, scripts=())
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         report.summary = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ((), ()),
+        (("eth0", "10.0.0.1", "24"), ("eth0", "10.0.0.1", "24")),
+        (("x" * 92,), ("x" * 92,)),
+        (("x" * 93,), ("x" * 92 + "...",)),
+        (("x" * 50, "y" * 50, "z"), ("x" * 50, "y" * 34 + "...")),
+        (("x" * 90, "y", "z"), ("x" * 90, "...")),
+        (("",) * 13, (*("",) * 12, "...")),
+    ],
+)
+def test_arguments_are_shortened(args: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert shortened(args, 100) == expected
+
+
+def test_an_event_is_named_in_a_bounded_number_of_characters() -> None:
+    spec = EventSpec(component="legacy", event="x", args=("a b",) * 500_000, timeout=0, run_all=False)
+    assert len(str(spec)) < 1200

@@ -18,6 +18,7 @@ from ctdb_eventd.refusals import (
     NoSuchMethod,
     NoSuchRun,
     QueueTimeout,
+    TooManySubscriptions,
 )
 
 TEXTS: list[tuple[RequestError, int, str]] = [
@@ -43,6 +44,12 @@ TEXTS: list[tuple[RequestError, int, str]] = [
     (NoSuchMethod("fly", ("ping", "run")), errno.ENOSYS, "there is no method 'fly' here; there are ping, run"),
     (NoSuchRun("x-1"), errno.ENOENT, "no run 'x-1' waits or runs; it is over, or never was"),
     (NoSuchCall(7), errno.ENOENT, "no run, lock or subscribe of id 7 is under way on this connection"),
+    (
+        TooManySubscriptions(100),
+        errno.EMFILE,
+        "this connection has 100 subscriptions, as many as it may; "
+        "cancel one, or leave out `event` and `run` to be told of all of them by one",
+    ),
     (NoSuchLock(7), errno.ENOENT, "this connection holds no lock 7"),
 ]
 

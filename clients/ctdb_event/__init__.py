@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         WouldDeadlock,
     )
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
-    from ctdb_event.results import ComponentHealth, Job, Overview, Run, Script
+    from ctdb_event.results import ComponentHealth, Job, LeftOut, Overview, Run, Script
     from ctdb_event.streams import HeldLock, RunStream, Subscription
     from ctdb_event.updates import (
         Finished,
@@ -76,6 +76,7 @@ __all__ = [
     "Hello",
     "InvalidRequest",
     "Job",
+    "LeftOut",
     "Limits",
     "Lock",
     "LockAcquired",
@@ -122,7 +123,7 @@ _PLACES = {
         "NotSupported QueueTimeout WouldDeadlock"
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
-    "results": "ComponentHealth Job Overview Run Script",
+    "results": "ComponentHealth Job LeftOut Overview Run Script",
     "streams": "HeldLock RunStream Subscription",
     "updates": (
         "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"

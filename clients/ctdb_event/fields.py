@@ -74,6 +74,10 @@ class Fields:
         """Takes a value with one of the other methods, or None if it is nil; it must be there all the same."""
         return None if key in self._map and self._map[key] is None else take(key)
 
+    def later(self, take: Callable[[str], T], key: str, before: T) -> T:
+        """Takes a value with one of the other methods, or `before` from a broker that is too old to have it."""
+        return take(key) if key in self._map else before
+
     def part(self, key: str, build: Callable[[object], T]) -> T:
         """Takes a map as what `build` makes of it."""
         if key not in self._map:

@@ -183,7 +183,9 @@ class Lock:
     holder: Owner | None
     """Who has it."""
     waiting: tuple[Owner, ...]
-    """Who wants it, in order."""
+    """Who wants it, in order; if there are many, the first ones."""
+    waiting_more: int
+    """How many more want it."""
 
     @classmethod
     def from_wire(cls, value: object) -> Lock:
@@ -194,4 +196,5 @@ class Lock:
             kind=take.text("kind"),
             holder=take.part("holder", lambda owner: None if owner is None else Owner.from_wire(owner)),
             waiting=take.parts("waiting", Owner.from_wire),
+            waiting_more=take.later(take.whole, "waiting_more", 0),
         )

@@ -10,7 +10,7 @@ import attrs
 
 from ctdb_event.fields import Fields
 
-__all__ = ["ComponentHealth", "Job", "Overview", "Run", "Script"]
+__all__ = ["ComponentHealth", "Job", "LeftOut", "Overview", "Run", "Script"]
 
 _FAILURES = frozenset({"failed", "killed", "timed-out", "not-started"})
 
@@ -138,6 +138,8 @@ class Job:
     """Its process, and process group."""
     waits_for: tuple[str, ...]
     """Ids of runs, names of locks, and `slot`."""
+    waits_for_more: int
+    """How many further runs, of which `waits_for` has the first."""
 
     @classmethod
     def from_wire(cls, value: object) -> Job:
@@ -160,6 +162,32 @@ class Job:
             script_seconds=take.maybe(take.number, "script_seconds"),
             pid=take.maybe(take.whole, "pid"),
             waits_for=take.texts("waits_for"),
+            waits_for_more=take.later(take.whole, "waits_for_more", 0),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class LeftOut:
+    """How many jobs of a component an overview leaves out."""
+
+    component: str
+    """Names the directory of scripts."""
+    running: int
+    """Those that have started."""
+    queued: int
+    """Those that have not."""
+    oldest: float
+    """When the request for the first of them came."""
+
+    @classmethod
+    def from_wire(cls, value: object) -> LeftOut:
+        """Reads one of the `more` of `status`."""
+        take = Fields(value, "more")
+        return cls(
+            component=take.text("component"),
+            running=take.whole("running"),
+            queued=take.whole("queued"),
+            oldest=take.number("oldest"),
         )
 
 
@@ -198,7 +226,9 @@ class Overview:
     results: tuple[Run, ...]
     """The latest of each event that has come to an end of its own, or of each event for each address."""
     jobs: tuple[Job, ...]
-    """What is queued and running, in order of arrival."""
+    """What is queued and running, in order of arrival; if there is very much of it, the first ones."""
+    more: tuple[LeftOut, ...]
+    """What `jobs` leaves out."""
     health: tuple[ComponentHealth, ...]
     """Of each component whose monitor event ran."""
 
@@ -209,5 +239,6 @@ class Overview:
         return cls(
             results=take.parts("results", Run.from_wire),
             jobs=take.parts("jobs", Job.from_wire),
+            more=take.later(lambda key: take.parts(key, LeftOut.from_wire), "more", ()),
             health=take.parts("health", ComponentHealth.from_wire),
         )

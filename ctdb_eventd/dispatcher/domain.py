@@ -11,12 +11,15 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 
-__all__ = ["Cancellable", "Domain", "Done", "LockDone", "NamedLock", "OwnCall", "Peer", "Revocable", "Run"]
+__all__ = ["Cancellable", "Domain", "Done", "Jobs", "LockDone", "NamedLock", "OwnCall", "Peer", "Revocable", "Run"]
 
 Done = Callable[[int, RunRecord | RequestError | None], None]
 """Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
 LockDone = Callable[[float | RequestError], None]
 """Is told, once, for how many seconds a client waited for the locks that it has now, or why it doesn't get them."""
+
+Jobs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""`jobs` and `more` of `status`."""
 
 
 class Cancellable(Protocol):
@@ -79,6 +82,8 @@ class Peer:
     """What it asked for that can be cancelled, by the request's id."""
     locks: dict[int, NamedLock] = attrs.field(factory=dict)
     """The locks that it holds, by number."""
+    subscriptions: int = 0
+    """Calls of `subscribe` under way."""
 
     def release_locks(self) -> None:
         """Gives back what it holds, when it has gone."""
@@ -141,8 +146,12 @@ class Domain(Protocol):
     def address_results(self) -> Iterator[RunRecord]:
         """Returns the latest run of each event for each address."""
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Returns what waits and runs."""
+    @property
+    def busy(self) -> bool:
+        """Tells whether anything waits or runs."""
+
+    def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
+        """Returns what waits and runs, of these if they are not None: as much of it as may be, and what is left out."""
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""

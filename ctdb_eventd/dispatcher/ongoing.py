@@ -11,6 +11,8 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.feed import Feed, Filter, Subscription
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Reply, Result
+from ctdb_eventd.refusals import TooManySubscriptions
+from ctdb_eventd.traffic import MOST_SUBSCRIPTIONS
 
 __all__ = ["LockCall", "RunCall", "WatchCall"]
 
@@ -82,6 +84,9 @@ class RunCall(_Ongoing):
 
     def cancel(self) -> None:
         """Takes it back, as the client has gone."""
+        notes, self._notes = self._notes, None
+        if notes is not None:
+            notes.drop()  # nobody is there to be told what happened up to now
         self._end()
         if self._run is not None:
             self._run.cancel()
@@ -139,7 +144,14 @@ class WatchCall(_Ongoing):
     _notes: Subscription
 
     def begin(self, feed: Feed, wanted: Filter) -> WatchCall:
-        """Starts telling."""
+        """Starts telling.
+
+        Raises:
+            TooManySubscriptions: The client has as many as it may.
+        """
+        if self._peer.subscriptions >= MOST_SUBSCRIPTIONS:
+            raise TooManySubscriptions(MOST_SUBSCRIPTIONS)
+        self._peer.subscriptions += 1
         self._notes = feed.subscribe(wanted, self._reply)
         self._peer.calls[self._id] = self
         return self
@@ -147,11 +159,13 @@ class WatchCall(_Ongoing):
     def cancel(self) -> None:
         """Tells nothing any more, as the client has gone."""
         self._is_over()
+        self._peer.subscriptions -= 1
         self._notes.drop()
 
     def revoke(self) -> bool:
         """Tells what happened up to now, and how many notes that was in all."""
         self._is_over()
+        self._peer.subscriptions -= 1
         self._notes.end()
         self._reply(Result({"notes": self._notes.told}))
         return True

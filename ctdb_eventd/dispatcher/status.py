@@ -53,19 +53,19 @@ class Status:
         Raises:
             RequestError: A parameter can't be used, or the event never ran.
         """
-        usual, jobs = _usual_question(params.all), self._domain.jobs()
-        if usual is None or jobs:
-            return self._answer(_wanted(params), jobs)
+        usual = _usual_question(params.all)
+        if usual is None or self._domain.busy:
+            return self._answer(_wanted(params))
         record, health = self._domain.status(*usual), self._domain.health()
         known = self._usual.get(record)
         if known is not None and known[0] is health:
             return known[1]
-        answer = self._answer(_wanted(params), jobs)
+        answer = self._answer(_wanted(params))
         self._usual[record] = health, answer
         return answer
 
-    def _answer(self, wanted: _Wanted, all_jobs: list[dict[str, Any]]) -> Result:
-        jobs = [job for job in all_jobs if wanted.concerns(job["component"], job["event"], job["address"])]
+    def _answer(self, wanted: _Wanted) -> Result:
+        jobs, more = self._domain.jobs(wanted.component, wanted.event, wanted.address)
         try:
             records = list(self._records(wanted))
         except NeverRan:
@@ -76,6 +76,7 @@ class Status:
         parts = {
             "results": frames.packed_list([packed_run(record, output=wanted.output) for record in records]),
             "jobs": frames.packed(jobs),
+            "more": frames.packed(more),
             "health": frames.packed(health),
         }
         return Result(Packed(frames.packed_map(parts)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -16,11 +17,14 @@ _MOST_EVENTS = 1000
 """Events remembered. There are a dozen; whoever makes up names must not fill the memory with them."""
 _MOST_ADDRESSES = 10_000
 """Results by address: three events for each of 3,000 addresses, which is above any cluster."""
+_MOST_OUTPUT = 64 << 20
+"""Bytes of output kept with the results of events; of the oldest above that, only the output is forgotten."""
 _MOST_ADDRESS_OUTPUT = 16 << 20
-"""Bytes of output kept with them; of the oldest above that, only the output is forgotten."""
+"""The same for results by address."""
 
 _ByEvent = tuple[str, str]
 _ByAddress = tuple[str, str, str]
+K = TypeVar("K", bound=Hashable)
 
 
 class LatestResults:
@@ -28,8 +32,9 @@ class LatestResults:
 
     def __init__(self) -> None:
         """Starts empty."""
-        self._records: dict[_ByEvent, tuple[RunRecord, int | None]] = {}
-        self._addresses = _AddressResults()
+        self._events: _Results[_ByEvent] = _Results(_MOST_EVENTS, _MOST_OUTPUT)
+        self._batches: OrderedDict[_ByEvent, int | None] = OrderedDict()
+        self._addresses: _Results[_ByAddress] = _Results(_MOST_ADDRESSES, _MOST_ADDRESS_OUTPUT)
 
     def record(self, record: RunRecord, batch: int | None = None) -> None:
         """Stores a run.
@@ -43,13 +48,14 @@ class LatestResults:
         if record.address is not None:
             self._addresses.store((spec.component, spec.event, record.address), record)
         key = spec.component, spec.event
-        former, former_batch = self._records.pop(key, (None, None))
+        former, former_batch = self._events.get(key), self._batches.pop(key, None)
         if former is not None and batch is not None and batch == former_batch:
             if former.report.summary and not record.report.summary:
                 record = former
-        self._records[key] = record, batch
-        if len(self._records) > _MOST_EVENTS:
-            del self._records[next(iter(self._records))]
+        self._batches[key] = batch
+        if len(self._batches) > _MOST_EVENTS:
+            self._batches.popitem(last=False)
+        self._events.store(key, record)
 
     def get(self, component: str, event: str) -> RunRecord:
         """Returns the latest run.
@@ -57,47 +63,51 @@ class LatestResults:
         Raises:
             NeverRan: There is none.
         """
-        try:
-            return self._records[component, event][0]
-        except KeyError:
-            raise NeverRan(component, event) from None
+        record = self._events.get((component, event))
+        if record is None:
+            raise NeverRan(component, event)
+        return record
 
     def all(self) -> Iterator[RunRecord]:
-        """Yields the latest run of each event; the one that is over for longest first."""
-        for record, _ in self._records.values():
-            yield record
+        """Returns the latest run of each event; the one that is over for longest first."""
+        return self._events.all()
 
     def by_address(self) -> Iterator[RunRecord]:
-        """Yields the latest run of each event for each address; the one that is over for longest first."""
+        """Returns the latest run of each event for each address; the one that is over for longest first."""
         return self._addresses.all()
 
 
-class _AddressResults:
-    """Latest results by event and address, within bounds."""
+class _Results(Generic[K]):
+    """Latest results by what they are of, within bounds. The output of the very latest one is always kept."""
 
-    def __init__(self) -> None:
-        self._records: OrderedDict[_ByAddress, RunRecord] = OrderedDict()
-        self._sizes: OrderedDict[_ByAddress, int] = OrderedDict()  # of those that have output
+    def __init__(self, most: int, most_output: int) -> None:
+        self._most = most
+        self._most_output = most_output
+        self._records: OrderedDict[K, RunRecord] = OrderedDict()
+        self._sizes: OrderedDict[K, int] = OrderedDict()  # of those that have output
         self._size = 0
 
-    def store(self, key: _ByAddress, record: RunRecord) -> None:
+    def get(self, key: K) -> RunRecord | None:
+        return self._records.get(key)
+
+    def store(self, key: K, record: RunRecord) -> None:
         self._forget(key)
         self._records[key] = record
         size = sum(len(script.output) for script in record.report.scripts)
         if size:
             self._sizes[key] = size
             self._size += size
-        if len(self._records) > _MOST_ADDRESSES:
+        if len(self._records) > self._most:
             self._forget(next(iter(self._records)))
-        while self._size > _MOST_ADDRESS_OUTPUT:
-            oldest = next(iter(self._sizes))
-            self._size -= self._sizes.pop(oldest)
+        while self._size > self._most_output and next(iter(self._sizes)) != key:
+            oldest, size = self._sizes.popitem(last=False)
+            self._size -= size
             self._records[oldest] = _without_output(self._records[oldest])
 
     def all(self) -> Iterator[RunRecord]:
         yield from self._records.values()
 
-    def _forget(self, key: _ByAddress) -> None:
+    def _forget(self, key: K) -> None:
         self._records.pop(key, None)
         self._size -= self._sizes.pop(key, 0)
 

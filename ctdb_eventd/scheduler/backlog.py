@@ -14,13 +14,14 @@ A monitor that waits for an ended one is refused as well when something else arr
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from itertools import takewhile
+from collections.abc import Hashable, Iterator
+from itertools import chain, islice, takewhile
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ctdb_eventd.events import Mode
+from ctdb_eventd.scheduler.lines import Line
 
 __all__ = ["Backlog", "Decision"]
 
@@ -117,6 +118,24 @@ class Backlog(Generic[J]):
         if mode is None:
             return ()
         return self._obstacles(mode, list(takewhile(lambda other: other != job, self._waiting)))
+
+    def line(self) -> Line[J]:
+        """Returns everybody who runs or waits, and whom each one waits for."""
+        return Line((*self._running, *self._waiting), dict(self.walk()))
+
+    def walk(self) -> Iterator[tuple[J, int]]:
+        """Yields those who wait, in order, and for how many of the first members of the line each one does."""
+        place = len(self._running)
+        barrier = 0 if self._mode is Mode.ADDRESS else place
+        for job, mode in self._waiting.items():
+            yield job, barrier if mode is Mode.ADDRESS else place
+            place += 1
+            if mode is not Mode.ADDRESS:
+                barrier = place
+
+    def first(self, most: int) -> tuple[J, ...]:
+        """Returns the first members of the line."""
+        return tuple(islice(chain(self._running, self._waiting), most))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
         """Returns the jobs that a new one of that mode would have to wait for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from typing import Any, Protocol
 
@@ -46,6 +46,7 @@ class Claims:
         self._settle = settle
         self._numbers = count(1)
         self._claims: dict[int, Claim] = {}
+        self._of_process: dict[int, dict[Claim, None]] = {}
         self.feed = feed
 
     def ask(
@@ -78,6 +79,7 @@ class Claims:
         claim = Claim(self, next(self._numbers), names, pid, text, done)
         has_them = self._core.claim(claim, names, asker, behind)
         self._claims[claim.number] = claim
+        self._of_process.setdefault(pid, {})[claim] = None
         if has_them:
             claim.granted()
         elif wait == 0:
@@ -98,7 +100,11 @@ class Claims:
 
     def drop(self, claim: Claim) -> None:
         """Gives locks back, or forgets the wish for them. Idempotent."""
-        self._claims.pop(claim.number, None)
+        if self._claims.pop(claim.number, None) is not None:
+            its = self._of_process[claim.pid]
+            del its[claim]
+            if not its:
+                del self._of_process[claim.pid]
         self._core.drop(claim)
         self._settle()
 
@@ -106,9 +112,9 @@ class Claims:
         """How many have locks or want some."""
         return len(self._claims)
 
-    def of(self, pids: Container[int]) -> frozenset[Hashable]:
+    def of(self, pids: Iterable[int]) -> frozenset[Hashable]:
         """Returns the claims of these processes."""
-        return frozenset(claim for claim in self._claims.values() if claim.pid in pids)
+        return frozenset(claim for pid in pids for claim in self._of_process.get(pid, ()))
 
     def holder_for(self, claim: Claim) -> dict[str, Any]:
         """Returns for whom somebody waits, in the form of docs/protocol.md."""

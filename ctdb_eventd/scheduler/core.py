@@ -13,15 +13,15 @@ goes through these stages, and no other way:
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.asked import AskedFor
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
-from ctdb_eventd.scheduler.locks import LockTable
+from ctdb_eventd.scheduler.locks import LockState, LockTable
 from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
 from ctdb_eventd.scheduler.waits import WaitsFor
 
@@ -47,13 +47,14 @@ class Core(Generic[J]):
         self._todo: deque[tuple[Do, J]] = deque()
         self._jobs: dict[J, Entry[J]] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
+        self._released: dict[J, None] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
         # whose owners are jobs, for their scripts, and claimants, who are no jobs
         self._scripts: LockTable[Any] = LockTable()
-        self._granted: deque[Hashable] = deque()
+        self._granted: OrderedDict[Hashable, None] = OrderedDict()
         self._asked: AskedFor[J] = AskedFor(self._jobs)
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked.claims)
+        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked)
 
     def take(self) -> tuple[Do, J] | None:
         """Returns the next thing to do, None if there is none."""
@@ -61,12 +62,22 @@ class Core(Generic[J]):
 
     def take_grant(self) -> Hashable | None:
         """Returns the next claimant who has his locks now and didn't when he asked; None if there is none."""
-        return self._granted.popleft() if self._granted else None
+        return self._granted.popitem(last=False)[0] if self._granted else None
 
     @property
     def jobs(self) -> tuple[J, ...]:
         """Every job of which something is left, in order of arrival."""
         return tuple(self._jobs)
+
+    def components(self) -> Iterator[tuple[str, Sequence[J], Sequence[J]]]:
+        """Yields where something is left: the jobs that a component's backlog has let go, and those that it has not."""
+        gone_on: dict[str, list[J]] = {}
+        for job in self._released:
+            gone_on.setdefault(self._jobs[job].component, []).append(job)
+        for name, backlog in self._backlogs.items():
+            yield name, (*gone_on.pop(name, ()), *backlog.running), backlog.waiting
+        for name, jobs in gone_on.items():
+            yield name, jobs, ()
 
     @property
     def busy(self) -> bool:
@@ -82,6 +93,10 @@ class Core(Generic[J]):
             scripts=self._scripts.snapshot(),
             admission=self.admission.state,
         )
+
+    def locks(self, most: int, waiting: int) -> tuple[tuple[LockState[J], ...], tuple[LockState[J], ...]]:
+        """Returns locks of addresses and of scripts, at most so many of each, and the first of those who wait."""
+        return self._addresses.snapshot(most, waiting), self._scripts.snapshot(most, waiting)
 
     def idle(self, component: str) -> bool:
         """Tells whether nothing of a component runs or waits."""
@@ -144,7 +159,10 @@ class Core(Generic[J]):
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component=component, plan=plan, asker=asker, behind=behind)
         self._asked.add_job(job)
-        self._follow(backlog, backlog.submit(job, plan.mode))
+        decision = backlog.submit(job, plan.mode)
+        if decision or not self.waits_for.is_free(component, plan, asker, behind):
+            self.waits_for.changed()
+        self._follow(backlog, decision)
         if asker is not None and self.waits(job):
             self._lend_slot(asker)
 
@@ -176,6 +194,7 @@ class Core(Generic[J]):
         """Notes that a running job's component may go on."""
         entry = self._jobs[job]
         entry.stage = Stage.RELEASED
+        self._released[job] = None
         backlog = self._backlogs[entry.component]
         self._follow(backlog, backlog.finished(job))
         if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
@@ -185,8 +204,9 @@ class Core(Generic[J]):
 
     def stuck(self, job: J) -> None:
         """Notes that a job's last script can't be ended: it keeps its address, and nobody is to wait for that."""
-        self._jobs[job].stuck = True
-        for other in tuple(self._jobs):
+        its_entry = self._jobs[job]
+        its_entry.stuck = True
+        for other in self._addresses.users(its_entry.plan.resources):
             entry = self._jobs.get(other)
             if entry is not None and entry.stage is Stage.LOCKING and self.waits_for.in_vain(other):
                 self._fail(other)
@@ -199,6 +219,7 @@ class Core(Generic[J]):
     def gone(self, job: J) -> None:
         """Notes that nothing of a released job is left."""
         entry = self._forget(job)
+        del self._released[job]
         if entry.begun:
             self.script_over(job)
         if entry.plan.resources:
@@ -215,6 +236,8 @@ class Core(Generic[J]):
             entry = self._jobs[job]
             entry.batch = backlog.batch
             resources = entry.plan.resources
+            if resources:
+                self.waits_for.changed()
             if not resources or self._addresses.acquire(job, resources):
                 entry.stage = Stage.RUNNING
                 todo.append((Do.START, job))
@@ -253,6 +276,8 @@ class Core(Generic[J]):
                 self._todo.append((Do.DEADLOCK, vain))
                 self._take_back(vain)
         begun, entry.begun = entry.begun, True
+        if locks:
+            self.waits_for.changed()
         if locks and not self._scripts.acquire(job, locks):
             self._lend_slot(entry.asker)
             return False
@@ -282,7 +307,7 @@ class Core(Generic[J]):
     def _hand_on(self, owners: tuple[Any, ...]) -> None:
         for owner in owners:
             if owner not in self._jobs:
-                self._granted.append(owner)
+                self._granted[owner] = None
             elif self._want_slot(owner, begun=True):
                 self._todo.append((Do.GO, owner))
 
@@ -315,6 +340,7 @@ class Core(Generic[J]):
         if asked.waiters:
             self.waits_for.check_claim(asked, locks)
             self._asked.add_claim(claimant, asked)
+        self.waits_for.changed()
         granted = self._scripts.acquire(claimant, locks)
         if not granted:
             self._lend_slot(asker)
@@ -322,7 +348,6 @@ class Core(Generic[J]):
 
     def drop(self, claimant: Hashable) -> None:
         """Takes back the locks of a claimant, or the wish for them. Idempotent."""
-        if claimant in self._granted:
-            self._granted.remove(claimant)
+        self._granted.pop(claimant, None)
         self._asked.forget(claimant)
         self._hand_on(self._scripts.release(claimant))

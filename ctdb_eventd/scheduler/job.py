@@ -7,9 +7,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.events import Mode, Plan
-from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
+from ctdb_eventd.model import (
+    MOST_ARGUMENTS,
+    EventOutcome,
+    EventReport,
+    EventSpec,
+    RunRecord,
+    ScriptReport,
+    shortened,
+)
 from ctdb_eventd.scheduler.handles import RunHandle, RunResult
 from ctdb_eventd.scheduler.teller import Teller
 
@@ -38,6 +48,7 @@ class Job:
     """
 
     __slots__ = (
+        "__weakref__",
         "_asked",
         "_done",
         "_scheduler",
@@ -158,7 +169,7 @@ class Job:
 
     def script_started(self, name: str, pid: int) -> None:
         """Is told by the run that a script is running."""
-        self._scheduler.script_started()
+        self._scheduler.script_started(self, pid)
         if self._scheduler.feed.active:
             self.tell("script-started", script=name, pid=pid)
 
@@ -246,6 +257,9 @@ def make_record(
     seconds: float = 0.0,
 ) -> RunRecord:
     """Puts together what is kept of a run; see RunRecord for the times."""
+    args = shortened(spec.args, MOST_ARGUMENTS)
+    if args is not spec.args:
+        spec = attrs.evolve(spec, args=args)
     return RunRecord(
         run=run,
         spec=spec,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterable
-from itertools import islice, takewhile
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from itertools import chain, islice, takewhile
 from typing import Generic, TypeVar
 
 import attrs
+
+from ctdb_eventd.scheduler.lines import Line
 
 __all__ = ["LockState", "LockTable"]
 
@@ -33,6 +35,8 @@ class LockState(Generic[O]):
     """When its holder got it, by the clock; 0 if it is free."""
     asked: tuple[float, ...] = attrs.field(default=(), eq=False)
     """When each of those who wait asked."""
+    more: int = 0
+    """Who wait too, but are left out."""
 
 
 class _Lock(Generic[O]):
@@ -118,6 +122,29 @@ class LockTable(Generic[O]):
             found |= dict.fromkeys(takewhile(lambda other: other != owner, lock.waiting))
         return tuple(found)
 
+    def line(self, name: str) -> Line[O]:
+        """Returns who holds a lock and who waits for it, and whom each one waits for because of it."""
+        return Line(self.first(name), dict(self.walk(name)))
+
+    def walk(self, name: str) -> Iterator[tuple[O, int]]:
+        """Yields those who wait for a lock, in order, and for how many of the first members of the line."""
+        lock = self._locks.get(name)
+        if lock is not None:
+            for place, owner in enumerate(lock.waiting, lock.holder is not None):
+                yield owner, place
+
+    def first(self, name: str, most: int | None = None) -> tuple[O, ...]:
+        """Returns the first members of the line: who holds a lock, and who waits for it; all of them by default."""
+        lock = self._locks.get(name)
+        if lock is None:
+            return ()
+        return tuple(islice(chain(() if lock.holder is None else (lock.holder,), lock.waiting), most))
+
+    def holders(self, names: Iterable[str]) -> list[O]:
+        """Returns who holds these locks."""
+        holders = (self._locks[name].holder for name in names if name in self._locks)
+        return [holder for holder in holders if holder is not None]
+
     def users(self, names: Iterable[str]) -> list[O]:
         """Returns who holds one of these locks or waits for one."""
         locks = [self._locks[name] for name in names if name in self._locks]
@@ -134,12 +161,25 @@ class LockTable(Generic[O]):
         firsts = (next(iter(lock.waiting.items())) for lock in locks if lock.waiting)
         return next(((other, asked) for other, asked in firsts if other != owner), None)
 
-    def snapshot(self) -> tuple[LockState[O], ...]:
-        """Returns every lock that is held or waited for, by name."""
-        return tuple(
-            LockState(name, lock.holder, tuple(lock.waiting), lock.since, tuple(lock.waiting.values()))
-            for name, lock in sorted(self._locks.items())
-        )
+    def snapshot(self, most: int | None = None, waiting: int | None = None) -> tuple[LockState[O], ...]:
+        """Returns the locks that are held or waited for, by name.
+
+        Args:
+            most: Not more than so many, those that somebody waits for first; None is all.
+            waiting: Not more than so many of those who wait for each; None is all.
+        """
+        names: Iterable[str] = self._locks
+        if most is not None and len(self._locks) > most:
+            wanted = (name for name, lock in self._locks.items() if lock.waiting)
+            others = (name for name, lock in self._locks.items() if not lock.waiting)
+            names = islice(chain(wanted, others), most)
+        return tuple(self._state(name, waiting) for name in sorted(names))
+
+    def _state(self, name: str, most: int | None) -> LockState[O]:
+        lock = self._locks[name]
+        waiting = tuple(islice(lock.waiting.items(), most))
+        owners, asked = tuple(owner for owner, _ in waiting), tuple(asked for _, asked in waiting)
+        return LockState(name, lock.holder, owners, lock.since, asked, len(lock.waiting) - len(owners))
 
     def _grant_next(self, names: Collection[str]) -> tuple[O, ...]:
         first = {owner for name in names for owner in islice(self._locks[name].waiting, 1)}

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
 
 from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, plan
@@ -76,6 +77,9 @@ class Scheduler:
         self.foregone = 0
         self.scripts_started = 0
         self._run_ids = RunIds()
+        # found at no cost, however many there are, and forgotten with the jobs
+        self._runs: WeakValueDictionary[str, Job] = WeakValueDictionary()
+        self._groups: WeakValueDictionary[int, Job] = WeakValueDictionary()
         self.claims = Claims(core, feed, self._settle)
         self.load = LoadWatch(core, load, self._obey)
         self._start = start
@@ -123,6 +127,7 @@ class Scheduler:
         if (asker is not None or behind) and self.core.would_deadlock(spec.component, its_plan, asker, behind):
             raise WouldDeadlock(str(spec), str(asker or next(iter(behind))))
         job = Job(self, run or self.new_run(), spec, its_plan, done)
+        self._runs[job.run] = job
         self.core.submit(job, spec.component, its_plan, asker, behind)
         if self.feed.active and self.core.waits(job):
             job.tell("queued")
@@ -169,10 +174,8 @@ class Scheduler:
 
     def find(self, run: str) -> Job | None:
         """Returns the job of an id if it waits or runs."""
-        for job in self.core.jobs:
-            if job.run == run:
-                return None if job.over else job
-        return None
+        job = self._runs.get(run)
+        return None if job is None or job.over or self.core.stage(job) is None else job
 
     def count(self, record: RunRecord) -> None:
         """Counts a run that is over."""
@@ -182,8 +185,9 @@ class Scheduler:
         """Stores how a job went."""
         self._record(record, self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None)
 
-    def script_started(self) -> None:
-        """Notes that a script of some job runs."""
+    def script_started(self, job: Job, group: int) -> None:
+        """Notes that a script of a job runs, in a process group of its own."""
+        self._groups[group] = job
         self.scripts_started += 1
         self.load.look()
 
@@ -232,8 +236,9 @@ class Scheduler:
 
     def job_of(self, groups: set[int]) -> Job | None:
         """Returns the job whose running script has one of these process groups."""
-        for job in self.core.jobs:
-            if job.handle is not None and job.handle.group in groups:
+        for group in groups:
+            job = self._groups.get(group)
+            if job is not None and job.handle is not None and job.handle.group == group:
                 return job
         return None
 

@@ -13,6 +13,7 @@ from ctdb_eventd.scheduler.steps import Stage
 __all__ = ["describe"]
 
 _MOST_JOBS = 100
+_MOST_LOCKS = 100
 
 
 def describe(core: Core[Job]) -> Iterator[str]:
@@ -28,8 +29,11 @@ def describe(core: Core[Job]) -> Iterator[str]:
         yield f"{job}: {_stage(core, job, stage)}, arrived {time.monotonic() - job.arrived:.1f} s ago"
     if len(state.stages) > _MOST_JOBS:
         yield f"... and {len(state.stages) - _MOST_JOBS} more events"
-    for lock in (*state.addresses, *state.scripts):
+    locks = (*state.addresses, *state.scripts)
+    for lock in locks[:_MOST_LOCKS]:
         yield _lock(lock)
+    if len(locks) > _MOST_LOCKS:
+        yield f"... and {len(locks) - _MOST_LOCKS} more locks"
 
 
 def _stage(core: Core[Job], job: Job, stage: Stage) -> str:

@@ -237,7 +237,7 @@ async def test_status_tells_what_runs_and_what_waits_and_for_whom(node: Node) ->
             "takeip",
             "releaseip",
         ]
-        assert (await client.call("status", component="other")) == {"results": [], "jobs": [], "health": []}
+        assert (await client.call("status", component="other")) == {"results": [], "jobs": [], "more": [], "health": []}
         locks = await client.call("locks")
         (lock,) = locks
         assert (lock["name"], lock["kind"]) == ("address:10.0.0.1", "address")

@@ -28,7 +28,7 @@ SCRIPTS = {
     ],
     "refused": [{"path": "/e/legacy/README", "reason": "no digits"}],
 }
-LOCKS = [
+LOCKS: list[dict[str, Any]] = [
     {
         **{"name": "address:10.0.0.1", "kind": "address", "holder": samples.owner()},
         "waiting": [samples.owner(run="mb-3", pid=None, text="legacy releaseip")],
@@ -103,8 +103,8 @@ def test_for_people(command: str, said: FakeBroker, capfdbinary: pytest.CaptureF
 
 PROGRAMS = {
     "ps": [
-        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711|",
-        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1",
+        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711||0",
+        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1|0",
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [
@@ -128,6 +128,43 @@ PROGRAMS = {
 def test_for_programs(command: str, said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     shown = say(capfdbinary, *command.split(), "--plain").splitlines()
     assert shown == [line.replace("|", "\t") for line in PROGRAMS[command]]
+
+
+MUCH = samples.status(
+    jobs=[samples.queued(waits_for_more=7)],
+    more=[
+        {"component": "legacy", "running": 2, "queued": 9000, "oldest": samples.BEGIN},
+        {"component": "other", "running": 0, "queued": 1, "oldest": samples.BEGIN},
+    ],
+)
+
+
+def test_what_is_left_out_is_counted(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    said.reply("status", MUCH)
+    _, line, *left = say(capfdbinary, "ps").splitlines()
+    assert line.endswith(" mb-2 address:10.0.0.1 and 7 more")
+    assert [one.partition(", the oldest since ")[0] for one in left] == [
+        "and 2 running and 9000 queued more in legacy",
+        "and 1 queued more in other",
+    ]
+
+
+@pytest.mark.parametrize("form", ["--plain", "--json"])
+def test_programs_are_told_what_is_left_out_on_stderr(
+    said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes], form: str
+) -> None:
+    said.reply("status", MUCH)
+    assert cli.main(["ps", form]) == 0
+    out, err = capfdbinary.readouterr()
+    assert b"mb-3" in out
+    assert err.startswith(b"ctdb-event: and 2 running and 9000 queued more in legacy, the oldest since ")
+
+
+def test_who_waits_for_a_lock_beside_those_that_are_listed_is_counted(
+    said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    said.reply("locks", [{**lock, "waiting_more": 3} for lock in LOCKS[:1]])
+    assert say(capfdbinary, "locks").splitlines()[-1].split() == ["address:10.0.0.1", "more", "and", "3", "more"]
 
 
 @pytest.mark.parametrize("command", PROGRAMS)

@@ -116,6 +116,21 @@ def test_a_cut_section_says_how_many_more_there_are() -> None:
     assert "and 39 more" in lines
 
 
+def test_what_the_daemon_left_out_is_counted_too() -> None:
+    model = Model()
+    left = [{"component": name, "running": 7, "queued": 1000, "oldest": samples.BEGIN} for name in ("a", "b")]
+    model.apply_snapshot(
+        snapshot(jobs=[samples.job(), *(samples.queued(waits_for_more=3) for _ in range(50))], more=left)
+    )
+    lines = shown(model, height=80).splitlines()
+    assert "and 14 more" in lines
+    assert "and 2000 more" in lines
+    assert any(line.endswith("mb-2 address:10.0.0.1 and 3 more") for line in lines)
+    lines = shown(model, height=24).splitlines()
+    assert len(lines) <= 24
+    assert any(line.startswith("and 20") and line != "and 2000 more" for line in lines)
+
+
 # ---------------------------------------------------------------------- on a terminal
 
 

@@ -52,10 +52,12 @@ JOB = {
     "script_seconds": None,
     "pid": 4711,
     "waits_for": ["slot"],
+    "waits_for_more": 2,
 }
 HEALTH = {"component": "legacy", "healthy": False, "since": 1.5, "script": "50.samba", "result": 1}
 OWNER = {"run": None, "lock": 3, "pid": 4712, "text": "backup", "since": 1.5, "seconds": 2.5}
-OVERVIEW = {"results": [RUN], "jobs": [JOB], "health": [HEALTH]}
+LEFT_OUT = {"component": "legacy", "running": 1, "queued": 2, "oldest": 1.5}
+OVERVIEW = {"results": [RUN], "jobs": [JOB], "more": [LEFT_OUT], "health": [HEALTH]}
 HELLO = {
     "version": 1,
     "server": "ctdb-eventd 0.1.0",
@@ -76,7 +78,7 @@ FILE = {
 }
 FILES = {"component": "legacy", "directory": "/e", "scripts": [FILE], "refused": [{"path": "/e/x", "reason": "why"}]}
 EVENT = {"name": "takeip", "mode": "address", "args": ["interface"]}
-LOCK = {"name": "iptables", "kind": "named", "holder": OWNER, "waiting": [OWNER, OWNER]}
+LOCK = {"name": "iptables", "kind": "named", "holder": OWNER, "waiting": [OWNER, OWNER], "waiting_more": 1}
 STATS = {
     "version": "0.1.0",
     "pid": 42,
@@ -108,6 +110,7 @@ KINDS: list[tuple[Callable[[object], Any], dict[str, Any]]] = [
     (Owner.from_wire, OWNER),
     (Stats.from_wire, STATS),
 ]
+LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0}
 KEYS = [(read, value, key) for read, value in KINDS for key in value]
 
 
@@ -123,7 +126,14 @@ def test_every_key_is_read_and_unknown_ones_are_ignored(read: Callable[[object],
     assert plain(read({**value, "of later versions": 1})) == value
 
 
-@pytest.mark.parametrize(("read", "value", "key"), KEYS)
+def test_what_older_brokers_do_not_say_is_nothing() -> None:
+    job = {name: value for name, value in JOB.items() if name not in LATER}
+    overview = Overview.from_wire({"results": [], "jobs": [job], "health": []})
+    assert (overview.more, overview.jobs[0].waits_for_more) == ((), 0)
+    assert Lock.from_wire({"name": "x", "kind": "named", "holder": None, "waiting": []}).waiting_more == 0
+
+
+@pytest.mark.parametrize(("read", "value", "key"), [case for case in KEYS if case[2] not in LATER])
 def test_a_missing_key_is_told_by_name(read: Callable[[object], Any], value: dict[str, Any], key: str) -> None:
     less = {name: item for name, item in value.items() if name != key}
     with pytest.raises(MalformedAnswer, match=rf"\.?{key} in the broker's answer is (missing|None)"):

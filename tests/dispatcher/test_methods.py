@@ -11,7 +11,7 @@ import msgpack
 import pytest
 from happenings import record_of
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Jobs, LockDone, Peer
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
@@ -58,6 +58,7 @@ class FakeDomain:
         self.ongoing = Ongoing()
         self.known: dict[str, Ongoing] = {}
         self.jobs_now: list[dict[str, Any]] = []
+        self.left_out: list[dict[str, Any]] = []
         self.healths: Sequence[ComponentHealth] = ()
         self.latest = {("legacy", "monitor"): MONITOR, ("legacy", "takeip"): TAKEIP, ("other", "takeip"): OTHER}
         self.at_once: tuple[int, Any] | None = None
@@ -107,8 +108,13 @@ class FakeDomain:
     def address_results(self) -> Iterator[RunRecord]:
         return iter([TAKEIP, OTHER])
 
-    def jobs(self) -> list[dict[str, Any]]:
-        return self.jobs_now
+    @property
+    def busy(self) -> bool:
+        return bool(self.jobs_now)
+
+    def jobs(self, *wanted: str | None) -> Jobs:
+        self.asked.append(("jobs", *wanted))
+        return self.jobs_now, self.left_out
 
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
@@ -579,23 +585,21 @@ def test_which_results_a_status_has(params: dict[str, Any], expected: list[str])
 
 def test_jobs_and_health_are_filtered_too() -> None:
     client = Client()
-    client.domain.jobs_now = [
-        {"run": "t-5", "component": "legacy", "event": "monitor", "address": None},
-        {"run": "t-6", "component": "legacy", "event": "takeip", "address": "10.0.0.1"},
-        {"run": "t-7", "component": "other", "event": "takeip", "address": "10.0.0.1"},
-    ]
+    client.domain.jobs_now = [{"run": "t-5"}]
+    client.domain.left_out = [{"component": "legacy", "running": 0, "queued": 7, "oldest": 1.5}]
     client.domain.healths = tuple(
         ComponentHealth(component=name, healthy=True, since=1.0, script=None, result=0) for name in ("legacy", "other")
     )
 
-    def seen(**params: Any) -> tuple[list[str], list[str]]:
+    def seen(**params: Any) -> tuple[tuple[object, ...], list[str]]:
         answer = client.call("status", **params)
-        return [job["run"] for job in answer["jobs"]], [health["component"] for health in answer["health"]]
+        assert (answer["jobs"], answer["more"]) == (client.domain.jobs_now, client.domain.left_out)
+        return client.domain.asked[-1][1:], [health["component"] for health in answer["health"]]
 
-    assert seen() == (["t-5", "t-6", "t-7"], ["legacy", "other"])
-    assert seen(component="legacy") == (["t-5", "t-6"], ["legacy"])
-    assert seen(component="legacy", event="takeip") == (["t-6"], ["legacy"])
-    assert seen(address="10.0.0.1") == (["t-6", "t-7"], ["legacy", "other"])
+    assert seen() == ((None, None, None), ["legacy", "other"])
+    assert seen(component="legacy") == (("legacy", None, None), ["legacy"])
+    assert seen(component="legacy", event="takeip") == (("legacy", "takeip", None), ["legacy"])
+    assert seen(address="2001:DB8::1") == ((None, None, "2001:db8::1"), ["legacy", "other"])
 
 
 def test_health_has_every_key() -> None:

@@ -15,7 +15,7 @@ from ctdb_eventd.errors import RequestError, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed, Filter
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Failure, Note, Notes, Reply, Result
-from ctdb_eventd.refusals import Cancelled, LockTimeout, QueueTimeout
+from ctdb_eventd.refusals import Cancelled, LockTimeout, QueueTimeout, TooManySubscriptions
 
 SPEC = spec_of("legacy startup")
 RECORD = record_of("legacy startup", EventReport(summary=0, scripts=()))
@@ -351,3 +351,17 @@ def test_an_id_may_be_used_again_from_within_its_answer() -> None:
     RunCall(1, reply, session.peer).begin(cast(Domain, session.domain), SPEC, "t-1", None)
     session.domain.run_done(0, RECORD)
     assert session.peer.calls == {1: again[0]}
+
+
+def test_a_client_has_only_so_many_subscriptions() -> None:
+    feed, peer, replies = Feed(lambda seconds, callback: None), Peer(1, 0), list[Reply]()
+    calls = [WatchCall(number, replies.append, peer).begin(feed, WANTED) for number in range(100)]
+    with pytest.raises(TooManySubscriptions):
+        WatchCall(100, replies.append, peer).begin(feed, WANTED)
+    calls[0].revoke()
+    calls[1].cancel()
+    for number in (100, 101):
+        WatchCall(number, replies.append, peer).begin(feed, WANTED)
+    with pytest.raises(TooManySubscriptions):
+        WatchCall(102, replies.append, peer).begin(feed, WANTED)
+    assert feed.subscribers == 100

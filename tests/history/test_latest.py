@@ -6,6 +6,7 @@ import pytest
 from happenings import record_of
 
 from ctdb_eventd.errors import NeverRan
+from ctdb_eventd.history import latest
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.model import DISABLED, NOT_REACHED, EventReport, ScriptReport
 
@@ -141,3 +142,14 @@ def test_batches_of_another_event_or_component_do_not_matter() -> None:
     assert latest.get("legacy", "takeip").report is BAD
     assert latest.get("legacy", "releaseip").report is GOOD
     assert latest.get("other", "takeip").report is GOOD
+
+
+def test_of_much_output_that_of_the_oldest_event_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latest, "_MOST_OUTPUT", 10)
+    results = LatestResults()
+    for event in ("setup", "startup", "monitor"):
+        scripts = (ScriptReport(name="10.first", begin=1, end=2, result=1, output=b"four"),)
+        results.record(record_of(f"legacy {event}", EventReport(summary=1, scripts=scripts)))
+    kept = {record.spec.event: record.report.scripts[0].output for record in results.all()}
+    assert kept == {"setup": b"", "startup": b"four", "monitor": b"four"}
+    assert results.get("legacy", "setup").report.summary == 1

@@ -82,7 +82,9 @@ def test_of_much_output_that_of_the_oldest_is_forgotten_and_nothing_else(monkeyp
 def test_the_event_itself_keeps_the_output_that_its_address_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latest, "_MOST_ADDRESS_OUTPUT", 10)
     results = results_of(takeip(1, result=5, output=b"why it failed"))
-    assert outputs(results) == {"10.0.0.1": b""}, "a single one may be over the limit too"
+    assert outputs(results) == {"10.0.0.1": b"why it failed"}, "the very latest keeps it"
+    results.record(takeip(2, output=b"x"), 1)
+    assert outputs(results) == {"10.0.0.1": b"", "10.0.0.2": b"x"}
     assert results.get("legacy", "takeip").report.scripts[0].output == b"why it failed"
 
 

@@ -327,6 +327,29 @@ def test_a_claim_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
     assert len(node.claims) == 0
 
 
+class Pids(set[int]):
+    """Counts how often it is asked for a pid."""
+
+    asked = 0
+
+    def __contains__(self, pid: object) -> bool:
+        self.asked += 1
+        return super().__contains__(pid)
+
+
+def test_claims_are_found_without_a_look_at_those_of_others() -> None:
+    node = Node()
+    claims = node.scheduler.claims
+    kept = [claims.ask((f"lock{number}",), None, number, "x", lambda what: None) for number in range(100)]
+    pids = Pids({7, 8, 1000})
+    assert claims.of(pids) == {kept[7], kept[8]}
+    assert pids.asked == 0
+    for claim in kept:
+        claim.cancel()
+        claim.cancel()
+    assert (claims.of(pids), claims._of_process) == (frozenset(), {})
+
+
 def test_a_run_that_is_behind_a_claim_can_not_have_its_locks() -> None:
     node = Node()
     holder = node.ask("routes")

@@ -134,7 +134,7 @@ def test_nothing_is_remembered_of_those_who_asked() -> None:
     core.released("for a")
     core.gone("for a")
     core.drop("client")
-    assert (bool(core._asked), core._asked.claims) == (False, {})
+    assert (core._asked._by, core._asked._claims) == ({}, {})
 
 
 # ---------------------------------------------------------------------- slots

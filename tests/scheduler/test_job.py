@@ -11,7 +11,7 @@ from happenings import KeepingFeed, spec_of
 
 from ctdb_eventd.errors import NoSuchComponent, RequestError
 from ctdb_eventd.events import plan
-from ctdb_eventd.model import EventOutcome, EventReport, RunRecord, ScriptReport
+from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.runner.listener import Progress, RunResult
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
@@ -348,3 +348,11 @@ def test_a_record_of_what_never_began_has_no_times_but_its_arrival() -> None:
     spec = spec_of(TAKE)
     record = make_record("t-1", spec, plan(spec.event, spec.args), EventOutcome.SUCCESS, REPORT, queued=5.0)
     assert (record.queued, record.waited, record.seconds, record.address) == (5.0, 0.0, 0.0, "10.0.0.1")
+
+
+def test_of_long_arguments_only_the_first_are_kept() -> None:
+    spec = EventSpec(component="legacy", event="x", args=("y" * 50,) * 20_000, timeout=0, run_all=False)
+    record = make_record("t-1", spec, plan(spec.event, spec.args), EventOutcome.SUCCESS, REPORT, queued=5.0)
+    assert sum(map(len, record.spec.args)) < 4096
+    assert record.spec.args[0] == "y" * 50
+    assert record.spec.args[-1].endswith("...")

@@ -68,7 +68,8 @@ class Node:
 
     @property
     def jobs(self) -> list[dict[str, Any]]:
-        values = list(job_values(self.core))
+        values, more = job_values(self.core)
+        assert more == []
         assert all(value.keys() == KEYS for value in values)
         msgpack.packb(values)
         return values
@@ -83,6 +84,7 @@ class Node:
 KEYS = {
     *("run", "component", "event", "args", "address", "state", "queued", "age", "started", "running", "timeout"),
     *("left", "script", "script_seconds", "pid", "waits_for"),
+    "waits_for_more",
 }
 
 
@@ -177,6 +179,51 @@ def test_jobs_are_in_the_order_of_arrival_whatever_their_state() -> None:
     assert [value["state"] for value in node.jobs] == ["running", "queued", "running", "queued"]
 
 
+def test_only_so_many_are_shown_and_the_others_are_counted() -> None:
+    node = Node()
+    first = node.submit(*["legacy startup"] * 1000)
+    (other,) = node.submit("other startup")
+    many = node.submit(*(f"third takeip eth0 10.0.{number // 250}.{number % 250} 24" for number in range(500)))
+    shown, more = job_values(node.core)
+    assert [value["run"] for value in shown] == [job.run for job in (*first[:101], other, *many[:298])]
+    assert more == [
+        {"component": "legacy", "running": 0, "queued": 899, "oldest": first[101].queued},
+        {"component": "third", "running": 202, "queued": 0, "oldest": many[298].queued},
+    ]
+    assert shown[100]["waits_for"] == [job.run for job in first[:5]]
+    assert [value["waits_for_more"] for value in shown[:8]] == [0, 0, 0, 0, 0, 0, 1, 2]
+    shown, more = job_values(node.core, "third", "takeip", many[400].address)
+    assert ([value["run"] for value in shown], more) == ([many[400].run], [])
+    shown, more = job_values(node.core, "third")
+    assert (len(shown), more[0]["running"]) == (300, 200)
+    assert job_values(node.core, "third", "startup") == ([], [])
+
+
+def test_queued_ones_of_many_components_are_no_more_in_all() -> None:
+    node = Node()
+    for number in range(10):
+        node.submit(*[f"c{number} startup"] * 102)
+    shown, more = job_values(node.core)
+    assert [value["state"] for value in shown].count("queued") == 300
+    assert [left["queued"] for left in more] == [1, 1, 1, *[101] * 7]
+
+
+def test_those_who_wait_for_an_address_are_counted_too() -> None:
+    node = Node()
+    jobs = node.submit(*[TAKE] * 200)
+    shown, (left,) = job_values(node.core)
+    assert (len(shown), left["queued"]) == (101, 99)
+    assert shown[100]["waits_for"] == [*(job.run for job in jobs[:5]), "address:2001:db8::1"]
+    assert shown[100]["waits_for_more"] == 95
+
+
+def test_long_arguments_are_shown_as_far_as_there_is_room() -> None:
+    node = Node()
+    node.submit(f"legacy startup one {'x' * 5000} two")
+    (value,) = node.jobs
+    assert value["args"] == ("one", "x" * 181 + "...")
+
+
 # ---------------------------------------------------------------------- locks
 
 
@@ -229,6 +276,18 @@ def test_locks_are_by_name_those_of_addresses_first() -> None:
     node.scheduler.claims.ask(("z", "A", "b"), None, 1, "x", lambda what: None, None)
     names = [lock["name"] for lock in node.locks]
     assert names == ["address:10.0.0.1", "address:10.0.0.2", "A", "b", "z"]
+
+
+def test_only_some_locks_are_shown_those_first_for_which_somebody_waits() -> None:
+    node = Node()
+    node.submit(*(f"legacy takeip eth0 10.0.{number // 250}.{number % 250} 24" for number in range(400)))
+    waiting = node.submit(*["legacy releaseip eth0 10.0.1.149 24"] * 13)
+    locks = {lock["name"]: lock for lock in node.locks}
+    assert len(locks) == 300
+    lock = locks["address:10.0.1.149"]
+    assert [owner["run"] for owner in lock["waiting"]] == [job.run for job in waiting[:10]]
+    assert lock["waiting_more"] == 3
+    assert locks["address:10.0.0.0"]["waiting_more"] == 0
 
 
 # ---------------------------------------------------------------------- numbers

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 
 import anyio
@@ -340,8 +342,36 @@ def test_a_job_is_found_by_the_process_group_of_its_script() -> None:
     node.submit("legacy recovered")
     node.submit("other startup")
     node.runs["legacy startup"].group = 4711
+    job.script_started("10.first", 4711)
     assert node.scheduler.job_of({1, 4711}) is job
     assert node.scheduler.job_of({1, 4712}) is None
+    node.runs["legacy startup"].group = 4713
+    assert node.scheduler.job_of({1, 4711}) is None, "that script is over"
+
+
+def test_jobs_are_found_without_a_look_at_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    node.runs["legacy startup"].group = 4711
+    job.script_started("10.first", 4711)
+    monkeypatch.setattr(Core, "jobs", property(lambda core: pytest.fail("all jobs are looked at")))
+    assert (node.scheduler.find(job.run), node.scheduler.job_of({4711})) == (job, job)
+    assert (node.scheduler.find("x"), node.scheduler.job_of({1})) == (None, None)
+
+
+def test_jobs_that_are_gone_are_not_kept_to_be_found() -> None:
+    node = Node()
+    job = node.job("legacy startup")
+    job.script_started("10.first", 4711)
+    job.reported(Result(errno.ETIMEDOUT, REPORT))
+    job.released()
+    job.gone()
+    node.runs.clear()
+    left = weakref.ref(job)
+    del job
+    gc.collect()
+    assert left() is None
+    assert (len(node.scheduler._runs), len(node.scheduler._groups)) == (0, 0)
 
 
 # ---------------------------------------------------------------------- the load

@@ -112,6 +112,15 @@ async def test_scripts_that_wait_for_a_slot_say_whether_the_processors_are_why()
         shown.scheduler.shut_down(lambda: None)
 
 
+def test_only_the_first_hundred_locks_are_shown() -> None:
+    shown = Shown()
+    for number in range(102):
+        shown.submit("takeip", "eth0", f"10.0.0.{number}", "24")
+    lines = shown.lines()
+    assert lines[-1] == "... and 2 more locks"
+    assert sum(line.startswith("lock ") for line in lines) == 100
+
+
 def test_only_the_first_hundred_events_are_shown() -> None:
     shown = Shown()
     for _ in range(103):

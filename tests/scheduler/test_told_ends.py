@@ -127,5 +127,5 @@ def test_a_run_whose_result_is_known_is_ending_and_can_not_be_cancelled_again(to
     assert node.scheduler.find(job.run) is job, "its end has yet to come"
     if told:
         job.reported(CANCELLED)
-    assert [value["state"] for value in job_values(node.core)] == ["ending" if told else "running"]
+    assert [value["state"] for value in job_values(node.core)[0]] == ["ending" if told else "running"]
     assert (node.scheduler.find(job.run) is None) == told

@@ -28,6 +28,7 @@ def job(**changes: Any) -> dict[str, Any]:
         **{"run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth 0", "10.0.0.1", "24"]},
         **{"address": "10.0.0.1", "state": "running", "queued": BEGIN, "age": 3.25, "started": BEGIN, "running": 3.0},
         **{"timeout": 30, "left": 27.0, "script": "10.interface", "script_seconds": 2.5, "pid": 4711, "waits_for": []},
+        "waits_for_more": 0,
     }
     return {**value, **changes}
 
@@ -45,7 +46,7 @@ def owner(**changes: Any) -> dict[str, Any]:
 
 def status(**changes: Any) -> dict[str, Any]:
     """The reply to `status`."""
-    return {"results": [], "jobs": [], "health": [], **changes}
+    return {"results": [], "jobs": [], "more": [], "health": [], **changes}
 
 
 def note(**changes: Any) -> dict[str, Any]:

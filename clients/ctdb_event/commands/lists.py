@@ -6,6 +6,7 @@ import time
 
 from ctdb_event.commands.screen import arguments_shown
 from ctdb_event.commands.times import at, lasting
+from ctdb_event.console import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from ctdb_event.commands.session import Session
 
-__all__ = ["HANDLERS", "event_shown", "lock_lines", "state_style"]
+__all__ = ["HANDLERS", "event_shown", "left_out_lines", "lock_lines", "state_style", "waits_shown"]
 
 _STYLES = {
     **{"success": "good", "ok": "good", "enabled": "good", "running": "busy", "ending": "busy"},
@@ -31,6 +32,19 @@ def state_style(state: str) -> str:
 def event_shown(run: dict[str, Any]) -> str:
     """Returns component, event and arguments of a run or job."""
     return arguments_shown([run["component"], run["event"], *run["args"]])
+
+
+def waits_shown(job: dict[str, Any]) -> str:
+    """Returns for whom a job waits."""
+    more: int = job.get("waits_for_more", 0)
+    return " ".join((*job["waits_for"], f"and {more} more")) if more else " ".join(job["waits_for"])
+
+
+def left_out_lines(status: dict[str, Any]) -> Iterator[str]:
+    """Yields a line for each component of which there is more than the answer to `status` lists."""
+    for left in status.get("more", ()):
+        counts = [f"{left[state]} {state}" for state in ("running", "queued") if left[state]]
+        yield f"and {' and '.join(counts)} more in {left['component']}, the oldest since {at(left['oldest'])}"
 
 
 def _print(
@@ -54,16 +68,23 @@ def _print(
 
 
 def _ps(session: Session) -> int:
-    jobs = session.ask("status")["jobs"]
+    status = session.ask("status")
+    jobs = status["jobs"]
     heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "WAITS FOR")
-    return _print(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
+    _print(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
+    for line in left_out_lines(status):
+        if session.json or session.is_plain:
+            complain(f"ctdb-event: {line}")
+        else:
+            session.screen.write(session.screen.safe(line) + "\n")
+    return 0
 
 
 def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
     left = lasting(job["left"]) if job["timeout"] else "no limit"
     return [
         *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"]), left),
-        *(job["script"] or "", lasting(job["script_seconds"]), " ".join(job["waits_for"])),
+        *(job["script"] or "", lasting(job["script_seconds"]), waits_shown(job)),
     ]
 
 
@@ -127,6 +148,9 @@ def lock_lines(locks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {**lock["holder"], **named, "role": "holder"}
         for owner in lock["waiting"]:
             yield {**owner, **named, "role": "waiting"}
+        if lock.get("waiting_more"):
+            nobody = {"run": None, "lock": None, "pid": None, "since": None, "seconds": None}
+            yield {**nobody, "text": f"and {lock['waiting_more']} more", **named, "role": "more"}
 
 
 def _lock_line(line: dict[str, Any]) -> list[str | tuple[str, str]]:

@@ -40,6 +40,7 @@ _PS = Command(
         ("script_seconds", "for how long it has been running"),
         ("pid", "its process, and process group"),
         ("waits_for", "runs and locks, and `slot`"),
+        ("waits_for_more", "how many further runs"),
     ),
     json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
 )
@@ -143,7 +144,7 @@ _LOCKS = Command(
     columns=(
         ("name", ""),
         ("kind", "`address` or `named`"),
-        ("role", "`holder` or `waiting`: one line for each owner, in order"),
+        ("role", "`holder` or `waiting`: one line for each owner, in order; `more`: how many more wait, as `text`"),
         ("run", "id of the run whose it is"),
         ("lock", "number of a client's lock"),
         ("pid", "of the script or the client"),

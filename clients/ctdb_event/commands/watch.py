@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import time
 
-from ctdb_event.commands.lists import event_shown
+from ctdb_event.commands.lists import event_shown, left_out_lines, waits_shown
 from ctdb_event.commands.notes import follow
 from ctdb_event.commands.times import lasting
 from ctdb_event.console import Failure, complain, flush
@@ -53,11 +53,11 @@ def _lines(session: Session) -> int:
             try:
                 # in this order: what happens between the two is told twice rather than not at all
                 subscription = wire.start("subscribe", {})
-                jobs = wire.call("status")["jobs"]
+                status = wire.call("status")
                 if lost:
                     complain("ctdb-event: the daemon is back")
                 heard, lost = True, False
-                _print_jobs(session.screen, jobs)
+                _print_jobs(session.screen, status)
                 follow(session, wire, subscription)
             except (ConnectionLost, NotNative) as error:
                 if not heard:
@@ -67,10 +67,12 @@ def _lines(session: Session) -> int:
         wire, lost = _reconnected(session), True
 
 
-def _print_jobs(screen: Screen, jobs: list[dict[str, Any]]) -> None:
-    for job in jobs:
-        waits = f", waits for {' '.join(job['waits_for'])}" if job["waits_for"] else ""
+def _print_jobs(screen: Screen, status: dict[str, Any]) -> None:
+    for job in status["jobs"]:
+        waits = f", waits for {waits_shown(job)}" if job["waits_for"] else ""
         screen.write(screen.safe(f"{event_shown(job)}: {job['state']}, {lasting(job['age'])} old{waits}") + "\n")
+    for line in left_out_lines(status):
+        screen.write(screen.safe(line) + "\n")
     flush()
 
 

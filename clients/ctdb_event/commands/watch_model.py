@@ -66,6 +66,11 @@ class Model:
         """Returns the jobs in these states, in order of arrival."""
         return [job for job in self._jobs() if job["state"] in states]
 
+    def left_out(self, state: str) -> int:
+        """Returns how many jobs there are beside those in this state, `running` or `queued`."""
+        status = self.snapshot.status if self.snapshot is not None else {}
+        return sum(left[state] for left in status.get("more", ()))
+
     def _jobs(self) -> Iterable[dict[str, Any]]:
         return self.snapshot.status["jobs"] if self.snapshot is not None else ()
 

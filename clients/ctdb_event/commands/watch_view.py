@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ctdb_event.commands.lists import event_shown, lock_lines, state_style
+from ctdb_event.commands.lists import event_shown, lock_lines, state_style, waits_shown
 from ctdb_event.commands.results import script_outcome
 from ctdb_event.commands.times import at, at_today, clock, lasting
 from ctdb_eventd.text import escaped
@@ -39,6 +39,13 @@ class _Section:
     """Of the further columns."""
     rows: list[_Row]
     """Cells: text and style."""
+    more: int = 0
+    """Rows that there are beside these."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines it would like to have below its title."""
+        return len(self.rows) + bool(self.more)
 
 
 def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Group:
@@ -51,7 +58,7 @@ def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Gro
         only_ascii: The terminal may not know UTF-8.
     """
     sections = [section for section in _sections(model, now) if section.rows]
-    shown = fit([len(section.rows) for section in sections], height - 3 - 2 * len(sections))
+    shown = fit([section.lines for section in sections], height - 3 - 2 * len(sections))
     parts: list[Text | Table] = [_head(model, now)]
     for section, rows in zip(sections, shown, strict=True):
         parts += [Text(""), _table(section, rows, only_ascii)]
@@ -92,16 +99,17 @@ def _table(section: _Section, lines: int, only_ascii: bool) -> Table:
         # last one, not the short ones between. The cells themselves are cut, never wrapped.
         title = Text(head, no_wrap=True, overflow="ellipsis")
         table.add_column(title, no_wrap=number not in (0, last), overflow="ellipsis")
-    whole = lines >= len(section.rows)
-    for row in section.rows if whole else section.rows[: lines - 1]:
+    whole = lines >= section.lines
+    rows = section.rows if whole else section.rows[: lines - 1]
+    for row in rows:
         table.add_row(
             *(
                 Text(escaped(text, "", only_ascii), style=_STYLES[style], no_wrap=True, overflow="ellipsis")
                 for text, style in row
             )
         )
-    if not whole:
-        table.add_row(Text(f"and {len(section.rows) - lines + 1} more", style="dim"))
+    if more := len(section.rows) - len(rows) + section.more:
+        table.add_row(Text(f"and {more} more", style="dim"))
     return table
 
 
@@ -114,8 +122,13 @@ def _sections(model: Model, now: float) -> list[_Section]:
     lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
     return [
         _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
-        _Section(title="RUNNING", heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"), rows=running),
-        _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued),
+        _Section(
+            title="RUNNING",
+            heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"),
+            rows=running,
+            more=model.left_out("running"),
+        ),
+        _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued, more=model.left_out("queued")),
         _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
         _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model, now)),
         _Section(title="LATELY", heads=("",), rows=lately),
@@ -149,12 +162,12 @@ def _job(job: dict[str, Any]) -> _Row:
         (left, "bad" if late else ""),
         (job["script"] or "", ""),
         (lasting(job["script_seconds"]), ""),
-        (" ".join(job["waits_for"]), "dim"),
+        (waits_shown(job), "dim"),
     ]
 
 
 def _queued(job: dict[str, Any]) -> _Row:
-    return [(event_shown(job), ""), (lasting(job["age"]), ""), (" ".join(job["waits_for"]), "dim")]
+    return [(event_shown(job), ""), (lasting(job["age"]), ""), (waits_shown(job), "dim")]
 
 
 def _lock(line: dict[str, Any]) -> _Row:
