@@ -24,12 +24,20 @@ class Limits:
     """Under way on one connection, at most; further ones wait."""
     unsent: int
     """Bytes of updates that wait for a slow reader, beyond which they are left out."""
+    subscriptions: int
+    """Under way on one connection, at most; further ones are refused."""
 
     @classmethod
     def from_wire(cls, value: object) -> Limits:
         """Reads the `limits` of `hello`."""
         take = Fields(value, "limits")
-        return cls(packet=take.whole("packet"), requests=take.whole("requests"), unsent=take.whole("unsent"))
+        requests = take.whole("requests")
+        return cls(
+            packet=take.whole("packet"),
+            requests=requests,
+            unsent=take.whole("unsent"),
+            subscriptions=take.later(take.whole, "subscriptions", requests),
+        )
 
 
 @attrs.frozen(kw_only=True)

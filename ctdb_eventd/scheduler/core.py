@@ -188,6 +188,7 @@ class Core(Generic[J]):
 
     def _forget(self, job: J) -> Entry[J]:
         self._asked.forget(job)
+        self.waits_for.forget(job)
         return self._jobs.pop(job)
 
     def released(self, job: J) -> None:

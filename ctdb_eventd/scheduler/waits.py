@@ -73,6 +73,12 @@ class WaitsFor(Generic[J]):
     def changed(self) -> None:
         """Takes note that somebody may wait for others than before. That somebody has gone needs no note."""
         self._free.clear()
+        self._waiters = None, frozenset()
+
+    def forget(self, job: J) -> None:
+        """Takes note that a job is over."""
+        if self._waiters[0] == job:
+            self.changed()
 
     def blockers(self, job: J) -> tuple[J, ...]:
         """Returns the jobs that a job waits for before it can start; nobody once it has."""

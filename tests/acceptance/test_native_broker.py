@@ -79,7 +79,8 @@ async def test_hello_says_who_it_is_and_what_it_can_do(node: Node) -> None:
         assert answer["pid"] == daemon.process.pid
         assert before <= answer["started"] <= time.time()
         assert sorted(answer["methods"]) == sorted(Methods.NAMES)
-        assert answer["limits"] == {"packet": Config().max_packet, "requests": 16384, "unsent": 1 << 18}
+        limits = {"packet": Config().max_packet, "requests": 16384, "unsent": 1 << 18, "subscriptions": 100}
+        assert answer["limits"] == limits
         assert (await client.call("hello"))["pid"] == answer["pid"], "it may be said again"
         assert f"client {os.getpid()} (uid {os.geteuid()}) is a test 1.0" in node.log
 

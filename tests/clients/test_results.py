@@ -64,7 +64,7 @@ HELLO = {
     "pid": 42,
     "started": 1.5,
     "methods": ["hello"],
-    "limits": {"packet": 1, "requests": 2, "unsent": 3},
+    "limits": {"packet": 1, "requests": 2, "unsent": 3, "subscriptions": 4},
 }
 COMPONENT = {"name": "legacy", "directory": "/e", "scripts": 3, "enabled": 2, "error": None}
 FILE = {

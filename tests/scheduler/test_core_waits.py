@@ -254,3 +254,16 @@ def test_so_does_that_of_many_who_give_back_locks_that_they_have_just_got() -> N
         return Job.lookups - before
 
     assert comparisons(2000) <= 2.2 * comparisons(1000)
+
+
+def test_nothing_is_remembered_of_who_asked_when_that_is_over() -> None:
+    core = a_core()
+    core.submit(Job(1), "a", ALONE)
+    core.submit(Job(2), "b", ALONE)
+    assert not core.would_deadlock("b", ALONE, Job(1))
+    core.submit(Job(3), "b", ALONE, Job(1))
+    assert core.waits_for._waiters[0] == 1
+    core.released(Job(1))
+    core.gone(Job(1))
+    left = vars(core.waits_for)
+    assert (left["_waiters"], left["_free"]) == ((None, frozenset()), set())
