@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from native_client import Refused, native_client
-from nodes import PATIENCE, Daemon, Node, running_daemon, socket_mode, until
+from nodes import PATIENCE, Daemon, Node, running_daemon, socket_mode, start_daemon, until
 
 from ctdb_eventd.protocol import frames
 
@@ -131,6 +131,23 @@ async def test_a_component_s_event_is_not_that_of_another(node: Node, rule: str)
         assert refused(answers) == [False, True, rule == "legacy/monitor"]
 
 
+async def test_the_first_group_of_a_process_counts_as_its_others_do(node: Node) -> None:
+    allow(node, f"[access]\nread = @{ALICE}\n")
+    async with running_daemon(node):
+        assert ask(node, ALICE, ("ping", {})) == [{}]
+        assert ask(node, BOB, ("ping", {}), groups=(ALICE,)) == [{}]
+        assert refused(ask(node, BOB, ("ping", {}))) == [True]
+
+
+async def test_more_groups_than_the_kernel_s_answer_has_room_for_are_taken_from_the_database(node: Node) -> None:
+    many = tuple(range(62000, 62300))
+    allow(node, f"[access]\nread = {ALICE}, @{BOB}, @{many[0]}\n")
+    async with running_daemon(node):
+        assert ask(node, ALICE, ("ping", {}), groups=many) == [{}]
+        assert ask(node, BOB, ("ping", {}), groups=many) == [{}]
+        assert refused(ask(node, STRANGER, ("ping", {}), groups=many)) == [True]
+
+
 async def test_a_run_is_cancelled_by_who_may_run_it(node: Node) -> None:
     allow(node, f"[access]\nread = {ALICE}\noperate legacy/hold = {BOB}\n")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
@@ -213,6 +230,14 @@ async def test_a_user_that_does_not_exist_is_no_reload(node: Node) -> None:
         with pytest.raises(Refused, match=r'ctdb.conf:5: \[access\] read = "no-such-user": there is no user'):
             await client.call("reload")
         assert socket_mode(node.socket) == 0o666
+
+
+def test_a_user_that_does_not_exist_is_no_start(node: Node) -> None:
+    allow(node, "[access]\nread = no-such-user\n")
+    with pytest.raises(
+        AssertionError, match=r'exit status 1, .*ctdb.conf:5: \[access\] read = "no-such-user": there is'
+    ):
+        start_daemon(node)
 
 
 async def test_a_directory_that_users_can_not_pass_is_worth_a_warning(node: Node) -> None:
