@@ -9,7 +9,7 @@ clock ticks since the machine started, as the kernel counts the start of each pr
 a number that was given to another process since is recognised: that one has started at another time.
 
 A script that is just being started when the daemon is killed stands nowhere. It is found by its session, which is the
-daemon's own, as a process without a parent in it that has started since.
+daemon's own, as a process that has started since, without a parent in it but the daemon itself.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ __all__ = [
 LINE_SIZE = 64
 _PAUSE = 0.05
 """Seconds between two looks: one takes some milliseconds, with thousands of processes some dozens."""
+_LOOKS = 2
+"""So many in a row must find nobody."""
 _TO_DIE = 2.0
 """Seconds: what doesn't end by then after KILL is held by the kernel."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -156,7 +158,9 @@ class Table:
         if not self._starting or not self.session or process.session != self.session:
             return False
         parent = processes.get(process.parent)
-        return (parent is None or parent.session != self.session) and process.start >= min(self._starting)
+        # the daemon, which leads its session, may still be dying: the kernel takes its children from it at the very end
+        orphaned = parent is None or parent.session != self.session or parent.pid == self.session
+        return orphaned and process.start >= min(self._starting)
 
 
 class Unended(Exception):
@@ -175,9 +179,13 @@ def ending(table: Table, grace: float) -> Iterator[float]:
     """
     told: set[int] = set()
     deadline = time.monotonic() + grace
-    while left := table.left():
+    looks = _LOOKS
+    while looks:
+        left = table.left()
+        # one that forks and ends during a look is missed by it, and so may be its child
+        looks = _LOOKS if left else looks - 1
         now = time.monotonic()
-        if now >= deadline + _TO_DIE:
+        if left and now >= deadline + _TO_DIE:
             raise Unended(*sorted({pid for pids in left.values() for pid in pids}))
         for target in left:
             if now >= deadline:
@@ -186,7 +194,8 @@ def ending(table: Table, grace: float) -> Iterator[float]:
                 _tell(target, signal.SIGTERM)
                 _tell(target, signal.SIGCONT)
         told.update(left)
-        yield _PAUSE
+        if looks:
+            yield _PAUSE
 
 
 def _tell(target: int, number: signal.Signals) -> None:

@@ -262,6 +262,19 @@ async def test_a_guardian_that_was_never_started_can_be_shut_down(table: Path) -
     assert os.listdir("/proc/self/fd") == descriptors
 
 
+def test_what_a_dying_daemon_was_just_starting_is_still_its_child(table: Path) -> None:
+    """The kernel closes what it has open, which wakes the guardian, before it takes its children from it."""
+    daemon = [sys.executable, "-c", DAEMON, os.fspath(table), "", "", "", "sleep", "1000"]
+    with subprocess.Popen(daemon, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        started = int(process.stdout.readline())
+        assert process.stdout.readline() == "ready\n"
+        assert started in left_in(table)
+        process.kill()
+    assert finish(table) > 0
+    assert not alive(started)
+
+
 # ---------------------------------------------------------------------- by the next daemon
 
 
