@@ -200,7 +200,7 @@ def _variables(line: Line) -> tuple[str, ...]:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|BASH_FUNC_[^=]+", name):
             raise line.error(f'expected names of variables, separated by blanks: not "{name}"')
         if is_for_scripts(name):
-            known = ", ".join((*sorted(NOT_FOR_SCRIPTS), "BASH_FUNC_..."))
+            known = ", ".join(sorted(NOT_FOR_SCRIPTS))
             raise line.error(f"scripts get {name} anyway; expected names of what is kept from them: {known}")
     return names
 

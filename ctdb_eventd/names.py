@@ -15,18 +15,31 @@ NAME_MAX = 255
 HELD_LOCKS = "CTDB_EVENTD_HOLDS"
 """The variable by which a command wrapper says which locks it holds; one from elsewhere would be a lie."""
 
-NOT_FOR_SCRIPTS = frozenset(
-    "BASH_ENV ENV IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD LISTEN_FDNAMES LISTEN_FDS LISTEN_PID NOTIFY_SOCKET "
-    "PYTHONHOME PYTHONPATH SHELLOPTS BASHOPTS VIRTUAL_ENV WATCHDOG_PID WATCHDOG_USEC".split()
+_LOADER = "LD_* GCONV_PATH GLIBC_TUNABLES LOCPATH MALLOC_*"
+_SHELLS = "BASH_* BASHOPTS CDPATH ENV EXECIGNORE FPATH GLOBIGNORE IFS POSIXLY_CORRECT PS4 SHELLOPTS TMOUT ZDOTDIR"
+_INTERPRETERS = (
+    "AWKLIBPATH AWKPATH CLASSPATH GEM_* JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS LUA_* NODE_* PERL5* PERLIO PERLIO_DEBUG "
+    "PERLLIB PERL_* PHPRC PHP_INI_SCAN_DIR PYTHON* RUBY* TCLLIBPATH TCL_LIBRARY VIRTUAL_ENV _JAVA_OPTIONS"
 )
-"""Variables that change what any shell, loader or Python does before the first line of a script, or that belong to the
-service manager's conversation with the daemon."""
+_SERVICE_MANAGER = (
+    "CREDENTIALS_DIRECTORY DEBUG_INVOCATION INVOCATION_ID JOURNAL_STREAM LISTEN_* MAINPID MANAGERPID MANAGERPIDFDID "
+    "MEMORY_PRESSURE_* NOTIFY_SOCKET SYSTEMD_EXEC_PID WATCHDOG_*"
+)
+NOT_FOR_SCRIPTS = tuple(f"{_LOADER} {_SHELLS} {_INTERPRETERS} {_SERVICE_MANAGER}".split())
+"""Variables that change what a loader, shell or interpreter does before the first line of a script, or with its code
+whatever that says, and those that belong to the service manager's conversation with the daemon. A `*` at the end stands
+for anything; exported shell functions begin with BASH_FUNC_.
+
+Not what commands go by that scripts run (TMPDIR, TZ, RES_OPTIONS): who starts the daemon is root, and sites set such
+variables for their scripts.
+"""
+_DROPPED_NAMES = frozenset(name for name in NOT_FOR_SCRIPTS if not name.endswith("*"))
+_DROPPED_PREFIXES = tuple(name[:-1] for name in NOT_FOR_SCRIPTS if name.endswith("*"))
 
 
 def is_for_scripts(variable: str) -> bool:
     """Tells whether scripts get this variable of the daemon's environment without being configured to."""
-    # exported shell functions would replace commands under the scripts' feet
-    return variable not in NOT_FOR_SCRIPTS and variable != HELD_LOCKS and not variable.startswith("BASH_FUNC_")
+    return variable not in _DROPPED_NAMES and variable != HELD_LOCKS and not variable.startswith(_DROPPED_PREFIXES)
 
 
 def check_name(kind: str, name: str) -> None:

@@ -105,8 +105,12 @@ class Ways:
 
         The way ends where there is nothing, and after as many links as the kernel follows.
         """
-        way = path if path.startswith("/") else f"{os.getcwd()}/{path}"
-        rest = way.split("/")[::-1]
+        if not path.startswith("/"):
+            try:
+                path = f"{os.getcwd()}/{path}"
+            except FileNotFoundError:
+                return  # the working directory was removed, so there is nothing
+        rest = path.split("/")[::-1]
         done = ""
         links = 0
         while rest:

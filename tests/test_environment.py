@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,21 +30,68 @@ def test_the_environment_is_handed_on_with_bytes_that_are_no_text() -> None:
 
 @pytest.mark.parametrize(
     "name",
+    # loader and C library; shells; interpreters; service manager
+    b"LD_PRELOAD LD_LIBRARY_PATH LD_DEBUG GCONV_PATH LOCPATH GLIBC_TUNABLES MALLOC_PERTURB_ MALLOC_ARENA_MAX "
+    b"BASH_ENV ENV IFS PS4 CDPATH GLOBIGNORE EXECIGNORE POSIXLY_CORRECT TMOUT FPATH ZDOTDIR SHELLOPTS BASHOPTS "
+    b"BASH_FUNC_ip%% BASH_COMPAT BASH_XTRACEFD "
+    b"PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUTF8 VIRTUAL_ENV PERL5LIB PERL5OPT PERLLIB PERL_UNICODE PERLIO RUBYOPT "
+    b"RUBYLIB GEM_PATH NODE_OPTIONS NODE_PATH LUA_INIT LUA_PATH_5_4 JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS "
+    b"CLASSPATH AWKPATH AWKLIBPATH PHPRC PHP_INI_SCAN_DIR TCLLIBPATH TCL_LIBRARY "
+    b"NOTIFY_SOCKET LISTEN_FDS LISTEN_PIDFDID WATCHDOG_USEC INVOCATION_ID JOURNAL_STREAM MAINPID MANAGERPID "
+    b"MANAGERPIDFDID SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH CREDENTIALS_DIRECTORY DEBUG_INVOCATION".split(),
+)
+def test_what_is_not_meant_for_scripts_is_left_out_and_can_be_kept(name: bytes) -> None:
+    given = {name: b"x", b"PATH": b"/bin"}
+    assert script_environment(given) == {b"PATH": b"/bin"}
+    assert script_environment(given, keep=[os.fsdecode(name)]) == given
+
+
+@pytest.mark.parametrize(
+    "name",
+    b"TMPDIR HOME LANG LC_ALL TZ TZDIR RES_OPTIONS LOCALDOMAIN HOSTALIASES SSL_CERT_FILE RUNTIME_DIRECTORY "
+    b"STATE_DIRECTORY LDAPCONF MALLOC PERLITE BASH LISTEN".split(),
+)
+def test_what_commands_of_scripts_go_by_and_names_alike_are_kept(name: bytes) -> None:
+    given = {name: b"x", b"PATH": b"/bin"}
+    assert script_environment(given) == given
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "script"),
     [
-        b"BASH_ENV",
-        b"ENV",
-        b"IFS",
-        b"LD_PRELOAD",
-        b"LD_LIBRARY_PATH",
-        b"PYTHONPATH",
-        b"NOTIFY_SOCKET",
-        b"LISTEN_FDS",
-        b"VIRTUAL_ENV",
-        b"BASH_FUNC_ip%%",
+        ("BASH_ENV", "{trap}", "#!/bin/bash\n"),
+        ("ENV", "{trap}", "#!/bin/sh -i\n"),
+        ("BASH_FUNC_true%%", "() { touch {ran}; }", "#!/bin/bash\ntrue\n"),
+        ("CDPATH", "{dir}", "#!/bin/sh\ncd trapdir >/dev/null 2>&1 && touch {ran}\n"),
+        ("PYTHONPATH", "{dir}", f"#!{sys.executable}\n"),
+        ("PERL5OPT", "-Mtrap", "#!/usr/bin/perl\n"),
     ],
 )
-def test_what_is_not_meant_for_scripts_is_left_out(name: bytes) -> None:
-    assert script_environment({name: b"x", b"PATH": b"/bin"}) == {b"PATH": b"/bin"}
+def test_no_code_of_such_a_variable_runs_in_a_script(tmp_path: Path, name: str, value: str, script: str) -> None:
+    """With the variable it does, so that this shows something."""
+    if shutil.which(script[2:].split("\n")[0].split()[0]) is None:
+        pytest.skip("no such interpreter")
+    ran = tmp_path / "ran"
+    (tmp_path / "trapdir").mkdir()
+    (tmp_path / "trap").write_text(f"touch {ran}\n")
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (tmp_path / "trap.pm").write_text(f"system('touch {ran}'); 1;\n")
+    program = tmp_path / "script"
+
+    def filled(text: str) -> str:
+        return text.replace("{ran}", f"{ran}").replace("{trap}", f"{tmp_path}/trap").replace("{dir}", f"{tmp_path}")
+
+    program.write_text(filled(script))
+    program.chmod(0o755)
+    environ = {b"PATH": os.environb[b"PATH"], os.fsencode(name): os.fsencode(filled(value))}
+    if name == "PERL5OPT":
+        environ[b"PERL5LIB"] = os.fsencode(tmp_path)
+    for given, runs in ((environ, True), (script_environment(environ), False)):
+        subprocess.run(
+            [program], env=given, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )
+        assert ran.exists() is runs
+        ran.unlink(missing_ok=True)
 
 
 def test_what_is_configured_is_kept_and_nothing_else() -> None:

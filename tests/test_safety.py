@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ from ctdb_eventd.safety import Trusted, Ways
 ME = frozenset({0, os.geteuid()})
 NO_GROUPS: frozenset[int] = frozenset()
 STRICT = Trusted(users=ME, groups=NO_GROUPS)
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> Iterator[None]:
+    former = os.umask(0o022)
+    yield
+    os.umask(former)
 
 
 def write(path: Path, mode: int = 0o755) -> str:

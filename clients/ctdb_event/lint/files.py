@@ -40,7 +40,8 @@ def check_unsafe(
         refused: The daemon doesn't run what others could change.
     """
     ways = Ways(trusted)
-    paths = (directory, *(script.path for script in scripts))
+    unsafe = (script for script in scripts if any(remark.concern is Concern.UNSAFE for remark in script.warnings))
+    paths = (directory, *(script.path for script in unsafe))
     for flaw in dict.fromkeys(flaw for path in paths for flaw in ways.flaws(path)):
         if flaw.set_id:
             check, text = Check.SETUID, "events run as root anyway"
