@@ -126,9 +126,14 @@ class Table:
                 case b"running", [group, since, until] if group > 1:
                     self._running[group] = since, until
 
+    @property
+    def names_anybody(self) -> bool:
+        """Tells whether a script ran, or was just being started."""
+        return bool(self._starting or self._running)
+
     def left(self) -> dict[int, list[int]]:
         """Who is left: what to send signals to (a process group as a negative number), and the processes behind it."""
-        if not self._starting and not self._running:
+        if not self.names_anybody:
             return {}
         processes = _processes()
         found: dict[int, list[int]] = {}
@@ -179,7 +184,7 @@ def ending(table: Table, grace: float) -> Iterator[float]:
     """
     told: set[int] = set()
     deadline = time.monotonic() + grace
-    looks = _LOOKS
+    looks = _LOOKS if table.names_anybody else 0
     while looks:
         left = table.left()
         # one that forks and ends during a look is missed by it, and so may be its child
