@@ -22,7 +22,7 @@ from ctdb_eventd.protocol.messages import Message
 
 TOP = Path(__file__).resolve().parents[2]
 DOCS = TOP / "docs"
-PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [TOP / "README.md", TOP / "SECURITY.md", TOP / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 MOST_README_LINES = 150
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -293,19 +293,29 @@ def named_tests(page: str, own: str) -> set[tuple[str, str]]:
     return {(file or own, function) for file, function in found}
 
 
-def test_the_events_page_names_tests_that_exist_and_every_one_of_its_own() -> None:
-    page = " ".join(without_code_blocks((DOCS / "events.md").read_text()).split())
-    own = "tests/lab/test_events.py"
+def check_named_tests(file_name: Path, own: str) -> tuple[set[str], set[str]]:
+    """Checks that each test and file that a page names exists; returns which of `own` it names, and which there are."""
+    page = " ".join(without_code_blocks(file_name.read_text()).split())
     named = named_tests(page, own)
-    for file in {file for file, _ in named}:
+    there: dict[str, set[str]] = {}
+    for file in {own, *(file for file, _ in named)}:
         tree = ast.parse((TOP / file).read_text())
-        functions = {
+        there[file] = {
             node.name
             for node in tree.body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
         }
         asked = {function for its_file, function in named if its_file == file}
-        assert asked <= functions, f"{file} has no {asked - functions}"
-        if file == own:
-            assert asked == functions, f"docs/events.md doesn't speak of {functions - asked}"
+        assert asked <= there[file], f"{file} has no {asked - there[file]}"
     assert all((TOP / file).is_file() for file in re.findall(r"`(tests/[\w/]+\.py)`", page))
+    return {function for file, function in named if file == own}, there[own]
+
+
+def test_the_events_page_names_tests_that_exist_and_every_one_of_its_own() -> None:
+    named, there = check_named_tests(DOCS / "events.md", "tests/lab/test_events.py")
+    assert named == there, f"docs/events.md doesn't speak of {there - named}"
+
+
+def test_the_security_page_names_tests_that_exist() -> None:
+    named, _ = check_named_tests(TOP / "SECURITY.md", "tests/acceptance/test_who_may_ask.py")
+    assert named
