@@ -1,0 +1,159 @@
+"""What comes of a daemon that is killed, badly installed or attacked: `python -m benchmarks.harm` (Debian, root).
+
+Does the same to CTDB's own event daemon and to ours, and prints what happened; nothing here has a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.client import call, run_packet, takeip_packets
+from benchmarks.daemons import Daemon, DaemonError, Node, node, running, start, stop
+from benchmarks.setting import Programs, default_ours, default_theirs
+from ctdb_eventd.protocol.packet import run_request
+
+_STRANGER = 65534
+_SLEEPS = "#!/bin/sh\nexec sleep 1000\n"
+_LEAVES = "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n"
+_GRACE = 8.0
+"""Seconds after a timeout by which a daemon should have ended a script."""
+_LOCKS = """
+import fcntl, sys, time
+file = open(sys.argv[1])
+fcntl.lockf(file, fcntl.LOCK_SH)
+print("locked", flush=True)
+time.sleep(1000)
+"""
+
+
+def _scripts(on: Node) -> list[tuple[int, str]]:
+    """The processes of a node's scripts: pid and command."""
+    variable = f"CTDB_BASE={on.base}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and variable in (entry / "environ").read_bytes().split(b"\0"):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                if "eventd -S" not in command:
+                    found.append((int(entry.name), command))
+    return found
+
+
+def _end_scripts(on: Node) -> None:
+    for pid, _ in _scripts(on):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _kill(daemon: Daemon) -> None:
+    daemon.process.kill()
+    daemon.process.wait()
+    os.close(daemon.startup_fd)
+
+
+@contextlib.contextmanager
+def _one_script(text: str) -> Iterator[Node]:
+    with node({"legacy": {"10.test": text}}) as on:
+        try:
+            yield on
+        finally:
+            _end_scripts(on)
+
+
+def _killed_while_it_starts_scripts(programs: Programs, rounds: int) -> str:
+    beside = 0
+    with _one_script(_SLEEPS) as on:
+        for _ in range(rounds):
+            daemon = start(programs, on)
+            with daemon.connect() as client:
+                client.sendall(b"".join(takeip_packets([f"10.0.0.{number}" for number in range(1, 61)], "eth0", 24)))
+                while not _scripts(on):
+                    time.sleep(0.001)
+                _kill(daemon)
+            with running(programs, on):
+                beside += bool(_scripts(on))
+            _end_scripts(on)
+    return f"scripts of the former one beside the next one: {beside} of {rounds} times"
+
+
+def _script_that_everybody_can_write(programs: Programs, _rounds: int) -> str:
+    with _one_script("#!/bin/sh\nexit 0\n") as on:
+        (on.base / "events/legacy/10.test.script").chmod(0o777)
+        with running(programs, on) as daemon, daemon.connect() as client:
+            result, _ = call(client, run_packet("legacy", "monitor"))
+    return f"result {result}" + (", it ran as root" if result == 0 else "")
+
+
+def _umask_of_zero(programs: Programs, _rounds: int) -> str:
+    with _one_script("#!/bin/sh\nexit 0\n") as on:
+        with running(programs, on, ["sh", "-c", 'umask 0; exec "$@"', "sh"]):
+            mode = stat.S_IMODE(os.lstat(on.socket_path).st_mode)
+            writable = [
+                str(path.relative_to(on.base))
+                for path in on.base.rglob("*")
+                if not path.is_symlink() and path.stat().st_mode & 0o022
+            ]
+    return f"mode of the socket {mode:04o}; writable by others: {' '.join(sorted(writable)) or 'nothing'}"
+
+
+def _pid_file_locked_by_a_stranger(programs: Programs, _rounds: int) -> str:
+    with _one_script("#!/bin/sh\nexit 0\n") as on:
+        on.base.chmod(0o755)
+        _kill(start(programs, on))
+        stranger = ["setpriv", f"--reuid={_STRANGER}", "--clear-groups", "/usr/bin/python3", "-c", _LOCKS]
+        with subprocess.Popen(
+            [*stranger, str(on.base / "run/eventd.pid")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None
+            locked = process.stdout.readline() == b"locked\n"
+            try:
+                stop(start(programs, on))
+                outcome = "the next daemon starts"
+            except DaemonError:
+                outcome = "no event daemon starts, and so no ctdbd"
+            process.kill()
+    return f"{'locked' if locked else 'refused'}; {outcome}"
+
+
+def _timeout(programs: Programs, _rounds: int) -> str:
+    with _one_script(_LEAVES) as on:
+        with running(programs, on) as daemon, daemon.connect() as client:
+            result, _ = call(client, run_request(1, b"legacy", b"startup", None, 1, False))
+            time.sleep(_GRACE)
+            left = [command for _, command in _scripts(on)]
+            _end_scripts(on)
+    return f"result {result}; {_GRACE:g} s later there are: {', '.join(left) or 'none'}"
+
+
+CASES: dict[str, Callable[[Programs, int], str]] = {
+    "killed while it starts scripts": _killed_while_it_starts_scripts,
+    "a script of mode 0777": _script_that_everybody_can_write,
+    "started with umask 0": _umask_of_zero,
+    "a stranger locks the pid file for reading": _pid_file_locked_by_a_stranger,
+    "an event times out": _timeout,
+}
+
+
+def main() -> int:
+    """Does everything to both and prints a line for each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.harm", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=120, help="how often each is killed (%(default)s)")
+    options = parser.parse_args()
+    for name, case in CASES.items():
+        print(name)
+        for programs in (default_theirs(), default_ours()):
+            print(f"    {programs.label:8}{case(programs, options.rounds)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
