@@ -1,8 +1,8 @@
 """Cgroups (version 2), one for each run, where they may be made: who is in one was started by that run's scripts.
 
 A process can leave its process group and its session, but not its cgroup. So what an event that timed out or was
-cancelled has left is found even if it called `setsid`, and a daemon that was killed leaves behind the list of what is to
-be ended. What a script leaves on purpose, when it has exited by itself, is let go: it goes on in the daemon's cgroup.
+cancelled has left is found even if it called `setsid`, and a daemon that was killed leaves behind the list of what is
+to be ended. What a script leaves on purpose, when it has exited by itself, is let go: it goes on where the daemon is.
 
 A process begins in the cgroup of whoever starts it, and moving it later would be too late for what it has started by
 then. So the daemon itself goes into a run's cgroup to start a script, and stays there until it starts something else or
