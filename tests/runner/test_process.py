@@ -12,7 +12,6 @@ import attrs
 import pytest
 from nodes import until
 
-from ctdb_eventd.runner.cgroups import Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 from ctdb_eventd.runner.process import Child, SpawnContext
 
@@ -21,10 +20,9 @@ from ctdb_eventd.runner.process import Child, SpawnContext
 def context() -> Iterator[SpawnContext]:
     stdin = os.open(os.devnull, os.O_RDONLY)
     table = os.memfd_create("table")
-    cgroups = Cgroups(None)
-    guardian = Guardian(table, 0, cgroups)
+    guardian = Guardian(table, 0)
     os.close(table)
-    yield SpawnContext(environ=os.environb, stdin=stdin, guardian=guardian, cgroups=cgroups)
+    yield SpawnContext(environ=os.environb, stdin=stdin, guardian=guardian)
     os.close(guardian._table)
     os.close(stdin)
 
