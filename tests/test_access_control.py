@@ -16,7 +16,7 @@ from ctdb_eventd.errors import NotAllowed
 from ctdb_eventd.model import EventSpec
 
 MONITOR = EventSpec(component="legacy", event="monitor", args=(), timeout=0, run_all=False)
-EVERYBODY = Members(users=frozenset(range(1000, 1100)), groups=frozenset({7}))
+EVERYBODY = Members(users=frozenset(range(61000, 61100)), groups=frozenset({7}))
 UNKNOWN = unknown_id("uid")
 
 
@@ -42,9 +42,9 @@ def test_root_and_the_daemon_s_user_may_do_everything(control: AccessControl) ->
 
 
 def test_others_may_what_is_configured(control: AccessControl) -> None:
-    assert not control.may_read(Peer(1, 1000))
+    assert not control.may_read(Peer(1, 61000))
     control.access = Access(operate={"monitor": EVERYBODY})
-    for peer in (Peer(1, 1000), Peer(1, 2000, frozenset({7}))):
+    for peer in (Peer(1, 61000), Peer(1, 62000, frozenset({7}))):
         assert control.may_read(peer)
         assert is_allowed(control, peer, MONITOR)
         assert not is_allowed(control, peer)
@@ -85,10 +85,10 @@ def test_a_refusal_says_what_is_missing(control: AccessControl) -> None:
 def test_refusals_are_marked_for_the_log_to_show_a_user_s_seldom(
     control: AccessControl, caplog: pytest.LogCaptureFixture
 ) -> None:
-    control.log_refusal(Peer(1, 1000), "why")
+    control.log_refusal(Peer(1, 61000), "why")
     (record,) = caplog.records
-    assert record.getMessage() == "client 1 (uid 1000): refused, why"
-    assert record.__dict__["seldom"] == 1000
+    assert record.getMessage() == "client 1 (uid 61000): refused, why"
+    assert record.__dict__["seldom"] == 61000
 
 
 def test_what_ctdbd_asks_for_is_no_news(control: AccessControl, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,5 +120,5 @@ def test_names_can_not_pretend_to_be_the_words_around_them(
 def test_lines_are_bounded(control: AccessControl, caplog: pytest.LogCaptureFixture) -> None:
     control.audit(Peer(1, 0), "lock", "x" * 100_000, "t-1", ("y" * 100_000,))
     with pytest.raises(NotAllowed):
-        control.check_operate(Peer(1, 1000), "x" * 100_000)
+        control.check_operate(Peer(1, 61000), "x" * 100_000)
     assert max(map(len, caplog.messages)) < 1500
