@@ -129,7 +129,8 @@ def start(programs: Programs, on: Node, wrapper: Sequence[str] = ()) -> Daemon:
         DaemonError: It ended, or was silent for ten seconds.
     """
     ours, theirs = os.pipe()
-    command = [*wrapper, programs.daemon, "-S", str(theirs)]
+    # as ctdbd, which we are to it: requests of others are logged
+    command = [*wrapper, programs.daemon, "-P", str(os.getpid()), "-S", str(theirs)]
     begin = time.perf_counter()
     with open(on.base / "stderr", "ab") as stderr:
         process = subprocess.Popen(

@@ -43,7 +43,7 @@ def _scripts(on: Node) -> list[tuple[int, str]]:
         with contextlib.suppress(OSError):
             if entry.name.isdecimal() and variable in (entry / "environ").read_bytes().split(b"\0"):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                if "eventd -S" not in command:
+                if "eventd -P" not in command:
                     found.append((int(entry.name), command))
     return found
 
