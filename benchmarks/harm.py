@@ -48,6 +48,12 @@ def _scripts(on: Node) -> list[tuple[int, str]]:
     return found
 
 
+def _parent(pid: int) -> int | None:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None
+
+
 def _end_scripts(on: Node) -> None:
     for pid, _ in _scripts(on):
         with contextlib.suppress(ProcessLookupError):
@@ -79,8 +85,9 @@ def _killed_while_it_starts_scripts(programs: Programs, rounds: int) -> str:
                 while not _scripts(on):
                     time.sleep(0.001)
                 _kill(daemon)
-            with running(programs, on):
-                beside += bool(_scripts(on))
+            with running(programs, on) as following:
+                # what the next one has started itself is none: its guardian
+                beside += any(_parent(pid) != following.process.pid for pid, _ in _scripts(on))
             _end_scripts(on)
     return f"scripts of the former one beside the next one: {beside} of {rounds} times"
 
