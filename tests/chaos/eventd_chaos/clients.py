@@ -86,7 +86,8 @@ class Client:
         leave_after = self._random.choice([None, None, self._random.random()])
         try:
             async with asyncio.timeout(_PATIENCE if leave_after is None else leave_after):
-                while open_calls:
+                # the answer to a subscription would come with its end
+                while set(open_calls.values()) - {"subscribe"}:
                     data = await reader.read(65536)
                     if not data:
                         raise ConnectionError
@@ -131,8 +132,6 @@ class Client:
             self.figures[f"runs {outcome}"] += 1
         else:
             self.figures[f"{method} answered"] += 1
-        if "subscribe" in open_calls.values() and set(open_calls.values()) == {"subscribe"}:
-            open_calls.clear()  # its answer would come with its end
 
     # ------------------------------------------------------------------ CTDB's dialect
 
