@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gates import gate, open_gate
@@ -27,16 +24,16 @@ def begun(node: Node, event: str) -> int:
     return int(node.read(f"pid-{event}") or 0)
 
 
-@asynccontextmanager
-async def stopped(daemon: Daemon, seconds: float) -> AsyncIterator[None]:
-    """Stops a daemon for the block, and until more than so many seconds have passed."""
+async def exits_while_stopped(node: Node, daemon: Daemon, seconds: float) -> None:
+    """Stops a daemon, lets its script exit, and continues it when more than so many seconds have passed."""
     daemon.process.send_signal(signal.SIGSTOP)
     try:
         since = time.monotonic()
-        yield
+        open_gate(node, "startup")
+        await until(lambda: not alive(begun(node, "startup")), "the script to exit")
         await until(lambda: time.monotonic() - since > seconds, f"{seconds} s to pass")
     finally:
-        os.kill(daemon.process.pid, signal.SIGCONT)
+        daemon.process.send_signal(signal.SIGCONT)
 
 
 async def test_a_script_that_exited_meanwhile_has_not_timed_out(tmp_path: Path) -> None:
@@ -46,9 +43,7 @@ async def test_a_script_that_exited_meanwhile_has_not_timed_out(tmp_path: Path) 
     async with running_daemon(node) as daemon, daemon.client() as client:
         run = client.start("startup", limit=1)
         await until(lambda: begun(node, "startup"), "the script to begin")
-        async with stopped(daemon, 1.5):
-            open_gate(node, "startup")
-            await until(lambda: not alive(begun(node, "startup")), "the script to exit")
+        await exits_while_stopped(node, daemon, 1.5)
         assert await client.result(run) == 0
         assert "timed out" not in node.log
 
@@ -61,9 +56,7 @@ async def test_the_scripts_after_it_are_not_started_any_more(tmp_path: Path) -> 
     async with running_daemon(node) as daemon, daemon.client() as client:
         run = client.start("startup", limit=1)
         await until(lambda: begun(node, "startup"), "the script to begin")
-        async with stopped(daemon, 1.5):
-            open_gate(node, "startup")
-            await until(lambda: not alive(begun(node, "startup")), "the script to exit")
+        await exits_while_stopped(node, daemon, 1.5)
         assert await client.result(run) == errno.ETIMEDOUT
         report = await client.status("startup")
     assert [(script.name, script.result) for script in report.scripts] == [("10.gated", 0), ("20.late", TIMED_OUT)]
@@ -78,9 +71,7 @@ async def test_a_failure_meanwhile_is_a_failure(tmp_path: Path) -> None:
     async with running_daemon(node) as daemon, daemon.client() as client:
         run = client.start("startup", limit=1)
         await until(lambda: begun(node, "startup"), "the script to begin")
-        async with stopped(daemon, 1.5):
-            open_gate(node, "startup")
-            await until(lambda: not alive(begun(node, "startup")), "the script to exit")
+        await exits_while_stopped(node, daemon, 1.5)
         assert await client.result(run) == errno.ENOEXEC
         assert (await client.status("startup")).summary == 3
 
@@ -95,8 +86,6 @@ async def test_a_request_whose_place_became_free_meanwhile_runs(tmp_path: Path) 
         await until(lambda: begun(node, "startup"), "the script to begin")
         # the other has arrived too once what was sent after it is answered
         await client.reply(client.send(StatusRequest("legacy", "startup")))
-        async with stopped(daemon, 2.5):
-            open_gate(node, "startup")
-            await until(lambda: not alive(begun(node, "startup")), "the script to exit")
+        await exits_while_stopped(node, daemon, 2.5)
         assert [await client.result(run) for run in runs] == [0, 0]
     assert node.read("trace") == "startup\nrecovered\n"

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgpack
 import pytest
 from happenings import record_of
+from rights import Rights
 
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Jobs, LockDone, Peer
 from ctdb_eventd.dispatcher.methods import Methods
@@ -45,16 +46,14 @@ class Ongoing:
         return self.ran
 
 
-class FakeDomain:
+class FakeDomain(Rights):
     """Notes what it is asked for; fails with `error` if there is one."""
 
     def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
         self.feed = Feed(lambda seconds, callback: None)
         self.asked: list[tuple[object, ...]] = []
         self.error = error
-        self.refusal: NotAllowed | None = None
-        self.checked: list[tuple[object, ...]] = []
-        self.audited: list[str] = []
         self.ongoing = Ongoing()
         self.known: dict[str, Ongoing] = {}
         self.jobs_now: list[dict[str, Any]] = []
@@ -67,21 +66,6 @@ class FakeDomain:
         self.asked.append(what)
         if self.error is not None:
             raise self.error
-
-    def check_read(self, peer: Peer, method: str) -> None:
-        self.checked.append(("read", method))
-
-    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
-        self.checked.append(("operate", method, spec))
-        if self.refusal is not None:
-            raise self.refusal
-
-    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
-        self.audited.append(" ".join(filter(None, (action, subject, run))))
-
-    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
-        self.check_operate(peer, "run", spec)
-        return run
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Ongoing | None:
         self.ask("run", spec, peer, run)

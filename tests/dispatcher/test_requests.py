@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Sequence
 from typing import cast
 
 import pytest
 from happenings import record_of
+from rights import Rights
 
 from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Peer, Run
 from ctdb_eventd.dispatcher.requests import Dispatcher
@@ -46,36 +46,19 @@ JOB = Job()
 PEER = Peer(pid=4711, uid=0)
 
 
-class FakeDomain:
+class FakeDomain(Rights):
     """Notes what it is asked for; fails with `error` if there is one."""
 
     def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
         self.asked: list[object] = []
         self.done: Done | None = None
         self.error = error
-        self.refusal: NotAllowed | None = None
-        self.checked: list[tuple[object, ...]] = []
-        self.audited: list[str] = []
 
     def ask(self, *what: object) -> None:
         self.asked.append(what)
         if self.error is not None:
             raise self.error
-
-    def check_read(self, peer: Peer, method: str) -> None:
-        self.checked.append(("read", method))
-
-    def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
-        self.checked.append(("operate", method, spec))
-        if self.refusal is not None:
-            raise self.refusal
-
-    def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
-        self.audited.append(" ".join(filter(None, (action, subject, run))))
-
-    def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
-        self.check_operate(peer, "run", spec)
-        return run
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
         self.ask(spec, peer)
