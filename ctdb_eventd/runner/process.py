@@ -157,6 +157,8 @@ class Child:
             raise
         finally:
             os.close(its_end)
+            if cgroup is not None and cgroup.is_limited:
+                context.cgroups.leave(cgroup)
         context.settle(pid)
         return cls._watch(pid, pipe, context.guardian, line, Capture(max_output), printed)
 
