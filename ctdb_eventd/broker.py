@@ -94,8 +94,8 @@ class Broker:
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event; see Domain."""
         if peer is None:
-            return self._scheduler.submit(spec, done, None, run)
-        return self._scheduler.submit(spec, done, self._asker(peer), run, self._claims_behind(peer))
+            return self._scheduler.submit(spec, done, run=run)
+        return self._scheduler.submit(spec, done, self._parents(peer), run)
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
         """Makes sure that a peer may run an event, and logs who does; see Domain.
@@ -109,18 +109,18 @@ class Broker:
             self._control.audit(peer, "run", f"{spec.component}/{spec.event}", run, spec.args)
         return run
 
-    def _asker(self, peer: Peer) -> Job | None:
-        if not peer.asker_known:
-            # A script that starts later can't become an ancestor of a process that is there already.
-            peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
-            peer.asker_known = True
-        return peer.asker if isinstance(peer.asker, Job) else None
+    def _parents(self, peer: Peer) -> frozenset[Hashable]:
+        """Returns the job from whose script a peer descends, and the claims of processes from which it does.
 
-    def _claims_behind(self, peer: Peer) -> frozenset[Hashable]:
-        """Returns the claims whose holders' children this is: such a holder waits for it (`ctdb-event lock`)."""
+        The holder of a claim waits for its children (`ctdb-event lock`).
+        """
+        if peer.jobs is None:
+            # A script that starts later can't become an ancestor of a process that is there already.
+            job = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
+            peer.jobs = frozenset() if job is None else frozenset({job})
         claims = self._scheduler.claims
         # the process itself may well hold a lock for one of its tasks and ask for another
-        return claims.of(ancestors(peer.pid)) if len(claims) else frozenset()
+        return peer.jobs | claims.of(ancestors(peer.pid)) if len(claims) else peer.jobs
 
     def new_run(self) -> str:
         """Returns an id for a run."""
@@ -247,8 +247,7 @@ class Broker:
             if not scripts.is_lock_name(name):
                 raise InvalidName("lock", name, "letters, digits, dots, dashes and underscores are expected")
         text = command_of(peer.pid) or f"process {peer.pid}"
-        asker, behind = self._asker(peer), self._claims_behind(peer)
-        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, asker, behind)
+        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, self._parents(peer))
 
     # ------------------------------------------------------------------ the broker itself
 

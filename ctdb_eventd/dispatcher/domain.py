@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -74,10 +74,8 @@ class Peer:
     """Its groups, by number; not looked at for those who may do everything."""
     label: str = ""
     """Who it is, for the log; empty until that was found out."""
-    asker: object | None = None
-    """The job whose script it descends from, if it does."""
-    asker_known: bool = False
-    """It was found out whether there is one; that can't change any more."""
+    jobs: frozenset[Hashable] | None = None
+    """The job from whose script it descends, if any; None until that was found out. It can't change."""
     calls: dict[int, OwnCall] = attrs.field(factory=dict)
     """What it asked for that can be cancelled, by the request's id."""
     locks: dict[int, NamedLock] = attrs.field(factory=dict)

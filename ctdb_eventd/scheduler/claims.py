@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.refusals import Cancelled, LockTimeout
-from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.teller import Teller
 
 __all__ = ["Claim", "ClaimDone", "Claims"]
@@ -22,16 +21,11 @@ ClaimDone = Callable[[float | RequestError], None]
 class LockCore(Protocol):
     """The part of the scheduler's core that has the locks."""
 
-    def claim(
-        self, claimant: Hashable, locks: tuple[str, ...], asker: Job | None, behind: frozenset[Hashable] = ...
-    ) -> bool:
+    def claim(self, claimant: Hashable, locks: tuple[str, ...], parents: frozenset[Hashable] = ...) -> bool:
         """Asks for locks; see Core."""
 
     def drop(self, claimant: Hashable) -> None:
         """Gives them back; see Core."""
-
-    def take_grant(self) -> Hashable | None:
-        """Tells who has got them; see Core."""
 
     def obstacle(self, claimant: Hashable) -> tuple[Any, float] | None:
         """Tells who has them, or wants them first; see Core."""
@@ -56,8 +50,7 @@ class Claims:
         pid: int,
         text: str,
         done: ClaimDone,
-        asker: Job | None = None,
-        behind: frozenset[Hashable] = frozenset(),
+        parents: frozenset[Hashable] = frozenset(),
     ) -> Claim:
         """Asks for locks.
 
@@ -67,17 +60,16 @@ class Claims:
             pid: The client's process.
             text: Who that is, for people.
             done: Is told what comes of it, possibly before this returns.
-            asker: The job from whose script the client descends, if any.
-            behind: The claims from whose holders it descends.
+            parents: The jobs from whose scripts the client descends, and the claims from whose holders.
 
         Returns:
             What gives them back.
 
         Raises:
-            WouldDeadlock: `asker`, or a job whose script waits for it, or one of `behind` has one of them.
+            WouldDeadlock: One of `parents`, or who waits for one, has one of them or waits for one before.
         """
         claim = Claim(self, next(self._numbers), names, pid, text, done)
-        has_them = self._core.claim(claim, names, asker, behind)
+        has_them = self._core.claim(claim, names, parents)
         self._claims[claim.number] = claim
         self._of_process.setdefault(pid, {})[claim] = None
         if has_them:
@@ -89,14 +81,9 @@ class Claims:
             self._settle()  # others may have got the slot of the script that waits for it
         return claim
 
-    def grant_next(self) -> bool:
-        """Tells the next one who has his locks now; False if there is none."""
-        claim = self._core.take_grant()
-        if claim is None:
-            return False
-        assert isinstance(claim, Claim)
+    def granted(self, claim: Claim) -> None:
+        """Notes that one who waited has its locks now."""
         claim.granted()
-        return True
 
     def drop(self, claim: Claim) -> None:
         """Gives locks back, or forgets the wish for them. Idempotent."""

@@ -11,7 +11,7 @@ from ctdb_eventd.model import shortened
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
-from ctdb_eventd.scheduler.steps import Stage
+from ctdb_eventd.scheduler.states import Stage
 
 __all__ = ["job_values", "lock_values", "queue_values"]
 
@@ -63,7 +63,7 @@ def job_values(
         room -= min(room, len(running))
         queue_room -= min(queue, len(waiting))
     shown.sort(key=lambda job: job.arrived)
-    blockers = core.waits_for.first_blockers(shown, _MOST_BLOCKERS)
+    blockers = core.graph.first_blockers(shown, _MOST_BLOCKERS)
     return [_job_value(core, job, now, *blockers.get(job, ((), 0))) for job in shown], more
 
 

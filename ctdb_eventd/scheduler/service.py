@@ -21,7 +21,7 @@ from ctdb_eventd.scheduler.job import Done, Job, make_record, tell_foregone
 from ctdb_eventd.scheduler.load_watch import LoadWatch
 from ctdb_eventd.scheduler.patience import QUEUE_TIMED_OUT, Patience
 from ctdb_eventd.scheduler.run_ids import RunIds
-from ctdb_eventd.scheduler.steps import Do
+from ctdb_eventd.scheduler.states import Action
 from ctdb_eventd.scheduler.teller import Teller
 
 __all__ = ["Scheduler"]
@@ -96,9 +96,8 @@ class Scheduler:
         self,
         spec: EventSpec,
         done: Done,
-        asker: Job | None = None,
+        parents: frozenset[Hashable] = frozenset(),
         run: str = "",
-        behind: frozenset[Hashable] = frozenset(),
     ) -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
 
@@ -108,15 +107,14 @@ class Scheduler:
         Args:
             spec: What to run.
             done: Is told the result.
-            asker: The job whose script asks, if it is one.
+            parents: The jobs whose scripts ask for it, and the client locks whose holders' commands do.
             run: Its id, from `new_run`; empty for a new one.
-            behind: The claims whose holders' children ask.
 
         Returns:
             What can be cancelled; None if it is over already.
 
         Raises:
-            WouldDeadlock: It would have to wait for `asker`, or one of `behind`, which wait for it.
+            WouldDeadlock: It would have to wait for one of `parents`, which wait for it.
         """
         if self.core.idle(spec.component) and (result := self._foregone(spec)) is not None:
             self._answer_foregone(run, spec, result, done)
@@ -124,11 +122,11 @@ class Scheduler:
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
             _log.warning("%s: %s", spec, its_plan.warning)
-        if (asker is not None or behind) and self.core.would_deadlock(spec.component, its_plan, asker, behind):
-            raise WouldDeadlock(str(spec), str(asker or next(iter(behind))))
+        if parents and self.core.would_deadlock(spec.component, its_plan, parents):
+            raise WouldDeadlock(str(spec), str(max(parents, key=lambda parent: isinstance(parent, Job))))
         job = Job(self, run or self.new_run(), spec, its_plan, done)
         self._runs[job.run] = job
-        self.core.submit(job, spec.component, its_plan, asker, behind)
+        self.core.submit(job, spec.component, its_plan, parents)
         if self.feed.active and self.core.waits(job):
             job.tell("queued")
         self._obey()
@@ -271,41 +269,46 @@ class Scheduler:
         self._obeying = True
         try:
             while True:
-                if (step := self.core.take()) is not None:
-                    self._carry_out(*step)
-                elif self._shutting_down or not self.claims.grant_next():
+                step = self.core.take()
+                if step is None:
                     return
+                action, subject = step
+                if action is Action.GRANT:
+                    if not self._shutting_down:
+                        self.claims.granted(subject)
+                else:
+                    self._carry_out(action, subject)
         finally:
             self._obeying = False
 
-    def _carry_out(self, what: Do, job: Job) -> None:
-        if what is Do.START:
+    def _carry_out(self, what: Action, job: Job) -> None:
+        if what is Action.START:
             if self._shutting_down:
                 self._decline(job)
             else:
                 self._start_run(job)
-        elif what is Do.WAIT:
+        elif what is Action.WAIT:
             job.wait_for_address()
-        elif what is Do.REFUSE:
+        elif what is Action.REFUSE:
             self.patience.forget(job)
             job.drop(errno.ECANCELED)
-        elif what is Do.DEADLOCK:
+        elif what is Action.DEADLOCK:
             self.patience.forget(job)
             error = WouldDeadlock(
                 str(job), "an event", "which now needs a lock of the script that asks for it and waits"
             )
             _log.warning("%s: not run: %s", job, error)
             job.drop(error.errno, error)
-        elif what is Do.FAIL:
+        elif what is Action.FAIL:
             self.patience.forget(job)
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
             job.drop(QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif job.handle is not None:
-            if what is Do.GO:
+            if what is Action.GO:
                 if not self._shutting_down:
                     job.handle.proceed()
             else:
-                job.handle.cancel(yielding=what is Do.YIELD)
+                job.handle.cancel(yielding=what is Action.YIELD)
 
     def _decline(self, job: Job) -> None:
         self.patience.forget(job)

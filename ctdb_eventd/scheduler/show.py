@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
-from ctdb_eventd.scheduler.steps import Stage
+from ctdb_eventd.scheduler.states import Stage
 
 __all__ = ["describe"]
 

@@ -53,6 +53,10 @@ class Asked:
         return [type(answer) for answer in self.answers] == [float]
 
 
+def parents_of(asker: Job | None) -> frozenset[Hashable]:
+    return frozenset(() if asker is None else (asker,))
+
+
 class Node:
     """A scheduler and the claims on its locks."""
 
@@ -77,11 +81,11 @@ class Node:
     def ask(self, names: str, wait: float | None = None, *, text: str = "a client", asker: Job | None = None) -> Asked:
         """Asks for the locks that `names` says."""
         asked = Asked()
-        asked.claim = self.claims.ask(tuple(names.split()), wait, 4711, text, asked.answers.append, asker)
+        asked.claim = self.claims.ask(tuple(names.split()), wait, 4711, text, asked.answers.append, parents_of(asker))
         return asked
 
     def job(self, text: str, asker: Job | None = None) -> Job:
-        made = self.scheduler.submit(spec_of(text), lambda result, details: None, asker)
+        made = self.scheduler.submit(spec_of(text), lambda result, details: None, parents_of(asker))
         assert made is not None
         return made
 
@@ -189,7 +193,7 @@ def test_giving_back_within_the_answer_to_another_is_in_order() -> None:
         made[number].cancel()
 
     for number in range(2000):
-        made[number] = node.claims.ask(("routes",), None, 1, "x", lambda _, number=number: done(number), None)  # type: ignore[misc]
+        made[number] = node.claims.ask(("routes",), None, 1, "x", lambda _, number=number: done(number))  # type: ignore[misc]
     holder.its.cancel()
     assert granted == list(range(2000))
     assert node.core.state.scripts == ()
@@ -320,7 +324,7 @@ def test_a_claim_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
     holder = node.ask("routes", text="ctdb-event lock routes")
     behind = node.claims.of({holder.its.pid})
     with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command asks for it and waits"):
-        node.claims.ask(("other", "routes"), None, 4712, "its child", lambda outcome: None, None, behind)
+        node.claims.ask(("other", "routes"), None, 4712, "its child", lambda outcome: None, behind)
     assert len(node.claims) == 1
     assert node.claims.of({4712}) == frozenset()
     holder.its.cancel()
@@ -354,7 +358,7 @@ def test_a_run_that_is_behind_a_claim_can_not_have_its_locks() -> None:
     node = Node()
     holder = node.ask("routes")
     behind = node.claims.of({holder.its.pid})
-    job = node.scheduler.submit(spec_of("legacy startup"), lambda result, details: None, None, "", behind)
+    job = node.scheduler.submit(spec_of("legacy startup"), lambda result, details: None, behind)
     assert job is not None
     with pytest.raises(WouldDeadlock, match="a script of legacy startup with the locks routes would wait for"):
         job.want_script("10.first", ("routes",))

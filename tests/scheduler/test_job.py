@@ -60,9 +60,7 @@ class Node:
 
     def job(self, text: str, run: str = "") -> Job:
         answers = self.answers.setdefault(text, [])
-        made = self.scheduler.submit(
-            spec_of(text), lambda result, details: answers.append((result, details)), None, run
-        )
+        made = self.scheduler.submit(spec_of(text), lambda result, details: answers.append((result, details)), run=run)
         assert made is not None
         return made
 

@@ -246,7 +246,7 @@ def test_a_named_lock_may_be_a_clients() -> None:
     node = Node()
     (job,) = node.submit("legacy startup")
     first, second = (
-        node.scheduler.claims.ask(("routes",), None, pid, text, lambda what: None, None)
+        node.scheduler.claims.ask(("routes",), None, pid, text, lambda what: None)
         for pid, text in ((1, "one"), (2, "two"))
     )
     job.want_script("10.first", ("routes",))
@@ -263,7 +263,7 @@ def test_a_named_lock_may_be_a_clients() -> None:
 def test_a_lock_that_is_free_but_wanted_has_no_holder() -> None:
     node = Node()
     for names in (("b",), ("a", "b")):
-        node.scheduler.claims.ask(names, None, 1, "x", lambda what: None, None)
+        node.scheduler.claims.ask(names, None, 1, "x", lambda what: None)
     assert [(lock["name"], lock["holder"] is None, len(lock["waiting"])) for lock in node.locks] == [
         ("a", True, 1),
         ("b", False, 1),
@@ -273,7 +273,7 @@ def test_a_lock_that_is_free_but_wanted_has_no_holder() -> None:
 def test_locks_are_by_name_those_of_addresses_first() -> None:
     node = Node()
     node.submit("legacy takeip eth0 10.0.0.2 24", "legacy takeip eth0 10.0.0.1 24")
-    node.scheduler.claims.ask(("z", "A", "b"), None, 1, "x", lambda what: None, None)
+    node.scheduler.claims.ask(("z", "A", "b"), None, 1, "x", lambda what: None)
     names = [lock["name"] for lock in node.locks]
     assert names == ["address:10.0.0.1", "address:10.0.0.2", "A", "b", "z"]
 

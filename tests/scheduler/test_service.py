@@ -6,7 +6,7 @@ import errno
 import gc
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import anyio
 import attrs
@@ -102,12 +102,16 @@ class Node:
         """Submits what `text` says: component, event, arguments."""
         component, event, *args = text.split()
         spec = EventSpec(component=component, event=event, args=tuple(args), timeout=30, run_all=False)
-        return self.scheduler.submit(spec, lambda result, _: self.answers.append((text, result)), asker)
+        return self.scheduler.submit(spec, lambda result, _: self.answers.append((text, result)), parents_of(asker))
 
     def job(self, text: str, asker: Job | None = None) -> Job:
         made = self.submit(text, asker)
         assert made is not None
         return made
+
+
+def parents_of(asker: Job | None) -> frozenset[Hashable]:
+    return frozenset(() if asker is None else (asker,))
 
 
 def take(number: int, component: str = "legacy") -> str:
@@ -690,9 +694,9 @@ def test_what_a_client_gives_back_starts_the_script_that_waits_and_then_the_next
     job = node.job("legacy startup")
     told: list[str] = []
     claims = node.scheduler.claims
-    first = claims.ask(("routes",), None, 1, "first", lambda what: told.append("first"), None)
+    first = claims.ask(("routes",), None, 1, "first", lambda what: told.append("first"))
     assert not job.want_script("10.x", ("routes",))
-    claims.ask(("routes",), None, 1, "second", lambda what: told.append("second"), None)
+    claims.ask(("routes",), None, 1, "second", lambda what: told.append("second"))
     first.cancel()
     assert (node.runs["legacy startup"].calls, told) == (["proceed"], ["first"])
     job.script_over()
@@ -704,7 +708,7 @@ def test_a_client_gets_the_locks_of_a_run_that_is_gone() -> None:
     job = node.job("legacy startup")
     job.want_script("10.x", ("routes",))
     told: list[object] = []
-    node.scheduler.claims.ask(("routes",), None, 1, "client", told.append, None)
+    node.scheduler.claims.ask(("routes",), None, 1, "client", told.append)
     node.runs["legacy startup"].end(errno.ETIMEDOUT)
     assert len(told) == 1
 
@@ -723,14 +727,14 @@ def test_a_thousand_clients_that_hand_a_lock_on_do_not_exhaust_the_stack() -> No
 
     for number in range(3000):
         done = hand_on(number) if number else (lambda what: None)
-        made[number] = node.scheduler.claims.ask(("routes",), None, 1, "x", done, None)
+        made[number] = node.scheduler.claims.ask(("routes",), None, 1, "x", done)
     made[0].cancel()
     assert order == list(range(1, 3000))
 
 
 def test_shutting_down_does_not_wait_for_clients_locks() -> None:
     node = Node()
-    node.scheduler.claims.ask(("routes",), None, 1, "client", lambda what: None, None)
+    node.scheduler.claims.ask(("routes",), None, 1, "client", lambda what: None)
     idle: list[bool] = []
     node.scheduler.shut_down(lambda: idle.append(True))
     assert idle == [True]
@@ -740,10 +744,10 @@ def test_shutting_down_gives_nobody_a_lock_that_becomes_free() -> None:
     """Its holder's connection is closed, but the holder may still be at work."""
     node = Node()
     told: list[object] = []
-    held = node.scheduler.claims.ask(("routes",), None, 1, "holder", told.append, None)
+    held = node.scheduler.claims.ask(("routes",), None, 1, "holder", told.append)
     job = node.job("legacy startup")
     assert not job.want_script("10.s", ("routes",))
-    node.scheduler.claims.ask(("routes",), None, 2, "client", told.append, None)
+    node.scheduler.claims.ask(("routes",), None, 2, "client", told.append)
     node.scheduler.shut_down(lambda: None)
     held.cancel()
     assert len(told) == 1
