@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Done, Jobs, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Jobs, Peer
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
@@ -23,8 +23,8 @@ from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecor
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.process_info import command_of, memory, open_descriptors
 from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
-from ctdb_eventd.scheduler.claims import Claim
-from ctdb_eventd.scheduler.job import Job
+from ctdb_eventd.runs import Done, Job, LockDone
+from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
@@ -110,21 +110,29 @@ class Broker:
         return run
 
     def _parents(self, peer: Peer) -> frozenset[Hashable]:
-        """Returns the job from whose script a peer descends, and the claims of processes from which it does.
+        """Returns the job from whose script a peer descends, and the locks of processes from which it does.
 
-        The holder of a claim waits for its children (`ctdb-event lock`).
+        The holder of a lock waits for its children (`ctdb-event lock`).
         """
         if peer.jobs is None:
             # A script that starts later can't become an ancestor of a process that is there already.
             job = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
             peer.jobs = frozenset() if job is None else frozenset({job})
-        claims = self._scheduler.claims
+        locks = self._scheduler.client_locks
         # the process itself may well hold a lock for one of its tasks and ask for another
-        return peer.jobs | claims.of(ancestors(peer.pid)) if len(claims) else peer.jobs
+        return peer.jobs | locks.of(ancestors(peer.pid)) if len(locks) else peer.jobs
 
     def new_run(self) -> str:
         """Returns an id for a run."""
         return self._scheduler.new_run()
+
+    def cancel_run(self, job: Job) -> None:
+        """Takes back a run, without an answer."""
+        self._scheduler.cancel(job)
+
+    def revoke_run(self, job: Job) -> bool:
+        """Has a run answered as cancelled; see Domain."""
+        return self._scheduler.revoke(job)
 
     def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
@@ -237,7 +245,7 @@ class Broker:
         """Returns the locks that are held or waited for."""
         return list(lock_values(self._scheduler.core))
 
-    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Claim:
+    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> ClientLock:
         """Takes locks for a peer; see Domain.
 
         Raises:
@@ -247,7 +255,7 @@ class Broker:
             if not scripts.is_lock_name(name):
                 raise InvalidName("lock", name, "letters, digits, dots, dashes and underscores are expected")
         text = command_of(peer.pid) or f"process {peer.pid}"
-        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, self._parents(peer))
+        return self._scheduler.client_locks.request(names, wait, peer.pid, text, done, self._parents(peer))
 
     # ------------------------------------------------------------------ the broker itself
 
@@ -260,7 +268,7 @@ class Broker:
     def stats(self) -> dict[str, Any]:
         """Returns counts and sizes."""
         runs = {outcome.word: self._scheduler.outcomes[outcome] for outcome in EventOutcome}
-        runs[EventOutcome.SUCCESS.word] += self._scheduler.foregone
+        runs[EventOutcome.SUCCESS.word] += self._scheduler.trivial_runs
         return {
             "version": __version__,
             "pid": os.getpid(),

@@ -231,7 +231,7 @@ class Daemon:
         self._scheduler = Scheduler(
             core=Core(Admission(processors=processors(), limit=self._most_scripts(), own=_OWN_SLOTS)),
             start=self._runner.start,
-            foregone=self._runner.foregone,
+            trivial_result=self._runner.trivial_result,
             record=self._broker.record,
             load=load,
             feed=feed,
@@ -326,7 +326,7 @@ class Daemon:
         self._server.max_packet = config.max_packet
         self._control.access = access
         self._server.use_access()
-        self._scheduler.patience.limit = config.queue_timeout
+        self._scheduler.queue_timers.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
 
-from ctdb_eventd.errors import RequestError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
+from ctdb_eventd.runs import Done, Job, LockDone
 
-__all__ = ["Cancellable", "Domain", "Done", "Jobs", "LockDone", "NamedLock", "OwnCall", "Peer", "Revocable", "Run"]
-
-Done = Callable[[int, RunRecord | RequestError | None], None]
-"""Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
-LockDone = Callable[[float | RequestError], None]
-"""Is told, once, for how many seconds a client waited for the locks that it has now, or why it doesn't get them."""
+__all__ = ["Cancellable", "Domain", "Jobs", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
 Jobs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 """`jobs` and `more` of `status`."""
@@ -42,18 +37,6 @@ class OwnCall(Revocable, Protocol):
     @property
     def ending(self) -> tuple[str, ...]:
         """What `audit` is told when the client ends it; empty if it only looks."""
-
-
-class Run(Revocable, Protocol):
-    """A run that waits or runs."""
-
-    @property
-    def run(self) -> str:
-        """Its id."""
-
-    @property
-    def spec(self) -> EventSpec:
-        """What runs."""
 
 
 class NamedLock(Revocable, Protocol):
@@ -126,13 +109,19 @@ class Domain(Protocol):
             run: Its id, from `new_run`; empty for one that is needed only for the log.
         """
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event, for a peer or for nobody; returns None if it is over already. `run` is from `new_run`."""
 
     def new_run(self) -> str:
         """Returns an id for a run."""
 
-    def find_run(self, run: str) -> Run | None:
+    def cancel_run(self, job: Job) -> None:
+        """Takes back a run: it will not be answered."""
+
+    def revoke_run(self, job: Job) -> bool:
+        """Has a run answered as cancelled, now or in a moment; tells whether it was more than waiting."""
+
+    def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
 
     def status(self, component: str, event: str) -> RunRecord:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ctdb_eventd.model import shortened
+from ctdb_eventd.runs import Job
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
 from ctdb_eventd.scheduler.states import Stage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from ctdb_eventd.runs import Job
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.locks import LockState
 from ctdb_eventd.scheduler.states import Stage
 

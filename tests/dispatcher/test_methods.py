@@ -12,7 +12,7 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Jobs, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Jobs, Peer
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
@@ -20,6 +20,7 @@ from ctdb_eventd.feed import KINDS, Feed
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
 from ctdb_eventd.refusals import Cancelled
+from ctdb_eventd.runs import Done, LockDone
 
 REPORT = EventReport(summary=0, scripts=())
 MONITOR = record_of("legacy monitor", REPORT, run="t-1")
@@ -119,6 +120,12 @@ class FakeDomain(Rights):
 
     def locks(self) -> list[dict[str, Any]]:
         return [{"name": "routes"}]
+
+    def cancel_run(self, job: Ongoing) -> None:
+        job.cancel()
+
+    def revoke_run(self, job: Ongoing) -> bool:
+        return job.revoke()
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Ongoing:
         self.ask("lock", names, wait, peer)
