@@ -14,6 +14,7 @@ from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.domain import Jobs, Peer
+from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
@@ -25,8 +26,8 @@ from ctdb_eventd.process_info import command_of, memory, open_descriptors
 from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.client_locks import ClientLock
-from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
 from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.scheduler.snapshot import LockSnapshot, snapshot_jobs, snapshot_locks, snapshot_queue
 from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Broker:
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
         """Returns what waits and runs; see Domain."""
-        return job_values(self._scheduler.core, component, event, address)
+        return snapshot_jobs(self._scheduler.core, component, event, address)
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
@@ -241,9 +242,9 @@ class Broker:
 
     # ------------------------------------------------------------------ locks
 
-    def locks(self) -> list[dict[str, Any]]:
+    def locks(self) -> Iterator[LockSnapshot]:
         """Returns the locks that are held or waited for."""
-        return list(lock_values(self._scheduler.core))
+        return snapshot_locks(self._scheduler.core)
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> ClientLock:
         """Takes locks for a peer; see Domain.
@@ -283,7 +284,7 @@ class Broker:
             "notes_lost": self.traffic.notes_lost,
             "runs": runs,
             "scripts_started": self._scheduler.scripts_started,
-            **queue_values(self._scheduler.core),
+            **queue_value(snapshot_queue(self._scheduler.core)),
         }
 
 

@@ -41,7 +41,7 @@ from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadReader, processors
 from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.scheduler.show import describe
+from ctdb_eventd.scheduler.snapshot import describe
 from ctdb_eventd.server import Server
 from ctdb_eventd.traffic import Traffic
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 
@@ -24,7 +24,18 @@ from ctdb_eventd.model import (
     shortened,
 )
 
-__all__ = ["Done", "Job", "LockDone", "Progress", "RunHandle", "RunIds", "RunListener", "RunResult", "make_record"]
+__all__ = [
+    "Done",
+    "Job",
+    "LockDone",
+    "LockOwner",
+    "Progress",
+    "RunHandle",
+    "RunIds",
+    "RunListener",
+    "RunResult",
+    "make_record",
+]
 
 Done = Callable[[int, RunRecord | RequestError | None], None]
 """Called once with 0 or a positive errno, and how the run went or why there was none, as far as that is known."""
@@ -70,6 +81,27 @@ class RunHandle(Protocol):
 # ---------------------------------------------------------------------- the job
 
 
+@attrs.frozen(kw_only=True)
+class LockOwner:
+    """Who has a lock, or waits for it: a job or a client."""
+
+    run: str | None
+    """The id of a job's run; None for a client."""
+    lock: int | None
+    """The number of a client's lock; None for a job."""
+    pid: int | None
+    """The client's process, or that of the job's script; None if none runs."""
+    text: str
+    """Who that is, for people."""
+    since: float
+    """Since when, by the clock on the wall."""
+    seconds: float
+    """How long that is."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @attrs.define(eq=False, kw_only=True)
 class Job:
     """A request to run an event, from its arrival until nothing of it is left. Only the scheduler changes it."""
@@ -113,11 +145,10 @@ class Job:
             seconds=0.0 if started is None else now - started,
         )
 
-    def as_owner(self, seconds: float) -> dict[str, Any]:
-        """Returns who this is, for one of its locks since so many seconds; in the form of docs/protocol.md."""
-        group = 0 if self.handle is None else self.handle.group
-        times = {"since": time.time() - seconds, "seconds": seconds}
-        return {"run": self.run, "lock": None, "pid": group or None, "text": str(self), **times}
+    def owner(self, seconds: float) -> LockOwner:
+        """Returns who this is, for a lock that it has or waits for since so many seconds."""
+        pid, since = 0 if self.handle is None else self.handle.group, time.time() - seconds
+        return LockOwner(run=self.run, lock=None, pid=pid or None, text=str(self), since=since, seconds=seconds)
 
 
 def make_record(

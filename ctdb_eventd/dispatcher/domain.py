@@ -10,10 +10,11 @@ import attrs
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 from ctdb_eventd.runs import Done, Job, LockDone
+from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
 __all__ = ["Cancellable", "Domain", "Jobs", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
-Jobs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+Jobs = tuple[list[JobSnapshot], list[LeftOut]]
 """`jobs` and `more` of `status`."""
 
 
@@ -155,7 +156,7 @@ class Domain(Protocol):
     def events(self) -> list[dict[str, Any]]:
         """Returns the events that are known by name."""
 
-    def locks(self) -> list[dict[str, Any]]:
+    def locks(self) -> Iterator[LockSnapshot]:
         """Returns the locks that are held or waited for."""
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> NamedLock:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.refusals import Cancelled, LockTimeout
-from ctdb_eventd.runs import LockDone
+from ctdb_eventd.runs import LockDone, LockOwner
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
 
@@ -98,13 +98,13 @@ class ClientLocks:
         """Returns the locks of these processes."""
         return frozenset(lock for pid in pids for lock in self._of_process.get(pid, ()))
 
-    def holder_for(self, lock: ClientLock) -> dict[str, Any]:
-        """Returns for whom somebody waits, in the form of docs/protocol.md."""
+    def holder_for(self, lock: ClientLock) -> LockOwner:
+        """Returns who has what somebody waits for, or wants it first."""
         found = self._core.obstacle(lock)
         if found is None:
             raise RuntimeError(f"nobody has {lock.names}, and yet somebody waits for them")
         user, since = found
-        owner: dict[str, Any] = user.as_owner(time.monotonic() - since)
+        owner: LockOwner = user.owner(time.monotonic() - since)
         return owner
 
     def _publish(self, kind: str, lock: ClientLock, **data: object) -> None:
@@ -143,10 +143,10 @@ class ClientLock:
         """Seconds since it was requested."""
         return time.monotonic() - self._requested
 
-    def as_owner(self, seconds: float) -> dict[str, Any]:
-        """Returns who this is, for one of its locks since so many seconds; in the form of docs/protocol.md."""
-        times = {"since": time.time() - seconds, "seconds": seconds}
-        return {"run": None, "lock": self.number, "pid": self.pid, "text": self.text, **times}
+    def owner(self, seconds: float) -> LockOwner:
+        """Returns who this is, for a lock that it has or waits for since so many seconds."""
+        since = time.time() - seconds
+        return LockOwner(run=None, lock=self.number, pid=self.pid, text=self.text, since=since, seconds=seconds)
 
     def begin_wait(self, seconds: float | None) -> None:
         """Limits how long it may wait from now on; None is no limit."""

@@ -228,7 +228,7 @@ def test_a_lock_that_is_free_is_had_at_once() -> None:
 
 def test_a_lock_that_is_refused_at_once_is_not_held() -> None:
     session = Session()
-    session.domain.at_once = lambda: session.domain.lock_done(LockTimeout(("routes",), 0, {"text": "x"}))
+    session.domain.at_once = lambda: session.domain.lock_done(LockTimeout(("routes",), 0, "x"))
     assert session.lock() is None
     (answer,) = session.answers()
     assert isinstance(answer, Failure)

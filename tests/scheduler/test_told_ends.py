@@ -13,7 +13,7 @@ from ctdb_eventd.errors import NoSuchComponent, RequestError
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.refusals import AddressHeld, QueueTimeout
 from ctdb_eventd.runs import Job, RunResult
-from ctdb_eventd.scheduler.overview import job_values
+from ctdb_eventd.scheduler.snapshot import snapshot_jobs
 
 CANCELLED = RunResult(errno.ECANCELED, REPORT, final=False)
 TAKE, RELEASE = "legacy takeip eth0 10.0.0.1 24", "legacy releaseip eth0 10.0.0.1 24"
@@ -101,5 +101,5 @@ def test_a_run_whose_result_is_known_is_ending_and_can_not_be_cancelled_again(to
     assert node.scheduler.find(job.run) is job, "its end has yet to come"
     if told:
         node.scheduler.reported(job, CANCELLED)
-    assert [value["state"] for value in job_values(node.core)[0]] == ["ending" if told else "running"]
+    assert [shown.state for shown in snapshot_jobs(node.core)[0]] == ["ending" if told else "running"]
     assert (node.scheduler.find(job.run) is None) == told

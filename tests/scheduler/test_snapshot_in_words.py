@@ -8,7 +8,7 @@ from scheduling import SchedulerNode
 
 from ctdb_eventd.model import EventSpec
 from ctdb_eventd.runs import Job
-from ctdb_eventd.scheduler.show import describe
+from ctdb_eventd.scheduler.snapshot import describe
 
 
 class Shown(SchedulerNode):

@@ -11,11 +11,24 @@ import pytest
 from happenings import spec_of
 from scheduling import SchedulerNode
 
+from ctdb_eventd.dispatcher.values import job_value, left_out_value, lock_value, queue_value
 from ctdb_eventd.model import EventReport
 from ctdb_eventd.runs import Job, Progress, RunResult
-from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.snapshot import snapshot_jobs, snapshot_locks, snapshot_queue
 
 TAKE, RELEASE = "legacy takeip eth0 2001:DB8::1 64", "legacy releaseip eth0 2001:db8:0::1 64"
+
+
+Values = list[dict[str, Any]]
+
+
+def job_values(core: Core[Job], *wanted: str | None) -> tuple[Values, Values]:
+    """Jobs and what is left out, as clients get them."""
+    jobs, more = snapshot_jobs(core, *wanted)
+    values = [job_value(job) for job in jobs], [left_out_value(one) for one in more]
+    shown, left_out = msgpack.unpackb(msgpack.packb(values))
+    return shown, left_out
 
 
 class Node(SchedulerNode):
@@ -38,12 +51,11 @@ class Node(SchedulerNode):
         values, more = job_values(self.core)
         assert more == []
         assert all(value.keys() == KEYS for value in values)
-        msgpack.packb(values)
         return values
 
     @property
     def locks(self) -> list[dict[str, Any]]:
-        values = list(lock_values(self.core))
+        values = [lock_value(lock) for lock in snapshot_locks(self.core)]
         msgpack.packb(values)
         return values
 
@@ -70,7 +82,7 @@ def test_a_job_whose_script_runs() -> None:
     node.script(job, pid=4711, left=12.5)
     (value,) = node.jobs
     assert (value["run"], value["component"], value["event"]) == (job.run, "legacy", "takeip")
-    assert (value["args"], value["address"]) == (("eth0", "2001:DB8::1", "64"), "2001:db8::1")
+    assert (value["args"], value["address"]) == (["eth0", "2001:DB8::1", "64"], "2001:db8::1")
     assert (value["state"], value["script"], value["pid"], value["waits_for"]) == ("running", "10.first", 4711, [])
     assert (value["timeout"], value["left"]) == (30, 12.5)
     assert before <= value["queued"] <= value["started"] <= time.time()
@@ -188,7 +200,7 @@ def test_long_arguments_are_shown_as_far_as_there_is_room() -> None:
     node = Node()
     node.submit(f"legacy startup one {'x' * 5000} two")
     (value,) = node.jobs
-    assert value["args"] == ("one", "x" * 181 + "...")
+    assert value["args"] == ["one", "x" * 181 + "..."]
 
 
 # ---------------------------------------------------------------------- locks
@@ -266,7 +278,7 @@ def test_runs_and_slots_are_counted() -> None:
     for job in (jobs[0], jobs[2], jobs[4], jobs[5]):
         node.scheduler.want_script(job, "10.first", ())
     node.scheduler.released(jobs[4])
-    assert queue_values(node.core) == {
+    assert queue_value(snapshot_queue(node.core)) == {
         "queued": 2,
         "running": 3,
         "slots": {"running": 3, "waiting": 1, "free_limit": 3, "limit": 3},
