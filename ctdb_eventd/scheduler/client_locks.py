@@ -61,7 +61,7 @@ class ClientLocks:
             WouldDeadlock: One of `parents`, or who waits for one, has one of them or waits for one before.
         """
         lock = ClientLock(self, next(self._numbers), names, pid, text, done)
-        has_them = self._core.claim(lock, names, parents)
+        has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
         if has_them:
@@ -87,7 +87,7 @@ class ClientLocks:
             del its[lock]
             if not its:
                 del self._of_process[lock.pid]
-        self._core.drop(lock)
+        self._core.drop_locks(lock)
         self._settle()
 
     def __len__(self) -> int:

@@ -44,12 +44,12 @@ class Core(Generic[J]):
         self._released: dict[J, None] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
-        # whose owners are jobs, for their scripts, and claimants, who are no jobs
+        # owned by jobs, for their scripts, and by clients: whatever stands for one request of them for locks
         self._scripts: LockTable[Any] = LockTable()
         self.graph: WaitGraph[J] = WaitGraph(self._jobs, self._backlogs, self._addresses, self._scripts)
 
     def take(self) -> tuple[Action, Any] | None:
-        """Returns the next action with the job it is for, or the claimant for GRANT; None if there is none."""
+        """Returns the next action with the job it is for, or the client for GRANT; None if there is none."""
         while self._actions:
             action, one = self._actions.popleft()
             if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
@@ -104,9 +104,9 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
-    def obstacle(self, claimant: Hashable) -> tuple[Any, float] | None:
-        """Returns the job or claimant that has a lock that a claimant waits for, or wants it before, and since when."""
-        return self._scripts.first_obstacle(claimant)
+    def obstacle(self, client: Hashable) -> tuple[Any, float] | None:
+        """Returns the job or client that has a lock for which a client waits, or wants it first, and since when."""
+        return self._scripts.first_obstacle(client)
 
     def waits(self, job: J) -> bool:
         """Tells whether a job was not started yet."""
@@ -134,7 +134,7 @@ class Core(Generic[J]):
             job: Stands for it.
             component: Where it is to run.
             plan: How it is treated beside others.
-            parents: The jobs whose scripts ask for it, and the claimants whose commands do: they are blocked, and keep
+            parents: The jobs whose scripts ask for it, and the clients whose commands do: they are blocked, and keep
                 their locks, until it is over.
         """
         backlog = self._backlogs.get(component)
@@ -311,7 +311,9 @@ class Core(Generic[J]):
 
     # ------------------------------------------------------------------ locks of others than scripts
 
-    def claim(self, claimant: Hashable, locks: tuple[str, ...], parents: frozenset[Hashable] = frozenset()) -> bool:
+    def request_locks(
+        self, client: Hashable, locks: tuple[str, ...], parents: frozenset[Hashable] = frozenset()
+    ) -> bool:
         """Asks for locks for a client, which is no job; `parents` are those of `submit`.
 
         Returns:
@@ -321,15 +323,15 @@ class Core(Generic[J]):
             WouldDeadlock: It would wait for a parent, or for who waits for a parent.
         """
         if parents:
-            self.graph.check_claim(parents, locks)
-            self.graph.add(claimant, parents)
+            self.graph.check_client(parents, locks)
+            self.graph.add(client, parents)
         self.graph.changed()
-        granted = self._scripts.acquire(claimant, locks)
+        granted = self._scripts.acquire(client, locks)
         if not granted:
             self._lend_slots(parents)
         return granted
 
-    def drop(self, claimant: Hashable) -> None:
-        """Takes back the locks of a claimant, or the wish for them. Idempotent."""
-        self.graph.remove(claimant)
-        self._hand_on(self._scripts.release(claimant))
+    def drop_locks(self, client: Hashable) -> None:
+        """Takes back the locks of a client, or the wish for them. Idempotent."""
+        self.graph.remove(client)
+        self._hand_on(self._scripts.release(client))

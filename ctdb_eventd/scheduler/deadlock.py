@@ -62,7 +62,7 @@ class _Queues:
 
 
 class WaitGraph(Generic[J]):
-    """Jobs and claimants, an edge from each to those it waits for.
+    """Jobs and clients, an edge from each to those it waits for.
 
     What a search costs grows with those who are waited for, not with the number of pairs of them. A script that asks
     for one event after the other, each behind the former, is searched for once, until something changes.
@@ -95,18 +95,18 @@ class WaitGraph(Generic[J]):
         return bool(self._children)
 
     def parents(self, one: Hashable) -> frozenset[Hashable]:
-        """Returns the jobs and claimants that are blocked until this one completes."""
+        """Returns the jobs and clients that are blocked until this one completes."""
         return self._parents.get(one, _NOBODY)
 
     def add(self, one: Hashable, parents: frozenset[Hashable]) -> None:
-        """Adds a job or a claimant with its parents."""
+        """Adds a job or a client with its parents."""
         if parents:
             self._parents[one] = parents
             for parent in parents:
                 self._children.setdefault(parent, {})[one] = None
 
     def remove(self, one: Hashable) -> None:
-        """Removes a job or a claimant that is over."""
+        """Removes a job or a client that is over."""
         for parent in self._parents.pop(one, ()):
             children = self._children[parent]
             del children[one]
@@ -200,8 +200,8 @@ class WaitGraph(Generic[J]):
         """Tells whether it is known that such a job, and all that it would wait for, waits for none of its parents."""
         return self._searched == parents and (component, plan.mode) in self._free
 
-    def check_claim(self, parents: frozenset[Hashable], locks: tuple[str, ...]) -> None:
-        """Checks that nobody would wait for itself if a claimant with these parents waited for script locks.
+    def check_client(self, parents: frozenset[Hashable], locks: tuple[str, ...]) -> None:
+        """Checks that nobody would wait for itself if a client with these parents waited for script locks.
 
         Raises:
             WouldDeadlock: Somebody would.
@@ -237,8 +237,8 @@ class WaitGraph(Generic[J]):
         """Checks the nearest circles, whose errors are the clearest: the parents, and theirs."""
         while parents:
             using = parents & users
-            for claimant in (one for one in using if one not in self._jobs):
-                raise WouldDeadlock(what, str(claimant), "whose command asks for it and waits")
+            for client in (one for one in using if one not in self._jobs):
+                raise WouldDeadlock(what, str(client), "whose command asks for it and waits")
             for job in using:
                 raise WouldDeadlock(what, str(job))
             parents = _NOBODY.union(*(self.parents(parent) for parent in parents if parent in self._jobs))

@@ -19,15 +19,15 @@ from ctdb_eventd.scheduler.client_locks import ClientLock
 
 @attrs.define
 class Asked:
-    """A claim, and what it was answered."""
+    """A client lock, and what it was answered."""
 
-    claim: ClientLock | None = None
+    lock: ClientLock | None = None
     answers: list[float | RequestError] = attrs.field(factory=list)
 
     @property
     def its(self) -> ClientLock:
-        assert self.claim is not None
-        return self.claim
+        assert self.lock is not None
+        return self.lock
 
     @property
     def granted(self) -> bool:
@@ -44,7 +44,7 @@ class Node(SchedulerNode):
     def ask(self, names: str, wait: float | None = None, *, text: str = "a client", asker: Job | None = None) -> Asked:
         """Asks for the locks that `names` says."""
         asked = Asked()
-        asked.claim = self.locks.request(
+        asked.lock = self.locks.request(
             tuple(names.split()), wait, 4711, text, asked.answers.append, parents_of(asker)
         )
         return asked
@@ -88,9 +88,9 @@ def test_numbers_are_never_used_twice() -> None:
 @pytest.mark.parametrize("end", ["cancel", "drop"])
 def test_what_is_given_back_goes_to_the_next_in_order(end: str) -> None:
     node = Node()
-    claims = [node.ask("routes") for _ in range(4)]
-    for index, asked in enumerate(claims):
-        assert [other.granted for other in claims] == [True] * (index + 1) + [False] * (3 - index)
+    requests = [node.ask("routes") for _ in range(4)]
+    for index, asked in enumerate(requests):
+        assert [other.granted for other in requests] == [True] * (index + 1) + [False] * (3 - index)
         if end == "cancel":
             asked.its.cancel()
         else:
@@ -230,14 +230,14 @@ async def test_a_lock_that_is_given_back_in_the_moment_its_wait_ends_is_had_or_r
     asked = [node.ask("routes", 0.01) for _ in range(3)]
     # the first one's refusal gives the lock back, when the timers of all three are due
     first = asked[0].its
-    original = node.core.drop
+    original = node.core.drop_locks
 
-    def drop(claim: Hashable) -> None:
-        original(claim)
-        if claim is first:
+    def drop(lock: Hashable) -> None:
+        original(lock)
+        if lock is first:
             holder.its.cancel()
 
-    monkeypatch.setattr(node.core, "drop", drop)
+    monkeypatch.setattr(node.core, "drop_locks", drop)
     await until(lambda: all(one.answers for one in asked[:2]), "two answers")
     assert [len(one.answers) for one in asked] in ([1, 1, 0], [1, 1, 1])
     assert [one.granted for one in asked] == [False, True, False]
@@ -284,7 +284,7 @@ def test_the_holder_that_is_named_is_never_who_asks() -> None:
     assert str(answer.holder) == "the holder"
 
 
-def test_a_claim_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
+def test_a_client_lock_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
     node = Node()
     holder = node.ask("routes", text="ctdb-event lock routes")
     behind = node.locks.of({holder.its.pid})
@@ -306,20 +306,20 @@ class Pids(set[int]):
         return super().__contains__(pid)
 
 
-def test_claims_are_found_without_a_look_at_those_of_others() -> None:
+def test_client_locks_are_found_without_a_look_at_those_of_others() -> None:
     node = Node()
     locks = node.scheduler.client_locks
     kept = [locks.request((f"lock{number}",), None, number, "x", lambda what: None) for number in range(100)]
     pids = Pids({7, 8, 1000})
     assert locks.of(pids) == {kept[7], kept[8]}
     assert pids.asked == 0
-    for claim in kept:
-        claim.cancel()
-        claim.cancel()
+    for lock in kept:
+        lock.cancel()
+        lock.cancel()
     assert (locks.of(pids), locks._of_process) == (frozenset(), {})
 
 
-def test_a_run_that_is_behind_a_claim_can_not_have_its_locks() -> None:
+def test_a_run_that_is_behind_a_client_lock_can_not_have_its_locks() -> None:
     node = Node()
     holder = node.ask("routes")
     behind = node.locks.of({holder.its.pid})
@@ -370,7 +370,7 @@ def test_the_end_of_a_wait_in_vain_is_not_told_as_a_success(end: str) -> None:
 # ---------------------------------------------------------------------- beside scripts
 
 
-def test_a_script_waits_for_a_claim_and_goes_when_it_is_given_back() -> None:
+def test_a_script_waits_for_a_client_lock_and_goes_when_it_is_given_back() -> None:
     node = Node()
     held = node.ask("routes")
     job = node.job("legacy startup")
@@ -383,17 +383,17 @@ def test_a_script_waits_for_a_claim_and_goes_when_it_is_given_back() -> None:
     assert behind.granted
 
 
-def test_claims_and_scripts_take_turns_in_the_order_of_asking() -> None:
+def test_client_locks_and_scripts_take_turns_in_the_order_of_asking() -> None:
     node = Node()
     jobs = [node.job(f"c{number} startup") for number in range(3)]
     holder = node.ask("routes")
-    claims = []
+    requests = []
     for job in jobs:
         assert not node.scheduler.want_script(job, "10.first", ("routes",))
-        claims.append(node.ask("routes"))
+        requests.append(node.ask("routes"))
     order: list[str] = []
     holder.its.cancel()
-    for number, (job, asked) in enumerate(zip(jobs, claims, strict=True)):
+    for number, (job, asked) in enumerate(zip(jobs, requests, strict=True)):
         order += [name for name, run in node.runs.items() if run.calls]
         assert not asked.granted
         assert node.runs[f"c{number} startup"].calls == ["proceed"]
@@ -453,7 +453,7 @@ def test_an_asker_that_is_over_holds_nothing() -> None:
 # ---------------------------------------------------------------------- the daemon's end
 
 
-async def test_claims_do_not_keep_the_daemon_from_ending() -> None:
+async def test_client_locks_do_not_keep_the_daemon_from_ending() -> None:
     node = Node()
     holder, waiting = node.ask("routes"), node.ask("routes", 60)
     idle: list[bool] = []

@@ -539,45 +539,47 @@ def test_a_queued_job_wants_nothing_yet() -> None:
 
 def test_a_claim_on_free_locks_is_had_and_not_told_again() -> None:
     core = core_of()
-    assert core.claim("client", ("routes",))
+    assert core.request_locks("client", ("routes",))
     assert core.take() is None
-    assert not core.claim("other", ("iptables", "routes"))
+    assert not core.request_locks("other", ("iptables", "routes"))
     found = core.obstacle("other")
     assert found is not None
     assert (found[0], core.obstacle("client")) == ("client", None)
-    core.drop("client")
-    core.drop("client")
+    core.drop_locks("client")
+    core.drop_locks("client")
     assert core.take() == (Action.GRANT, "other")
     assert core.obstacle("other") is None
 
 
 def test_a_claim_that_is_dropped_before_it_is_told_is_not_granted() -> None:
     core = core_of()
-    assert core.claim("first", ("x",))
-    assert not core.claim("second", ("x",))
-    core.drop("first")
-    core.drop("second")
+    assert core.request_locks("first", ("x",))
+    assert not core.request_locks("second", ("x",))
+    core.drop_locks("first")
+    core.drop_locks("second")
     assert core.take() is None
     assert core.state.scripts == ()
 
 
 def test_claims_are_granted_in_order_and_each_is_told_once() -> None:
     core = core_of()
-    assert [core.claim(client, locks) for client, locks in (("a", ("x", "y")), ("b", ("x",)), ("c", ("y",)))] == [
+    assert [
+        core.request_locks(client, locks) for client, locks in (("a", ("x", "y")), ("b", ("x",)), ("c", ("y",)))
+    ] == [
         True,
         False,
         False,
     ]
-    core.drop("a")
+    core.drop_locks("a")
     assert [core.take() for _ in range(3)] == [(Action.GRANT, "b"), (Action.GRANT, "c"), None]
 
 
 def test_a_claim_and_a_script_hand_a_lock_to_one_another() -> None:
     core = core_of(("job", ALONE))
-    assert core.claim("before", ("routes",))
+    assert core.request_locks("before", ("routes",))
     assert not core.want_script("job", ("routes",))
-    assert not core.claim("behind", ("routes",))
-    core.drop("before")
+    assert not core.request_locks("behind", ("routes",))
+    core.drop_locks("before")
     assert todo(core) == [(Action.GO, "job")]
     core.script_over("job")
     assert todo(core) == [(Action.GRANT, "behind")]
@@ -587,10 +589,10 @@ def test_a_script_that_gets_a_clients_lock_still_needs_a_slot() -> None:
     core = core_of(("job", ALONE), limit=1)
     core.submit("other's", "other", ALONE)
     assert todo(core) == [(Action.START, "other's")]
-    core.claim("client", ("routes",))
+    core.request_locks("client", ("routes",))
     core.want_script("job", ("routes",))
     assert core.want_script("other's", ())
-    core.drop("client")
+    core.drop_locks("client")
     assert todo(core) == []
     core.script_over("other's")
     assert todo(core) == [(Action.GO, "job")]
@@ -599,7 +601,7 @@ def test_a_script_that_gets_a_clients_lock_still_needs_a_slot() -> None:
 def test_what_is_left_of_a_broken_off_script_keeps_its_locks_from_clients() -> None:
     core = core_of(("job", ALONE))
     core.want_script("job", ("routes",))
-    core.claim("client", ("routes",))
+    core.request_locks("client", ("routes",))
     core.released("job")
     assert core.take() is None
     core.gone("job")
@@ -608,7 +610,7 @@ def test_what_is_left_of_a_broken_off_script_keeps_its_locks_from_clients() -> N
 
 def test_a_claim_uses_no_slot_and_is_no_job() -> None:
     core = core_of(limit=1)
-    core.claim("client", ("routes",))
+    core.request_locks("client", ("routes",))
     assert core.state.admission.running == 0
     assert core.jobs == ()
     assert core.state.scripts == (LockState("routes", "client", ()),)
@@ -618,15 +620,15 @@ def test_a_claim_of_a_scripts_child_on_what_that_script_holds_is_refused_and_lea
     core = core_of(("job", ALONE))
     core.want_script("job", ("routes",))
     with pytest.raises(WouldDeadlock):
-        core.claim("client", ("iptables", "routes"), frozenset({"job"}))
+        core.request_locks("client", ("iptables", "routes"), frozenset({"job"}))
     assert core.state.scripts == (LockState("routes", "job", ()),)
-    assert core.claim("client", ("iptables",), frozenset({"job"}))
+    assert core.request_locks("client", ("iptables",), frozenset({"job"}))
 
 
 def test_a_claim_is_not_in_the_way_of_a_job_as_far_as_deadlocks_go() -> None:
     core = core_of(("asker", ALONE))
     core.submit("waits", "other", ALONE)
     todo(core)
-    core.claim("client", ("routes",))
+    core.request_locks("client", ("routes",))
     core.want_script("waits", ("routes",))
     assert not core.would_deadlock("other", ALONE, frozenset({"asker"}))

@@ -48,9 +48,9 @@ def test_two_scripts_whose_commands_want_each_others_lock() -> None:
     core = core_of("a", "b")
     core.want_script("a", ("one",))
     core.want_script("b", ("two",))
-    assert not core.claim("client of a", ("two",), frozenset({"a"}))
+    assert not core.request_locks("client of a", ("two",), frozenset({"a"}))
     with pytest.raises(WouldDeadlock, match="a wait for the locks one would wait for a, which waits for it in its"):
-        core.claim("client of b", ("one",), frozenset({"b"}))
+        core.request_locks("client of b", ("one",), frozenset({"b"}))
     core.script_over("b")
     assert core.take() == (Action.GRANT, "client of a")
 
@@ -59,7 +59,7 @@ def test_a_command_and_an_event_that_need_each_others_lock() -> None:
     core = core_of("a", "b")
     core.want_script("a", ("one",))
     core.want_script("b", ("two",))
-    assert not core.claim("client of a", ("two",), frozenset({"a"}))
+    assert not core.request_locks("client of a", ("two",), frozenset({"a"}))
     core.submit("for b", "d", ALONE, frozenset({"b"}))
     with pytest.raises(WouldDeadlock):
         core.want_script("for b", ("one",))
@@ -71,7 +71,7 @@ def test_who_waits_before_is_waited_for_too() -> None:
     core.want_script("a", ("one",))
     assert not core.want_script("b", ("one", "two"))
     with pytest.raises(WouldDeadlock):
-        core.claim("client of a", ("two",), frozenset({"a"}))
+        core.request_locks("client of a", ("two",), frozenset({"a"}))
 
 
 def test_what_was_asked_for_gives_way_to_one_that_nobody_asked_for() -> None:
@@ -89,7 +89,7 @@ def test_what_was_asked_for_gives_way_to_one_that_nobody_asked_for() -> None:
 
 def test_what_a_clients_command_asked_for_gives_way_too() -> None:
     core = core_of("first")
-    assert core.claim("client", ("one",))
+    assert core.request_locks("client", ("one",))
     core.submit("asked for", "first", ALONE, frozenset({"client"}))
     assert not core.want_script("first", ("one",))
     assert todo(core) == [(Action.DEADLOCK, "asked for")]
@@ -97,7 +97,7 @@ def test_what_a_clients_command_asked_for_gives_way_too() -> None:
 
 def test_what_a_clients_command_asks_for_must_not_wait_for_who_waits_for_it() -> None:
     core = core_of("first")
-    assert core.claim("client", ("one",))
+    assert core.request_locks("client", ("one",))
     assert not core.want_script("first", ("one",))
     assert core.would_deadlock("first", ALONE, frozenset({"client"}))
     assert not core.would_deadlock("other", ALONE, frozenset({"client"}))
@@ -116,7 +116,7 @@ def test_what_a_script_left_behind_is_waited_for_by_nobody() -> None:
     core = core_of("a", "b")
     core.want_script("b", ("one",))
     core.want_script("a", ("two",))
-    assert not core.claim("left behind", ("one",), frozenset({"a"}))
+    assert not core.request_locks("left behind", ("one",), frozenset({"a"}))
     core.submit("left behind too", "b", ALONE, frozenset({"a"}))
     core.script_over("a")
     assert not core.graph.has_parents
@@ -129,11 +129,11 @@ def test_nothing_is_remembered_of_those_who_asked() -> None:
     core = core_of("a")
     core.want_script("a", ())
     core.submit("for a", "b", ALONE, frozenset({"a"}))
-    core.claim("client", ("one",), frozenset({"a"}))
+    core.request_locks("client", ("one",), frozenset({"a"}))
     core.cancel("for a")
     core.released("for a")
     core.gone("for a")
-    core.drop("client")
+    core.drop_locks("client")
     assert (core.graph._children, core.graph._parents) == ({}, {})
 
 
@@ -152,7 +152,7 @@ def test_a_script_whose_command_waits_for_a_lock_lends_its_slot() -> None:
     core = core_of("a", "b", limit=1)
     assert core.want_script("a", ())
     assert not core.want_script("b", ("one",))
-    assert not core.claim("client", ("one",), frozenset({"a"}))
+    assert not core.request_locks("client", ("one",), frozenset({"a"}))
     assert todo(core) == [(Action.GO, "b")]
 
 

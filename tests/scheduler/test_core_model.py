@@ -302,7 +302,9 @@ class Driver:
         number = -1 - self.claimed
         hangs = bool(chain) and self.claim_would_hang(locks, {one.number for one in chain})
         try:
-            granted = self.core.claim(number, tuple(sorted(locks)), parents(None if asker is None else asker.number))
+            granted = self.core.request_locks(
+                number, tuple(sorted(locks)), parents(None if asker is None else asker.number)
+            )
         except WouldDeadlock:
             # Who gets an address first is open while nobody has it, and so is when what is being ended will be gone;
             # what may well come to a deadlock is refused then.
@@ -324,7 +326,7 @@ class Driver:
         attempt = copy.deepcopy(self)
         number = -1 - attempt.claimed
         attempt.claims[number] = claim = Claim(number, attempt.clock + 1, locks, granted=False)
-        claim.granted = attempt.core.claim(number, tuple(sorted(locks)))
+        claim.granted = attempt.core.request_locks(number, tuple(sorted(locks)))
         if not claim.granted:
             for one in chain:
                 attempt.books[one].lent = True
@@ -338,7 +340,7 @@ class Driver:
     def drop(self, claim: Claim) -> None:
         """A client gives back its locks, or takes back its wish for them."""
         del self.claims[claim.number]
-        self.core.drop(claim.number)
+        self.core.drop_locks(claim.number)
         self.obey()
 
     def admit_one(self, runnable: int) -> None:

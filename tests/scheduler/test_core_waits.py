@@ -103,12 +103,12 @@ class Story:
         elif what == "claim":
             claim = self.new()
             try:
-                core.claim(claim, locks, behind if asker is None else behind | {asker})
+                core.request_locks(claim, locks, behind if asker is None else behind | {asker})
             except WouldDeadlock:
                 return
             self.claims.append(claim)
         elif what == "drop" and self.claims:
-            core.drop(self.claims.pop(which % len(self.claims)))
+            core.drop_locks(self.claims.pop(which % len(self.claims)))
         elif what == "cancel" and jobs:
             core.cancel(jobs[which % len(jobs)])
         elif what == "over" and asker is not None:
@@ -240,12 +240,12 @@ def test_so_does_that_of_many_who_give_back_locks_that_they_have_just_got() -> N
     def comparisons(claims: int) -> int:
         core = a_core()
         for number in range(2 * claims):
-            core.claim(Job(number), (f"lock {number % claims}",))
+            core.request_locks(Job(number), (f"lock {number % claims}",))
         for number in range(claims):
-            core.drop(Job(number))
+            core.drop_locks(Job(number))
         before = Job.lookups
         for number in reversed(range(claims, 2 * claims)):
-            core.drop(Job(number))
+            core.drop_locks(Job(number))
         assert core.take() is None
         return Job.lookups - before
 
