@@ -44,9 +44,7 @@ class Node(SchedulerNode):
     def ask(self, names: str, wait: float | None = None, *, text: str = "a client", asker: Job | None = None) -> Asked:
         """Asks for the locks that `names` says."""
         asked = Asked()
-        asked.lock = self.locks.request(
-            tuple(names.split()), wait, 4711, text, asked.answers.append, parents_of(asker)
-        )
+        asked.lock = self.locks.request(tuple(names.split()), wait, 4711, text, asked.answers.append, parents_of(asker))
         return asked
 
     def job(self, text: str, asker: Job | None = None) -> Job:
