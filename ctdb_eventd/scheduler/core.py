@@ -194,7 +194,7 @@ class Core(Generic[J]):
         its_entry.stuck = True
         for other in self._addresses.users(its_entry.plan.resources):
             entry = self._jobs.get(other)
-            if entry is not None and entry.stage is Stage.LOCKING and self.graph.is_unending(other):
+            if entry is not None and entry.stage is Stage.LOCKING and self.graph.waits_for_stuck(other):
                 self._fail(other)
 
     def _fail(self, job: J) -> None:
@@ -229,7 +229,7 @@ class Core(Generic[J]):
                 actions.append((Action.START, job))
             else:
                 entry.move(Stage.LOCKING)
-                if self.graph.is_unending(job):
+                if self.graph.waits_for_stuck(job):
                     self._fail(job)
                 else:
                     actions.append((Action.WAIT, job))

@@ -169,7 +169,7 @@ class WaitGraph(Generic[J]):
             return entry.plan.resources
         return () if self._scripts.holds(job) else self._scripts.names(job)
 
-    def is_unending(self, job: J) -> bool:
+    def waits_for_stuck(self, job: J) -> bool:
         """Tells whether the address that a job waits for is held by a script that can't be ended."""
         return any(self._jobs[holder].stuck for holder in self._addresses.holders(self._jobs[job].plan.resources))
 
