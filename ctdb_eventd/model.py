@@ -20,6 +20,7 @@ __all__ = [
     "EventSpec",
     "RunRecord",
     "ScriptReport",
+    "Wait",
     "shortened",
 ]
 
@@ -162,6 +163,21 @@ class RunRecord:
     """From its start to its end; 0 if it never started. By the monotonic clock."""
     report: EventReport
     """Script by script; of a run that was cancelled as far as it came."""
+
+
+@attrs.frozen(kw_only=True)
+class Wait:
+    """A run waited for something."""
+
+    what: str
+    """Its place in the queue (`queue`), a processor (`slot`), or locks, separated by blanks."""
+    holder: str | None
+    """Who was before it, or had the lock, in words; None if nobody is known."""
+    began: float
+    """Seconds since the epoch."""
+    seconds: float
+    script: str | None = None
+    """The script that waited; None if it was the run, before its start."""
 
 
 @attrs.frozen(kw_only=True)

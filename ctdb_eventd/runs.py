@@ -21,6 +21,7 @@ from ctdb_eventd.model import (
     EventSpec,
     RunRecord,
     ScriptReport,
+    Wait,
     shortened,
 )
 
@@ -124,11 +125,32 @@ class Job:
     """What can be done to its run; None if none was started, or nothing of it is left."""
     over: bool = False
     """Its result is known; remains of it may still be there."""
+    asked_by: object = None
+    """Who asked for it; of no meaning here."""
+    ended_by: str | None = None
+    """Who cancelled it, in words; None if nobody did, or if its client has gone."""
+    waits: list[Wait] = attrs.field(factory=list)
+    """What it waited for."""
+    waits_for: tuple[str, str | None, str | None, float] | None = None
+    """What it waits for now: see the first three fields of `Wait`, and since when, by the monotonic clock."""
     wait_published: float = 0.0
     """When subscribers were notified that it waits for locks, by the monotonic clock; 0 if they were not."""
 
     def __str__(self) -> str:
         return str(self.spec)
+
+    def begin_wait(self, what: str, holder: str | None, script: str | None = None) -> None:
+        """Notes that it waits from now on."""
+        self.waits_for = what, holder, script, time.monotonic()
+
+    def end_wait(self) -> None:
+        """Notes that it goes on, or ends, if it waited."""
+        if self.waits_for is not None:
+            what, holder, script, since = self.waits_for
+            seconds = time.monotonic() - since
+            began = time.time() - seconds
+            self.waits.append(Wait(what=what, holder=holder, script=script, began=began, seconds=seconds))
+            self.waits_for = None
 
     @property
     def address(self) -> str | None:

@@ -29,11 +29,14 @@ _log = logging.getLogger(__name__)
 
 _QUEUE_TIMED_OUT = errno.EBUSY
 """Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
+_YIELDED = "gave way to another event"
 _NOTHING_RAN = EventReport(summary=0, scripts=())
 
 StartRun = Callable[[Job, RunListener], RunHandle | None]
 TrivialResult = Callable[[EventSpec], RunResult | None]
 Record = Callable[[RunRecord, int | None], None]
+Begun = Callable[[Job], None]
+Ended = Callable[[Job, RunRecord], None]
 
 
 class Scheduler:
@@ -56,6 +59,8 @@ class Scheduler:
         start: StartRun,
         trivial_result: TrivialResult,
         record: Record,
+        begun: Begun,
+        ended: Ended,
         load: Callable[[], Load | None],
         feed: Feed,
         queue_timeout: float | None = None,
@@ -68,6 +73,8 @@ class Scheduler:
             trivial_result: Returns the result of a run for which there is nothing to run, None if there is something.
             record: Takes the record of every run that came to an end of its own, with the number of its batch if
                 it ran beside its like.
+            begun: Is called for each job when it comes.
+            ended: Is called for each job when it is over, however that is.
             load: Tells what the machine is doing; None if it can't be told.
             feed: Is notified of what happens.
             queue_timeout: Seconds that a request may wait before it starts; None is no limit.
@@ -87,6 +94,7 @@ class Scheduler:
         self._start = start
         self._trivial_result = trivial_result
         self._record = record
+        self._begun, self._ended = begun, ended
         self._obeying = False
         self._on_idle: Callable[[], None] | None = None
 
@@ -97,7 +105,12 @@ class Scheduler:
         return self._run_ids.next()
 
     def submit(
-        self, spec: EventSpec, done: Done, parents: frozenset[Hashable] = frozenset(), run: str = ""
+        self,
+        spec: EventSpec,
+        done: Done,
+        parents: frozenset[Hashable] = frozenset(),
+        run: str = "",
+        asked_by: object = None,
     ) -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
 
@@ -109,6 +122,7 @@ class Scheduler:
             done: Is called with the result.
             parents: The jobs whose scripts ask for it, and the client locks whose holders' commands do.
             run: Its id, from `new_run`; empty for a new one.
+            asked_by: Becomes the job's attribute.
 
         Returns:
             What can be cancelled; None if it is over already.
@@ -124,15 +138,21 @@ class Scheduler:
             _log.warning("%s: %s", spec, its_plan.warning)
         if parents and self.core.would_deadlock(spec.component, its_plan, parents):
             raise WouldDeadlock(str(spec), str(max(parents, key=lambda parent: isinstance(parent, Job))))
-        job = Job(run=run or self.new_run(), spec=spec, plan=its_plan, done=done)
+        job = Job(run=run or self.new_run(), spec=spec, plan=its_plan, done=done, asked_by=asked_by)
         self._jobs[job.run] = job
+        self._begun(job)
         self.core.submit(job, spec.component, its_plan, parents)
         if self.core.waits(job):
+            job.begin_wait("queue", self._first_blocker(job))
             self._publisher.queued(job)
         self._obey()
         if self.core.waits(job):
             self.queue_timers.begin(job)
         return job
+
+    def _first_blocker(self, job: Job) -> str | None:
+        blocker = next(iter(self.core.blockers(job)), None)
+        return None if blocker is None else str(blocker)
 
     def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
@@ -157,13 +177,18 @@ class Scheduler:
         job.done = None
         self._end(job)
 
-    def revoke(self, job: Job) -> bool:
+    def revoke(self, job: Job, by: str | None = None) -> bool:
         """Has a request answered as cancelled, and what runs of it ended.
+
+        Args:
+            job: What was asked for.
+            by: Who wants that, in words.
 
         Returns:
             True if it had been started; its answer comes in a moment.
         """
         started = not self.core.waits(job)
+        job.ended_by = job.ended_by or by
         self._end(job)
         return started
 
@@ -191,8 +216,13 @@ class Scheduler:
         self.queue_timers.stop(job)
         record = job.record(EventOutcome.CANCELLED, _NOTHING_RAN)
         self.outcomes[record.outcome] += 1
-        self._publisher.finished(record)
+        self._finished(job, record)
         self._answer(job, result, refusal or record)
+
+    def _finished(self, job: Job, record: RunRecord) -> None:
+        job.end_wait()
+        self._ended(job, record)
+        self._publisher.finished(record)
 
     def _answer(self, job: Job, result: int, details: RunRecord | RequestError | None = None) -> None:
         done, job.done = job.done, None
@@ -207,12 +237,16 @@ class Scheduler:
         if not granted:
             self.load.look_soon()
             self._obey()  # others may have got a slot by it
+            if wanted := self.core.wants(job):
+                obstacle = self.core.obstacle(job)
+                job.begin_wait(" ".join(wanted), None if obstacle is None else str(obstacle[0]), name)
             if locks and self.core.wants(job) == locks:
                 self._publisher.lock_waiting(job, locks, f"{job}: {name}")
         return granted
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
         """Publishes that a script goes on after it had to wait."""
+        job.end_wait()
         self._publisher.lock_acquired(job, locks, f"{job}: {name}")
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
@@ -244,14 +278,14 @@ class Scheduler:
         """Stores a job's result, and answers whoever asked."""
         job.over = True
         if result.report is None:
-            self._publisher.finished(job.record(EventOutcome.FAILED, _NOTHING_RAN))
+            self._finished(job, job.record(EventOutcome.FAILED, _NOTHING_RAN))
             self._answer(job, result.errno, result.refusal)
             return
         record = job.record(EventOutcome(result.errno), result.report)
         self.outcomes[record.outcome] += 1
         if result.final:
             self._record(record, self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None)
-        self._publisher.finished(record)
+        self._finished(job, record)
         self._answer(job, result.errno, record)
 
     def released(self, job: Job) -> None:
@@ -338,6 +372,8 @@ class Scheduler:
         if action is Action.START:
             self._start_run(job)
         elif action is Action.WAIT:
+            job.end_wait()
+            job.begin_wait(" ".join(job.plan.resources), self._first_blocker(job))
             self._publisher.lock_waiting(job, job.plan.resources, str(job))
         elif action is Action.REFUSE:
             self._drop(job, errno.ECANCELED)
@@ -355,6 +391,8 @@ class Scheduler:
                 if not self._shutting_down:
                     job.handle.proceed()
             else:
+                if action is Action.YIELD:
+                    job.ended_by = job.ended_by or _YIELDED
                 job.handle.cancel(yielding=action is Action.YIELD)
 
     def _start_run(self, job: Job) -> None:
@@ -365,6 +403,7 @@ class Scheduler:
             return
         self.queue_timers.stop(job)
         job.started = time.monotonic()
+        job.end_wait()
         self._publisher.lock_acquired(job, job.plan.resources, str(job))
         self._publisher.started(job)
         try:

@@ -1,14 +1,10 @@
-"""Every run and its scripts, in an SQLite file: written by a thread of its own, many at a time.
+"""The history's file: an SQLite database with one row for each run, each of its scripts, and each of its waits.
 
-The event loop only puts records into a queue. The thread writes what has come within a moment in one transaction, so
-that a failover of a hundred addresses costs a few of them, and neither a slow disk nor a full one holds up an event.
+What survives: if the daemon is killed, all that was written. At a power failure the last seconds may be missing, as
+nothing waits for the disk (journal in WAL mode, `synchronous = NORMAL`); the file stays whole. Of a run that was going
+on then, the beginning is there: it is marked as interrupted when the file is next opened.
 
-What survives: if the daemon is killed, all but the last moment (`_PAUSE`). At a power failure the last seconds may be
-missing, as nothing waits for the disk (journal in WAL mode, `synchronous = NORMAL`); the file stays whole. Of a run
-that was going on then, the beginning is there: it is marked as interrupted when the file is next opened.
-
-A file that can't be read is kept beside a new one. While nothing can be written (disk full, file locked), records wait,
-up to a bound, and are tried again.
+A file that can't be read, or of another version, is kept beside a new one.
 """
 
 from __future__ import annotations
@@ -17,38 +13,27 @@ import contextlib
 import json
 import logging
 import os
-import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Iterable, Sequence
 
-import attrs
-
+from ctdb_eventd.history.recorder import Bounds, Ended, Started
 from ctdb_eventd.model import ScriptReport
 
-__all__ = ["SCHEMA_VERSION", "Bounds", "Ended", "History", "Started", "Wait"]
+__all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]
 
 _log = logging.getLogger(__name__)
 
+WriteError = sqlite3.Error
+"""Nothing can be written now."""
 SCHEMA_VERSION = 1
 """A file of another version is kept beside a new one."""
-_PAUSE = 0.2
-"""Seconds for which records are gathered before they are written."""
-_RETRY = 5.0
-"""Seconds until a write is tried again that failed."""
-_MOST_WAITING = 20_000
-"""Records that are kept while nothing can be written."""
-_MOST_AT_ONCE = 1000
-"""Records in one transaction."""
 _TIDY_EVERY = 500
-"""Runs between two looks whether there is too much."""
+"""Records between two looks whether there is too much."""
 _PART = 20
 """When the file is too large, one part in so many goes, the oldest, again and again."""
 _FULL_ENOUGH = 0.9
 """Until it has this part of the size that it may have."""
-_CLOSE_PATIENCE = 5.0
-"""Seconds that the end of the daemon waits for the last write."""
 _CACHE_KIB = 512
 _DAY = 24 * 3600
 
@@ -98,153 +83,11 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-@attrs.frozen(kw_only=True)
-class Bounds:
-    """How much is kept; what is older, or more, goes."""
-
-    days: float = 90.0
-    runs: int = 1_000_000
-    size: int = 256 << 20
-    """Bytes of the file."""
-    output: int = 16 << 10
-    """Bytes of the output of one script; of more its beginning and its end."""
-
-
-@attrs.frozen(kw_only=True)
-class Started:
-    """A run was asked for."""
-
-    run: str
-    component: str
-    event: str
-    args: tuple[str, ...]
-    address: str | None
-    queued: float
-    """Seconds since the epoch."""
-    uid: int | None = None
-    """Who asked; None if that isn't known."""
-    pid: int | None = None
-    program: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Wait:
-    """A run waited for something."""
-
-    what: str
-    """A lock, or `slot`."""
-    holder: str | None
-    """Who had it, in words."""
-    began: float
-    """Seconds since the epoch."""
-    seconds: float
-    script: str | None = None
-    """The script that waited; None if it was the run, before its start."""
-
-
-@attrs.frozen(kw_only=True)
-class Ended:
-    """A run is over."""
-
-    run: str
-    outcome: str
-    summary: int
-    waited: float
-    """Seconds from the request to the start, or to the end if it never started."""
-    seconds: float
-    scripts: tuple[ScriptReport, ...] = ()
-    waits: Sequence[Wait] = ()
-    ended_by: str | None = None
-    """Who cancelled it, or what for it gave way."""
-
-
-class History:
-    """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
-
-    def __init__(self, path: str, bounds: Bounds) -> None:
-        """Starts the thread.
-
-        Args:
-            path: The file; in a directory that nobody else may write to.
-            bounds: How much is kept.
-        """
-        self.path = path
-        self.bounds = bounds
-        self._queue: queue.SimpleQueue[Started | Ended | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
-        self._writer.start()
-
-    def record(self, record: Started | Ended) -> None:
-        """Has a record written in a moment."""
-        self._queue.put(record)
-
-    def close(self) -> None:
-        """Writes what is left, and waits for that for some seconds at the most."""
-        self._queue.put(None)
-        self._writer.join(_CLOSE_PATIENCE)
-
-    # ------------------------------------------------------------------ in the thread
-
-    def _write_all(self) -> None:
-        file = _File(self.path)
-        waiting: list[Started | Ended] = []
-        lost = 0
-        trouble = ""
-        closing = False
-        while not closing or waiting:
-            if not closing:
-                closing = self._gather(waiting, _RETRY if trouble else None)
-            lost += _drop_excess(waiting)
-            try:
-                while waiting:
-                    file.write(waiting[:_MOST_AT_ONCE], self.bounds)
-                    del waiting[:_MOST_AT_ONCE]
-            except sqlite3.Error as error:
-                if not trouble:
-                    _log.error("can't write the history %s: %s; events go on, and records wait", self.path, error)
-                trouble = str(error)
-                if closing:
-                    lost += len(waiting)
-                    break
-            else:
-                if trouble:
-                    _log.warning("the history %s can be written again; %d records were lost", self.path, lost)
-                trouble, lost = "", 0
-        if lost:
-            _log.error("%d records of the history are lost: %s", lost, trouble)
-        file.close()
-
-    def _gather(self, waiting: list[Started | Ended], patience: float | None) -> bool:
-        """Adds what comes within a moment; tells whether that was all there will ever be.
-
-        Args:
-            waiting: Is added to.
-            patience: Seconds after which it returns even if nothing comes; None is for ever.
-        """
-        with contextlib.suppress(queue.Empty):
-            record = self._queue.get(timeout=patience)
-            if record is None:
-                return True
-            waiting.append(record)
-            time.sleep(_PAUSE)
-            while True:
-                record = self._queue.get_nowait()
-                if record is None:
-                    return True
-                waiting.append(record)
-        return False
-
-
-def _drop_excess(waiting: list[Started | Ended]) -> int:
-    excess = max(0, len(waiting) - _MOST_WAITING)
-    del waiting[:excess]
-    return excess
-
-
-class _File:
-    """The file, as the thread uses it."""
+class HistoryFile:
+    """Writes to the file. Made and used by one thread; opens the file when there is something to write."""
 
     def __init__(self, path: str) -> None:
+        """Opens nothing yet."""
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._until_tidy = 0
@@ -309,6 +152,7 @@ class _File:
         _log.error("the history %s can't be used: %s; it is kept as %s, and a new one begun", self._path, why, kept)
 
     def close(self) -> None:
+        """Closes the file. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):

@@ -1,0 +1,171 @@
+"""Every run and its scripts: put into a queue by the event loop, written by a thread of its own, many at a time.
+
+The event loop never waits: neither a slow disk nor a full one holds up an event. The thread writes what has come
+within a moment in one transaction, so that a failover of a hundred addresses costs a few of them.
+
+While nothing can be written (disk full, file locked), records wait, up to a bound, and are tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+import attrs
+
+from ctdb_eventd.model import ScriptReport, Wait
+
+__all__ = ["Bounds", "Ended", "History", "Started"]
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 0.2
+"""Seconds for which records are gathered before they are written."""
+_RETRY = 5.0
+"""Seconds until a write is tried again that failed."""
+_MOST_WAITING = 20_000
+"""Records that are kept while nothing can be written."""
+_MOST_AT_ONCE = 1000
+"""Records in one transaction."""
+_CLOSE_PATIENCE = 5.0
+"""Seconds that the end of the daemon waits for the last write."""
+
+
+@attrs.frozen(kw_only=True)
+class Bounds:
+    """How much is kept; what is older, or more, goes."""
+
+    days: float = 90.0
+    runs: int = 1_000_000
+    size: int = 256 << 20
+    """Bytes of the file."""
+    output: int = 16 << 10
+    """Bytes of the output of one script; of more its beginning and its end."""
+
+
+@attrs.frozen(kw_only=True)
+class Started:
+    """A run was asked for."""
+
+    run: str
+    component: str
+    event: str
+    args: tuple[str, ...]
+    address: str | None
+    queued: float
+    """Seconds since the epoch."""
+    uid: int | None = None
+    """Who asked; None if that isn't known."""
+    pid: int | None = None
+    program: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """A run is over."""
+
+    run: str
+    outcome: str
+    summary: int
+    waited: float
+    """Seconds from the request to the start, or to the end if it never started."""
+    seconds: float
+    scripts: tuple[ScriptReport, ...] = ()
+    waits: Sequence[Wait] = ()
+    ended_by: str | None = None
+    """Who cancelled it, or what for it gave way."""
+
+
+class History:
+    """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
+
+    def __init__(self, path: str, bounds: Bounds) -> None:
+        """Prepares: nothing is written before `startup`.
+
+        Args:
+            path: The file; in a directory that nobody else may write to.
+            bounds: How much is kept.
+        """
+        self.path = path
+        self.bounds = bounds
+        self._queue: queue.SimpleQueue[Started | Ended | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    def startup(self) -> None:
+        """Starts the thread; what came before is written too."""
+        self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
+        self._writer.start()
+
+    def record(self, record: Started | Ended) -> None:
+        """Has a record written in a moment."""
+        self._queue.put(record)
+
+    def close(self) -> None:
+        """Writes what is left, and waits for that for some seconds at the most."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join(_CLOSE_PATIENCE)
+
+    # ------------------------------------------------------------------ in the thread
+
+    def _write_all(self) -> None:
+        # here, as SQLite would slow the daemon's start
+        from ctdb_eventd.history.file import HistoryFile, WriteError
+
+        file = HistoryFile(self.path)
+        waiting: list[Started | Ended] = []
+        lost = 0
+        trouble = ""
+        closing = False
+        while not closing or waiting:
+            if not closing:
+                closing = self._gather(waiting, _RETRY if trouble else None)
+            lost += _drop_excess(waiting)
+            try:
+                while waiting:
+                    file.write(waiting[:_MOST_AT_ONCE], self.bounds)
+                    del waiting[:_MOST_AT_ONCE]
+            except WriteError as error:
+                if not trouble:
+                    _log.error("can't write the history %s: %s; events go on, and records wait", self.path, error)
+                trouble = str(error)
+                if closing:
+                    lost += len(waiting)
+                    break
+            else:
+                if trouble:
+                    _log.warning("the history %s can be written again; %d records were lost", self.path, lost)
+                trouble, lost = "", 0
+        if lost:
+            _log.error("%d records of the history are lost: %s", lost, trouble)
+        file.close()
+
+    def _gather(self, waiting: list[Started | Ended], patience: float | None) -> bool:
+        """Adds what comes within a moment; tells whether that was all there will ever be.
+
+        Args:
+            waiting: Is added to.
+            patience: Seconds after which it returns even if nothing comes; None is for ever.
+        """
+        with contextlib.suppress(queue.Empty):
+            record = self._queue.get(timeout=patience)
+            if record is None:
+                return True
+            waiting.append(record)
+            time.sleep(_PAUSE)
+            while True:
+                record = self._queue.get_nowait()
+                if record is None:
+                    return True
+                waiting.append(record)
+        return False
+
+
+def _drop_excess(waiting: list[Started | Ended]) -> int:
+    excess = max(0, len(waiting) - _MOST_WAITING)
+    del waiting[:excess]
+    return excess
