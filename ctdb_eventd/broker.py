@@ -20,9 +20,10 @@ from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
-from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
+from ctdb_eventd.history.recorder import Ended, History, Started
+from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
 from ctdb_eventd.paths import Paths
-from ctdb_eventd.process_info import command_of, memory, open_descriptors
+from ctdb_eventd.process_info import command_of, memory, open_descriptors, program_of
 from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.client_locks import ClientLock
@@ -53,6 +54,7 @@ class Broker:
         control: AccessControl,
         feed: Feed,
         traffic: Traffic,
+        history: History | None,
         reload: Callable[[], list[str]],
     ) -> None:
         """Prepares; `connect` follows.
@@ -63,6 +65,7 @@ class Broker:
             control: Knows who may ask for what.
             feed: Tells subscribers what happens.
             traffic: What goes in and out.
+            history: Keeps every run; None if that isn't wanted.
             reload: Reads the configuration again; returns warnings, raises ConfigError.
         """
         self.config = config
@@ -71,6 +74,7 @@ class Broker:
         self.reload = reload
         self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
         self._control = control
+        self._history = history
         self._paths = paths
         self._results = LatestResults()
         self._health = Health()
@@ -90,13 +94,53 @@ class Broker:
             spec = record.spec
             self.feed.tell("health", record.run, spec.component, spec.event, spec.args, data)
 
+    def begun(self, job: Job) -> None:
+        """Puts a run that was asked for into the history."""
+        if self._history is None:
+            return
+        peer = job.asked_by if isinstance(job.asked_by, Peer) else None
+        self._history.record(
+            Started(
+                run=job.run,
+                component=job.spec.component,
+                event=job.spec.event,
+                args=shortened(job.spec.args, MOST_ARGUMENTS),
+                address=job.address,
+                queued=job.queued,
+                uid=None if peer is None else peer.uid,
+                pid=None if peer is None else peer.pid,
+                program=None if peer is None else self._program(peer),
+            )
+        )
+
+    def ended(self, job: Job, record: RunRecord) -> None:
+        """Puts how a run went into the history."""
+        if self._history is not None:
+            self._history.record(
+                Ended(
+                    run=job.run,
+                    outcome=record.outcome.word,
+                    summary=record.report.summary,
+                    waited=record.waited,
+                    seconds=record.seconds,
+                    scripts=record.report.scripts,
+                    waits=job.waits,
+                    ended_by=job.ended_by,
+                )
+            )
+
+    def _program(self, peer: Peer) -> str:
+        if peer.program is None:
+            peer.program = "ctdbd" if self._control.is_ctdbd(peer) else program_of(peer.pid)
+        return peer.program
+
     # ------------------------------------------------------------------ runs
 
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event; see Domain."""
         if peer is None:
             return self._scheduler.submit(spec, done, run=run)
-        return self._scheduler.submit(spec, done, self._parents(peer), run)
+        return self._scheduler.submit(spec, done, self._parents(peer), run, peer)
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
         """Makes sure that a peer may run an event, and logs who does; see Domain.
@@ -131,9 +175,9 @@ class Broker:
         """Takes back a run, without an answer."""
         self._scheduler.cancel(job)
 
-    def revoke_run(self, job: Job) -> bool:
+    def revoke_run(self, job: Job, peer: Peer) -> bool:
         """Has a run answered as cancelled; see Domain."""
-        return self._scheduler.revoke(job)
+        return self._scheduler.revoke(job, f"uid {peer.uid}, {self._program(peer)} {peer.pid}")
 
     def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
@@ -209,6 +253,9 @@ class Broker:
     def complete(self) -> None:
         """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
         import ctdb_eventd.inspection  # noqa: F401
+
+        if self._history is not None:
+            self._history.startup()
 
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.

@@ -2,8 +2,8 @@
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
-passed over, with a warning. In `[eventd]`, `[access]` and `[limits]`, ours alone, an unknown key is an error: a
-misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock.
+passed over, with a warning. In `[eventd]`, `[history]`, `[access]` and `[limits]`, ours alone, an unknown key is an
+error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ class Config:
     """For each lock the shown names of the scripts that hold it while they run."""
     limits: Mapping[str, Limits] = attrs.field(factory=dict)
     """For each component that has some, its limits."""
+    history_days: float = 90.0
+    """Days for which runs are kept in the history; 0 keeps none."""
+    history_runs: int = 500_000
+    """Runs that are kept at the most."""
+    history_size: int = 256 << 20
+    """Bytes that the history's file may have."""
+    history_output: int = 16 << 10
+    """Bytes of a script's output that are kept there."""
     access: tuple[Rule, ...] = ()
     """Who may ask for what, besides root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
@@ -180,6 +188,12 @@ def _size(minimum: int, most: str = "1024 M", such_as: str = "65536, 64 K or 1 M
         return size
 
     return parse_size
+
+
+def _days(line: Line) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]+)?", line.value):
+        raise line.error("expected days, such as 90, or 0 to keep no history")
+    return float(line.value)
 
 
 def _bytes(text: str) -> int:
@@ -286,6 +300,12 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "keep environment": ("keep_environment", _variables),
     },
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
+    "history": {
+        "days": ("history_days", _days),
+        "runs": ("history_runs", _count),
+        "size": ("history_size", _size(1 << 20, "4096 G", "256 M")),
+        "output": ("history_output", _size(1024)),
+    },
     "access": {},
     "limits": {},
 }

@@ -27,10 +27,11 @@ from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
+from ctdb_eventd.history.recorder import Bounds, History
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
-from ctdb_eventd.private import own_file
+from ctdb_eventd.private import own_directory, own_file
 from ctdb_eventd.runner import leftovers
 from ctdb_eventd.runner.cgroups import Cgroups, NoCgroups, base_for
 from ctdb_eventd.runner.debug import Debugger
@@ -228,6 +229,7 @@ class Daemon:
             spawn=spawn,
             debugger=self._debugger,
         )
+        self._history = self._make_history()
         feed = Feed(asyncio.get_running_loop().call_later)
         self._broker = Broker(
             paths=self._paths,
@@ -235,6 +237,7 @@ class Daemon:
             control=self._control,
             feed=feed,
             traffic=self._traffic,
+            history=self._history,
             reload=self._reload,
         )
         load = LoadReader()
@@ -244,6 +247,8 @@ class Daemon:
             start=self._runner.start,
             trivial_result=self._runner.trivial_result,
             record=self._broker.record,
+            begun=self._broker.begun,
+            ended=self._broker.ended,
             load=load,
             feed=feed,
             queue_timeout=self._config.queue_timeout,
@@ -254,6 +259,16 @@ class Daemon:
             max_packet=self._config.max_packet,
         )
         self._resources.callback(self._server.shutdown)
+
+    def _make_history(self) -> History | None:
+        bounds = _history_bounds(self._config)
+        if bounds is None:
+            return None
+        directory = os.path.join(self._paths.state_dir, "eventd", "history")
+        own_directory(directory)
+        history = History(os.path.join(directory, "history.db"), bounds)
+        self._resources.callback(history.close)
+        return history
 
     def _find_cgroups(self) -> Cgroups:
         try:
@@ -344,6 +359,9 @@ class Daemon:
         self._server.max_packet = config.max_packet
         self._control.access = access
         spawn.cgroups.limit(config.limits)
+        bounds = _history_bounds(config)
+        if self._history is not None and bounds is not None:
+            self._history.bounds = bounds
         self._server.use_access()
         self._scheduler.queue_timers.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
@@ -374,3 +392,15 @@ class Daemon:
         # 3. What is left is a debug script, or a process that the kernel holds: no more patience.
         tasks.cancel_scope.cancel()
         # 4. Once no task is left, `run` gives back the resources: guardian, then pid file, so the next may start.
+
+
+def _history_bounds(config: Config) -> Bounds | None:
+    """Returns how much history is kept; None if none is."""
+    if not config.history_days:
+        return None
+    return Bounds(
+        days=config.history_days,
+        runs=config.history_runs,
+        size=config.history_size,
+        output=config.history_output,
+    )

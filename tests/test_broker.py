@@ -36,6 +36,7 @@ class Node(SchedulerNode):
             control=AccessControl(paths.config_file),
             feed=self.feed,
             traffic=Traffic(),
+            history=None,
             reload=lambda: [],
         )
         self.broker.connect(self.scheduler)
@@ -124,7 +125,7 @@ def test_a_run_is_cancelled_without_an_answer_and_revoked_with_one(tmp_path: Pat
     first, second, third = (node.run(f"legacy {event}") for event in ("startup", "setup", "recovered"))
     node.broker.cancel_run(second)
     assert node.answers == []
-    assert node.broker.revoke_run(third) is False
+    assert node.broker.revoke_run(third, client()) is False
     assert [result for result, _ in node.answers] == [errno.ECANCELED]
-    assert node.broker.revoke_run(first) is True
+    assert node.broker.revoke_run(first, client()) is True
     assert node.run_of(first).calls == ["cancel"]

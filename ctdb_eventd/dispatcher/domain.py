@@ -58,6 +58,8 @@ class Peer:
     """Its groups, by number; not looked at for those who may do everything."""
     label: str = ""
     """Who it is, for the log; empty until that was found out."""
+    program: str | None = None
+    """The name that the process goes by, None until that was found out."""
     jobs: frozenset[Hashable] | None = None
     """The job from whose script it descends, if any; None until that was found out. It can't change."""
     calls: dict[int, OwnCall] = attrs.field(factory=dict)
@@ -119,7 +121,7 @@ class Domain(Protocol):
     def cancel_run(self, job: Job) -> None:
         """Takes back a run: it will not be answered."""
 
-    def revoke_run(self, job: Job) -> bool:
+    def revoke_run(self, job: Job, peer: Peer) -> bool:
         """Has a run answered as cancelled, now or in a moment; tells whether it was more than waiting."""
 
     def find_run(self, run: str) -> Job | None:

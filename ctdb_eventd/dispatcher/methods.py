@@ -168,7 +168,7 @@ class Methods:
             raise NoSuchRun(run or "")
         self._domain.check_operate(peer, "cancel", job.spec)
         self._domain.audit(peer, "cancel", f"{job.spec.component}/{job.spec.event}", job.run)
-        return _cancelled(self._domain.revoke_run(job))
+        return _cancelled(self._domain.revoke_run(job, peer))
 
     # ------------------------------------------------------------------ scripts
 

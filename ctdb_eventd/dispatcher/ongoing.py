@@ -97,7 +97,7 @@ class RunCall(_Ongoing):
     def revoke(self) -> bool:
         """Has it answered as cancelled."""
         assert self._job is not None
-        return self._domain.revoke_run(self._job)
+        return self._domain.revoke_run(self._job, self._peer)
 
 
 class LockCall(_Ongoing):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 from happenings import KeepingFeed
 
-from ctdb_eventd.model import EventReport, EventSpec, RunRecord
+from ctdb_eventd.model import EventReport, EventSpec, RunRecord, Wait
 from ctdb_eventd.runs import Job, Progress, RunHandle, RunListener, RunResult
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.core import Core
@@ -80,6 +80,8 @@ class SchedulerNode:
         """Makes an idle one; `watched` if somebody has subscribed to everything."""
         self.runs: dict[str, HeldRun] = {}
         self.records: list[tuple[RunRecord, int | None]] = []
+        self.begun: list[str] = []
+        self.ended: list[tuple[str, tuple[Wait, ...], str | None]] = []
         self.load: Load | None = None
         self.looks = 0
         self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
@@ -89,6 +91,8 @@ class SchedulerNode:
             start=start or self.start,
             trivial_result=trivial_result or (lambda spec: None),
             record=lambda record, batch: self.records.append((record, batch)),
+            begun=lambda job: self.begun.append(job.run),
+            ended=lambda job, record: self.ended.append((job.run, tuple(job.waits), job.ended_by)),
             load=self.look,
             feed=self.feed,
             queue_timeout=queue_timeout,
