@@ -13,10 +13,11 @@ from fake_native import FakeBroker
 from ctdb_event import cli
 from ctdb_event.commands import arguments, entry
 from ctdb_event.commands.arguments import Usage, command_of, parse
-from ctdb_event.commands.catalogue import COMMANDS, find, nearest
+from ctdb_event.commands.catalogue import COMMANDS, find
 from ctdb_event.commands.explain import overview, pages
 from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
+from ctdb_eventd.text import nearest
 
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
 new_command = pytest.mark.parametrize("command", [c for c in COMMANDS if not c.dropin], ids=lambda c: c.words)
@@ -163,7 +164,7 @@ def test_an_unknown_command(words: list[str], advice: str, capfdbinary: pytest.C
 
 
 def test_nothing_near() -> None:
-    assert nearest("qqqqq", ["ps", "watch"]) == ""
+    assert nearest("qqqqq", ["ps", "watch"]) is None
     assert find(["nothing"]) is None
 
 

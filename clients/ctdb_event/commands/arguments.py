@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from ctdb_event.commands.catalogue import COMMANDS, find, nearest
+from ctdb_event.commands.catalogue import COMMANDS, find
 from ctdb_event.commands.table import Command, Option
 from ctdb_event.console import Failure
-from ctdb_eventd.text import escaped
+from ctdb_eventd.text import escaped, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""All commands in one table, and how they are found: by their words, or by words that come near."""
+"""All commands in one table, and how they are found by their words."""
 
 from __future__ import annotations
 
 from ctdb_event.commands import table_events, table_scripts, table_state
 from ctdb_event.commands.table import Command
 
-__all__ = ["COMMANDS", "find", "nearest"]
+__all__ = ["COMMANDS", "find"]
 
 COMMANDS: tuple[Command, ...] = (
     *table_events.ROWS,
@@ -23,10 +23,3 @@ def find(words: list[str]) -> Command | None:
         if words[: len(own)] == own:
             return command
     return None
-
-
-def nearest(word: str, candidates: list[str]) -> str:
-    """Returns the candidate that looks most like a word which isn't one; empty if none does."""
-    from difflib import get_close_matches  # late: only who has mistyped pays for it
-
-    return next(iter(get_close_matches(word, candidates, 1)), "")

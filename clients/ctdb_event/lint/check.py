@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ctdb_event.lint.content import Declaration, check_content, declarations, nearest
+from ctdb_event.lint.content import Declaration, check_content, declarations
 from ctdb_event.lint.files import check_left_behind, check_numbers, check_refused, check_script, check_unsafe
 from ctdb_event.lint.outdated import defined_functions
 from ctdb_event.lint.report import Check, Fault, Finding, Severity
@@ -24,6 +24,7 @@ from ctdb_eventd.files import Concern
 from ctdb_eventd.inspection import ComponentInspection, ScriptInspection, inspect_component
 from ctdb_eventd.safety import Trusted
 from ctdb_eventd.scripts import is_lock_name
+from ctdb_eventd.text import nearest
 
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
@@ -203,7 +204,7 @@ def _unknown(name: str, near: str) -> str:
 
 
 def _misspelt(name: str, known: Iterable[str]) -> str | None:
-    near = nearest(name, known)
+    near = nearest(name, known, similarity=0.8)
     # disk1 and disk2 are two names, not one and a slip
     return None if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", name) else near
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 import attrs
 
@@ -18,8 +19,9 @@ from ctdb_event.lint.shell_cases import event_labels
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.files import Concern, Remark, shebang
 from ctdb_eventd.scripts import LOCKS_MARK, is_lock_name
+from ctdb_eventd.text import nearest
 
-__all__ = ["Declaration", "check_content", "declarations", "nearest"]
+__all__ = ["Declaration", "check_content", "declarations"]
 
 _MACHINE_CODE = b"\x7fELF"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -41,28 +43,6 @@ class Declaration:
     """As it stands there, whether or not a lock can have it."""
     line: int
     """Where, counted from 1."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns what a word is most likely a misspelling of: a quarter of its letters may differ, at least one."""
-    most = max(1, len(word) // 4)
-    possible = [other for other in known if abs(len(word) - len(other)) <= most]
-    near = [(distance, other) for other in possible if (distance := _distance(word.lower(), other.lower())) <= most]
-    return min(near)[1] if near else None
-
-
-def _distance(one: str, other: str) -> int:
-    """Counts the letters to add, leave out, replace or swap with their neighbours."""
-    before, last = [0] * (len(other) + 1), list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        row = [i]
-        for j, against in enumerate(other, 1):
-            least = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != against))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
-                least = min(least, before[j - 2] + 1)
-            row.append(least)
-        before, last = last, row
-    return last[-1]
 
 
 def check_content(
@@ -159,16 +139,16 @@ def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Fault]:
 
 
 def _check_events(text: str) -> Iterator[Fault]:
-    for label in event_labels(text):
-        if label.text.startswith("-") or any(re.fullmatch(label.pattern, event) for event in CATALOGUE):
+    for number, label in event_labels(text):
+        if label.startswith("-") or any(fnmatchcase(event, label) for event in CATALOGUE):
             continue
-        near = nearest(label.text, CATALOGUE)
-        message = f'"{label.text}" is none of CTDB\'s events'
+        near = nearest(label, CATALOGUE, similarity=0.8)
+        message = f'"{label}" is none of CTDB\'s events'
         if near:
-            yield Fault(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', label.line)
+            yield Fault(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', number)
         else:
             advice = "CTDB never asks for it, only `ctdb-event run` or the script itself can"
-            yield Fault(Severity.NOTE, Check.EVENT, f"{message}: {advice}", label.line)
+            yield Fault(Severity.NOTE, Check.EVENT, f"{message}: {advice}", number)
 
 
 def _check_last_line(text: str) -> Iterator[Fault]:
