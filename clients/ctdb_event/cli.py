@@ -206,6 +206,10 @@ def _suggest(words: list[str]) -> None:
 
 
 def _execute(arguments: list[str]) -> int:
+    if arguments[:1] == ["complete"]:
+        from ctdb_event.commands.complete import complete
+
+        return complete(arguments[2:] if arguments[1:2] == ["--"] else arguments[1:], os.environ)
     if _is_new(arguments):
         from ctdb_event.commands.entry import carry_out
 

@@ -1,4 +1,4 @@
-"""What `ctdb-event ps --plain` imports: completions and prompts wait for it."""
+"""What `ctdb-event ps --plain` and `ctdb-event complete` import: prompts and completions wait for them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.split()) - {"__future__"}
 
 
-def check(found: set[str]) -> None:
+def check(found: set[str], ours: set[str] = OURS) -> None:
     """Of the standard library nothing that is slow to load: what little it takes besides differs between versions."""
-    assert {name for name in found if name.startswith("ctdb_event")} == OURS
+    assert {name for name in found if name.startswith("ctdb_event")} == ours
     assert found.isdisjoint(HEAVY)
 
 
@@ -46,10 +46,12 @@ def test_ps_imports_its_own_modules_and_no_others(broker: FakeBroker) -> None:
     check(imported("ps", "--plain"))
 
 
-@pytest.mark.parametrize("command", ["components", "events", "locks"])
-def test_what_completions_ask_is_as_light(command: str, broker: FakeBroker) -> None:
-    broker.reply(command, [])
-    check(imported(command, "--plain"))
+@pytest.mark.parametrize(
+    ("asked", "line"), [("status", ["cancel", ""]), ("components", ["status", ""]), ("locks", ["lock", ""])]
+)
+def test_completing_is_as_light(asked: str, line: list[str], broker: FakeBroker) -> None:
+    broker.reply(asked, samples.status() if asked == "status" else [])
+    check(imported("complete", "--", *line), OURS - {"ctdb_event.commands.entry"} | {"ctdb_event.commands.complete"})
 
 
 def test_only_json_needs_json(broker: FakeBroker) -> None:

@@ -1,7 +1,7 @@
 """What a command is: its words, operands, options and texts, as one row of the table.
 
 From the rows come the option parser, `ctdb-event help`, the completions, the man page and docs/cli.md. Plain classes:
-`ctdb-event ps --plain` runs from completions and prompts, and attrs or typing would double its time.
+`ctdb-event complete` and `ps --plain` run while somebody types, and attrs or typing would double their time.
 """
 
 from __future__ import annotations
