@@ -60,11 +60,7 @@ def test_groups_stand_together() -> None:
     assert len(changes) == len(set(groups))
 
 
-def test_the_program_knows_exactly_these() -> None:
-    assert {command.words for command in COMMANDS if not command.dropin} == cli._NEW_COMMANDS
-    assert {option.name for option in row("run").options} == cli._NEW_RUN_OPTIONS
-    options = [option for command in COMMANDS for option in command.all_options if option.value]
-    assert {name for option in options for name in option.names} == cli._WITH_VALUE
+def test_the_usage_shows_exactly_the_commands_of_ctdbs_program() -> None:
     dropin = {" ".join(command.words) for command in cli._COMMANDS}
     assert {command.words for command in COMMANDS if command.dropin} == dropin
 

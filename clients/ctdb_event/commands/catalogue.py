@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctdb_event.commands import table_events, table_scripts, table_state
 from ctdb_event.commands.table import Command
 
-__all__ = ["COMMANDS", "find"]
+__all__ = ["COMMANDS", "VALUE_OPTIONS", "find"]
 
 COMMANDS: tuple[Command, ...] = (
     *table_events.ROWS,
@@ -14,6 +14,10 @@ COMMANDS: tuple[Command, ...] = (
     table_scripts.HELP_ROW,
 )
 """In the order in which help shows them; those of one group stand together."""
+VALUE_OPTIONS = {
+    name: option for row in COMMANDS for option in row.all_options if option.value for name in option.names
+}
+"""The options that take a value, by name; a name means the same with every command."""
 
 
 def find(words: list[str]) -> Command | None:

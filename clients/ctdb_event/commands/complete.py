@@ -7,10 +7,9 @@ leaves out candidates that don't begin like the word.
 
 from __future__ import annotations
 
+from ctdb_event.argv import BEHIND, OPERAND, tokens
 from ctdb_event.commands.arguments import Arguments, text
-from ctdb_event.commands.catalogue import COMMANDS, find
-from ctdb_event.commands.lists import event_shown
-from ctdb_event.commands.session import Session
+from ctdb_event.commands.catalogue import COMMANDS, VALUE_OPTIONS, find
 from ctdb_event.commands.table import DEBUG, HELP, SOCKET, Command, Option
 from ctdb_event.console import say
 from ctdb_eventd.text import escaped
@@ -38,29 +37,18 @@ class _Line:
     """The words before the one to complete."""
 
     def __init__(self, words: list[str]) -> None:
-        self._options = {name: option for row in COMMANDS for option in row.all_options for name in option.names}
-        self._pending: Option | None = None
+        self._dashes = words.index("--") + 1 if "--" in words else 0
         self._operands: list[str] = []
-        self._dashes = 0  # words up to a `--`
+        self._pending: Option | None = None
         self._socket: str | None = None
-        for count, word in enumerate(words, 1):
-            name, equals, value = word.partition("=")
-            if self._pending is not None:
-                if word != "=":  # bash makes three words of --socket=PATH
-                    self._take(self._pending, word)
-            elif self._dashes or word == "-" or not word.startswith("-"):
+        # bash makes three words of --socket=PATH
+        joined = [word for before, word in zip(["", *words], words, strict=False) if word != "=" or before[:1] != "-"]
+        for name, value, word in tokens(joined, VALUE_OPTIONS):
+            if name in (OPERAND, BEHIND):
                 self._operands.append(word)
-            elif word == "--":
-                self._dashes = count
-            elif name in self._options and self._options[name].value:
-                self._pending = self._options[name]
-                if equals:
-                    self._take(self._pending, value)
-
-    def _take(self, option: Option, value: str) -> None:
-        self._pending = None
-        if option is SOCKET:
-            self._socket = value
+            elif name == SOCKET.name:
+                self._socket = value
+            self._pending = VALUE_OPTIONS.get(name) if value is None else None
 
     def candidates(self, word: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         """Returns what may stand in a word's place, and what each is."""
@@ -73,9 +61,9 @@ class _Line:
             if not equals:
                 options = command.all_options if command else (SOCKET, DEBUG, HELP)
                 return [(option.name, _plain(option.purpose)) for option in options]
-            if name not in self._options:
+            if name not in VALUE_OPTIONS:
                 return []
-            option, prefix, word = self._options[name], f"{name}=", value
+            option, prefix, word = VALUE_OPTIONS[name], f"{name}=", value
         if option is not None:
             kind = option.kind
             return _FILES if kind == "file" else _with_list(kind, prefix, word, asker.values(kind, option.words))
@@ -122,17 +110,14 @@ class _Asker:
     def __init__(self, command: Command, operands: list[str], socket: str | None, environ: Mapping[str, str]) -> None:
         self._command = command
         self._operands = operands
+        self._socket = socket
         self._environ = environ
-        arguments = Arguments(command)
-        if socket is not None:
-            arguments.values[SOCKET.name] = socket
-        self._session = Session(arguments, environ)
 
     def values(self, kind: str, words: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
         if kind in ("component", "event"):
             yield from ((item["name"], "") for item in self._ask(f"{kind}s"))
         elif kind == "run":
-            yield from ((job["run"], f"{job['state']} {event_shown(job)}") for job in self._ask("status", "jobs"))
+            yield from self._runs()
         elif kind == "script":
             yield from ((name, "") for name in self._scripts())
         elif kind == "locks":
@@ -143,12 +128,23 @@ class _Asker:
             yield from _commands(self._operands)
 
     def _ask(self, method: str, key: str = "", **params: str) -> list[Any]:
+        from ctdb_event.commands.session import Session  # late: most words are completed without the daemon
+
+        arguments = Arguments(self._command)
+        if self._socket is not None:
+            arguments.values[SOCKET.name] = self._socket
         try:
-            found = self._session.ask(method, **params)
+            found = Session(arguments, self._environ).ask(method, **params)
         except Exception:  # whatever it is, a person in the middle of a line can't be told
             return []
         items: list[Any] = found[key] if key else found
         return items
+
+    def _runs(self) -> Iterator[tuple[str, str]]:
+        from ctdb_event.commands.lists import event_shown
+
+        for job in self._ask("status", "jobs"):
+            yield job["run"], f"{job['state']} {event_shown(job)}"
 
     def _scripts(self) -> Iterator[str]:
         """Yields the scripts that can be enabled, or disabled; the daemon's list if its files are elsewhere."""
