@@ -9,6 +9,7 @@ import asyncio
 import errno
 import logging
 import math
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from ctdb_eventd import scripts
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.model import DISABLED, EventSpec, ScriptReport
+from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.explain import how_ended
@@ -84,6 +86,7 @@ class RunningEvent:
         self._reports = Reports(spec, listing, listener)
         self._ways = Ways()
         self._child: Child | None = None
+        self._cgroup: Cgroup | None = None
         self._began = self._began_at = 0
         self._child_since = 0.0
         self._time_left: float | None = None
@@ -224,6 +227,8 @@ class RunningEvent:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
+        if self._cgroup is None:
+            self._cgroup = self._context.spawn.cgroups.make(self._spec.component)
         try:
             child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
@@ -237,6 +242,8 @@ class RunningEvent:
     def _take_exit(self, child: Child) -> ScriptReport:
         self._child = None
         output, status = child.output, child.close()
+        if self._cgroup is not None:
+            self._cgroup.let_go()
         report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output)
         self._listener.script_over()
         return report
@@ -247,7 +254,11 @@ class RunningEvent:
         patience: float | None = None
         while True:
             try:
-                return Child.spawn(script.path, argv, self._context.spawn, self._config.max_output, printed=printed)
+                return Child.spawn(
+                    *(script.path, argv, self._context.spawn, self._config.max_output),
+                    printed=printed,
+                    cgroup=self._cgroup,
+                )
             except OSError as error:
                 if error.errno != errno.ETXTBSY:
                     raise
@@ -295,8 +306,13 @@ class RunningEvent:
         if child is None:
             return
         grace = self._grace_scope = anyio.move_on_after(self._grace)
+        cgroup = self._cgroup
+        if cgroup is not None:
+            cgroup.tell(signal.SIGTERM, but_group=child.pid)
         with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as patience:
             await child.end(grace)
+            if cgroup is not None:
+                await cgroup.end(grace.deadline)
         if patience.cancelled_caught:
             _log.error(
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
@@ -318,6 +334,10 @@ class RunningEvent:
             with anyio.move_on_after(_UNKILLABLE_WAIT, shield=True):
                 await child.wait()
             child.close()
+        if self._cgroup is not None:
+            for hit in self._cgroup.new_hits():
+                _log.warning("%s: a limit of its component was reached ([limits]): %s", self._spec, hit)
+            self._cgroup.close(kill=child is not None)
         self._report(RunResult(errno.EIO))
         self._release()
         # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
