@@ -14,7 +14,7 @@ from ctdb_eventd.dispatcher.domain import Peer
 from ctdb_eventd.errors import NotAllowed
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import EventSpec
-from ctdb_eventd.process_info import program_of
+from ctdb_eventd.proc import program_of
 
 __all__ = ["AccessControl"]
 

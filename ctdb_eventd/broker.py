@@ -21,8 +21,7 @@ from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
-from ctdb_eventd.process_info import command_of, memory, open_descriptors
-from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
+from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors
 from ctdb_eventd.scheduler.claims import Claim
 from ctdb_eventd.scheduler.job import Job
 from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
