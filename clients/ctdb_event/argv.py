@@ -1,17 +1,25 @@
-"""How a command line is cut into options and operands. By hand: argparse takes longer than a whole short command."""
+"""How a command line is cut into options and operands, and a timeout read.
+
+By hand: argparse takes longer than a whole short command.
+"""
 
 from __future__ import annotations
+
+from ctdb_event.console import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-__all__ = ["BEHIND", "OPERAND", "tokens"]
+__all__ = ["BEHIND", "MAX_TIMEOUT", "OPERAND", "timeout_of", "tokens"]
 
 OPERAND = "operand"
 """The name of what is no option."""
 BEHIND = "behind"
 """The name of an operand behind a `--`."""
+MAX_TIMEOUT = (1 << 32) - 1
+"""Seconds: the most that the CTDB dialect can say, and so the native one too."""
+_BLANKS = " \t\n\r\v\f"
 
 
 def tokens(words: Sequence[str], with_value: Container[str]) -> Iterator[tuple[str, str | None, str]]:
@@ -42,3 +50,19 @@ def tokens(words: Sequence[str], with_value: Container[str]) -> Iterator[tuple[s
                 yield name, None, word
         else:
             yield OPERAND, word, word
+
+
+def timeout_of(text: str) -> int:
+    """Reads a timeout, in seconds.
+
+    Raises:
+        Failure: It is none.
+    """
+    digits = text.strip(_BLANKS).removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        digits = digits.lstrip("0") or "0"
+        # ten digits are enough for the limit, and int() refuses thousands of them
+        if len(digits) <= 10 and int(digits) <= MAX_TIMEOUT:
+            return int(digits)
+    expected = f"a whole number of seconds from 0 (no limit) to {MAX_TIMEOUT} is expected"
+    raise Failure(f'timeout "{text}": {expected}', 22)

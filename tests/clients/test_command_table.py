@@ -11,6 +11,7 @@ import pytest
 from fake_native import FakeBroker
 
 from ctdb_event import cli
+from ctdb_event.argv import timeout_of
 from ctdb_event.commands import arguments, entry
 from ctdb_event.commands.arguments import Usage, command_of, parse
 from ctdb_event.commands.catalogue import COMMANDS, find
@@ -223,13 +224,13 @@ def test_wrong_usage(words: list[str], problem: str, capfdbinary: pytest.Capture
 
 @pytest.mark.parametrize(("given", "value"), [("0", 0), (" +30 ", 30), ("4294967295", 4294967295)])
 def test_timeouts(given: str, value: int) -> None:
-    assert arguments.number("timeout", given) == value
+    assert timeout_of(given) == value
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "4294967296", "1.5", "9" * 50, "٣"])
 def test_what_is_no_timeout(given: str) -> None:
     with pytest.raises(Failure, match="a whole number of seconds from 0") as caught:
-        arguments.number("timeout", given)
+        timeout_of(given)
     assert caught.value.code == 22
 
 

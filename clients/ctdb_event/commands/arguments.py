@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 
-from ctdb_event.argv import BEHIND, OPERAND, tokens
+from ctdb_event.argv import BEHIND, MAX_TIMEOUT, OPERAND, tokens
 from ctdb_event.commands.catalogue import VALUE_OPTIONS, find
 from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
 from ctdb_eventd.text import escaped, nearest
 
-__all__ = ["Arguments", "Usage", "command_of", "number", "parse", "seconds", "text"]
-
-_MAX_TIMEOUT = (1 << 32) - 1  # seconds: the most that the CTDB dialect can say, and so the native one too
+__all__ = ["Arguments", "Usage", "command_of", "parse", "seconds", "text"]
 
 
 class Usage(Failure):
@@ -108,19 +106,6 @@ def _usage(command: Command, problem: str) -> Usage:
     return Usage(f"{problem}\nUsage: {command.usage}\nMore: ctdb-event help {command.words}")
 
 
-def number(what: str, given: str) -> int:
-    """Reads a timeout.
-
-    Raises:
-        Failure: It is none.
-    """
-    digits = given.strip().removeprefix("+")
-    if digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits) <= _MAX_TIMEOUT:
-        return int(digits)
-    expected = f"a whole number of seconds from 0 (no limit) to {_MAX_TIMEOUT} is expected"
-    raise Failure(f'{what} "{given}": {expected}', 22)
-
-
 def seconds(what: str, given: str) -> float:
     """Reads a duration that may have a fraction.
 
@@ -131,7 +116,7 @@ def seconds(what: str, given: str) -> float:
         value = float(given)
     except ValueError:
         value = -1.0
-    if 0 <= value <= _MAX_TIMEOUT:
+    if 0 <= value <= MAX_TIMEOUT:
         return value
     raise Failure(f'{what} "{given}": seconds are expected, such as 10 or 0.5', 22)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctdb_event.commands import table_events, table_scripts, table_state
 from ctdb_event.commands.table import Command
 
-__all__ = ["COMMANDS", "VALUE_OPTIONS", "find"]
+__all__ = ["COMMANDS", "VALUE_OPTIONS", "find", "groups"]
 
 COMMANDS: tuple[Command, ...] = (
     *table_events.ROWS,
@@ -27,3 +27,11 @@ def find(words: list[str]) -> Command | None:
         if words[: len(own)] == own:
             return command
     return None
+
+
+def groups() -> dict[str, list[Command]]:
+    """Returns the commands by group, in the table's order."""
+    found: dict[str, list[Command]] = {}
+    for command in COMMANDS:
+        found.setdefault(command.group, []).append(command)
+    return found

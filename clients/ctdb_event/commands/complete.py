@@ -10,7 +10,7 @@ from __future__ import annotations
 from ctdb_event.argv import BEHIND, OPERAND, tokens
 from ctdb_event.commands.arguments import Arguments, text
 from ctdb_event.commands.catalogue import COMMANDS, VALUE_OPTIONS, find
-from ctdb_event.commands.table import DEBUG, HELP, SOCKET, Command, Option
+from ctdb_event.commands.table import GLOBAL_OPTIONS, SOCKET, Command, Option
 from ctdb_event.console import say
 from ctdb_eventd.text import escaped
 
@@ -59,7 +59,7 @@ class _Line:
         if option is None and not self._dashes and word.startswith("-"):
             name, equals, value = word.partition("=")
             if not equals:
-                options = command.all_options if command else (SOCKET, DEBUG, HELP)
+                options = command.all_options if command else GLOBAL_OPTIONS
                 return [(option.name, _plain(option.purpose)) for option in options]
             if name not in VALUE_OPTIONS:
                 return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import Arguments
-from ctdb_event.commands.catalogue import COMMANDS, find
+from ctdb_event.commands.catalogue import COMMANDS, find, groups
 from ctdb_event.commands.screen import Screen
 from ctdb_event.console import Failure
 from ctdb_eventd import __version__
@@ -58,12 +58,9 @@ def overview() -> str:
     """Returns all commands, one line each."""
     widest = max(len(command.words) for command in COMMANDS)
     lines = [_HEAD]
-    group = ""
-    for command in COMMANDS:
-        if command.group != group:
-            group = command.group
-            lines.append(f"\n{group}:\n")
-        lines.append(f"  {command.words:{widest}}  {command.purpose}\n")
+    for group, commands in groups().items():
+        lines.append(f"\n{group}:\n")
+        lines += [f"  {command.words:{widest}}  {command.purpose}\n" for command in commands]
     return "".join(lines) + _TAIL
 
 
