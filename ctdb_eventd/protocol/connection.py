@@ -74,6 +74,8 @@ class Connection(Generic[M]):
         # costs linear and not quadratic work.
         self._partial = bytearray()
         self._error: RemoteProtocolError | None = None
+        self.size = 0
+        """Bytes of the last message that came."""
 
     def _use(self, dialect: _Dialect[M]) -> None:
         # apart, because looking them up in the dialect each time would cost as much as the rest
@@ -173,4 +175,5 @@ class Connection(Generic[M]):
         if not length or len(data) - position < length:
             return None
         self._position = position + length
+        self.size = length
         return data if length == len(data) else data[position : position + length]
