@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Jobs, Peer
+from ctdb_eventd.dispatcher.domain import Jobs
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
