@@ -22,7 +22,7 @@ _LABEL = re.compile(
     r"""\s*(?:(?P<end>esac(?![^\s;&|)`]))|(?:\(\s*)?(?P<text>"[^"]*"|'[^']*'|[^\s()|;&]+)\s*(?P<after>[|)]))"""
 )
 _NAME = re.compile(r"""(["']?)([\w.*?-]+)\1""")
-_FUNCTION = re.compile(r"(?:function\s+)?[\w-]+\s*\(\s*\)|function\s")
+_FUNCTION = re.compile(r"([ \t]*)(?:(?:function\s+)?[\w-]+\s*\(\s*\)|function\s)")
 _FIRST_ARGUMENT = re.compile(r'"?\$(?:1|\{1(?::?-[^}"]*)?\})"?')
 _VARIABLE = re.compile(r'"?\$\{?(\w+)(?::?-[^}"]*)?\}?"?')
 _ASSIGNMENT = re.compile(r"\b([A-Za-z_]\w*)=([^\s;]*)")
@@ -37,14 +37,18 @@ def event_labels(text: str) -> Iterator[tuple[int, str]]:
     `case "$event" in` counts too if `event="$1"` came before. In a function, $1 is something else.
     """
     in_function, here, label_next = False, "", False
+    ends_function: tuple[str, ...] = ()
     events = {"1"}  # variables that hold the event
     open_cases: list[bool] = []  # for each: it compares the event
     for number, line in code_lines(text):
         if here:
             here = "" if line.lstrip("\t") == here else here
             continue
-        head = _FUNCTION.match(line)
-        in_function = (in_function or head is not None) and line[0] not in "})"
+        head = None if in_function else _FUNCTION.match(line)
+        if head:
+            in_function, ends_function = True, (head[1] + "}", head[1] + ")")
+        elif in_function and line.startswith(ends_function):
+            in_function = False
         _follow_variables(line, events, in_function)
         at = 0
         while at < len(line):

@@ -51,6 +51,7 @@ def test_what_is_no_plain_name_is_left_out(label: str) -> None:
         "function f {\n\tcase $1 in\n\tno) ;;\n\tesac\n}",
         "function f () { case $1 in no) ;; esac; }",
         "f() {\n\tshift\n\tset -- x\n}",
+        "if x\nthen\n  f() {\n\tcase $1 in\n\tno) ;;\n\tesac\n  }\nfi",
     ],
 )
 def test_functions_are_left_out_and_end(function: str) -> None:
