@@ -21,7 +21,8 @@ from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
-from ctdb_eventd.history.recorder import Ended, History, Started
+from ctdb_eventd.history.recorder import History
+from ctdb_eventd.history.records import Ended, Started
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors, program_of

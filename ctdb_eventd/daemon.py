@@ -27,7 +27,8 @@ from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
-from ctdb_eventd.history.recorder import Bounds, History
+from ctdb_eventd.history.recorder import History
+from ctdb_eventd.history.records import Bounds
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile

@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from ctdb_eventd.history.recorder import Bounds, Ended, Started
+from ctdb_eventd.history.records import Bounds, Ended, Started
 from ctdb_eventd.model import ScriptReport
 
 __all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]

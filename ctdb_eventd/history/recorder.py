@@ -13,13 +13,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
 
-import attrs
+from ctdb_eventd.history.records import Bounds, Ended, Started
 
-from ctdb_eventd.model import ScriptReport, Wait
-
-__all__ = ["Bounds", "Ended", "History", "Started"]
+__all__ = ["History"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,51 +30,6 @@ _MOST_AT_ONCE = 1000
 """Records in one transaction."""
 _CLOSE_PATIENCE = 5.0
 """Seconds that the end of the daemon waits for the last write."""
-
-
-@attrs.frozen(kw_only=True)
-class Bounds:
-    """How much is kept; what is older, or more, goes."""
-
-    days: float = 90.0
-    runs: int = 1_000_000
-    size: int = 256 << 20
-    """Bytes of the file."""
-    output: int = 16 << 10
-    """Bytes of the output of one script; of more its beginning and its end."""
-
-
-@attrs.frozen(kw_only=True)
-class Started:
-    """A run was asked for."""
-
-    run: str
-    component: str
-    event: str
-    args: tuple[str, ...]
-    address: str | None
-    queued: float
-    """Seconds since the epoch."""
-    uid: int | None = None
-    """Who asked; None if that isn't known."""
-    pid: int | None = None
-    program: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Ended:
-    """A run is over."""
-
-    run: str
-    outcome: str
-    summary: int
-    waited: float
-    """Seconds from the request to the start, or to the end if it never started."""
-    seconds: float
-    scripts: tuple[ScriptReport, ...] = ()
-    waits: Sequence[Wait] = ()
-    ended_by: str | None = None
-    """Who cancelled it, or what for it gave way."""
 
 
 class History:

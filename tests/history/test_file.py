@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ctdb_eventd.history.recorder import Bounds, Ended, History, Started
+from ctdb_eventd.history.recorder import History
+from ctdb_eventd.history.records import Bounds, Ended, Started
 from ctdb_eventd.model import ScriptReport, Wait
 
 PATIENCE = 60.0
@@ -101,6 +102,7 @@ def test_what_was_going_on_at_a_crash_is_there_as_interrupted(path: str) -> None
     code = f"""
 import time
 from ctdb_eventd.history.recorder import *
+from ctdb_eventd.history.records import *
 history = History({path!r}, Bounds(days=1e9))
 history.startup()
 for number in (1, 2):
