@@ -28,7 +28,7 @@ from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds
+from ctdb_eventd.history.records import Bounds, history_file
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
@@ -265,9 +265,9 @@ class Daemon:
         bounds = _history_bounds(self._config)
         if bounds is None:
             return None
-        directory = os.path.join(self._paths.state_dir, "eventd", "history")
-        own_directory(directory)
-        history = History(os.path.join(directory, "history.db"), bounds)
+        path = history_file(self._paths.state_dir)
+        own_directory(os.path.dirname(path))
+        history = History(path, bounds)
         self._resources.callback(history.close)
         return history
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import attrs
 
 from ctdb_eventd.model import ScriptReport, Wait
 
-__all__ = ["Bounds", "Ended", "Started"]
+__all__ = ["Bounds", "Ended", "Started", "history_file"]
 
 
 @attrs.frozen(kw_only=True)
@@ -54,3 +55,8 @@ class Ended:
     waits: Sequence[Wait] = ()
     ended_by: str | None = None
     """Who cancelled it, or what for it gave way."""
+
+
+def history_file(state_dir: str) -> str:
+    """Returns where a node's history is."""
+    return os.path.join(state_dir, "eventd", "history", "history.db")

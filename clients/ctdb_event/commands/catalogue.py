@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ctdb_event.commands import table_events, table_scripts, table_state
+from ctdb_event.commands import table_events, table_past, table_scripts, table_state
 from ctdb_event.commands.table import Command
 
 __all__ = ["COMMANDS", "VALUE_OPTIONS", "find", "groups"]
 
 COMMANDS: tuple[Command, ...] = (
     *table_events.ROWS,
+    *table_past.ROWS,
     *table_state.ROWS,
     *table_scripts.ROWS,
     table_scripts.HELP_ROW,

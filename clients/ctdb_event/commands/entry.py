@@ -98,6 +98,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.commands.locking import lock
 
         return lock
+    if words in ("history", "show", "slow"):
+        from ctdb_event.commands import past
+
+        return past.HANDLERS[words]
     from ctdb_event.commands.lists import HANDLERS
 
     return HANDLERS[words]

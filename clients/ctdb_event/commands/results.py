@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
-__all__ = ["is_bad", "outcome_shown", "output_lines", "results", "script_ended", "script_outcome"]
+__all__ = ["is_bad", "outcome_shown", "output_lines", "print_scripts", "results", "script_ended", "script_outcome"]
 
 _HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
 _DID_NOT_RUN = ("disabled", "not-reached", "not-started")
@@ -50,7 +50,7 @@ def results(session: Session) -> int:
     elif not found:
         session.screen.write(session.screen.safe(_nothing(component, event, address)) + "\n")
     elif event is not None:
-        _print_scripts(session.screen, found)
+        print_scripts(session.screen, found)
     else:
         session.screen.table(_HEADS, [_run(run) for run in found])
     return 0
@@ -101,7 +101,8 @@ def outcome_shown(run: dict[str, Any]) -> str:
     return f"{event_shown(run)}: {run['outcome']} after {lasting(run['seconds'])}"
 
 
-def _print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
+def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
+    """Prints runs with their scripts and what these have printed."""
     for position, run in enumerate(runs):
         if position:
             screen.write("\n")

@@ -1,0 +1,204 @@
+"""`ctdb-event history`, `show` and `slow`: what the history file says, whether a daemon runs or not."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from ctdb_event.cli_places import node_paths
+from ctdb_event.commands.arguments import text
+from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.results import print_scripts
+from ctdb_event.commands.times import at, lasting
+from ctdb_event.console import Failure
+from ctdb_eventd.history.reader import Unreadable, Wanted, read_run, read_runs, read_slow
+from ctdb_eventd.history.records import history_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ctdb_event.commands.session import Session
+
+__all__ = ["HANDLERS", "moment"]
+
+_INVALID = 22
+_UNKNOWN = 2
+_MOST = 1_000_000
+_DAY = 24 * 3600
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
+_WHEN = "expected a time of day (02:30), a date (2026-11-27), both (2026-11-27T02:30), or how long ago (20m, 3h, 2d)"
+
+
+def moment(given: str, now: float) -> float:
+    """Returns what a time on the command line means, in seconds since the epoch.
+
+    Args:
+        given: A time of day, the latest that is past; a date; both; or how long ago, such as `20m`.
+        now: The present, in seconds since the epoch.
+
+    Raises:
+        Failure: It is none of that.
+    """
+    if ago := re.fullmatch(r"([0-9]{1,6})([smhd])", given):
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    for form in ("%H:%M", "%H:%M:%S"):
+        try:
+            clock = time.strptime(given, form)
+        except ValueError:
+            continue
+        today = time.localtime(now)
+        at_clock = (clock.tm_hour, clock.tm_min, clock.tm_sec, 0, 0, -1)
+        then = time.mktime((today.tm_year, today.tm_mon, today.tm_mday, *at_clock))
+        # not a day's seconds: a day may have an hour more or less
+        return then if then <= now else time.mktime((today.tm_year, today.tm_mon, today.tm_mday - 1, *at_clock))
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+        try:
+            return time.mktime(time.strptime(given, form))
+        except (ValueError, OverflowError):
+            continue
+    raise Failure(f'"{given}" is no time: {_WHEN}', _INVALID)
+
+
+def _wanted(session: Session, limit: int) -> Wanted:
+    values, now = session.arguments.values, time.time()
+    by = values.get("--by")
+    if by is not None and by != "ctdbd" and not by.isdecimal():
+        raise Failure(f'--by "{by}": expected ctdbd, or a user\'s number', _INVALID)
+    since, until = (values.get(name) for name in ("--since", "--until"))
+    return Wanted(
+        component=_text(values.get("--component")),
+        event=_text(values.get("--event")),
+        address=_text(values.get("--address")),
+        failed="--failed" in session.arguments.flags,
+        since=None if since is None else moment(since, now),
+        until=None if until is None else moment(until, now),
+        slower=_number(values, "--slower"),
+        uid=int(by) if by is not None and by.isdecimal() else None,
+        by_ctdbd=True if by == "ctdbd" else None,
+        limit=_limit(values, limit),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def _number(values: dict[str, str], name: str) -> float | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        raise Failure(f'{name} "{value}": expected seconds, such as 2 or 0.5', _INVALID)
+    return float(value)
+
+
+def _limit(values: dict[str, str], otherwise: int) -> int:
+    value = values.get("--limit")
+    if value is None:
+        return otherwise
+    if not re.fullmatch("[0-9]{1,7}", value) or not 1 <= int(value) <= _MOST:
+        raise Failure(f'--limit "{value}": expected a number from 1 to {_MOST}', _INVALID)
+    return int(value)
+
+
+def _file(session: Session) -> str:
+    return history_file(node_paths(session.environ).state_dir)
+
+
+def _history(session: Session) -> int:
+    """Lists runs."""
+    found = read_runs(_file(session), _wanted(session, 50))
+    if session.json:
+        session.print_json(found)
+    elif session.is_plain:
+        session.print_plain(found)
+    elif found:
+        heads = ("RUN", "ASKED FOR", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
+        session.screen.table(heads, [_row(run) for run in found])
+    else:
+        session.screen.write("The history has no such run.\n")
+    return 0
+
+
+def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
+    outcome = _outcome(run)
+    return [
+        *(run["run"], at(run["queued"]), event_shown(run), (outcome, state_style(outcome))),
+        *(lasting(run["seconds"]), lasting(run["waited"]), _asked_by(run), ", ".join(run["bad_scripts"])),
+    ]
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    return str(run["outcome"] or "going on")
+
+
+def _asked_by(run: dict[str, Any]) -> str:
+    if run["program"] == "ctdbd":
+        return "ctdbd"
+    return "" if run["uid"] is None else f"{run['program'] or '?'} (uid {run['uid']})"
+
+
+def _show(session: Session) -> int:
+    """Shows one run."""
+    given = session.arguments.operands[0]
+    run = read_run(_file(session), None if given in ("last", "failed") else text(given), failed=given == "failed")
+    if run is None:
+        what = {"last": "no run that is over", "failed": "no run that failed"}.get(given, f"no run {given}")
+        raise Failure(f"the history has {what}; `ctdb-event history` lists them", _UNKNOWN)
+    if session.json:
+        session.print_json(run)
+        return 0
+    screen = session.screen
+    if run["outcome"] is None or run["waited"] is None:
+        head = f"{event_shown(run)}: {_outcome(run)}, asked for {at(run['queued'])}, run {run['run']}"
+        screen.write(screen.paint(screen.safe(head), state_style(run["outcome"] or "running")) + "\n")
+    else:
+        print_scripts(screen, [run])
+    asked = f"asked for at {at(run['queued'])} by {_asked_by(run) or 'nobody known'}"
+    if run["pid"] is not None:
+        asked += f", process {run['pid']}"
+    screen.write(f"  {screen.safe(asked)}\n")
+    if run["ended_by"]:
+        screen.write(f"  {screen.safe('ended: ' + run['ended_by'])}\n")
+    for wait in run["waits"]:
+        whose = f"{wait['script']} waited" if wait["script"] else "waited"
+        behind = f", which {wait['holder']} had" if wait["holder"] else ""
+        line = f"{whose} {lasting(wait['seconds'])} for {wait['what']}{behind}, from {at(wait['began'])}"
+        screen.write(f"  {screen.safe(line)}\n")
+    return 0
+
+
+def _slow(session: Session) -> int:
+    """Lists what took time."""
+    found = read_slow(_file(session), _wanted(session, 20))
+    if session.json:
+        session.print_json(found)
+    elif session.is_plain:
+        session.print_plain(found)
+    elif found:
+        heads = ("", "NAME", "EVENT", "COUNT ", "IN ALL ", "MEDIAN ", "95 % ", "LONGEST ")
+        session.screen.table(heads, [_slow_row(one) for one in found])
+    else:
+        session.screen.write("The history has nothing of that time.\n")
+    return 0
+
+
+def _slow_row(one: dict[str, Any]) -> list[str]:
+    times = (f"{one[name]:.3f}s" for name in ("total", "median", "most95", "longest"))
+    return [one["kind"], one["name"], one["event"] or "", str(one["count"]), *times]
+
+
+def _reads(handler: Callable[[Session], int]) -> Callable[[Session], int]:
+    def read(session: Session) -> int:
+        try:
+            return handler(session)
+        except Unreadable as error:
+            raise Failure(f"can't read the history {error}") from None
+
+    return read
+
+
+HANDLERS = {"history": _reads(_history), "show": _reads(_show), "slow": _reads(_slow)}
+"""What carries out the commands, by their words."""

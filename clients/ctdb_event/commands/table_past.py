@@ -1,0 +1,101 @@
+"""The table's rows about what has happened."""
+
+from __future__ import annotations
+
+from ctdb_event.commands.table import JSON, PLAIN, Command, Operand, Option
+
+__all__ = ["ROWS"]
+
+_WHICH = (
+    Option("--component", "Only of this component.", "COMPONENT", "component"),
+    Option("--event", "Only of this event.", "EVENT", "event"),
+    Option("--address", "Only for this address.", "ADDRESS"),
+    Option("--failed", "Only what did not end well."),
+    Option("--since", "Only what was not over then.", "TIME"),
+    Option("--until", "Only what was asked for before.", "TIME"),
+    Option("--slower", "Only runs that waited and ran for more seconds.", "SECONDS"),
+    Option("--by", "Only what `ctdbd`, or the user with this number, asked for.", "UID|ctdbd"),
+)
+_READ = (
+    ("0", "shown"),
+    ("22", "a value can't be understood (EINVAL)"),
+    ("1", "wrong usage, or the history can't be read"),
+)
+_TIMES = (
+    "A TIME is a time of day (`02:30`, the latest that is past), a date (`2026-11-27`), both (`2026-11-27T02:30`), or "
+    "how long ago (`20m`, `3h`, `2d`). The file is read, so no daemon is needed, but root."
+)
+
+_HISTORY = Command(
+    "history",
+    "List what ran, the latest at the end.",
+    f"Every run of the last weeks (`[history]` in `ctdb.conf`), also of former daemons: when it was asked for and by "
+    f"whom, how it ended, what it took and waited, and which scripts failed. {_TIMES}",
+    group="Past",
+    options=(*_WHICH, Option("--limit", "Not more than so many, the latest; 50.", "NUMBER"), JSON, PLAIN),
+    examples=(
+        ("ctdb-event history --failed --since 20m", "What went wrong in the last twenty minutes?"),
+        ("ctdb-event history --address 10.0.0.31", "What happened to this address?"),
+        ("ctdb-event history --since 02:30 --until 03:00 --slower 2", "What was slow that night?"),
+    ),
+    statuses=_READ,
+    columns=(
+        ("run", "its id"),
+        ("component", ""),
+        ("event", ""),
+        ("args", "its arguments"),
+        ("address", "of an address event"),
+        ("outcome", "`success`, `failed`, `timed-out`, `cancelled`, `interrupted`, or nothing if it goes on"),
+        ("summary", "result of the script that failed, 0 if none did"),
+        ("queued", "time of the request"),
+        ("waited", "seconds"),
+        ("seconds", "from its start to its end"),
+        ("uid", "who asked"),
+        ("pid", ""),
+        ("program", "`ctdbd`, or the name that the process went by"),
+        ("ended_by", "who cancelled it, or why it gave way"),
+        ("bad_scripts", "those that failed"),
+    ),
+    json="A list of runs, as in [the protocol](protocol.md#a-run) but without scripts, with `uid`, `pid`, `program`, "
+    "`ended_by` and `bad_scripts` besides.",
+)
+_SHOW = Command(
+    "show",
+    "Show a run that is over: its scripts, output, waits, and who asked for it.",
+    "The run is named by its id, as `history` and the log have it. `last` is the latest that is over, `failed` the "
+    "latest that did not end well. The file is read, so no daemon is needed, but root.",
+    group="Past",
+    operands=(Operand("RUN", "run", "Its id, `last` or `failed`."),),
+    options=(JSON,),
+    examples=(
+        ("ctdb-event show failed", "What failed last, and what did its scripts say?"),
+        ("ctdb-event show mb3k9x2f-17", "The run with that id."),
+    ),
+    statuses=(("0", "shown"), ("2", "there is no such run (ENOENT)"), ("1", "the history can't be read")),
+    json="A run as in [the protocol](protocol.md#a-run), with `uid`, `pid`, `program`, `ended_by`, and `waits`: a list "
+    "of `what`, `holder`, `script`, `began` and `seconds`.",
+)
+_SLOW = Command(
+    "slow",
+    "List which scripts and waits took most time.",
+    "Scripts by event, locks and the queue by name: how often, how long in all, and half, 95 % and all of them took no "
+    f"longer than that. {_TIMES}",
+    group="Past",
+    options=(*_WHICH, Option("--limit", "Not more than so many; 20.", "NUMBER"), JSON, PLAIN),
+    examples=(("ctdb-event slow --since 02:30 --until 03:00", "What was it that took so long?"),),
+    statuses=_READ,
+    columns=(
+        ("kind", "`script` or `wait`"),
+        ("name", "of the script; what was waited for"),
+        ("event", "of a script"),
+        ("count", ""),
+        ("total", "seconds"),
+        ("median", "seconds"),
+        ("most95", "seconds: 95 % took no longer"),
+        ("longest", "seconds"),
+    ),
+    json="A list of objects with the columns of `--plain`.",
+)
+
+ROWS = (_HISTORY, _SHOW, _SLOW)
+"""In the order in which they are shown."""
