@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ctdb_event.dialects import Said
 from ctdb_event.errors import InvalidRequest, NotSupported
 from ctdb_event.failures import reason
 from ctdb_event.framing import Splitter
@@ -22,9 +21,10 @@ from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.text import shown
 
-__all__ = ["MAX_ID", "CtdbDialect"]
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Said
 
-MAX_ID = packet.MAX_U32
+__all__ = ["CtdbDialect"]
 
 # CTDB's own daemon takes 0 for "at once". Its timers count milliseconds in 31 bits, so this is as good as no limit.
 _NO_LIMIT = 2_000_000
@@ -51,8 +51,6 @@ class _Asked:
     params: Mapping[str, Any]
     outcome: str = ""
     """Of a run whose reply has come, and for which STATUS was asked since."""
-    reply: bytes = b""
-    """That reply, which an interruption may bring up once more."""
 
 
 class CtdbDialect:
@@ -63,8 +61,7 @@ class CtdbDialect:
     cancels = False
 
     def __init__(self) -> None:
-        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY, bytes)
-        self.take = self._packets.take
+        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
         self._asked: dict[int, _Asked] = {}
 
     def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
@@ -82,17 +79,18 @@ class CtdbDialect:
         self._asked[request_id] = _Asked(method, params)
         return data
 
-    def hear(self, send: Callable[[bytes], None]) -> Iterator[list[tuple[int, Said]]]:
+    def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
         """Yields what came; asks for the status of runs that failed."""
-        while (hand := self._packets.next()) is not None:
-            request_id, whole = packet.request_id(hand[0]), hand[0]
+        self._packets.receive_data(data)
+        while (whole := self._packets.next()) is not None:
+            request_id = packet.request_id(whole)
             asked = self._asked.get(request_id)
-            if asked is not None and whole is not asked.reply:
-                said = self._answer(request_id, asked, whole, send)
-                if said is not None:
-                    yield [(request_id, said)]
-                    self._asked.pop(request_id, None)
-            hand.clear()
+            if asked is None:
+                continue
+            said = self._answer(request_id, asked, whole, send)
+            if said is not None:
+                del self._asked[request_id]
+                yield request_id, said
 
     def last_words(self) -> Iterable[tuple[int, Said]]:
         """Returns the runs whose reply came, and not what was asked for besides."""
@@ -107,9 +105,8 @@ class CtdbDialect:
         if asked.outcome:
             return _run_result(asked, fields if result == 0 else None)
         if asked.method == "run" and result in (errno.ENOEXEC, errno.ETIMEDOUT):
-            # if an interruption comes behind it, it is asked for, and answered, twice; the second is passed over
             send(_say_status(request_id, "run", {**asked.params, "output": True}))
-            self._asked[request_id] = attrs.evolve(asked, outcome=_OUTCOMES[result], reply=whole)
+            self._asked[request_id] = attrs.evolve(asked, outcome=_OUTCOMES[result])
             return None
         return _ANSWERS[asked.method](asked, result, fields)
 

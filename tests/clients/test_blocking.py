@@ -27,10 +27,9 @@ from ctdb_event import (
     NotSupported,
     Queued,
     Started,
-    client,
 )
 from ctdb_event import core as core_module
-from ctdb_eventd.protocol import frames
+from ctdb_event.aio import client
 
 PATIENCE = 60.0
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
@@ -382,7 +381,7 @@ def test_a_stream_whose_connection_was_closed_here_ends(broker: ScriptedBroker) 
     with Client(broker.path) as blocking:
         with blocking.subscribe() as updates:
             broker.next("subscribe")
-            blocking._link._line.close()
+            blocking._connection.close()
             with pytest.raises(BrokerUnavailable, match="it was closed here"):
                 next(updates)
 
@@ -412,41 +411,45 @@ def interrupted_when(ready: Callable[[], Any]) -> Iterator[list[Any]]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_interruption_cancels_the_run_and_goes_on_to_the_caller(broker: ScriptedBroker) -> None:
+def test_an_interruption_ends_the_connection_and_so_the_run(broker: ScriptedBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("run")) as asked:
+        with interrupted_when(lambda: broker.next("run")):
             blocking.run("legacy", "monitor")
-        cancel = broker.next("cancel")
-        assert cancel.params == {"call": asked[0].id}
-        asked[0].result(run_value(outcome="cancelled"))
-        cancel.result({"state": "running"})
-        assert blocking.hello().pid == 42
+        broker.gone()
+        with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):
+            blocking.hello()
 
 
-def test_an_interruption_while_watching_cancels_the_run(broker: ScriptedBroker) -> None:
+def test_an_interruption_while_watching_ends_the_run(broker: ScriptedBroker) -> None:
     with Client(broker.path) as blocking:
         stream = blocking.run("legacy", "monitor", stream=True)
-        with interrupted_when(lambda: broker.next("run")) as asked:
+        with interrupted_when(lambda: broker.next("run")):
             next(stream)
-        assert broker.next("cancel").params == {"call": asked[0].id}
+        broker.gone()
         assert list(stream) == []
 
 
 def test_an_interruption_while_waiting_for_a_lock_gives_it_back(broker: ScriptedBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("lock")) as asked, blocking.lock("a"):
+        with interrupted_when(lambda: broker.next("lock")), blocking.lock("a"):
             raise AssertionError
-        broker.next("cancel").error("ENOENT", kind="NoSuchCall")
-        asked[0].result(GRANT)
-        blocking.hello()
-        assert broker.next("unlock").params == {"lock": 7}
+        broker.gone()
+
+
+def test_an_interruption_outside_of_any_method_changes_nothing(broker: ScriptedBroker) -> None:
+    broker.rules["lock"] = lambda asked: asked.result(GRANT)
+    broker.rules["unlock"] = lambda asked: asked.result({})
+    with Client(broker.path) as blocking:
+        with pytest.raises(KeyboardInterrupt), blocking.lock("a"):
+            raise KeyboardInterrupt
+        assert blocking.hello().pid == 42
 
 
 def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: ScriptedBroker) -> None:
     broker.rules["ping"] = broker.stall
     with Client(broker.path) as blocking:
         # a request of which nobody waits for the answer, so that the broker reads no more
-        blocking._link._line.send(lambda: frames.request(1 << 40, "ping", {}))
+        blocking._connection.start("ping", {})
         with interrupted_when(lambda: broker.stalled.wait(PATIENCE)):
             blocking.run("legacy", "monitor", "x" * 1_000_000)
         with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):

@@ -36,7 +36,8 @@ from ctdb_event import (
     connect,
 )
 from ctdb_event import core as core_module
-from ctdb_event import link as link_module
+from ctdb_event.aio import connection as connection_module
+from ctdb_event.aio import streams as streams_module
 from ctdb_eventd.protocol import frames
 
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
@@ -370,7 +371,7 @@ async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker
 async def test_cancelling_before_there_is_room_sends_nothing(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
     big = "x" * 900_000
     async with connect(broker.path) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(stalled, broker, client)
@@ -378,7 +379,7 @@ async def test_cancelling_before_there_is_room_sends_nothing(
         for event in ("first", "second"):
             tasks.start_soon(lambda event=event: client.run("legacy", event, big))  # type: ignore[misc]
             await anyio.wait_all_tasks_blocked()
-        assert client._link.core.unsent > 0
+        assert client._connection.core.unsent > 0
         await cancelled_when(anyio.wait_all_tasks_blocked, lambda: client.run("legacy", "third"))
         broker.resume.set()
         for event in ("first", "second"):
@@ -398,7 +399,7 @@ async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: Scr
         async def granted() -> None:
             asked = await broker.next_async("lock")
             # in one step with the cancellation: the task was told, and has not gone on
-            client._link.core.receive(frames.result(asked.id, frames.packed(GRANT)))
+            client._connection.core.receive_data(frames.result(asked.id, frames.packed(GRANT)))
 
         unlocked: list[Any] = []
 
@@ -662,7 +663,7 @@ async def test_locks_that_were_lost_with_the_connection_are_told(broker: Scripte
 async def test_a_broker_that_is_stopped_keeps_no_lock_block_for_ever(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ctdb_event.streams, "_UNLOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(streams_module, "_UNLOCK_PATIENCE", 0.05)
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     async with connect(broker.path) as client:
         async with client.lock("a") as lock:
@@ -708,7 +709,7 @@ async def test_when_the_broker_goes_everything_that_waits_is_told(broker: Script
 async def test_who_waits_for_room_when_the_broker_goes_is_told(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
     async with connect(broker.path) as client:
 
         async def run(event: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_ctdb import report
@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event.ctdb import CtdbDialect
-from ctdb_event.dialects import Said
 from ctdb_event.errors import InvalidRequest, NotSupported
 from ctdb_event.failures import failure
 from ctdb_event.results import Overview, Run
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import packet
+
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Said
 
 RUN: dict[str, Any] = {
     "component": "legacy",
@@ -43,8 +45,7 @@ def status_payload(summary: int, *reports: bytes) -> bytes:
 
 def hear(dialect: CtdbDialect, data: bytes) -> tuple[list[Said], bytes]:
     sent: list[bytes] = []
-    dialect.take((data,))
-    told = [hand[0][1] for hand in dialect.hear(sent.append)]
+    told = [said for _, said in dialect.receive_data(data, sent.append)]
     return told, b"".join(sent)
 
 
@@ -313,7 +314,7 @@ def test_replies_in_any_order_and_pieces(order: list[int], size: int) -> None:
     stream = b"".join(reply(1, 0, reqid=request_id) for request_id in order)
     told: dict[int, Any] = {}
     for start in range(0, len(stream), size):
-        dialect.take((stream[start : start + size],))
-        told.update((hand[0][0], hand[0][1][1]) for hand in dialect.hear(print))
+        pieces = dialect.receive_data(stream[start : start + size], print)
+        told.update((request_id, said[1]) for request_id, said in pieces)
     assert list(told) == list(order)
     assert all(value["args"] == [str(request_id)] for request_id, value in told.items())

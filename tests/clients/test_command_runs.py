@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -15,12 +17,14 @@ from typing import Any
 import pytest
 import samples
 from fake_native import FakeBroker, HungUp, Peer
+from threaded_listener import PATIENCE
 
 from ctdb_event import cli
 from ctdb_event.commands import notes, runs, streaming
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.screen import Screen
 from ctdb_event.commands.session import Session
-from ctdb_event.wire import Wire
+from ctdb_event.core import Mailbox
 
 Handler = Callable[[Peer, dict[str, Any]], Any]
 Capture = pytest.CaptureFixture[bytes]
@@ -131,7 +135,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *times: int) -> None:
     receive = runs._Run._follow
     count = 0
 
-    def follow(self: runs._Run, call: int) -> dict[str, Any]:
+    def follow(self: runs._Run, call: Mailbox) -> dict[str, Any]:
         nonlocal count
         count += 1
         if count in times:
@@ -200,15 +204,38 @@ def test_a_second_ctrl_c_does_not_wait(
     assert err == CANCELLING + LEFT
 
 
+def test_ctrl_c_while_much_comes_shows_how_the_run_was_cancelled(broker: FakeBroker) -> None:
+    """It may fall between any two steps of receiving and printing."""
+
+    def run(peer: Peer, params: dict[str, Any]) -> Any:
+        run_request = peer.request
+        while not select.select([peer.connection], [], [], 0)[0]:
+            for _ in range(50):
+                peer.note("output", script="a", output=b"x\n", **samples.note())
+        assert peer.receive() == ("cancel", {"call": run_request})
+        peer.request = run_request
+        return samples.run(outcome="cancelled")
+
+    broker.handlers["run"] = run
+    command = [sys.executable, "-m", "ctdb_event", "run", "--stream", "30", "legacy", "x"]
+    for _ in range(10):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=PATIENCE)[1].decode()
+        assert (process.returncode, said.splitlines()[-1]) == (130, "ctdb-event: Ctrl-C: run mb-1 was cancelled")
+
+
 def test_ctrl_c_before_the_request_is_known(
     broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(wire: Wire, method: str, params: dict[str, Any]) -> int:
-        send(wire, method, params)
+    def start(connection: DaemonConnection, method: str, params: dict[str, Any]) -> Mailbox:
+        send(connection, method, params)
         raise KeyboardInterrupt
 
-    send = Wire.start
-    monkeypatch.setattr(Wire, "start", start)
+    send = DaemonConnection.start
+    monkeypatch.setattr(DaemonConnection, "start", start)
     broker.reply("run", samples.run())
     assert say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130) == ("", LEFT)
 

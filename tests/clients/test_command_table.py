@@ -266,7 +266,7 @@ def test_not_root(node: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pyte
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("ctdb_event.commands.session.Wire", refuse)
+    monkeypatch.setattr("ctdb_event.commands.session.DaemonConnection", refuse)
     code, said = failure(capfdbinary, "ps")
     assert code == 1
     assert "Permission denied; run this as root, or ask its administrator for `read = " in said
@@ -309,9 +309,9 @@ def test_nonsense_for_an_answer(broker: FakeBroker, capfdbinary: pytest.CaptureF
 
 def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ctdb_event.commands import problems
-    from ctdb_eventd.errors import LocalProtocolError
+    from ctdb_event.errors import InvalidRequest
 
-    assert str(problems.explained("p", LocalProtocolError("too long"))) == "this can't be asked: too long"
+    assert str(problems.explained("p", InvalidRequest("EINVAL", "too long"))) == "this can't be asked: too long"
 
 
 @pytest.mark.parametrize(

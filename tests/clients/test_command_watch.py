@@ -25,10 +25,10 @@ from rich.console import Console
 
 from ctdb_event import cli
 from ctdb_event.commands import watch
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.watch_model import Model, Snapshot
 from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
-from ctdb_event.wire import Wire
 
 PATIENCE = 60.0
 COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]
@@ -268,9 +268,9 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
     """Whichever of the two is lost, and whatever the other one waits for."""
     connected = threading.Event()
 
-    def connect() -> Wire:
+    def connect() -> DaemonConnection:
         assert end != "before it is connected" or connected.wait(PATIENCE)
-        return Wire(str(watched.path))
+        return DaemonConnection(str(watched.path))
 
     if end == "subscription":
         watched.reply("subscribe", {"notes": 0})

@@ -1,15 +1,18 @@
-"""What takes its time on the blocking client: runs that are watched, subscriptions, and held locks."""
+"""Long-lived operations of the asynchronous client: streams and held locks."""
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+import anyio
+
 from ctdb_event import requests
-from ctdb_event.blocking_link import Link
+from ctdb_event.aio.connection import Connection
 from ctdb_event.core import Mailbox
 from ctdb_event.errors import BrokerError
-from ctdb_event.failures import check_run
+from ctdb_event.failures import check_run, result_of
 from ctdb_event.requests import Ask, Grant
 from ctdb_event.results import Run
 from ctdb_event.updates import Update, read_update
@@ -19,74 +22,97 @@ __all__ = ["HeldLock", "RunStream", "Subscription"]
 T = TypeVar("T")
 S = TypeVar("S", bound="_Stream[Any]")
 
+# The broker answers `unlock` at once; one that is stopped must not keep a cancelled task for ever.
+_UNLOCK_PATIENCE = 5.0
+
+
+class _Bell:
+    """Rings when something has come. Apart from the stream, which nobody but its user may keep alive."""
+
+    def __init__(self) -> None:
+        self._rung = anyio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def wait(self) -> None:
+        await self._rung.wait()
+        self._rung = anyio.Event()
+
 
 class _Stream(Generic[T]):
     """Updates about one request, which is made when the first is waited for, or when its block is entered.
 
-    The request is taken back when the stream is closed, when waiting for an update is interrupted, and when nobody
-    has the stream any more. The last comes at once if the loop has the only reference, as in `for update in
-    client.run(…, stream=True)`; who keeps one uses `with`, or `close`.
+    The request is taken back when the stream is closed, when waiting for an update is cancelled, and when nobody has
+    the stream any more. The last comes at once if the loop has the only reference, as in `async for update in
+    client.run(…, stream=True)`; who keeps one uses `async with`, or `aclose`.
     """
 
-    def __init__(self, link: Link, ask: Ask[T]) -> None:
-        self._link = link
+    def __init__(self, connection: Connection, ask: Ask[T]) -> None:
+        self._connection = connection
         self._ask = ask
         self._mailbox: Mailbox | None = None
+        self._bell = _Bell()
         self._closed = False
+        self._thread = threading.get_ident()
 
-    def __iter__(self: S) -> S:
+    def __aiter__(self: S) -> S:
         return self
 
-    def __next__(self) -> Update:
+    async def __anext__(self) -> Update:
         """Waits for the next update.
 
         Raises:
             BrokerError: The request was refused, the run did not succeed, or the connection ended.
         """
         if self._closed:
-            raise StopIteration
+            raise StopAsyncIteration
         try:
-            mailbox = self._mailbox = self._begin()
-            while (note := mailbox.take()) is None and not mailbox.answered:
-                self._link.wait(lambda: mailbox.answered or mailbox.waiting)
+            self._mailbox = await self._begin()
+            while (note := self._mailbox.take()) is None and not self._mailbox.answered:
+                await self._bell.wait()
             if note is not None:
                 return read_update(*note)
         except BaseException:
-            self.close()
+            self._close()
             raise
         self._closed = True
-        self._finish(self._ask.read(mailbox.result()))
-        raise StopIteration
+        self._finish(self._ask.read(result_of(self._connection.core, self._mailbox)))
+        raise StopAsyncIteration
 
-    def _begin(self) -> Mailbox:
-        return self._mailbox or self._link.start(self._ask)
+    async def _begin(self) -> Mailbox:
+        return self._mailbox or await self._connection.start(self._ask, self._bell.ring)
 
     def _finish(self, result: T) -> None:
         """Takes the request's result; raises if it is no success."""
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Takes the request back if it is under way. Idempotent."""
+        self._close()
+
+    def _close(self) -> None:
         mailbox, self._closed = self._mailbox, True
         if mailbox is not None and not mailbox.answered:
-            self._link.abandon(mailbox)
+            self._connection.abandon(mailbox)
 
-    def __enter__(self: S) -> S:
+    async def __aenter__(self: S) -> S:
         """Makes the request.
 
         Raises:
             BrokerError: It can't be made.
         """
-        self._mailbox = self._begin()
+        self._mailbox = await self._begin()
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._close()
 
     def __del__(self) -> None:
-        if not self._closed:
-            self.close()
+        # the collector may call this in any thread, and the client belongs to one
+        if not self._closed and threading.get_ident() == self._thread:
+            self._close()
 
 
 class RunStream(_Stream[Run]):
@@ -116,15 +142,15 @@ class HeldLock:
         waited: How long it took to get them, in seconds.
     """
 
-    def __init__(self, link: Link, ask: Ask[Grant]) -> None:
+    def __init__(self, connection: Connection, ask: Ask[Grant]) -> None:
         """Takes nothing yet."""
-        self._link = link
+        self._connection = connection
         self._ask = ask
         self.names: tuple[str, ...] = tuple(ask.params["names"])
         self.number: int | None = None
         self.waited = 0.0
 
-    def __enter__(self) -> HeldLock:
+    async def __aenter__(self) -> HeldLock:
         """Waits for the locks.
 
         Raises:
@@ -132,11 +158,11 @@ class HeldLock:
             WouldDeadlock: A script asks for a lock that is held for it.
             BrokerError: Anything else; they were not taken.
         """
-        grant = self._link.call(self._ask)
+        grant = await self._connection.call(self._ask)
         self.number, self.waited = grant.number, grant.waited
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Gives them back.
@@ -147,7 +173,8 @@ class HeldLock:
         assert self.number is not None
         number, self.number = self.number, None
         try:
-            self._link.call(requests.unlock(number))
+            with anyio.move_on_after(_UNLOCK_PATIENCE, shield=True):
+                await self._connection.call(requests.unlock(number))
         except BrokerError:
             if error is None:
                 raise
