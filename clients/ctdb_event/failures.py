@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctdb_event.core import Core, Mailbox
+from ctdb_event.decoding import decode
 from ctdb_event.errors import (
     AddressHeld,
     BrokerError,
@@ -28,6 +29,7 @@ from ctdb_event.errors import (
     QueueTimeout,
     WouldDeadlock,
 )
+from ctdb_event.inventory import Owner
 from ctdb_event.refusal import NOT_ALLOWED, may_not, unreachable
 from ctdb_event.results import Run
 
@@ -80,7 +82,10 @@ def failure(code: str, message: str, data: Mapping[str, Any]) -> BrokerError:
     """Returns the exception for an error that the broker answered with."""
     kind = data.get("kind")
     found = _BY_KIND.get(kind) if isinstance(kind, str) else None
-    return (found or _BY_CODE.get(code, BrokerError))(code, message, data)
+    problem = (found or _BY_CODE.get(code, BrokerError))(code, message, data)
+    if isinstance(problem, LockTimeout) and isinstance(data.get("holder"), dict):
+        problem.holder = decode(Owner, data["holder"])
+    return problem
 
 
 def check_run(run: Run) -> Run:

@@ -13,9 +13,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 import attrs
 
 from ctdb_event.broker import Hello, Stats
+from ctdb_event.decoding import decode, decode_list, take
 from ctdb_event.errors import InvalidRequest
 from ctdb_event.failures import check_run
-from ctdb_event.fields import Fields, listed
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.results import Overview, Run
 
@@ -66,16 +66,10 @@ class Ask(Generic[T]):
 class Grant:
     """Locks that were given to this connection."""
 
-    number: int
+    lock: int
     """Names them in `unlock`."""
     waited: float
     """How long it took, in seconds."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Grant:
-        """Reads the result of `lock`."""
-        take = Fields(value, "lock")
-        return cls(number=take.whole("lock"), waited=take.number("waited"))
 
 
 def _nothing(value: Any) -> None:
@@ -126,7 +120,7 @@ def _wait(name: str, value: object) -> float | None:
 
 def hello(client: str = CLIENT) -> Ask[Hello]:
     """Who are you?"""
-    return Ask("hello", {"client": _text("client", client)}, Hello.from_wire)
+    return Ask("hello", {"client": _text("client", client)}, lambda value: decode(Hello, value))
 
 
 def ping() -> Ask[None]:
@@ -149,19 +143,19 @@ def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int,
 def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
     """Runs an event; an outcome other than success is raised."""
     params = _run_params(component, event, args, timeout, run_all)
-    return Ask("run", params, lambda value: check_run(Run.from_wire(value)))
+    return Ask("run", params, lambda value: check_run(decode(Run, value)))
 
 
 def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
     """Runs an event and tells what happens; the outcome is for the stream to raise."""
     params = {**_run_params(component, event, args, timeout, run_all), "stream": True}
-    return Ask("run", params, Run.from_wire)
+    return Ask("run", params, lambda value: decode(Run, value))
 
 
 def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[str]:
     """Starts a run that belongs to nobody; the result is its id."""
     params = {**_run_params(component, event, args, timeout, run_all), "detach": True}
-    return Ask("run", params, lambda value: Fields(value, "run").text("run"))
+    return Ask("run", params, lambda value: take(str, value, "run", "run"))
 
 
 def both_stream_and_detach() -> InvalidRequest:
@@ -171,7 +165,7 @@ def both_stream_and_detach() -> InvalidRequest:
 
 def cancel(run: str) -> Ask[str]:
     """Ends a run of anybody; the result is what it was, `queued` or `running`."""
-    return Ask("cancel", {"run": _text("run", run)}, lambda value: Fields(value, "cancel").text("state"))
+    return Ask("cancel", {"run": _text("run", run)}, lambda value: take(str, value, "cancel", "state"))
 
 
 def status(
@@ -186,22 +180,22 @@ def status(
     }
     if output is not None:
         params["output"] = _flag("output", output)
-    return Ask("status", params, Overview.from_wire)
+    return Ask("status", params, lambda value: decode(Overview, value))
 
 
 def components() -> Ask[tuple[Component, ...]]:
     """Which directories of scripts there are."""
-    return Ask("components", {}, lambda value: listed(value, "components", Component.from_wire))
+    return Ask("components", {}, lambda value: decode_list(Component, value, "components"))
 
 
 def scripts(component: str) -> Ask[ScriptFiles]:
     """What is in a component's directory."""
-    return Ask("scripts", {"component": _text("component", component)}, ScriptFiles.from_wire)
+    return Ask("scripts", {"component": _text("component", component)}, lambda value: decode(ScriptFiles, value))
 
 
 def events() -> Ask[tuple[EventInfo, ...]]:
     """Which events are known by name."""
-    return Ask("events", {}, lambda value: listed(value, "events", EventInfo.from_wire))
+    return Ask("events", {}, lambda value: decode_list(EventInfo, value, "events"))
 
 
 def switch(method: str, component: str, script: str) -> Ask[None]:
@@ -212,12 +206,14 @@ def switch(method: str, component: str, script: str) -> Ask[None]:
 
 def locks() -> Ask[tuple[Lock, ...]]:
     """Who holds what, and who waits."""
-    return Ask("locks", {}, lambda value: listed(value, "locks", Lock.from_wire))
+    return Ask("locks", {}, lambda value: decode_list(Lock, value, "locks"))
 
 
 def lock(names: tuple[str, ...], wait: float | None) -> Ask[Grant]:
     """Takes locks for the connection, all at once."""
-    return Ask("lock", {"names": _texts("names", names), "wait": _wait("wait", wait)}, Grant.from_wire)
+    return Ask(
+        "lock", {"names": _texts("names", names), "wait": _wait("wait", wait)}, lambda value: decode(Grant, value)
+    )
 
 
 def unlock(number: int) -> Ask[None]:
@@ -240,9 +236,9 @@ def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | N
 
 def stats() -> Ask[Stats]:
     """What the broker counts."""
-    return Ask("stats", {}, Stats.from_wire)
+    return Ask("stats", {}, lambda value: decode(Stats, value))
 
 
 def reload() -> Ask[tuple[str, ...]]:
     """Reads the configuration again; the result is what was odd about it."""
-    return Ask("reload", {}, lambda value: Fields(value, "reload").texts("warnings"))
+    return Ask("reload", {}, lambda value: take(tuple[str, ...], value, "reload", "warnings"))

@@ -38,6 +38,7 @@ from ctdb_event import (
 from ctdb_event import core as core_module
 from ctdb_event.aio import connection as connection_module
 from ctdb_event.aio import streams as streams_module
+from ctdb_event.decoding import decode
 from ctdb_eventd.protocol import frames
 
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
@@ -763,4 +764,4 @@ async def test_nonsense_ends_the_connection(broker: ScriptedBroker) -> None:
 
 
 def test_hello_is_what_the_scripted_broker_says() -> None:
-    assert ctdb_event.Hello.from_wire(HELLO).server == "ctdb-eventd 9.9.9"
+    assert decode(ctdb_event.Hello, HELLO).server == "ctdb-eventd 9.9.9"

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event.ctdb import CtdbDialect
+from ctdb_event.decoding import decode
 from ctdb_event.errors import InvalidRequest, NotSupported
 from ctdb_event.failures import failure
 from ctdb_event.results import Overview, Run
@@ -62,7 +63,7 @@ def answer(method: str, params: dict[str, Any], *replies: bytes) -> Said:
 def finished(result: int, *replies: bytes, **changes: Any) -> Run:
     what, value, _, _ = answer("run", {**RUN, **changes}, reply(1, result), *replies)
     assert what == "result"
-    return Run.from_wire(value)
+    return decode(Run, value)
 
 
 # ---------------------------------------------------------------------- requests
@@ -243,7 +244,7 @@ def test_failures_name_what_they_are_about() -> None:
 def test_a_status_keeps_what_is_known_from_before() -> None:
     payload = status_payload(7, report(b"00.a", 7, b"no\n", begin=100, seconds=0.5), report(b"10.b", 0, begin=50))
     what, value, _, _ = answer("status", STATUS, reply(2, 0, payload))
-    overview = Overview.from_wire(value)
+    overview = decode(Overview, value)
     assert (what, overview.jobs, overview.health) == ("result", (), ())
     (run,) = overview.results
     assert (run.outcome, run.summary, run.args, run.seconds) == ("failed", 7, (), 0.5)
@@ -253,13 +254,13 @@ def test_a_status_keeps_what_is_known_from_before() -> None:
 @pytest.mark.parametrize(("summary", "outcome"), [(0, "success"), (-errno.ETIMEDOUT, "timed-out"), (-4, "failed")])
 def test_outcomes_of_a_status(summary: int, outcome: str) -> None:
     value = answer("status", STATUS, reply(2, 0, status_payload(summary)))[1]
-    assert Overview.from_wire(value).results[0].outcome == outcome
+    assert decode(Overview, value).results[0].outcome == outcome
 
 
 def test_a_status_without_output() -> None:
     payload = status_payload(7, report(b"00.a", 7, b"no\n"))
     value = answer("status", {**STATUS, "output": False}, reply(2, 0, payload))[1]
-    assert Overview.from_wire(value).results[0].scripts[0].output == b""
+    assert decode(Overview, value).results[0].scripts[0].output == b""
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import ctdb_event
 
 PATIENCE = 60
 MODULES = sorted(
-    "aio.client aio.connection aio.streams broker core ctdb dialects errors failures fields framing inventory opening "
-    "probing refusal requests results sync.client sync.connection sync.streams transport updates".split()
+    "aio.client aio.connection aio.streams broker core ctdb decoding dialects errors failures framing inventory "
+    "opening probing refusal requests results sync.client sync.connection sync.streams transport updates".split()
 )
 
 
@@ -66,7 +66,9 @@ def test_the_blocking_client_loads_no_event_loop() -> None:
     assert modules & {"anyio", "asyncio", "trio", "ctdb_event.aio"} == set()
 
 
-@pytest.mark.parametrize("module", ["core", "ctdb", "dialects", "requests", "results", "updates", "fields", "framing"])
+@pytest.mark.parametrize(
+    "module", ["core", "ctdb", "dialects", "requests", "results", "updates", "decoding", "framing"]
+)
 def test_the_core_does_no_io(module: str) -> None:
     io = {"socket", "select", "anyio", "asyncio", "subprocess", "threading"}
     file = importlib.import_module(f"ctdb_event.{module}").__file__

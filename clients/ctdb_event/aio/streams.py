@@ -11,11 +11,12 @@ import anyio
 from ctdb_event import requests
 from ctdb_event.aio.connection import Connection
 from ctdb_event.core import Mailbox
+from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
 from ctdb_event.failures import check_run, result_of
 from ctdb_event.requests import Ask, Grant
 from ctdb_event.results import Run
-from ctdb_event.updates import Update, read_update
+from ctdb_event.updates import Update
 
 __all__ = ["HeldLock", "RunStream", "Subscription"]
 
@@ -72,7 +73,7 @@ class _Stream(Generic[T]):
             while (note := self._mailbox.take()) is None and not self._mailbox.answered:
                 await self._bell.wait()
             if note is not None:
-                return read_update(*note)
+                return decode_update(*note)
         except BaseException:
             self._close()
             raise
@@ -159,7 +160,7 @@ class HeldLock:
             BrokerError: Anything else; they were not taken.
         """
         grant = await self._connection.call(self._ask)
-        self.number, self.waited = grant.number, grant.waited
+        self.number, self.waited = grant.lock, grant.waited
         return self
 
     async def __aexit__(

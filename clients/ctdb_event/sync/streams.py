@@ -7,12 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from ctdb_event import requests
 from ctdb_event.core import Mailbox
+from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
 from ctdb_event.failures import check_run, result_of
 from ctdb_event.requests import Ask, Grant
 from ctdb_event.results import Run
 from ctdb_event.sync.connection import Connection
-from ctdb_event.updates import Update, read_update
+from ctdb_event.updates import Update
 
 __all__ = ["HeldLock", "RunStream", "Subscription"]
 
@@ -50,7 +51,7 @@ class _Stream(Generic[T]):
             while (note := mailbox.take()) is None and not mailbox.answered:
                 self._connection.wait(lambda: mailbox.answered or mailbox.waiting)
             if note is not None:
-                return read_update(*note)
+                return decode_update(*note)
         except BaseException:
             self.close()
             raise
@@ -133,7 +134,7 @@ class HeldLock:
             BrokerError: Anything else; they were not taken.
         """
         grant = self._connection.call(self._ask)
-        self.number, self.waited = grant.number, grant.waited
+        self.number, self.waited = grant.lock, grant.waited
         return self
 
     def __exit__(
