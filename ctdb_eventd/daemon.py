@@ -6,6 +6,7 @@ The only module that knows everybody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -31,6 +32,7 @@ from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.private import own_file
 from ctdb_eventd.runner import leftovers
+from ctdb_eventd.runner.cgroups import Cgroups, NoCgroups, base_for
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
 from ctdb_eventd.runner.guardian import Guardian, own_session
@@ -41,7 +43,7 @@ from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadReader, processors
 from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.scheduler.show import describe
+from ctdb_eventd.scheduler.snapshot import describe
 from ctdb_eventd.server import Server
 from ctdb_eventd.traffic import Traffic
 
@@ -165,8 +167,13 @@ class Daemon:
         self._table = own_file(os.path.join(self._paths.run_dir, "eventd.scripts"), "table of scripts")
         self._resources.callback(os.close, self._table)
         former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
-        if not former.left():
-            return
+        if former.left():
+            await self._end_those_of(former)
+        for directory in former.directories():
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+    async def _end_those_of(self, former: leftovers.Table) -> None:
         _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
         try:
             for pause in leftovers.ending(former, min(self._config.kill_grace, _FORMER_GRACE)):
@@ -196,8 +203,11 @@ class Daemon:
         self._check_places()
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
+        cgroups = self._find_cgroups()
+        cgroups.limit(self._config.limits)
+        self._resources.callback(cgroups.remove)
         try:
-            self._guardian = Guardian(self._table, own_session())
+            self._guardian = Guardian(self._table, own_session(), cgroups)
         except OSError as error:
             where = self._paths.run_dir
             raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
@@ -207,6 +217,7 @@ class Daemon:
             environ=self._script_environment(),
             stdin=stdin,
             guardian=self._guardian,
+            cgroups=cgroups,
             oom_score_adj=environment.spare_from_oom(),
         )
         self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn)
@@ -231,7 +242,7 @@ class Daemon:
         self._scheduler = Scheduler(
             core=Core(Admission(processors=processors(), limit=self._most_scripts(), own=_OWN_SLOTS)),
             start=self._runner.start,
-            foregone=self._runner.foregone,
+            trivial_result=self._runner.trivial_result,
             record=self._broker.record,
             load=load,
             feed=feed,
@@ -243,6 +254,13 @@ class Daemon:
             max_packet=self._config.max_packet,
         )
         self._resources.callback(self._server.shutdown)
+
+    def _find_cgroups(self) -> Cgroups:
+        try:
+            return Cgroups(base_for(os.getpid()))
+        except NoCgroups as error:
+            _log.info("no cgroups: %s; what leaves the process group of a script is not ended with its event", error)
+            return Cgroups(None)
 
     def _script_environment(self) -> dict[bytes, bytes]:
         keep = self._config.keep_environment
@@ -325,8 +343,9 @@ class Daemon:
         self._runner.spawn = self._debugger.spawn = spawn
         self._server.max_packet = config.max_packet
         self._control.access = access
+        spawn.cgroups.limit(config.limits)
         self._server.use_access()
-        self._scheduler.patience.limit = config.queue_timeout
+        self._scheduler.queue_timers.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")

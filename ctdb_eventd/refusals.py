@@ -19,8 +19,6 @@ Exceptions carry data; `__str__` makes the sentence.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
-from typing import Any
 
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.text import shown
@@ -73,14 +71,14 @@ class LockTimeout(RequestError):
 
     errno = errno.ETIMEDOUT
 
-    def __init__(self, names: tuple[str, ...], seconds: float, holder: Mapping[str, Any]) -> None:
+    def __init__(self, names: tuple[str, ...], seconds: float, holder: object) -> None:
         super().__init__(names, seconds, holder)
         self.names = names
         self.seconds = seconds
         self.holder = holder
 
     def __str__(self) -> str:
-        return f"no lock {' '.join(self.names)} within {self.seconds:g} s: held by {self.holder['text']}"
+        return f"no lock {' '.join(self.names)} within {self.seconds:g} s: held by {self.holder}"
 
 
 class Cancelled(RequestError):

@@ -34,7 +34,7 @@ TEXTS: list[tuple[RequestError, int, str]] = [
         "the log names it",
     ),
     (
-        LockTimeout(("a", "b"), 5.0, {"text": "legacy takeip eth0 10.0.0.1 24"}),
+        LockTimeout(("a", "b"), 5.0, "legacy takeip eth0 10.0.0.1 24"),
         errno.ETIMEDOUT,
         "no lock a b within 5 s: held by legacy takeip eth0 10.0.0.1 24",
     ),

@@ -11,7 +11,7 @@ from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.params import Params
 from ctdb_eventd.dispatcher.status import Status
-from ctdb_eventd.dispatcher.values import failure_of
+from ctdb_eventd.dispatcher.values import failure_of, lock_value
 from ctdb_eventd.errors import EventdError, RequestError
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.model import EventSpec, RunRecord
@@ -79,7 +79,7 @@ class Methods:
             "events": lambda params, peer: domain.events(),
             "enable": lambda params, peer: self._set_script(params, peer, True),
             "disable": lambda params, peer: self._set_script(params, peer, False),
-            "locks": lambda params, peer: domain.locks(),
+            "locks": lambda params, peer: [lock_value(lock) for lock in domain.locks()],
             "unlock": self._unlock,
             "stats": lambda params, peer: domain.stats(),
             "reload": self._reload,
@@ -168,7 +168,7 @@ class Methods:
             raise NoSuchRun(run or "")
         self._domain.check_operate(peer, "cancel", job.spec)
         self._domain.audit(peer, "cancel", f"{job.spec.component}/{job.spec.event}", job.run)
-        return _cancelled(job.revoke())
+        return _cancelled(self._domain.revoke_run(job))
 
     # ------------------------------------------------------------------ scripts
 

@@ -12,7 +12,7 @@ import attrs
 from ctdb_eventd.dispatcher.checks import check_names
 from ctdb_eventd.dispatcher.domain import Domain, Peer
 from ctdb_eventd.dispatcher.params import Params
-from ctdb_eventd.dispatcher.values import packed_run
+from ctdb_eventd.dispatcher.values import job_value, left_out_value, packed_run
 from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.names import check_name
@@ -75,8 +75,8 @@ class Status:
         health = [attrs.asdict(one) for one in self._domain.health() if wanted.component in (None, one.component)]
         parts = {
             "results": frames.packed_list([packed_run(record, output=wanted.output) for record in records]),
-            "jobs": frames.packed(jobs),
-            "more": frames.packed(more),
+            "jobs": frames.packed([job_value(job) for job in jobs]),
+            "more": frames.packed([left_out_value(one) for one in more]),
             "health": frames.packed(health),
         }
         return Result(Packed(frames.packed_map(parts)))

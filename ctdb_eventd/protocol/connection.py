@@ -40,6 +40,8 @@ class Connection:
         # costs linear and not quadratic work.
         self._partial = bytearray()
         self._error: RemoteProtocolError | None = None
+        self.size = 0
+        """Bytes of the last message that came."""
 
     def receive_data(self, data: bytes) -> None:
         """Takes bytes from the peer. Only stores them: call `next_message` until it returns None, then come back."""
@@ -133,4 +135,5 @@ class Connection:
         if not length or len(data) - position < length:
             return None
         self._position = position + length
+        self.size = length
         return data if length == len(data) else data[position : position + length]

@@ -23,6 +23,7 @@ import time
 import anyio
 
 from ctdb_eventd.runner import leftovers
+from ctdb_eventd.runner.cgroups import Cgroups
 from ctdb_eventd.runner.group import exited
 
 __all__ = ["Guardian", "own_session"]
@@ -57,12 +58,13 @@ def own_session() -> int:
 class Guardian:
     """The table of running scripts, and the process that guards it."""
 
-    def __init__(self, table: int, session: int) -> None:
+    def __init__(self, table: int, session: int, cgroups: Cgroups) -> None:
         """Begins with an empty table; `startup` starts the process.
 
         Args:
             table: Descriptor of the file; what stands in it is overwritten.
             session: The daemon's own session, or 0.
+            cgroups: The daemon's.
 
         Raises:
             OSError: There is no room for it.
@@ -70,9 +72,10 @@ class Guardian:
         self._table = fcntl.fcntl(table, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
         os.ftruncate(self._table, 0)
         # no script may fail because the file system is full
-        os.posix_fallocate(self._table, 0, _MOST_LINES * leftovers.LINE_SIZE)
-        os.pwrite(self._table, leftovers.session_line(session), 0)
-        self._since = [0]
+        os.posix_fallocate(self._table, 0, leftovers.HEAD_SIZE + _MOST_LINES * leftovers.LINE_SIZE)
+        os.pwrite(self._table, leftovers.head(session, cgroups.base or ""), 0)
+        self._cgroups = cgroups
+        self._since: list[int] = []
         """Ticks before the start of each line's script."""
         self._free: list[int] = []
         self._pid = 0
@@ -113,6 +116,7 @@ class Guardian:
             python = os.path.realpath(sys.executable)
             argv = (python, "-IS", "/proc/self/fd/4", "script-guardian", f"{grace:g}")
             self._began = time.monotonic()
+            self._cgroups.enter(None)
             self._pid = os.posix_spawn(python, argv, {}, file_actions=actions, setsid=True, setsigmask=_BLOCKED)
             self._pidfd = os.pidfd_open(self._pid)
         finally:
@@ -128,16 +132,19 @@ class Guardian:
             line = len(self._since)
             self._since.append(0)
         since = self._since[line] = leftovers.ticks()
-        os.pwrite(self._table, leftovers.starting_line(since), line * leftovers.LINE_SIZE)
+        self._write(line, leftovers.starting_line(since))
         return line
+
+    def _write(self, line: int, text: bytes) -> None:
+        os.pwrite(self._table, text, leftovers.HEAD_SIZE + line * leftovers.LINE_SIZE)
 
     def started(self, line: int, group: int) -> None:
         """Notes the process group of a script that has been started."""
-        os.pwrite(self._table, leftovers.running_line(group, self._since[line]), line * leftovers.LINE_SIZE)
+        self._write(line, leftovers.running_line(group, self._since[line]))
 
     def release(self, line: int) -> None:
         """Takes a script off the table. To be called before its leader is reaped: then its number is free."""
-        os.pwrite(self._table, leftovers.empty_line(), line * leftovers.LINE_SIZE)
+        self._write(line, leftovers.empty_line())
         self._free.append(line)
 
     async def shutdown(self) -> None:

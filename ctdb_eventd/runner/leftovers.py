@@ -3,7 +3,8 @@
 Read by the daemon, and run as a program of its own: the guardian (see `guardian`), which waits for the daemon's death
 and starts no process to do its work, so a full limit of processes doesn't keep it from that. Standard library only.
 
-The table is a file of lines of one length. The first has the daemon's session. Each other is empty, or says that a
+The table is a file of lines. The first two have the daemon's session and the directory of its cgroups, in which
+everybody is its scripts' (see `cgroups`). Each other has one length, and is empty, or says that a
 script is just being started (`starting TICKS`), or which process group runs (`running GROUP TICKS TICKS`). TICKS are
 clock ticks since the machine started, as the kernel counts the start of each process: before the start and after it. So
 a number that was given to another process since is recognised: that one has started at another time.
@@ -24,18 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "HEAD_SIZE",
     "LINE_SIZE",
     "Table",
     "Unended",
     "empty_line",
     "ending",
+    "head",
     "running_line",
-    "session_line",
     "starting_line",
     "ticks",
 ]
 
 LINE_SIZE = 64
+HEAD_SIZE = 8192
+"""Bytes of the first two lines: a path has up to 4095."""
 _PAUSE = 0.05
 """Seconds between two looks: one takes some milliseconds, with thousands of processes some dozens."""
 _LOOKS = 2
@@ -55,9 +59,15 @@ def _line(text: str) -> bytes:
     return text.encode().ljust(LINE_SIZE - 1) + b"\n"
 
 
-def session_line(session: int) -> bytes:
-    """The first line; 0 if the daemon's session isn't its own."""
-    return _line(f"session {session}")
+def head(session: int, cgroups: str) -> bytes:
+    """The first two lines.
+
+    Args:
+        session: The daemon's; 0 if it isn't its own.
+        cgroups: Directory of its cgroups; empty if there are none.
+    """
+    text = b"session %d\ncgroups %s" % (session, os.fsencode(cgroups))
+    return text.ljust(HEAD_SIZE - 1) + b"\n"
 
 
 def starting_line(since: int) -> bytes:
@@ -112,9 +122,13 @@ class Table:
     def __init__(self, data: bytes) -> None:
         """Reads it; what makes no sense in it is passed over."""
         self.session = 0
+        self.cgroups = ""
         self._starting: list[int] = []
         self._running: dict[int, tuple[int, int]] = {}
         for line in data.split(b"\n"):
+            if line.startswith(b"cgroups "):
+                self.cgroups = os.fsdecode(line.removeprefix(b"cgroups ").rstrip())
+                continue
             word, *numbers = line.split() or [b""]
             if not all(number.isdigit() for number in numbers):
                 continue
@@ -128,8 +142,22 @@ class Table:
 
     @property
     def names_anybody(self) -> bool:
-        """Tells whether a script ran, or was just being started."""
-        return bool(self._starting or self._running)
+        """Tells whether a script ran, or was just being started, or has left somebody in its cgroup."""
+        return bool(self._starting or self._running or self._in_cgroups())
+
+    def _in_cgroups(self) -> set[int]:
+        found: set[int] = set()
+        for directory in self.directories():
+            try:
+                with open(f"{directory}/cgroup.procs", "rb") as file:
+                    found.update(map(int, file.read().split()))
+            except OSError:
+                pass  # removed meanwhile
+        return found
+
+    def directories(self) -> list[str]:
+        """The directories of the cgroups, those inside before those around them."""
+        return [directory for directory, _, _ in os.walk(self.cgroups, topdown=False)] if self.cgroups else []
 
     def left(self) -> dict[int, list[int]]:
         """Who is left: what to send signals to (a process group as a negative number), and the processes behind it."""
@@ -137,10 +165,15 @@ class Table:
             return {}
         processes = _processes()
         found: dict[int, list[int]] = {}
+        strays = self._in_cgroups()
         for process in processes.values():
             if process.lives and process.pid not in (1, os.getpid()):
                 for target in self._targets(process, processes):
                     found.setdefault(target, []).append(process.pid)
+                    break
+                else:
+                    if process.pid in strays:
+                        found[process.pid] = [process.pid]
         return found
 
     def _targets(self, process: _Process, processes: dict[int, _Process]) -> Iterator[int]:

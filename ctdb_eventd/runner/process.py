@@ -19,6 +19,7 @@ import attrs
 from ctdb_eventd.descriptors import raise_limit
 from ctdb_eventd.runner import group
 from ctdb_eventd.runner.capture import Capture
+from ctdb_eventd.runner.cgroups import Cgroup, Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 
 __all__ = ["Child", "SpawnContext"]
@@ -44,6 +45,8 @@ class SpawnContext:
     """Descriptor that becomes its standard input."""
     guardian: Guardian
     """Ends it should the daemon be killed."""
+    cgroups: Cgroups
+    """Makes one for each run."""
     oom_score_adj: bytes | None = None
     """What the kernel's /proc/PID/oom_score_adj is to be; None if that which it inherits."""
 
@@ -110,6 +113,7 @@ class Child:
         max_output: int,
         *,
         printed: Printed | None = None,
+        cgroup: Cgroup | None = None,
     ) -> Child:
         """Starts a program; returns when the kernel has accepted it.
 
@@ -119,6 +123,7 @@ class Child:
             context: What every child is given.
             max_output: Bytes of its output that are kept.
             printed: Is given all of its output as it comes.
+            cgroup: It is started in there.
 
         Raises:
             OSError: It could not be started; nothing is left behind.
@@ -130,6 +135,7 @@ class Child:
             # before the start: whoever kills us in the middle of it leaves a script
             line = context.guardian.protect()
             os.set_blocking(its_end, True)
+            context.cgroups.enter(cgroup)
             actions = [
                 (os.POSIX_SPAWN_DUP2, context.stdin, 0),
                 (os.POSIX_SPAWN_DUP2, its_end, 1),
@@ -151,6 +157,8 @@ class Child:
             raise
         finally:
             os.close(its_end)
+            if cgroup is not None and cgroup.is_limited:
+                context.cgroups.leave(cgroup)
         context.settle(pid)
         return cls._watch(pid, pipe, context.guardian, line, Capture(max_output), printed)
 
@@ -210,7 +218,8 @@ class Child:
         """
         if self._pipe >= 0:
             self._close_pipe()
-        self._loop.remove_reader(self._pidfd)
+        if not self._exited:
+            self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._guardian.release(self._line)
         if self._retry is not None:
@@ -223,8 +232,8 @@ class Child:
         group.kill_group(self.pid)
 
     def _on_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
         if not self.look():
+            self._loop.remove_reader(self._pidfd)
             # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
             self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
 

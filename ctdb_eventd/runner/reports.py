@@ -17,11 +17,10 @@ from ctdb_eventd.model import (
     TIMED_OUT,
     EventOutcome,
     EventReport,
-    EventSpec,
     ScriptReport,
 )
 from ctdb_eventd.runner.explain import signal_name, why_not_started
-from ctdb_eventd.runner.listener import RunListener, RunResult
+from ctdb_eventd.runs import Job, RunListener, RunResult
 from ctdb_eventd.scripts import Script
 
 __all__ = ["Reports", "wall_clock"]
@@ -42,11 +41,12 @@ class RunningChild(Protocol):
 
 
 class Reports:
-    """What is known of a run's scripts, in their order; the listener is told of each."""
+    """What is known of the scripts of a job's run, in their order; the listener is notified of each."""
 
-    def __init__(self, spec: EventSpec, listing: Sequence[Script], listener: RunListener) -> None:
+    def __init__(self, job: Job, listing: Sequence[Script], listener: RunListener) -> None:
         """Starts with none of the scripts of `listing`."""
-        self._spec = spec
+        self._job = job
+        self._spec = job.spec
         self._listing = listing
         self._listener = listener
         self._reports: list[ScriptReport] = []
@@ -65,7 +65,7 @@ class Reports:
     def add(self, report: ScriptReport) -> None:
         """Takes the report of the next script."""
         self._reports.append(report)
-        self._listener.script_finished(report)
+        self._listener.script_finished(self._job, report)
 
     # ------------------------------------------------------------------ one script
 

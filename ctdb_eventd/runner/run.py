@@ -9,6 +9,7 @@ import asyncio
 import errno
 import logging
 import math
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -19,14 +20,15 @@ import attrs
 from ctdb_eventd import scripts
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import RequestError
-from ctdb_eventd.model import DISABLED, EventSpec, ScriptReport
+from ctdb_eventd.model import DISABLED, ScriptReport
+from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.explain import how_ended
-from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
 from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runner.reports import Reports, wall_clock
+from ctdb_eventd.runs import Job, Progress, RunListener, RunResult
 from ctdb_eventd.safety import Ways
 
 __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
@@ -68,12 +70,11 @@ class RunContext:
 class RunningEvent:
     """A run that was started."""
 
-    def __init__(
-        self, context: RunContext, spec: EventSpec, listing: Sequence[scripts.Script], listener: RunListener
-    ) -> None:
+    def __init__(self, context: RunContext, job: Job, listing: Sequence[scripts.Script], listener: RunListener) -> None:
         self._context = context
         self._config = context.config
-        self._spec = spec
+        self._job = job
+        self._spec = job.spec
         self._listing = listing
         self._listener = listener
         self._scope = anyio.CancelScope()
@@ -81,9 +82,10 @@ class RunningEvent:
         self._cancelled = False
         self._grace = self._config.kill_grace
         self._grace_scope: anyio.CancelScope | None = None
-        self._reports = Reports(spec, listing, listener)
+        self._reports = Reports(job, listing, listener)
         self._ways = Ways()
         self._child: Child | None = None
+        self._cgroup: Cgroup | None = None
         self._began = self._began_at = 0
         self._child_since = 0.0
         self._time_left: float | None = None
@@ -193,7 +195,7 @@ class RunningEvent:
             self._context.notices.unsafe(script.path, flaw)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
-            may_start = self._listener.want_script(script.name, locks)
+            may_start = self._listener.want_script(self._job, script.name, locks)
         except RequestError as error:
             return self._reports.not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
@@ -219,35 +221,43 @@ class RunningEvent:
             warning.cancel()
         now = anyio.current_time()
         self._scope.deadline = now + left
-        self._listener.got_locks(name, locks)
+        self._listener.got_locks(self._job, name, locks)
         if now - asked >= _NOTABLE_WAIT:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
+        if self._cgroup is None:
+            self._cgroup = self._context.spawn.cgroups.make(self._spec.component)
         try:
             child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
-            self._listener.script_over()
+            self._listener.script_over(self._job)
             return self._reports.not_started(script, began, error)
         self._child_since = time.monotonic()
-        self._listener.script_started(script.name, child.pid)
+        self._listener.script_started(self._job, script.name, child.pid)
         await child.wait()
         return self._take_exit(child)
 
     def _take_exit(self, child: Child) -> ScriptReport:
         self._child = None
         output, status = child.output, child.close()
+        if self._cgroup is not None:
+            self._cgroup.let_go()
         report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output)
-        self._listener.script_over()
+        self._listener.script_over(self._job)
         return report
 
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
-        printed = partial(self._listener.printed, script.name)
+        printed = partial(self._listener.printed, self._job, script.name)
         patience: float | None = None
         while True:
             try:
-                return Child.spawn(script.path, argv, self._context.spawn, self._config.max_output, printed=printed)
+                return Child.spawn(
+                    *(script.path, argv, self._context.spawn, self._config.max_output),
+                    printed=printed,
+                    cgroup=self._cgroup,
+                )
             except OSError as error:
                 if error.errno != errno.ETXTBSY:
                     raise
@@ -295,16 +305,21 @@ class RunningEvent:
         if child is None:
             return
         grace = self._grace_scope = anyio.move_on_after(self._grace)
+        cgroup = self._cgroup
+        if cgroup is not None:
+            cgroup.tell(signal.SIGTERM, but_group=child.pid)
         with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as patience:
             await child.end(grace)
+            if cgroup is not None:
+                await cgroup.end(grace.deadline)
         if patience.cancelled_caught:
             _log.error(
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
                 *(self._spec, child.pid, child.pid),
             )
             # Its address stays locked, but a lock or a slot for ever would bring the whole node to a stop.
-            self._listener.script_over()
-            self._listener.stuck()
+            self._listener.script_over(self._job)
+            self._listener.stuck(self._job)
             self._release()
             await child.end(anyio.move_on_after(0))
         self._child = None
@@ -318,17 +333,21 @@ class RunningEvent:
             with anyio.move_on_after(_UNKILLABLE_WAIT, shield=True):
                 await child.wait()
             child.close()
+        if self._cgroup is not None:
+            for hit in self._cgroup.new_hits():
+                _log.warning("%s: a limit of its component was reached ([limits]): %s", self._spec, hit)
+            self._cgroup.close(kill=child is not None)
         self._report(RunResult(errno.EIO))
         self._release()
         # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
-        self._listener.gone()
+        self._listener.gone(self._job)
 
     def _report(self, result: RunResult) -> None:
         if not self._is_reported:
             self._is_reported = True
-            self._listener.reported(result)
+            self._listener.reported(self._job, result)
 
     def _release(self) -> None:
         if not self._is_released:
             self._is_released = True
-            self._listener.released()
+            self._listener.released(self._job)

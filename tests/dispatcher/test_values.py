@@ -27,6 +27,7 @@ from ctdb_eventd.model import (
     ScriptReport,
 )
 from ctdb_eventd.protocol import frames
+from ctdb_eventd.runs import LockOwner
 
 BEGIN = 1_700_000_000_500_000
 
@@ -141,7 +142,7 @@ def test_a_run_is_packed_once_for_as_long_as_it_is_kept() -> None:
         (refusals.NoSuchLock(7), "ENOENT", {"lock"}),
         (refusals.NoSuchMethod("x", ("ping",)), "ENOSYS", {"method", "methods"}),
         (refusals.QueueTimeout("a", 1.0, "b"), "EBUSY", {"asked", "seconds", "blocker"}),
-        (refusals.LockTimeout(("a",), 1.0, {"text": "b"}), "ETIMEDOUT", {"names", "seconds", "holder"}),
+        (refusals.LockTimeout(("a",), 1.0, "b"), "ETIMEDOUT", {"names", "seconds", "holder"}),
         (refusals.Cancelled("a"), "ECANCELED", {"asked"}),
     ],
 )
@@ -154,6 +155,16 @@ def test_a_refusal_says_what_it_is_made_of(error: RequestError, code: str, data:
         if key != "kind":
             assert failure.data[key] == getattr(error, key)
     assert unpacked(frames.packed(failure.data))["kind"] == type(error).__name__
+
+
+def test_who_has_a_lock_is_a_map() -> None:
+    holder = LockOwner(run="t-1", lock=None, pid=4711, text="legacy startup", since=1.0, seconds=2.0)
+    data = failure_of(refusals.LockTimeout(("a",), 1.0, holder)).data
+    assert data["holder"] == {
+        **{"run": "t-1", "lock": None, "pid": 4711, "text": "legacy startup"},
+        **{"since": 1.0, "seconds": 2.0},
+    }
+    assert unpacked(frames.packed(data))["holder"] == data["holder"]
 
 
 def test_a_configuration_error_has_the_place() -> None:

@@ -322,3 +322,15 @@ def test_the_events_page_names_tests_that_exist_and_every_one_of_its_own() -> No
 def test_the_security_page_names_tests_that_exist() -> None:
     named, _ = check_named_tests(TOP / "SECURITY.md", "tests/acceptance/test_who_may_ask.py")
     assert named
+
+
+def test_the_walks_through_the_daemon_name_functions_that_are_there() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    walks = re.findall(r"function by function\n(.*?)\n##", page, flags=re.DOTALL)
+    named = {name for walk in walks for name in re.findall(r"`([A-Z]\w*\.\w+)`", walk)}
+    assert len(named) > 20
+    trees = [ast.parse(file.read_text()) for file in TOP.glob("ctdb_eventd/**/*.py")]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    there = {f"{one.name}.{part.name}" for one in classes for part in one.body if isinstance(part, functions)}
+    assert sorted(named - there) == []

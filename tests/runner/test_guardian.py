@@ -15,6 +15,7 @@ import pytest
 from nodes import alive, children_of, command_of, until
 
 from ctdb_eventd.runner import leftovers
+from ctdb_eventd.runner.cgroups import Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 
 # A daemon with a session of its own: starts a guardian with the given grace, protects the given groups as started at
@@ -22,10 +23,11 @@ from ctdb_eventd.runner.guardian import Guardian
 DAEMON = """
 import asyncio, os, subprocess, sys
 from ctdb_eventd.runner import leftovers
+from ctdb_eventd.runner.cgroups import Cgroups
 from ctdb_eventd.runner.guardian import Guardian, own_session
 async def main():
     table = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
-    guardian = Guardian(table, own_session())
+    guardian = Guardian(table, own_session(), Cgroups(None))
     if sys.argv[2]:
         guardian.startup(float(sys.argv[2]))
     for group in sys.argv[3].split():
@@ -110,7 +112,7 @@ async def guardian(table: Path, grace: float = 60) -> AsyncIterator[tuple[Guardi
 def make(table: Path) -> Guardian:
     fd = os.open(table, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        return Guardian(fd, 0)
+        return Guardian(fd, 0, Cgroups(None))
     finally:
         os.close(fd)
 
@@ -144,7 +146,7 @@ def test_a_stopped_script_is_woken_to_be_ended(table: Path) -> None:
 
 def test_a_group_that_was_released_is_left_alone(table: Path) -> None:
     with script() as over, script() as running:
-        kill_a_daemon(table, over.pid, running.pid, released="1")
+        kill_a_daemon(table, over.pid, running.pid, released="0")
         assert running.wait(timeout=60) == -signal.SIGTERM
         assert over.poll() is None
 
@@ -188,7 +190,7 @@ sys.addaudithook(hook)
 exec(compile(open({leftovers.__file__!r}).read(), "guardian", "exec"))
 """
     with script("while :; do read -r _ || sleep 1; done", trap="trap '' TERM") as stubborn:
-        table.write_bytes(leftovers.session_line(0) + leftovers.running_line(stubborn.pid, 0))
+        table.write_bytes(leftovers.head(0, "") + leftovers.running_line(stubborn.pid, 0))
         with table.open("rb") as file:
             command = [sys.executable, "-c", f"import os; os.dup2({file.fileno()}, 3)\n{watched}", "guardian", "0.2"]
             done = subprocess.run(
@@ -218,7 +220,7 @@ async def test_lines_of_the_table_are_used_again(table: Path) -> None:
         assert made.protect() == lines[1]
         for line in lines:
             made.release(line)
-        assert lines == [1, 2, 3]
+        assert lines == [0, 1, 2]
 
 
 async def test_a_guardian_that_is_killed_is_replaced(table: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from nodes import until
 
+from ctdb_eventd.runner.cgroups import Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 from ctdb_eventd.runner.process import Child, SpawnContext
 
@@ -20,9 +21,10 @@ from ctdb_eventd.runner.process import Child, SpawnContext
 def context() -> Iterator[SpawnContext]:
     stdin = os.open(os.devnull, os.O_RDONLY)
     table = os.memfd_create("table")
-    guardian = Guardian(table, 0)
+    cgroups = Cgroups(None)
+    guardian = Guardian(table, 0, cgroups)
     os.close(table)
-    yield SpawnContext(environ=os.environb, stdin=stdin, guardian=guardian)
+    yield SpawnContext(environ=os.environb, stdin=stdin, guardian=guardian, cgroups=cgroups)
     os.close(guardian._table)
     os.close(stdin)
 

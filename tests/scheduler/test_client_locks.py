@@ -7,81 +7,48 @@ from collections.abc import Hashable
 
 import attrs
 import pytest
-from happenings import KeepingFeed, spec_of
+from happenings import spec_of
 from nodes import until
+from scheduling import SchedulerNode, parents_of
 
 from ctdb_eventd.errors import RequestError, WouldDeadlock
 from ctdb_eventd.refusals import Cancelled, LockTimeout
-from ctdb_eventd.runner.listener import Progress
-from ctdb_eventd.scheduler.admission import Admission
-from ctdb_eventd.scheduler.claims import Claim
-from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
-from ctdb_eventd.scheduler.service import Scheduler
-
-
-class Run:
-    """A run whose script waits or runs for as long as the test wants."""
-
-    group = 0
-    progress = Progress(script=None, pid=0, since=0.0, left=None)
-
-    def __init__(self) -> None:
-        self.proceeded = 0
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        """Goes on."""
-
-    def proceed(self) -> None:
-        self.proceeded += 1
+from ctdb_eventd.runs import Job
+from ctdb_eventd.scheduler.client_locks import ClientLock
 
 
 @attrs.define
 class Asked:
-    """A claim, and what it was answered."""
+    """A client lock, and what it was answered."""
 
-    claim: Claim | None = None
+    lock: ClientLock | None = None
     answers: list[float | RequestError] = attrs.field(factory=list)
 
     @property
-    def its(self) -> Claim:
-        assert self.claim is not None
-        return self.claim
+    def its(self) -> ClientLock:
+        assert self.lock is not None
+        return self.lock
 
     @property
     def granted(self) -> bool:
         return [type(answer) for answer in self.answers] == [float]
 
 
-class Node:
-    """A scheduler and the claims on its locks."""
+class Node(SchedulerNode):
+    """A scheduler and the clients' requests for its locks."""
 
     def __init__(self, *, watched: bool = True) -> None:
-        self.core: Core[Job] = Core(Admission(processors=1, limit=100))
-        self.feed = KeepingFeed(active=watched)
-        self.runs: dict[str, Run] = {}
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=self.start,
-            foregone=lambda spec: None,
-            record=lambda record, batch: None,
-            load=lambda: None,
-            feed=self.feed,
-        )
-        self.claims = self.scheduler.claims
-
-    def start(self, spec: object, job: Job) -> Run:
-        made = self.runs[str(spec)] = Run()
-        return made
+        super().__init__(watched=watched)
+        self.locks = self.scheduler.client_locks
 
     def ask(self, names: str, wait: float | None = None, *, text: str = "a client", asker: Job | None = None) -> Asked:
         """Asks for the locks that `names` says."""
         asked = Asked()
-        asked.claim = self.claims.ask(tuple(names.split()), wait, 4711, text, asked.answers.append, asker)
+        asked.lock = self.locks.request(tuple(names.split()), wait, 4711, text, asked.answers.append, parents_of(asker))
         return asked
 
     def job(self, text: str, asker: Job | None = None) -> Job:
-        made = self.scheduler.submit(spec_of(text), lambda result, details: None, asker)
+        made = self.scheduler.submit(spec_of(text), lambda result, details: None, parents_of(asker))
         assert made is not None
         return made
 
@@ -119,13 +86,13 @@ def test_numbers_are_never_used_twice() -> None:
 @pytest.mark.parametrize("end", ["cancel", "drop"])
 def test_what_is_given_back_goes_to_the_next_in_order(end: str) -> None:
     node = Node()
-    claims = [node.ask("routes") for _ in range(4)]
-    for index, asked in enumerate(claims):
-        assert [other.granted for other in claims] == [True] * (index + 1) + [False] * (3 - index)
+    requests = [node.ask("routes") for _ in range(4)]
+    for index, asked in enumerate(requests):
+        assert [other.granted for other in requests] == [True] * (index + 1) + [False] * (3 - index)
         if end == "cancel":
             asked.its.cancel()
         else:
-            node.claims.drop(asked.its)
+            node.locks.drop(asked.its)
     assert node.core.state.scripts == ()
 
 
@@ -182,14 +149,14 @@ def test_giving_back_within_the_answer_to_another_is_in_order() -> None:
     node = Node()
     granted: list[int] = []
     holder = node.ask("routes")
-    made: dict[int, Claim] = {}
+    made: dict[int, ClientLock] = {}
 
     def done(number: int) -> None:
         granted.append(number)
         made[number].cancel()
 
     for number in range(2000):
-        made[number] = node.claims.ask(("routes",), None, 1, "x", lambda _, number=number: done(number), None)  # type: ignore[misc]
+        made[number] = node.locks.request(("routes",), None, 1, "x", lambda _, number=number: done(number))  # type: ignore[misc]
     holder.its.cancel()
     assert granted == list(range(2000))
     assert node.core.state.scripts == ()
@@ -204,7 +171,7 @@ def test_who_does_not_want_to_wait_is_refused_at_once_and_leaves_nothing() -> No
     asked = node.ask("routes", 0)
     (error,) = asked.answers
     assert isinstance(error, LockTimeout)
-    assert (error.names, error.seconds, error.holder["text"]) == (("routes",), 0, "the holder")
+    assert (error.names, error.seconds, str(error.holder)) == (("routes",), 0, "the holder")
     assert [lock.waiting for lock in node.core.state.scripts] == [()]
     assert node.told() == []
 
@@ -217,7 +184,7 @@ async def test_a_wait_ends_when_its_time_is_over() -> None:
     await until(lambda: asked.answers, "the end of the wait")
     (error,) = asked.answers
     assert isinstance(error, LockTimeout)
-    assert (error.seconds, error.holder["text"]) == (0.01, "the holder")
+    assert (error.seconds, str(error.holder)) == (0.01, "the holder")
     holder.its.cancel()
     assert patient.granted
     assert len(asked.answers) == 1
@@ -227,7 +194,7 @@ async def test_a_wait_without_limit_needs_no_timer() -> None:
     node = Node()
     node.ask("routes")
     asked = node.ask("routes")
-    assert asked.its._patience is None
+    assert asked.its._timer is None
 
 
 async def test_who_has_got_it_does_not_give_up_any_more() -> None:
@@ -236,7 +203,7 @@ async def test_who_has_got_it_does_not_give_up_any_more() -> None:
     asked, later = node.ask("routes", 0.01), node.ask("other", 0.01)
     holder.its.cancel()
     assert asked.granted
-    assert asked.its._patience is None
+    assert asked.its._timer is None
     behind = node.ask("routes", 0.02)
     await until(lambda: behind.answers, "the end of a longer wait")
     assert asked.granted
@@ -261,14 +228,14 @@ async def test_a_lock_that_is_given_back_in_the_moment_its_wait_ends_is_had_or_r
     asked = [node.ask("routes", 0.01) for _ in range(3)]
     # the first one's refusal gives the lock back, when the timers of all three are due
     first = asked[0].its
-    original = node.core.drop
+    original = node.core.drop_locks
 
-    def drop(claim: Hashable) -> None:
-        original(claim)
-        if claim is first:
+    def drop(lock: Hashable) -> None:
+        original(lock)
+        if lock is first:
             holder.its.cancel()
 
-    monkeypatch.setattr(node.core, "drop", drop)
+    monkeypatch.setattr(node.core, "drop_locks", drop)
     await until(lambda: all(one.answers for one in asked[:2]), "two answers")
     assert [len(one.answers) for one in asked] in ([1, 1, 0], [1, 1, 1])
     assert [one.granted for one in asked] == [False, True, False]
@@ -303,7 +270,7 @@ def test_to_give_up_what_nobody_has_is_a_bug() -> None:
     node = Node()
     asked = node.ask("routes")
     with pytest.raises(RuntimeError, match="nobody has"):
-        node.claims.holder_for(asked.its)
+        node.locks.holder_for(asked.its)
 
 
 def test_the_holder_that_is_named_is_never_who_asks() -> None:
@@ -312,19 +279,19 @@ def test_the_holder_that_is_named_is_never_who_asks() -> None:
     asked = node.ask("free held", wait=0)
     (answer,) = asked.answers
     assert isinstance(answer, LockTimeout)
-    assert answer.holder["text"] == "the holder"
+    assert str(answer.holder) == "the holder"
 
 
-def test_a_claim_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
+def test_a_client_lock_that_is_behind_another_is_refused_and_leaves_nothing() -> None:
     node = Node()
     holder = node.ask("routes", text="ctdb-event lock routes")
-    behind = node.claims.of({holder.its.pid})
+    behind = node.locks.of({holder.its.pid})
     with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command asks for it and waits"):
-        node.claims.ask(("other", "routes"), None, 4712, "its child", lambda outcome: None, None, behind)
-    assert len(node.claims) == 1
-    assert node.claims.of({4712}) == frozenset()
+        node.locks.request(("other", "routes"), None, 4712, "its child", lambda outcome: None, behind)
+    assert len(node.locks) == 1
+    assert node.locks.of({4712}) == frozenset()
     holder.its.cancel()
-    assert len(node.claims) == 0
+    assert len(node.locks) == 0
 
 
 class Pids(set[int]):
@@ -337,28 +304,28 @@ class Pids(set[int]):
         return super().__contains__(pid)
 
 
-def test_claims_are_found_without_a_look_at_those_of_others() -> None:
+def test_client_locks_are_found_without_a_look_at_those_of_others() -> None:
     node = Node()
-    claims = node.scheduler.claims
-    kept = [claims.ask((f"lock{number}",), None, number, "x", lambda what: None) for number in range(100)]
+    locks = node.scheduler.client_locks
+    kept = [locks.request((f"lock{number}",), None, number, "x", lambda what: None) for number in range(100)]
     pids = Pids({7, 8, 1000})
-    assert claims.of(pids) == {kept[7], kept[8]}
+    assert locks.of(pids) == {kept[7], kept[8]}
     assert pids.asked == 0
-    for claim in kept:
-        claim.cancel()
-        claim.cancel()
-    assert (claims.of(pids), claims._of_process) == (frozenset(), {})
+    for lock in kept:
+        lock.cancel()
+        lock.cancel()
+    assert (locks.of(pids), locks._of_process) == (frozenset(), {})
 
 
-def test_a_run_that_is_behind_a_claim_can_not_have_its_locks() -> None:
+def test_a_run_that_is_behind_a_client_lock_can_not_have_its_locks() -> None:
     node = Node()
     holder = node.ask("routes")
-    behind = node.claims.of({holder.its.pid})
-    job = node.scheduler.submit(spec_of("legacy startup"), lambda result, details: None, None, "", behind)
+    behind = node.locks.of({holder.its.pid})
+    job = node.scheduler.submit(spec_of("legacy startup"), lambda result, details: None, behind)
     assert job is not None
     with pytest.raises(WouldDeadlock, match="a script of legacy startup with the locks routes would wait for"):
-        job.want_script("10.first", ("routes",))
-    assert job.want_script("20.second", ("other",))
+        node.scheduler.want_script(job, "10.first", ("routes",))
+    assert node.scheduler.want_script(job, "20.second", ("other",))
 
 
 # ---------------------------------------------------------------------- what is told
@@ -401,34 +368,34 @@ def test_the_end_of_a_wait_in_vain_is_not_told_as_a_success(end: str) -> None:
 # ---------------------------------------------------------------------- beside scripts
 
 
-def test_a_script_waits_for_a_claim_and_goes_when_it_is_given_back() -> None:
+def test_a_script_waits_for_a_client_lock_and_goes_when_it_is_given_back() -> None:
     node = Node()
     held = node.ask("routes")
     job = node.job("legacy startup")
-    assert not job.want_script("10.first", ("routes",))
+    assert not node.scheduler.want_script(job, "10.first", ("routes",))
     held.its.cancel()
-    assert node.runs["legacy startup"].proceeded == 1
+    assert node.runs["legacy startup"].calls == ["proceed"]
     behind = node.ask("routes")
     assert behind.answers == []
-    job.script_over()
+    node.scheduler.script_over(job)
     assert behind.granted
 
 
-def test_claims_and_scripts_take_turns_in_the_order_of_asking() -> None:
+def test_client_locks_and_scripts_take_turns_in_the_order_of_asking() -> None:
     node = Node()
     jobs = [node.job(f"c{number} startup") for number in range(3)]
     holder = node.ask("routes")
-    claims = []
+    requests = []
     for job in jobs:
-        assert not job.want_script("10.first", ("routes",))
-        claims.append(node.ask("routes"))
+        assert not node.scheduler.want_script(job, "10.first", ("routes",))
+        requests.append(node.ask("routes"))
     order: list[str] = []
     holder.its.cancel()
-    for number, (job, asked) in enumerate(zip(jobs, claims, strict=True)):
-        order += [name for name, run in node.runs.items() if run.proceeded]
+    for number, (job, asked) in enumerate(zip(jobs, requests, strict=True)):
+        order += [name for name, run in node.runs.items() if run.calls]
         assert not asked.granted
-        assert node.runs[f"c{number} startup"].proceeded == 1
-        job.script_over()
+        assert node.runs[f"c{number} startup"].calls == ["proceed"]
+        node.scheduler.script_over(job)
         assert asked.granted
         asked.its.cancel()
     assert node.core.state.scripts == ()
@@ -437,10 +404,10 @@ def test_claims_and_scripts_take_turns_in_the_order_of_asking() -> None:
 def test_a_holder_is_told_as_an_owner_be_it_a_script_or_a_client() -> None:
     node = Node()
     job = node.job("legacy startup")
-    job.want_script("10.first", ("routes",))
+    node.scheduler.want_script(job, "10.first", ("routes",))
     client = node.ask("iptables", text="ctdb-event lock iptables")
-    first = node.claims.holder_for(node.ask("routes").its)
-    second = node.claims.holder_for(node.ask("free iptables").its)
+    first = attrs.asdict(node.locks.holder_for(node.ask("routes").its))
+    second = attrs.asdict(node.locks.holder_for(node.ask("free iptables").its))
     for owner in (first, second):
         assert time.time() - 60 < owner.pop("since") <= time.time()
         assert 0 <= owner.pop("seconds") < 60
@@ -452,7 +419,7 @@ def test_a_holder_is_told_as_an_owner_be_it_a_script_or_a_client() -> None:
 def test_a_client_of_a_script_can_not_have_the_scripts_lock(wait: float | None) -> None:
     node = Node()
     asker = node.job("legacy startup")
-    asker.want_script("10.first", ("routes",))
+    node.scheduler.want_script(asker, "10.first", ("routes",))
     before = node.core.state
     with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script asks"):
         node.ask("routes other", wait, asker=asker)
@@ -463,9 +430,9 @@ def test_a_client_of_a_script_can_not_have_the_scripts_lock(wait: float | None) 
 def test_nor_that_of_a_script_that_waits_for_its_event() -> None:
     node = Node()
     outer = node.job("legacy startup")
-    outer.want_script("10.first", ("routes",))
+    node.scheduler.want_script(outer, "10.first", ("routes",))
     inner = node.job("other startup", outer)
-    inner.want_script("10.first", ("iptables",))
+    node.scheduler.want_script(inner, "10.first", ("iptables",))
     for name in ("routes", "iptables"):
         with pytest.raises(WouldDeadlock):
             node.ask(name, asker=inner)
@@ -475,16 +442,16 @@ def test_nor_that_of_a_script_that_waits_for_its_event() -> None:
 def test_an_asker_that_is_over_holds_nothing() -> None:
     node = Node()
     asker = node.job("legacy startup")
-    asker.want_script("10.first", ("routes",))
-    asker.released()
-    asker.gone()
+    node.scheduler.want_script(asker, "10.first", ("routes",))
+    node.scheduler.released(asker)
+    node.scheduler.gone(asker)
     assert node.ask("routes", asker=asker).granted
 
 
 # ---------------------------------------------------------------------- the daemon's end
 
 
-async def test_claims_do_not_keep_the_daemon_from_ending() -> None:
+async def test_client_locks_do_not_keep_the_daemon_from_ending() -> None:
     node = Node()
     holder, waiting = node.ask("routes"), node.ask("routes", 60)
     idle: list[bool] = []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_eventd.scheduler.run_ids import RunIds
+from ctdb_eventd.runs import RunIds
 
 
 @pytest.mark.parametrize(

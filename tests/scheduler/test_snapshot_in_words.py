@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import re
 
-from happenings import KeepingFeed
+from scheduling import SchedulerNode
 
 from ctdb_eventd.model import EventSpec
-from ctdb_eventd.runner.listener import Progress
-from ctdb_eventd.scheduler.admission import Admission
-from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.handles import RunHandle
-from ctdb_eventd.scheduler.job import Done, Job
-from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.scheduler.show import describe
+from ctdb_eventd.runs import Job
+from ctdb_eventd.scheduler.snapshot import describe
 
 
-class Run:
-    """A run whose script has a process group."""
-
-    def __init__(self, group: int) -> None:
-        self.group = group
-        self.progress = Progress(script=None, pid=group, since=0.0, left=None)
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        """Goes on."""
-
-    def proceed(self) -> None:
-        """Goes on."""
-
-
-class Shown:
+class Shown(SchedulerNode):
     """A scheduler whose runs go on for ever."""
 
-    def __init__(self, *, processors: int = 1, limit: int = 256) -> None:
-        self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
-        self.group = 0
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=lambda spec, job: self.start(),
-            foregone=lambda spec: None,
-            record=lambda record, batch: None,
-            load=lambda: None,
-            feed=KeepingFeed(active=False),
-        )
-
-    def start(self) -> RunHandle:
-        return Run(self.group)
-
     def submit(self, event: str, *args: str, group: int = 0) -> Job:
-        self.group = group
         spec = EventSpec(component="legacy", event=event, args=args, timeout=30, run_all=False)
-        ignore: Done = lambda result, details: None  # noqa: E731
-        job = self.scheduler.submit(spec, ignore)
+        job = self.scheduler.submit(spec, lambda result, details: None)
         assert job is not None
+        if job.handle is not None:
+            self.run_of(job).group = group
         return job
 
     def lines(self) -> list[str]:
@@ -73,8 +39,8 @@ def test_every_event_says_what_it_does_or_waits_for() -> None:
     shown.submit("releaseip", "eth0", "10.0.0.1", "24")
     other = shown.submit("takeip", "eth0", "10.0.0.2", "24")
     shown.submit("ipreallocated")
-    take.want_script("00.a", ("nfs-callout",))
-    other.want_script("00.a", ("nfs-callout", "routes"))
+    shown.scheduler.want_script(take, "00.a", ("nfs-callout",))
+    shown.scheduler.want_script(other, "00.a", ("nfs-callout", "routes"))
     assert shown.lines() == [
         "4 events; 1 scripts run (18 may whatever the load is, 256 at the most), 0 wait for a slot",
         "legacy takeip eth0 10.0.0.1 24: runs (process group 4711), arrived T",
@@ -91,7 +57,7 @@ def test_every_event_says_what_it_does_or_waits_for() -> None:
 
 def test_an_event_that_is_over_but_not_gone_says_so() -> None:
     shown = Shown()
-    shown.submit("startup").released()
+    shown.scheduler.released(shown.submit("startup"))
     assert shown.lines()[1:] == ["legacy startup: over, but its last script is still being ended, arrived T"]
 
 
@@ -105,7 +71,8 @@ async def test_scripts_that_wait_for_a_slot_say_whether_the_processors_are_why()
     for limit, why in ((17, ""), (256, "; the processors are busy")):
         shown = Shown(processors=0, limit=limit)
         for number in range(18):
-            shown.submit("takeip", "eth0", f"10.0.0.{number}", "24").want_script("00.a", ())
+            job = shown.submit("takeip", "eth0", f"10.0.0.{number}", "24")
+            shown.scheduler.want_script(job, "00.a", ())
         running = min(limit, 16)
         assert shown.lines()[0].startswith(f"18 events; {running} scripts run")
         assert shown.lines()[0].endswith(f"{18 - running} wait for a slot{why}") or limit == 17

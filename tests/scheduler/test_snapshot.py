@@ -8,51 +8,31 @@ from typing import Any
 
 import msgpack
 import pytest
-from happenings import KeepingFeed, spec_of
+from happenings import spec_of
+from scheduling import SchedulerNode
 
+from ctdb_eventd.dispatcher.values import job_value, left_out_value, lock_value, queue_value
 from ctdb_eventd.model import EventReport
-from ctdb_eventd.runner.listener import Progress, RunResult
-from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.runs import Job, Progress, RunResult
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
-from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
-from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.scheduler.snapshot import snapshot_jobs, snapshot_locks, snapshot_queue
 
 TAKE, RELEASE = "legacy takeip eth0 2001:DB8::1 64", "legacy releaseip eth0 2001:db8:0::1 64"
 
 
-class Run:
-    """A run that does what the test says."""
-
-    def __init__(self) -> None:
-        self.group = 0
-        self.progress = Progress(script="10.first", pid=0, since=0.0, left=None)
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        """Goes on."""
-
-    def proceed(self) -> None:
-        """Goes on."""
+Values = list[dict[str, Any]]
 
 
-class Node:
-    """A scheduler whose runs go on until the test ends them."""
+def job_values(core: Core[Job], *wanted: str | None) -> tuple[Values, Values]:
+    """Jobs and what is left out, as clients get them."""
+    jobs, more = snapshot_jobs(core, *wanted)
+    values = [job_value(job) for job in jobs], [left_out_value(one) for one in more]
+    shown, left_out = msgpack.unpackb(msgpack.packb(values))
+    return shown, left_out
 
-    def __init__(self, *, limit: int = 256) -> None:
-        self.core: Core[Job] = Core(Admission(processors=1, limit=limit))
-        self.runs: dict[str, Run] = {}
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=self.start,
-            foregone=lambda spec: None,
-            record=lambda record, batch: None,
-            load=lambda: None,
-            feed=KeepingFeed(active=False),
-        )
 
-    def start(self, spec: object, job: Job) -> Run:
-        made = self.runs[job.run] = Run()
-        return made
+class Node(SchedulerNode):
+    """A scheduler whose jobs and locks are shown."""
 
     def submit(self, *texts: str) -> list[Job]:
         jobs = [self.scheduler.submit(spec_of(text), lambda result, details: None) for text in texts]
@@ -60,8 +40,8 @@ class Node:
 
     def script(self, job: Job, *locks: str, pid: int = 0, left: float | None = None) -> bool:
         """Has a job want a script, which runs as `pid` if there is one."""
-        leave = job.want_script("10.first", locks)
-        run = self.runs[job.run]
+        leave = self.scheduler.want_script(job, "10.first", locks)
+        run = self.run_of(job)
         run.group = pid
         run.progress = Progress(script="10.first", pid=pid, since=time.monotonic() if pid else 0.0, left=left)
         return leave
@@ -71,12 +51,11 @@ class Node:
         values, more = job_values(self.core)
         assert more == []
         assert all(value.keys() == KEYS for value in values)
-        msgpack.packb(values)
         return values
 
     @property
     def locks(self) -> list[dict[str, Any]]:
-        values = list(lock_values(self.core))
+        values = [lock_value(lock) for lock in snapshot_locks(self.core)]
         msgpack.packb(values)
         return values
 
@@ -103,7 +82,7 @@ def test_a_job_whose_script_runs() -> None:
     node.script(job, pid=4711, left=12.5)
     (value,) = node.jobs
     assert (value["run"], value["component"], value["event"]) == (job.run, "legacy", "takeip")
-    assert (value["args"], value["address"]) == (("eth0", "2001:DB8::1", "64"), "2001:db8::1")
+    assert (value["args"], value["address"]) == (["eth0", "2001:DB8::1", "64"], "2001:db8::1")
     assert (value["state"], value["script"], value["pid"], value["waits_for"]) == ("running", "10.first", 4711, [])
     assert (value["timeout"], value["left"]) == (30, 12.5)
     assert before <= value["queued"] <= value["started"] <= time.time()
@@ -142,10 +121,10 @@ def test_a_job_whose_script_waits_for_a_slot_says_so(locks: tuple[str, ...]) -> 
     node = Node(limit=1)
     holder, job = node.submit("legacy startup", "other startup")
     node.script(holder, pid=4711)
-    assert not job.want_script("10.first", locks)
+    assert not node.scheduler.want_script(job, "10.first", locks)
     assert node.jobs[1]["waits_for"] == ["slot"]
     assert node.jobs[0]["waits_for"] == []
-    job.cancel()
+    node.scheduler.cancel(job)
 
 
 def test_a_job_between_two_scripts_waits_for_nothing() -> None:
@@ -162,13 +141,13 @@ def test_a_job_that_is_over_is_ending_until_nothing_of_it_is_left() -> None:
     node = Node()
     job, after = node.submit("legacy startup", "legacy recovered")
     node.script(job, pid=4711)
-    job.reported(RunResult(errno.ETIMEDOUT, EventReport(summary=-110, scripts=())))
-    job.released()
+    node.scheduler.reported(job, RunResult(errno.ETIMEDOUT, EventReport(summary=-110, scripts=())))
+    node.scheduler.released(job)
     assert [(value["run"], value["state"], value["pid"]) for value in node.jobs] == [
         (job.run, "ending", 4711),
         (after.run, "running", None),
     ]
-    job.gone()
+    node.scheduler.gone(job)
     assert [value["run"] for value in node.jobs] == [after.run]
 
 
@@ -221,7 +200,7 @@ def test_long_arguments_are_shown_as_far_as_there_is_room() -> None:
     node = Node()
     node.submit(f"legacy startup one {'x' * 5000} two")
     (value,) = node.jobs
-    assert value["args"] == ("one", "x" * 181 + "...")
+    assert value["args"] == ["one", "x" * 181 + "..."]
 
 
 # ---------------------------------------------------------------------- locks
@@ -246,10 +225,10 @@ def test_a_named_lock_may_be_a_clients() -> None:
     node = Node()
     (job,) = node.submit("legacy startup")
     first, second = (
-        node.scheduler.claims.ask(("routes",), None, pid, text, lambda what: None, None)
+        node.scheduler.client_locks.request(("routes",), None, pid, text, lambda what: None)
         for pid, text in ((1, "one"), (2, "two"))
     )
-    job.want_script("10.first", ("routes",))
+    node.scheduler.want_script(job, "10.first", ("routes",))
     (lock,) = node.locks
     assert (lock["name"], lock["kind"]) == ("routes", "named")
     owners = [lock["holder"], *lock["waiting"]]
@@ -263,7 +242,7 @@ def test_a_named_lock_may_be_a_clients() -> None:
 def test_a_lock_that_is_free_but_wanted_has_no_holder() -> None:
     node = Node()
     for names in (("b",), ("a", "b")):
-        node.scheduler.claims.ask(names, None, 1, "x", lambda what: None, None)
+        node.scheduler.client_locks.request(names, None, 1, "x", lambda what: None)
     assert [(lock["name"], lock["holder"] is None, len(lock["waiting"])) for lock in node.locks] == [
         ("a", True, 1),
         ("b", False, 1),
@@ -273,7 +252,7 @@ def test_a_lock_that_is_free_but_wanted_has_no_holder() -> None:
 def test_locks_are_by_name_those_of_addresses_first() -> None:
     node = Node()
     node.submit("legacy takeip eth0 10.0.0.2 24", "legacy takeip eth0 10.0.0.1 24")
-    node.scheduler.claims.ask(("z", "A", "b"), None, 1, "x", lambda what: None, None)
+    node.scheduler.client_locks.request(("z", "A", "b"), None, 1, "x", lambda what: None)
     names = [lock["name"] for lock in node.locks]
     assert names == ["address:10.0.0.1", "address:10.0.0.2", "A", "b", "z"]
 
@@ -297,11 +276,11 @@ def test_runs_and_slots_are_counted() -> None:
     node = Node(limit=3)
     jobs = node.submit(TAKE, RELEASE, "other startup", "other recovered", "third startup", "fourth startup")
     for job in (jobs[0], jobs[2], jobs[4], jobs[5]):
-        job.want_script("10.first", ())
-    jobs[4].released()
-    assert queue_values(node.core) == {
+        node.scheduler.want_script(job, "10.first", ())
+    node.scheduler.released(jobs[4])
+    assert queue_value(snapshot_queue(node.core)) == {
         "queued": 2,
         "running": 3,
         "slots": {"running": 3, "waiting": 1, "free_limit": 3, "limit": 3},
     }
-    jobs[5].cancel()
+    node.scheduler.cancel(jobs[5])

@@ -1,0 +1,94 @@
+"""What leaves the process group of its script, on a machine where cgroups may be made."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from native_client import native_client
+from nodes import Node, alive, can_make_cgroups, running_daemon, until
+
+from ctdb_eventd.runner.cgroups import base_for
+
+LEAVES = """
+setsid sh -c 'trap "" TERM; echo $$ > $CTDB_BASE/var/stray; while :; do sleep 1000; done' </dev/null >/dev/null 2>&1 &
+while ! [ -s $CTDB_BASE/var/stray ]; do sleep 0.01; done
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    if not can_make_cgroups():
+        pytest.skip("no cgroups (version 2) can be made here: /proc/self/cgroup, mount -t cgroup2")
+    node = Node(tmp_path)
+    node.configure("[eventd]\n kill grace = 0.2\n")
+    return node
+
+
+def stray(node: Node) -> int:
+    return int(node.read("stray") or 0)
+
+
+def cgroups(pid: int) -> list[str]:
+    base = base_for(pid)
+    return os.listdir(base) if os.path.isdir(base) else []
+
+
+def runs(pid: int) -> list[str]:
+    return [name for name in cgroups(pid) if name.isdecimal()]
+
+
+async def test_a_timeout_ends_what_has_left_the_group(node: Node) -> None:
+    node.script("10.s.script", LEAVES + "sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("startup", limit=1) == errno.ETIMEDOUT
+        await until(lambda: not alive(stray(node)), "the end of what had left")
+        await until(lambda: not runs(daemon.process.pid), "the removal of its cgroup")
+    assert not cgroups(daemon.process.pid)
+
+
+async def test_a_cancel_does_so_too(node: Node) -> None:
+    node.script("10.s.script", LEAVES + "sleep 1000")
+    async with running_daemon(node) as daemon, native_client(daemon) as client:
+        run = client.start("run", component="legacy", event="startup")
+        await until(lambda: stray(node), "somebody to leave")
+        await client.call("cancel", call=run)
+        await until(lambda: not alive(stray(node)), "the end of what had left")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+async def test_what_a_script_leaves_on_purpose_goes_on(node: Node, status: int) -> None:
+    node.script("10.s.script", f"{LEAVES} exit {status}")
+    node.script("20.s.script", "[ $1 = startup ] || sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        await client.run("startup")
+        first = stray(node)
+        (node.var / "stray").unlink()
+        await client.run("recovered", limit=1)
+        await until(lambda: not runs(daemon.process.pid), "the removal of its cgroup")
+        assert alive(first)
+        assert alive(stray(node)), "a later script's timeout is not its own"
+    for pid in (first, stray(node)):
+        assert alive(pid), "nor is the daemon's end"
+        os.kill(pid, 9)
+
+
+@pytest.mark.parametrize("kills", ["daemon", "both"])
+async def test_a_killed_daemon_leaves_nobody(node: Node, kills: str) -> None:
+    node.script("10.s.script", LEAVES + "sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: stray(node), "somebody to leave")
+        if kills == "both":
+            await until(daemon.children, "the guardian")
+            for pid in daemon.children():
+                if "script-guardian" in Path(f"/proc/{pid}/cmdline").read_text():
+                    os.kill(pid, 9)
+        daemon.process.kill()
+        daemon.process.wait()
+    former = daemon.process.pid
+    async with running_daemon(node):
+        assert not alive(stray(node))
+        assert not os.path.isdir(base_for(former))
