@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from scripted_broker import run_value
+from fake_broker import run_value
 
 from ctdb_event import errors, failures
 from ctdb_event.decoding import decode

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_broker import ScriptedBroker, running_broker
+from fake_broker import FakeBroker, running_broker
 from threaded_listener import ThreadedListener
 
 from ctdb_event import probing
@@ -28,7 +28,7 @@ PATIENCE = 60.0
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ScriptedBroker]:
+def broker(tmp_path: Path) -> Iterator[FakeBroker]:
     with running_broker(tmp_path / "s") as running:
         yield running
 
@@ -44,7 +44,7 @@ def peer(tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
         yield path, listener
 
 
-def test_a_call_and_its_result(broker: ScriptedBroker) -> None:
+def test_a_call_and_its_result(broker: FakeBroker) -> None:
     broker.rules["echo"] = lambda asked: asked.result(asked.params)
     with DaemonConnection(broker.path) as daemon:
         assert daemon.call("echo", a=1, b=[b"\xff", "text"]) == {"a": 1, "b": [b"\xff", "text"]}
@@ -52,7 +52,7 @@ def test_a_call_and_its_result(broker: ScriptedBroker) -> None:
     broker.gone()
 
 
-def test_a_refusal_carries_what_the_broker_said(broker: ScriptedBroker) -> None:
+def test_a_refusal_carries_what_the_broker_said(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.error("ENOENT", "there is no such component", kind="NoSuchComponent")
     with DaemonConnection(broker.path) as daemon, pytest.raises(CallFailed) as caught:
         daemon.call("run", component="x")
@@ -61,7 +61,7 @@ def test_a_refusal_carries_what_the_broker_said(broker: ScriptedBroker) -> None:
     assert str(caught.value) == "there is no such component"
 
 
-def test_notes_come_before_the_result_and_a_call_passes_over_them(broker: ScriptedBroker) -> None:
+def test_notes_come_before_the_result_and_a_call_passes_over_them(broker: FakeBroker) -> None:
     def tell(asked: Any) -> None:
         asked.note("queued", run="r")
         asked.note("started", run="r")
@@ -77,7 +77,7 @@ def test_notes_come_before_the_result_and_a_call_passes_over_them(broker: Script
         assert daemon.call("run") == "over"
 
 
-def test_answers_for_others_are_kept_until_they_are_asked_for(broker: ScriptedBroker) -> None:
+def test_answers_for_others_are_kept_until_they_are_asked_for(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         first, second = daemon.start("one", {}), daemon.start("two", {})
         one, two = broker.next("one"), broker.next("two")
@@ -94,7 +94,7 @@ def test_answers_for_others_are_kept_until_they_are_asked_for(broker: ScriptedBr
             daemon.next_note(second)
 
 
-def test_the_descriptor_becomes_readable(broker: ScriptedBroker) -> None:
+def test_the_descriptor_becomes_readable(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         request = daemon.start("one", {})
         broker.next("one").result(1)
@@ -142,7 +142,7 @@ def test_a_daemon_that_goes_before_its_first_word_is_lost(
             probed.start()
         elif end == "restarted":
             (tmp_path / "bare").unlink()
-            running = ScriptedBroker(tmp_path / "bare")
+            running = FakeBroker(tmp_path / "bare")
             running.rules["ping"] = lambda asked: asked.result({})
         with pytest.raises(ConnectionLost, match="lost: "):
             daemon.next_note(request)
@@ -157,7 +157,7 @@ def close_when_asked(listener: socket.socket) -> None:
     listener.close()
 
 
-def test_another_thread_can_end_a_wait(broker: ScriptedBroker) -> None:
+def test_another_thread_can_end_a_wait(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         request = daemon.start("subscribe", {})
         broker.next("subscribe")
@@ -168,7 +168,7 @@ def test_another_thread_can_end_a_wait(broker: ScriptedBroker) -> None:
     daemon.hang_up()
 
 
-def test_a_connection_that_ends_later_is_lost(broker: ScriptedBroker) -> None:
+def test_a_connection_that_ends_later_is_lost(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         daemon.call("hello")
         request = daemon.start("run", {})
@@ -177,7 +177,7 @@ def test_a_connection_that_ends_later_is_lost(broker: ScriptedBroker) -> None:
             daemon.next_note(request)
 
 
-def test_a_version_that_is_not_spoken_fails_every_call(broker: ScriptedBroker) -> None:
+def test_a_version_that_is_not_spoken_fails_every_call(broker: FakeBroker) -> None:
     refusal = frames.error(0, "EPROTONOSUPPORT", "version 1 is not spoken", {"versions": [7]})
     broker.rules["ping"] = lambda asked: asked.raw(refusal)
     with DaemonConnection(broker.path) as daemon:
@@ -187,20 +187,20 @@ def test_a_version_that_is_not_spoken_fails_every_call(broker: ScriptedBroker) -
             daemon.call("ping")
 
 
-def test_nonsense_is_told(broker: ScriptedBroker) -> None:
+def test_nonsense_is_told(broker: FakeBroker) -> None:
     broker.rules["ping"] = lambda asked: asked.raw(b"\0\0\0\x01\xc1")
     with DaemonConnection(broker.path) as daemon, pytest.raises(RemoteProtocolError):
         daemon.call("ping")
 
 
-def test_what_cannot_be_said_is_not_sent(broker: ScriptedBroker) -> None:
+def test_what_cannot_be_said_is_not_sent(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         with pytest.raises(InvalidRequest):
             daemon.call("hello", client=object())
         assert daemon.call("hello")["version"] == 1
 
 
-def test_a_closed_connection_says_so(broker: ScriptedBroker) -> None:
+def test_a_closed_connection_says_so(broker: FakeBroker) -> None:
     daemon = DaemonConnection(broker.path)
     daemon.close()
     daemon.close()
@@ -271,7 +271,7 @@ def interrupted_while_waiting() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_an_interruption_while_waiting_ends_the_connection(broker: ScriptedBroker) -> None:
+def test_an_interruption_while_waiting_ends_the_connection(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         request = daemon.start("run", {})
         broker.next("run")
@@ -282,7 +282,7 @@ def test_an_interruption_while_waiting_ends_the_connection(broker: ScriptedBroke
             daemon.next_note(request)
 
 
-def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: ScriptedBroker) -> None:
+def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: FakeBroker) -> None:
     broker.rules["ping"] = broker.stall
     with DaemonConnection(broker.path) as daemon:
         daemon.start("ping", {})
@@ -296,7 +296,7 @@ def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: Sc
         broker.gone()
 
 
-def test_a_socket_that_wakes_for_nothing(broker: ScriptedBroker) -> None:
+def test_a_socket_that_wakes_for_nothing(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         daemon.receive()
         assert daemon.call("hello")["version"] == 1

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import samples
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 # the interpreter alone, and then the command: what makes the difference is what the command costs
 REPORT = """
