@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ctdb_event.dialects import Dialect, Said
+    from ctdb_event.dialects import Dialect, Incoming
 
     Note = tuple[str, int, dict[str, Any]]
     """Kind, number, data."""
@@ -122,7 +122,7 @@ class Core:
     Attributes:
         path: The broker's socket, for messages.
         dialect: Name of the dialect that is spoken.
-        heard: The broker sent something that could be understood.
+        received_any: The broker sent something that could be understood.
         ended: Why the connection can't be used any more; None while it can.
         closed_by_peer: The broker ended it.
         protocol_error: What the broker sent that could not be understood, and ended it.
@@ -134,7 +134,7 @@ class Core:
         """Starts a connection."""
         self.path = path
         self.dialect = dialect.name
-        self.heard = False
+        self.received_any = False
         self.ended: str | None = None
         self.closed_by_peer = False
         self.protocol_error: RemoteProtocolError | None = None
@@ -184,13 +184,13 @@ class Core:
                 self._post("cancel", {"call": mailbox.request_id})
 
     def receive_data(self, data: bytes) -> None:
-        """Takes bytes from the broker, and puts what they say into the mailboxes."""
+        """Takes bytes from the broker, and puts what is in them into the mailboxes."""
         if self.ended is not None:
             return
         try:
-            for request_id, said in self._dialect.receive_data(data, self._queue):
-                self.heard = True
-                self._route(request_id, said)
+            for request_id, incoming in self._dialect.receive_data(data, self._queue):
+                self.received_any = True
+                self._route(request_id, incoming)
         except RemoteProtocolError as error:
             self.protocol_error = error
             self.end(f"what answers there does not keep to the {self.dialect} dialect: {error}")
@@ -212,8 +212,8 @@ class Core:
             return
         self.ended = reason
         self.data_to_send()
-        for request_id, said in self._dialect.last_words():
-            self._route(request_id, said)
+        for request_id, incoming in self._dialect.receive_eof():
+            self._route(request_id, incoming)
         mailboxes, self._mailboxes = self._mailboxes, {}
         for mailbox in mailboxes.values():
             mailbox.settle(refusal=refusal, lost=refusal is None)
@@ -221,7 +221,7 @@ class Core:
     def _encode(self, method: str, params: Mapping[str, Any]) -> tuple[int, bytes]:
         request_id = self._next_id()
         try:
-            data = self._dialect.ask(request_id, method, params)
+            data = self._dialect.encode(request_id, method, params)
         except LocalProtocolError as error:
             raise InvalidRequest("EINVAL", str(error)) from None
         if self.limit is not None and len(data) > self.limit:
@@ -246,8 +246,8 @@ class Core:
         if method == "lock" and isinstance(value, dict) and "lock" in value:
             self._post("unlock", {"lock": value["lock"]})
 
-    def _route(self, request_id: int, said: Said) -> None:
-        what, first, second, third = said
+    def _route(self, request_id: int, incoming: Incoming) -> None:
+        what, first, second, third = incoming
         if what == "note":
             mailbox = self._mailboxes.get(request_id)
             if mailbox is not None:

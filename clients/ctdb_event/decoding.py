@@ -1,6 +1,6 @@
 """Makes typed values of the plain ones that come over the wire. Unknown keys are ignored.
 
-Nothing is said twice: an attribute has the name of its key, its type says what may be there, and a default is what
+An attribute has the name of its key, its type says what may be there, and a default is what
 brokers mean that are too old to have the key. An error says which value of which map it is about: `script.seconds`.
 """
 
@@ -58,7 +58,7 @@ _UPDATES: dict[str, type[Update]] = {
 
 
 def decode(kind: type[T], value: object, where: str | None = None) -> T:
-    """Returns the attrs class `kind` with what a map says.
+    """Returns the attrs class `kind` made of a map.
 
     Raises:
         MalformedAnswer: A key is missing or of another type, or it is no map.

@@ -1,6 +1,6 @@
 """The native dialect as the core sees it, and what any dialect has to do. Sans-IO and cheap to import.
 
-A dialect turns a method with its plain params into bytes, and bytes into what they say about which request. The CTDB
+A dialect turns a method with its plain params into bytes, and bytes into what came about which request. The CTDB
 dialect is in `ctdb.py`.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Protocol
 
-    Said = tuple[str, Any, Any, Any]
+    Incoming = tuple[str, Any, Any, Any]
     """`("note", kind, number, data)`, `("result", value, None, None)` or `("error", code, message, data)`."""
 
     class Dialect(Protocol):
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
         cancels: bool
         """A request that is under way can be taken back."""
 
-        def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+        def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
             """Encodes a request.
 
             Raises:
                 NotSupported, InvalidRequest, LocalProtocolError: It can't be encoded; nothing is to be sent.
             """
 
-        def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
-            """Takes the next bytes from the broker, and yields what they say about which request.
+        def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
+            """Takes the next bytes from the broker, and yields what came about which request.
 
             Args:
                 data: What came.
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
                 RemoteProtocolError: They aren't this dialect; the stream can't be read on.
             """
 
-        def last_words(self) -> Iterable[tuple[int, Said]]:
+        def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
             """Takes the end of the connection, and returns what is known all the same about which request."""
 
 
@@ -65,38 +65,38 @@ class NativeDialect:
     def __init__(self) -> None:
         self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY)
 
-    def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+    def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Encodes a request, of whatever msgpack can encode."""
         return frames.request(request_id, method, params)
 
-    def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Said]]:
+    def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
         """Yields what came; never has to send anything for it."""
         self._frames.receive_data(data)
         while (frame := self._frames.next()) is not None:
             yield read_frame(frame)
 
-    def last_words(self) -> Iterable[tuple[int, Said]]:
+    def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
         """Returns nothing: what has not been answered is unknown."""
         return ()
 
 
-def read_frame(frame: bytes) -> tuple[int, Said]:
-    """Reads what a broker says in one frame, and about which request.
+def read_frame(frame: bytes) -> tuple[int, Incoming]:
+    """Reads one frame of a broker: the id of a request, and what came about it.
 
     Raises:
         RemoteProtocolError: It is no reply, error or note.
     """
     request_id, content = frames.unpack(frame)
-    said: Said
+    incoming: Incoming
     if "note" in content:
-        said = ("note", content["note"], content.get("number"), content.get("data"))
-        right = isinstance(said[1], str) and isinstance(said[2], int) and isinstance(said[3], dict)
+        incoming = ("note", content["note"], content.get("number"), content.get("data"))
+        right = isinstance(incoming[1], str) and isinstance(incoming[2], int) and isinstance(incoming[3], dict)
     elif "error" in content:
         error = content["error"] if isinstance(content["error"], dict) else {}
-        said = ("error", error.get("code"), error.get("message"), error.get("data") or {})
-        right = isinstance(said[1], str) and isinstance(said[2], str) and isinstance(said[3], dict)
+        incoming = ("error", error.get("code"), error.get("message"), error.get("data") or {})
+        right = isinstance(incoming[1], str) and isinstance(incoming[2], str) and isinstance(incoming[3], dict)
     else:
-        said, right = ("result", content.get("result"), None, None), "result" in content
+        incoming, right = ("result", content.get("result"), None, None), "result" in content
     if not right:
         raise RemoteProtocolError(f"frame {shown(content)} is no reply, error or note")
-    return request_id, said
+    return request_id, incoming

@@ -507,9 +507,9 @@ async def test_an_id_that_is_used_again_too_early_is_answered_twice(node: Node) 
         reader, writer = await asyncio.open_unix_connection(node.socket)
         dialect = NativeDialect()
         answers: list[tuple[int, Any]] = []
-        writer.write(dialect.greeting + dialect.ask(1, "run", {"component": "legacy", "event": "slow"}))
+        writer.write(dialect.greeting + dialect.encode(1, "run", {"component": "legacy", "event": "slow"}))
         await until(lambda: node.read("pid-slow").strip(), "the run")
-        writer.write(dialect.ask(1, "subscribe", {"kinds": ["finished"]}) + dialect.ask(2, "cancel", {"call": 1}))
+        writer.write(dialect.encode(1, "subscribe", {"kinds": ["finished"]}) + dialect.encode(2, "cancel", {"call": 1}))
         while len(answers) < 3:
             data = await asyncio.wait_for(reader.read(65536), PATIENCE)
             assert data

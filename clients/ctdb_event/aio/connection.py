@@ -18,7 +18,7 @@ from ctdb_event import requests
 from ctdb_event.core import Core, Mailbox
 from ctdb_event.failures import connection_lost, nobody_listens, refused, result_of, speaks_only_ctdb
 from ctdb_event.probing import refuses
-from ctdb_event.requests import Ask
+from ctdb_event.requests import Request
 
 if TYPE_CHECKING:
     from ctdb_event.dialects import Dialect
@@ -93,37 +93,37 @@ class Connection:
         with anyio.CancelScope(shield=True):
             await self._over.wait()
 
-    async def call(self, ask: Ask[T]) -> T:
+    async def call(self, request: Request[T]) -> T:
         """Makes a request and waits for its result; cancelled meanwhile, it is taken back.
 
         Raises:
             BrokerError: It was refused, or the connection ended.
         """
         answered = anyio.Event()
-        mailbox = await self.start(ask, answered.set)
+        mailbox = await self.start(request, answered.set)
         try:
             await answered.wait()
         except BaseException:
             self.abandon(mailbox)
             raise
-        return ask.read(result_of(self.core, mailbox))
+        return request.read(result_of(self.core, mailbox))
 
-    async def start(self, ask: Ask[Any], notify: Callable[[], None]) -> Mailbox:
+    async def start(self, request: Request[Any], notify: Callable[[], None]) -> Mailbox:
         """Queues a request when there is room. Cancelled before, nothing of it was sent.
 
         Args:
-            ask: The request.
+            request: The request.
             notify: Called whenever something comes about it.
 
         Raises:
-            BrokerError: It can't be said, or the connection has ended.
+            BrokerError: It can't be encoded, or the connection has ended.
         """
         core = self.core
         while core.ended is None and core.unsent > _MOST_UNSENT:
             await self._drained.wait()
         if core.ended is not None:
             raise connection_lost(self.path, core.ended, None)
-        mailbox = core.start(ask.method, ask.params, notify)
+        mailbox = core.start(request.method, request.params, notify)
         self._wanted.set()
         return mailbox
 
@@ -154,15 +154,15 @@ class Connection:
         """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
         if core.dialect == "ctdb":
             return True
-        ask = requests.hello()
-        mailbox = core.start(ask.method, ask.params)
+        request = requests.hello()
+        mailbox = core.start(request.method, request.params)
         with contextlib.suppress(anyio.BrokenResourceError):  # it has closed; what it said before says more
             await stream.send(core.data_to_send())
         while not mailbox.answered:
             await _receive(core, stream)
-        if not core.heard and core.closed_by_peer:
+        if not core.received_any and core.closed_by_peer:
             return False
-        core.limit = ask.read(result_of(core, mailbox)).limits.packet
+        core.limit = request.read(result_of(core, mailbox)).limits.packet
         return True
 
     async def _serve(

@@ -14,7 +14,7 @@ from ctdb_event.core import Mailbox
 from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
 from ctdb_event.failures import check_run, result_of
-from ctdb_event.requests import Ask, Grant
+from ctdb_event.requests import Grant, Request
 from ctdb_event.results import Run
 from ctdb_event.updates import Update
 
@@ -49,9 +49,9 @@ class _Stream(Generic[T]):
     client.run(…, stream=True)`; who keeps one uses `async with`, or `aclose`.
     """
 
-    def __init__(self, connection: Connection, ask: Ask[T]) -> None:
+    def __init__(self, connection: Connection, request: Request[T]) -> None:
         self._connection = connection
-        self._ask = ask
+        self._request = request
         self._mailbox: Mailbox | None = None
         self._bell = _Bell()
         self._closed = False
@@ -78,11 +78,11 @@ class _Stream(Generic[T]):
             self._close()
             raise
         self._closed = True
-        self._finish(self._ask.read(result_of(self._connection.core, self._mailbox)))
+        self._finish(self._request.read(result_of(self._connection.core, self._mailbox)))
         raise StopAsyncIteration
 
     async def _begin(self) -> Mailbox:
-        return self._mailbox or await self._connection.start(self._ask, self._bell.ring)
+        return self._mailbox or await self._connection.start(self._request, self._bell.ring)
 
     def _finish(self, result: T) -> None:
         """Takes the request's result; raises if it is no success."""
@@ -143,11 +143,11 @@ class HeldLock:
         waited: How long it took to get them, in seconds.
     """
 
-    def __init__(self, connection: Connection, ask: Ask[Grant]) -> None:
+    def __init__(self, connection: Connection, request: Request[Grant]) -> None:
         """Takes nothing yet."""
         self._connection = connection
-        self._ask = ask
-        self.names: tuple[str, ...] = tuple(ask.params["names"])
+        self._request = request
+        self.names: tuple[str, ...] = tuple(request.params["names"])
         self.number: int | None = None
         self.waited = 0.0
 
@@ -159,7 +159,7 @@ class HeldLock:
             WouldDeadlock: A script asks for a lock that is held for it.
             BrokerError: Anything else; they were not taken.
         """
-        grant = await self._connection.call(self._ask)
+        grant = await self._connection.call(self._request)
         self.number, self.waited = grant.lock, grant.waited
         return self
 

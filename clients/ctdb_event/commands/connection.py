@@ -88,7 +88,7 @@ class DaemonConnection(Transport):
 
     def hang_up(self) -> None:
         """As `Transport.hang_up`."""
-        self.core.heard = True  # it is no daemon that hangs up
+        self.core.received_any = True  # it is no daemon that hangs up
         super().hang_up()
 
     def _check(self, mailbox: Mailbox) -> None:
@@ -101,7 +101,7 @@ class DaemonConnection(Transport):
         core = self.core
         if core.protocol_error is not None:
             return core.protocol_error
-        if core.closed_by_peer and not core.heard:
+        if core.closed_by_peer and not core.received_any:
             from ctdb_event.probing import hangs_up_on_native, refuses
 
             if hangs_up_on_native(core.path):

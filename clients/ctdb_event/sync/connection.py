@@ -10,7 +10,7 @@ from ctdb_event.core import Mailbox
 from ctdb_event.errors import BrokerError
 from ctdb_event.failures import connection_lost, nobody_listens, refused, result_of, speaks_only_ctdb
 from ctdb_event.probing import refuses
-from ctdb_event.requests import Ask
+from ctdb_event.requests import Request
 from ctdb_event.transport import Transport
 
 if TYPE_CHECKING:
@@ -52,22 +52,22 @@ def connect(path: str, dialects: Sequence[Callable[[], Dialect]]) -> Connection:
 class Connection(Transport):
     """A connection to the broker."""
 
-    def call(self, ask: Ask[T]) -> T:
+    def call(self, request: Request[T]) -> T:
         """Makes a request and waits for its result.
 
         Raises:
             BrokerError: It was refused, or the connection ended.
         """
         with self.whole():
-            mailbox = self.begin(ask)
+            mailbox = self.begin(request)
             self.wait(lambda: mailbox.answered)
             try:
-                return ask.read(result_of(self.core, mailbox))
+                return request.read(result_of(self.core, mailbox))
             except BrokerError:
                 self.abandon(mailbox)  # what can't be read may be a lock
                 raise
 
-    def begin(self, ask: Ask[Any]) -> Mailbox:
+    def begin(self, request: Request[Any]) -> Mailbox:
         """Sends a request.
 
         Raises:
@@ -75,16 +75,16 @@ class Connection(Transport):
         """
         if self.core.ended is not None:
             raise connection_lost(self.core.path, self.core.ended, None)
-        return self.start(ask.method, ask.params)
+        return self.start(request.method, request.params)
 
     def greet(self) -> bool:
         """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
         if self.core.dialect == "ctdb":
             return True
-        ask = requests.hello()
-        mailbox = self.begin(ask)
+        request = requests.hello()
+        mailbox = self.begin(request)
         self.wait(lambda: mailbox.answered)
-        if not self.core.heard and self.core.closed_by_peer:
+        if not self.core.received_any and self.core.closed_by_peer:
             return False
-        self.core.limit = ask.read(result_of(self.core, mailbox)).limits.packet
+        self.core.limit = request.read(result_of(self.core, mailbox)).limits.packet
         return True

@@ -10,7 +10,7 @@ from ctdb_event.core import Mailbox
 from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
 from ctdb_event.failures import check_run, result_of
-from ctdb_event.requests import Ask, Grant
+from ctdb_event.requests import Grant, Request
 from ctdb_event.results import Run
 from ctdb_event.sync.connection import Connection
 from ctdb_event.updates import Update
@@ -29,9 +29,9 @@ class _Stream(Generic[T]):
     client.run(…, stream=True)`; who keeps one uses `with`, or `close`.
     """
 
-    def __init__(self, connection: Connection, ask: Ask[T]) -> None:
+    def __init__(self, connection: Connection, request: Request[T]) -> None:
         self._connection = connection
-        self._ask = ask
+        self._request = request
         self._mailbox: Mailbox | None = None
         self._closed = False
 
@@ -56,11 +56,11 @@ class _Stream(Generic[T]):
             self.close()
             raise
         self._closed = True
-        self._finish(self._ask.read(result_of(self._connection.core, mailbox)))
+        self._finish(self._request.read(result_of(self._connection.core, mailbox)))
         raise StopIteration
 
     def _begin(self) -> Mailbox:
-        return self._mailbox or self._connection.begin(self._ask)
+        return self._mailbox or self._connection.begin(self._request)
 
     def _finish(self, result: T) -> None:
         """Takes the request's result; raises if it is no success."""
@@ -117,11 +117,11 @@ class HeldLock:
         waited: How long it took to get them, in seconds.
     """
 
-    def __init__(self, connection: Connection, ask: Ask[Grant]) -> None:
+    def __init__(self, connection: Connection, request: Request[Grant]) -> None:
         """Takes nothing yet."""
         self._connection = connection
-        self._ask = ask
-        self.names: tuple[str, ...] = tuple(ask.params["names"])
+        self._request = request
+        self.names: tuple[str, ...] = tuple(request.params["names"])
         self.number: int | None = None
         self.waited = 0.0
 
@@ -133,7 +133,7 @@ class HeldLock:
             WouldDeadlock: A script asks for a lock that is held for it.
             BrokerError: Anything else; they were not taken.
         """
-        grant = self._connection.call(self._ask)
+        grant = self._connection.call(self._request)
         self.number, self.waited = grant.lock, grant.waited
         return self
 

@@ -79,7 +79,7 @@ class Client:
         for call in range(1, self._random.randint(2, 60)):
             method, params = self._native_call(client, call, open_calls)
             open_calls[call] = method
-            sent.append(dialect.ask(call, method, params))
+            sent.append(dialect.encode(call, method, params))
             self.figures["calls"] += 1
         writer.write(b"".join(sent))
         await writer.drain()
