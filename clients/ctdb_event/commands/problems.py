@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 
-from ctdb_event.commands.catalogue import COMMANDS, nearest
+from ctdb_event.commands.catalogue import COMMANDS
 from ctdb_event.commands.connection import CallFailed, ConnectionLost, DaemonConnection, NotNative
 from ctdb_event.console import Failure
 from ctdb_event.errors import InvalidRequest
 from ctdb_event.refusal import NOT_ALLOWED
 from ctdb_eventd.errors import RemoteProtocolError
-from ctdb_eventd.text import escaped
+from ctdb_eventd.text import escaped, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import select
 import signal
 import time
 
-from ctdb_event.commands.arguments import number, text
+from ctdb_event.argv import timeout_of
+from ctdb_event.commands.arguments import text
 from ctdb_event.commands.connection import ConnectionLost
 from ctdb_event.commands.jsonic import line
 from ctdb_event.commands.notes import flat
@@ -48,7 +49,7 @@ def run(session: Session) -> int:
         "component": text(given[1]),
         "event": text(given[2]),
         "args": [text(argument) for argument in given[3:]],
-        "timeout": number("timeout", given[0]),
+        "timeout": timeout_of(given[0]),
         "run_all": test_mode(session.environ) and "CTDB_EVENT_RUN_ALL" in session.environ,
     }
     if detached:
