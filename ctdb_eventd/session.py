@@ -17,7 +17,7 @@ from collections.abc import Callable
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.protocol.connection import broker_connection
+from ctdb_eventd.protocol.connection import Connection
 from ctdb_eventd.protocol.messages import Note, Notes, Reply, Request
 from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
@@ -72,7 +72,7 @@ class Session:
         self._socket = client
         self._fd = client.fileno()
         self._loop = asyncio.get_running_loop()
-        self._connection = broker_connection(max_packet)
+        self._connection = Connection(max_packet)
         self._dispatcher = dispatcher
         self._traffic = traffic
         self._on_close = on_close

@@ -10,8 +10,9 @@ import os
 import time
 
 from ctdb_event.argv import timeout_of
-from ctdb_event.cli_places import find_socket
+from ctdb_event.cli_places import find_socket, no_daemon
 from ctdb_event.console import Failure, complain, show, status_code
+from ctdb_event.framing import Splitter
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
 from ctdb_eventd.paths import test_mode
@@ -119,7 +120,7 @@ def _ask(path: str, request: bytes) -> bytes:
         try:
             connection.connect(path)
         except OSError as error:
-            raise _no_daemon(path, error) from None
+            raise no_daemon(path, error) from None
         try:
             connection.sendall(request)
         except OSError:
@@ -128,22 +129,18 @@ def _ask(path: str, request: bytes) -> bytes:
 
 
 def _receive_reply(path: str, connection: socket.socket) -> bytes:
-    buffer = bytearray()
+    packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
     while True:
-        length = packet.packet_length(buffer, packet.DEFAULT_MAX_REPLY)
-        if length and len(buffer) >= length:
-            reply = bytes(buffer[:length])
-            if packet.Fields(reply, 8).u32("request id") == _REQID:
+        while (reply := packets.next()) is not None:
+            if packet.request_id(reply) == _REQID:
                 return reply
-            del buffer[:length]
-            continue
         try:
             data = connection.recv(_RECEIVE_SIZE)
         except OSError as error:
             raise _no_answer(path, f"lost ({error.strerror})") from None
         if not data:
             raise _no_answer(path, "closed by the daemon")
-        buffer += data
+        packets.receive_data(data)
 
 
 def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
@@ -154,20 +151,9 @@ def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
     return fields, fields.i32("result")
 
 
-def _no_daemon(path: str, error: OSError) -> Failure:
-    reason = error.strerror or str(error)  # a path too long for an address has no errno
-    if error.errno in (errno.EACCES, errno.EPERM):
-        from ctdb_event.refusal import advice as who_may
-
-        who = f"run this as root, or {who_may()}"
-        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; {who}")
-    advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
-    return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
-
-
 def _no_answer(path: str, reason: str) -> Failure:
+    from ctdb_event.probing import refuses
     from ctdb_event.refusal import may_not
-    from ctdb_event.wire import refuses
 
     if refuses(path):
         return Failure(may_not(f"ask the event daemon at {path}"), errno.EACCES)

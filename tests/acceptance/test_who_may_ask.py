@@ -33,14 +33,14 @@ ACCESS = f"[access]\n  read = {ALICE}\n  operate monitor = @{NAGIOS}\n"
 _ASK = """
 import json, os, sys
 path, uid, gid, groups, calls = json.loads(sys.argv[1])
-from ctdb_event.wire import Wire, CallFailed
-import ctdb_event.failures, ctdb_event.blocking, ctdb_event.commands.problems, pwd
+from ctdb_event.commands.connection import DaemonConnection, CallFailed
+import ctdb_event.failures, ctdb_event.sync.client, ctdb_event.commands.problems, pwd
 from ctdb_event.errors import BrokerError
 os.setgroups(groups); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
 def ask(method, params):
     try:
-        with Wire(path) as wire:
-            return wire.call(method, **params)
+        with DaemonConnection(path) as connection:
+            return connection.call(method, **params)
     except CallFailed as error:
         return [error.code, error.message]
     except Exception as error:
@@ -405,7 +405,7 @@ async def test_a_socket_that_is_root_s_alone_is_told_apart(node: Node) -> None:
 
 _LIBRARY = """
 import os, sys, anyio, pwd
-import ctdb_event, ctdb_event.blocking, ctdb_event.client, anyio._backends._asyncio, anyio.to_thread
+import ctdb_event, ctdb_event.sync.client, ctdb_event.aio.client, anyio._backends._asyncio, anyio.to_thread
 from ctdb_event import Client, NotAllowed, connect
 path, uid, dialect = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import samples
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 from ctdb_event import cli
 from ctdb_event.commands.catalogue import COMMANDS, find

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import samples
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 # the interpreter alone, and then the command: what makes the difference is what the command costs
 REPORT = """
@@ -19,10 +19,16 @@ assert main(sys.argv[1:]) == 0
 print(*sorted(set(sys.modules) - before), file=sys.stderr)
 """
 OURS = {
-    *("ctdb_event", "ctdb_event.argv", "ctdb_event.cli", "ctdb_event.console", "ctdb_event.framing", "ctdb_event.wire"),
+    *("ctdb_event", "ctdb_event.argv", "ctdb_event.cli", "ctdb_event.console", "ctdb_event.framing"),
+    *("ctdb_event.dialects", "ctdb_event.core", "ctdb_event.errors", "ctdb_event.transport"),
     *("ctdb_eventd", "ctdb_eventd.errors", "ctdb_eventd.paths", "ctdb_eventd.protocol", "ctdb_eventd.protocol.frames"),
     *("ctdb_eventd.protocol.packet", "ctdb_event.commands", "ctdb_event.commands.arguments"),
-    *("ctdb_event.commands.catalogue", "ctdb_event.commands.entry", "ctdb_event.commands.lists"),
+    *(
+        "ctdb_event.commands.catalogue",
+        "ctdb_event.commands.connection",
+        "ctdb_event.commands.entry",
+        "ctdb_event.commands.lists",
+    ),
     *("ctdb_event.commands.screen", "ctdb_event.commands.session", "ctdb_event.commands.table"),
     *("ctdb_event.commands.table_events", "ctdb_event.commands.table_scripts", "ctdb_event.commands.table_state"),
     *("ctdb_event.cli_places", "ctdb_event.commands.times", "ctdb_eventd.places", "ctdb_eventd.text"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 from ctdb_event import cli
 from ctdb_event.argv import timeout_of
@@ -264,7 +264,7 @@ def test_not_root(node: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pyte
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("ctdb_event.commands.session.Wire", refuse)
+    monkeypatch.setattr("ctdb_event.commands.session.DaemonConnection", refuse)
     code, said = failure(capfdbinary, "ps")
     assert code == 1
     assert "Permission denied; run this as root, or ask its administrator for `read = " in said
@@ -293,7 +293,7 @@ def test_test_mode_without_a_base(node: Path, monkeypatch: pytest.MonkeyPatch, c
 
 def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     broker.reply("hello", {"server": "x", "pid": 1})
-    broker.handlers["ping"] = lambda peer, params: broker.hang_up()
+    broker.rules["ping"] = lambda asked: broker.hang_up()
     code, said = failure(capfdbinary, "ping")
     assert code == 1
     assert said.startswith("ctdb-event: no answer from the event daemon: connection to ")
@@ -301,15 +301,15 @@ def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[
 
 
 def test_nonsense_for_an_answer(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    broker.handlers["reload"] = lambda peer, params: peer.connection.sendall(b"\0\0\0\1x")
+    broker.rules["reload"] = lambda asked: asked.raw(b"\0\0\0\1x")
     assert "does not speak the event protocol" in failure(capfdbinary, "reload")[1]
 
 
 def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ctdb_event.commands import problems
-    from ctdb_eventd.errors import LocalProtocolError
+    from ctdb_event.errors import InvalidRequest
 
-    assert str(problems.explained("p", LocalProtocolError("too long"))) == "this can't be asked: too long"
+    assert str(problems.explained("p", InvalidRequest("EINVAL", "too long"))) == "this can't be asked: too long"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctdb_event import framing
-from ctdb_event.framing import Splitter, move, read_frame
+from ctdb_event.dialects import read_frame
+from ctdb_event.framing import Splitter
 from ctdb_eventd.errors import PacketTooLarge, RemoteProtocolError
 from ctdb_eventd.protocol import frames, packet
 
@@ -18,52 +18,40 @@ from ctdb_eventd.protocol import frames, packet
 @given(st.lists(st.binary(max_size=20), max_size=8), st.lists(st.integers(1, 9), min_size=1))
 def test_whatever_pieces_a_stream_comes_in_the_frames_are_the_same(bodies: list[bytes], sizes: list[int]) -> None:
     wholes = [frames.frame(body) for body in bodies]
-    stream, splitter, taken = b"".join(wholes), Splitter(frames.frame_length, 1000, bytes), []
+    stream, splitter, taken = b"".join(wholes), Splitter(frames.frame_length, 1000), []
     while stream:
         size = sizes[len(stream) % len(sizes)]
-        assert splitter.take([stream[:size]])
+        splitter.receive_data(stream[:size])
         stream = stream[size:]
-        while (hand := splitter.next()) is not None:
-            assert splitter.next() is hand, "it is the same until somebody has taken it"
-            taken.append(hand.pop())
+        while (whole := splitter.next()) is not None:
+            taken.append(whole)
     assert taken == wholes
 
 
 def test_packets_of_the_other_dialect_are_cut_too() -> None:
-    splitter = Splitter(packet.packet_length, 1000, bytes)
-    splitter.take([packet.frame(7, b"abc")[:-1]])
+    splitter = Splitter(packet.packet_length, 1000)
+    splitter.receive_data(packet.frame(7, b"abc")[:-1])
     assert splitter.next() is None
-    splitter.take([b"c"])
-    assert splitter.next() == [packet.frame(7, b"abc")]
-    assert not splitter.take([b""])
+    splitter.receive_data(b"c")
+    assert splitter.next() == packet.frame(7, b"abc")
 
 
 def test_a_length_over_the_limit_is_refused_at_once() -> None:
-    splitter = Splitter(frames.frame_length, 1000, bytes)
-    splitter.take([(997).to_bytes(4, "big")])
+    splitter = Splitter(frames.frame_length, 1000)
+    splitter.receive_data((997).to_bytes(4, "big"))
     for _ in range(2):
         with pytest.raises(PacketTooLarge, match="1001 bytes announced, at most 1000"):
             splitter.next()
 
 
-def test_what_was_used_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_used_is_thrown_away() -> None:
     """A stream that never comes to rest must not be kept for ever."""
-    monkeypatch.setattr(framing, "_USED_ENOUGH", 100)
-    splitter, whole = Splitter(frames.frame_length, 1000, bytes), frames.frame(b"x" * 6)
-    splitter.take([whole[:5]])
+    splitter, whole = Splitter(frames.frame_length, 1000), frames.frame(b"x" * 6)
+    splitter.receive_data(whole[:5])
     for _ in range(100):
-        splitter.take([whole[5:] + whole[:5]])
-        hand = splitter.next()
-        assert hand is not None
-        assert hand.pop() == whole
-    assert len(splitter._state[0].getvalue()) < 250
-
-
-def test_what_is_in_hand_moves_once() -> None:
-    hand, to = ["a"], deque(["b"])
-    move(hand, to)
-    move(hand, to)
-    assert (hand, list(to)) == ([], ["b", "a"])
+        splitter.receive_data(whole[5:] + whole[:5])
+        assert splitter.next() == whole
+    assert sys.getsizeof(splitter._data) < 250
 
 
 @pytest.mark.parametrize(

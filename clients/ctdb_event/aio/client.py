@@ -1,6 +1,6 @@
 """The client for event loops, on anyio: many requests at once on one connection, under asyncio and trio.
 
-Methods only: what they ask is in `requests`, how it gets there in `link`.
+Methods only: what they ask is in `requests`, how it gets there in `connection`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Literal, overload
 
 from ctdb_event import requests
+from ctdb_event.aio.connection import Connection
+from ctdb_event.aio.streams import HeldLock, RunStream, Subscription
 from ctdb_event.broker import Hello, Stats
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
-from ctdb_event.link import Link
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.results import Overview, Run
-from ctdb_event.streams import HeldLock, RunStream, Subscription
 
 __all__ = ["AsyncClient", "connect"]
 
@@ -47,7 +47,7 @@ class AsyncClient:
     ) -> None:
         """Connects not yet; see `connect`."""
         path = default_path(os.environ if environ is None else environ) if path is None else path
-        self._link = Link(path, choose_dialects(dialect))
+        self._connection = Connection(path, choose_dialects(dialect))
 
     async def __aenter__(self) -> AsyncClient:
         """Connects, and finds out which dialect to speak.
@@ -56,23 +56,23 @@ class AsyncClient:
             BrokerUnavailable: Nobody listens.
             BrokerError: Whoever listens doesn't speak the dialect that was asked for.
         """
-        await self._link.open()
+        await self._connection.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Closes the connection: what was asked for on it and is under way ends."""
-        await self._link.leave()
+        await self._connection.leave()
 
     async def close(self) -> None:
         """Ends the connection; what waits for an answer gets BrokerUnavailable. Idempotent."""
-        await self._link.close()
+        await self._connection.close()
 
     @property
     def path(self) -> str:
         """The broker's socket."""
-        return self._link.path
+        return self._connection.path
 
     @property
     def dialect(self) -> str:
@@ -81,17 +81,17 @@ class AsyncClient:
         Raises:
             BrokerUnavailable: Nothing is spoken yet.
         """
-        return self._link.core.dialect
+        return self._connection.core.dialect
 
     # ------------------------------------------------------------------ methods
 
     async def hello(self, client: str = requests.CLIENT) -> Hello:
         """Asks who the broker is and what it can do; `client` is what its log is to call this program."""
-        return await self._link.call(requests.hello(client))
+        return await self._connection.call(requests.hello(client))
 
     async def ping(self) -> None:
         """Asks whether the broker answers."""
-        await self._link.call(requests.ping())
+        await self._connection.call(requests.ping())
 
     @overload
     def run(
@@ -139,10 +139,10 @@ class AsyncClient:
         if stream and detach:
             raise requests.both_stream_and_detach()
         if stream:
-            return RunStream(self._link, requests.stream(component, event, args, timeout, run_all))
+            return RunStream(self._connection, requests.stream(component, event, args, timeout, run_all))
         if detach:
-            return self._link.call(requests.detach(component, event, args, timeout, run_all))
-        return self._link.call(requests.run(component, event, args, timeout, run_all))
+            return self._connection.call(requests.detach(component, event, args, timeout, run_all))
+        return self._connection.call(requests.run(component, event, args, timeout, run_all))
 
     async def cancel(self, run: str) -> str:
         """Ends a run of anybody, which is answered as cancelled.
@@ -153,7 +153,7 @@ class AsyncClient:
         Raises:
             NoSuchRun: There is none of that id, or it is over.
         """
-        return await self._link.call(requests.cancel(run))
+        return await self._connection.call(requests.cancel(run))
 
     async def status(
         self,
@@ -177,31 +177,31 @@ class AsyncClient:
             NeverRan: That event has no result yet.
             NoSuchComponent: There is no such component.
         """
-        return await self._link.call(requests.status(component, event, address, addresses, output))
+        return await self._connection.call(requests.status(component, event, address, addresses, output))
 
     async def components(self) -> tuple[Component, ...]:
         """Lists the components."""
-        return await self._link.call(requests.components())
+        return await self._connection.call(requests.components())
 
     async def scripts(self, component: str) -> ScriptFiles:
         """Lists a component's event scripts, and what in its directory is none."""
-        return await self._link.call(requests.scripts(component))
+        return await self._connection.call(requests.scripts(component))
 
     async def events(self) -> tuple[EventInfo, ...]:
         """Lists the events that the broker knows by name."""
-        return await self._link.call(requests.events())
+        return await self._connection.call(requests.events())
 
     async def enable(self, component: str, script: str) -> None:
         """Makes a script run from now on; NoSuchScript if there is none."""
-        await self._link.call(requests.switch("enable", component, script))
+        await self._connection.call(requests.switch("enable", component, script))
 
     async def disable(self, component: str, script: str) -> None:
         """Makes a script not run any more."""
-        await self._link.call(requests.switch("disable", component, script))
+        await self._connection.call(requests.switch("disable", component, script))
 
     async def locks(self) -> tuple[Lock, ...]:
         """Lists the locks that somebody holds or waits for."""
-        return await self._link.call(requests.locks())
+        return await self._connection.call(requests.locks())
 
     def lock(self, *names: str, wait: float | None = None) -> HeldLock:
         """Takes named locks for a block, all at once: `async with client.lock("iptables", wait=5):`.
@@ -215,7 +215,7 @@ class AsyncClient:
         Raises:
             LockTimeout, WouldDeadlock: On entering the block: they were not taken.
         """
-        return HeldLock(self._link, requests.lock(names, wait))
+        return HeldLock(self._connection, requests.lock(names, wait))
 
     def subscribe(
         self,
@@ -232,11 +232,11 @@ class AsyncClient:
             event: Only about this one.
             run: Only about the run of this id.
         """
-        return Subscription(self._link, requests.subscribe(kinds, component, event, run))
+        return Subscription(self._connection, requests.subscribe(kinds, component, event, run))
 
     async def stats(self) -> Stats:
         """Asks what the broker counts."""
-        return await self._link.call(requests.stats())
+        return await self._connection.call(requests.stats())
 
     async def reload(self) -> tuple[str, ...]:
         """Makes the broker read its configuration again; ConfigRejected if it can't be used.
@@ -244,4 +244,4 @@ class AsyncClient:
         Returns:
             What was odd about it.
         """
-        return await self._link.call(requests.reload())
+        return await self._connection.call(requests.reload())

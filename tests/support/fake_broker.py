@@ -16,7 +16,7 @@ from threaded_listener import PATIENCE, ThreadedListener
 
 from ctdb_eventd.protocol import frames
 
-__all__ = ["HELLO", "Asked", "ScriptedBroker", "run_value", "running_broker"]
+__all__ = ["HELLO", "Asked", "FakeBroker", "run_value", "running_broker"]
 
 HELLO = {
     "version": 1,
@@ -48,13 +48,20 @@ def run_value(**changes: Any) -> dict[str, Any]:
 
 
 class Asked:
-    """A request that came, and the connection on which it did."""
+    """A request that came, and the connection on which it did.
 
-    def __init__(self, connection: socket.socket, content: dict[str, Any]) -> None:
+    Attributes:
+        following: Waits for the next request of the connection, for a rule that deals with it too.
+    """
+
+    def __init__(
+        self, connection: socket.socket, content: dict[str, Any], following: Callable[[], Asked | None]
+    ) -> None:
         self.connection = connection
+        self.following = following
         self.id: int = content["id"]
         self.method: str = content["method"]
-        self.params: dict[str, Any] = content["params"]
+        self.params: dict[str, Any] = content.get("params", {})
         self._number = 0
 
     def result(self, value: Any) -> None:
@@ -86,21 +93,43 @@ def _read_frame(stream: BinaryIO) -> bytes:
     return head + body if len(head) == 4 and len(body) == int.from_bytes(head, "big") else b""
 
 
-class ScriptedBroker:
-    """Listens on a socket. What comes and has no rule waits until the test asks for it.
+class FakeBroker:
+    """Listens on a socket. What comes and has no rule waits until the test asks for it, or is refused.
 
     Attributes:
-        rules: What to do about a method as soon as it comes.
+        rules: What to do about a method as soon as it comes; `reply` and `refuse` make the usual ones.
+        replies: What `reply` was given, by method.
+        requests: What was asked, in order.
+        old: It is CTDB's own daemon, which closes the connection at the preface.
         stalled: It stands still, as `stall` is the rule of a method that came.
         resume: Lets it go on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, refuses_others: bool = False) -> None:
+        """Listens; with `refuses_others` it knows no methods but those that have a rule."""
         self.path = os.fspath(path)
+        self.replies: dict[str, Any] = {}
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.old = False
+        self._refuses_others = refuses_others
         self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
         self.stalled, self.resume = threading.Event(), threading.Event()
         self._asked: queue.Queue[Asked | None] = queue.Queue()
         self._listener = ThreadedListener(path, self._serve)
+        self.hang_up = self._listener.hang_up
+
+    def reply(self, method: str, value: Any) -> None:
+        """Answers every such request with this value."""
+        self.replies[method] = value
+        self.rules[method] = lambda asked: asked.result(value)
+
+    def refuse(self, method: str, code: str, message: str, **data: Any) -> None:
+        """Refuses every such request."""
+        self.rules[method] = lambda asked: asked.error(code, message, **data)
+
+    def asked(self, method: str) -> dict[str, Any]:
+        """Returns the parameters of the last such request."""
+        return next(params for name, params in reversed(self.requests) if name == method)
 
     @property
     def connections(self) -> int:
@@ -135,17 +164,27 @@ class ScriptedBroker:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
-            if stream.read(len(frames.PREFACE)) == frames.PREFACE:
-                while frame := _read_frame(stream):
-                    self._handle(Asked(connection, frames.unpack(frame)[1]))
+
+            def receive() -> Asked | None:
+                if not (frame := _read_frame(stream)):
+                    return None
+                asked = Asked(connection, frames.unpack(frame)[1], receive)
+                self.requests.append((asked.method, asked.params))
+                return asked
+
+            if stream.read(len(frames.PREFACE)) == frames.PREFACE and not self.old:
+                while (asked := receive()) is not None:
+                    self._handle(asked)
         self._asked.put(None)
 
     def _handle(self, asked: Asked) -> None:
         rule = self.rules.get(asked.method)
-        if rule is None:
-            self._asked.put(asked)
-        else:
+        if rule is not None:
             rule(asked)
+        elif self._refuses_others:
+            asked.error("ENOSYS", f"no method {asked.method}", kind="NoSuchMethod")
+        else:
+            self._asked.put(asked)
 
     def close(self) -> None:
         """Ends it, and waits for its threads."""
@@ -154,9 +193,9 @@ class ScriptedBroker:
 
 
 @contextlib.contextmanager
-def running_broker(path: Path) -> Iterator[ScriptedBroker]:
-    """Runs a scripted broker for the time of the block."""
-    broker = ScriptedBroker(path)
+def running_broker(path: Path) -> Iterator[FakeBroker]:
+    """Runs a fake broker for the time of the block."""
+    broker = FakeBroker(path)
     try:
         yield broker
     finally:

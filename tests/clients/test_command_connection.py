@@ -1,4 +1,4 @@
-"""The thin, blocking connection in the native dialect."""
+"""The commands' connection, and the blocking transport that it shares with the library."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_broker import ScriptedBroker, running_broker
+from fake_broker import FakeBroker, running_broker
 from threaded_listener import ThreadedListener
 
-from ctdb_event import wire as wire_module
-from ctdb_event.wire import CallFailed, ConnectionLost, Line, NotNative, Wire
-from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+from ctdb_event import probing
+from ctdb_event.commands.connection import CallFailed, ConnectionLost, DaemonConnection, NotNative
+from ctdb_event.errors import InvalidRequest
+from ctdb_eventd.errors import RemoteProtocolError
 from ctdb_eventd.protocol import frames
 
 PATIENCE = 60.0
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ScriptedBroker]:
+def broker(tmp_path: Path) -> Iterator[FakeBroker]:
     with running_broker(tmp_path / "s") as running:
         yield running
 
@@ -43,65 +44,67 @@ def peer(tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
         yield path, listener
 
 
-def test_a_call_and_its_result(broker: ScriptedBroker) -> None:
+def test_a_call_and_its_result(broker: FakeBroker) -> None:
     broker.rules["echo"] = lambda asked: asked.result(asked.params)
-    with Wire(broker.path) as wire:
-        assert wire.call("echo", a=1, b=[b"\xff", "text"]) == {"a": 1, "b": [b"\xff", "text"]}
-        assert wire.call("echo") == {}
+    with DaemonConnection(broker.path) as daemon:
+        assert daemon.call("echo", a=1, b=[b"\xff", "text"]) == {"a": 1, "b": [b"\xff", "text"]}
+        assert daemon.call("echo") == {}
     broker.gone()
 
 
-def test_a_refusal_carries_what_the_broker_said(broker: ScriptedBroker) -> None:
+def test_a_refusal_carries_what_the_broker_said(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.error("ENOENT", "there is no such component", kind="NoSuchComponent")
-    with Wire(broker.path) as wire, pytest.raises(CallFailed) as caught:
-        wire.call("run", component="x")
+    with DaemonConnection(broker.path) as daemon, pytest.raises(CallFailed) as caught:
+        daemon.call("run", component="x")
     assert (caught.value.code, caught.value.message) == ("ENOENT", "there is no such component")
     assert caught.value.data == {"kind": "NoSuchComponent"}
     assert str(caught.value) == "there is no such component"
 
 
-def test_notes_come_before_the_result_and_a_call_passes_over_them(broker: ScriptedBroker) -> None:
+def test_notes_come_before_the_result_and_a_call_passes_over_them(broker: FakeBroker) -> None:
     def tell(asked: Any) -> None:
         asked.note("queued", run="r")
         asked.note("started", run="r")
         asked.result("over")
 
     broker.rules["run"] = tell
-    with Wire(broker.path) as wire:
-        request = wire.start("run", {})
-        assert wire.receive(request) == ("note", "queued", 1, {"time": 1.0, "run": "r"})
-        assert wire.receive(request) == ("note", "started", 2, {"time": 1.0, "run": "r"})
-        assert wire.receive(request) == ("result", "over", None, None)
-        with pytest.raises(KeyError):
-            wire.receive(request)
-        assert wire.call("run") == "over"
+    with DaemonConnection(broker.path) as daemon:
+        request = daemon.start("run", {})
+        assert daemon.next_note(request) == ("queued", 1, {"time": 1.0, "run": "r"})
+        assert daemon.next_note(request) == ("started", 2, {"time": 1.0, "run": "r"})
+        assert daemon.next_note(request) is None
+        assert request.value == "over"
+        assert daemon.call("run") == "over"
 
 
-def test_answers_for_others_are_kept_until_they_are_asked_for(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        first, second = wire.start("one", {}), wire.start("two", {})
+def test_answers_for_others_are_kept_until_they_are_asked_for(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        first, second = daemon.start("one", {}), daemon.start("two", {})
         one, two = broker.next("one"), broker.next("two")
         two.note("queued")
         two.error("EBUSY")
         one.raw(frames.result(99, frames.packed("of a request that nobody made")))
         one.result(1)
-        assert wire.receive(first) == ("result", 1, None, None)
-        assert wire.receive(second)[1] == "queued"
+        assert daemon.next_note(first) is None
+        assert first.value == 1
+        queued = daemon.next_note(second)
+        assert queued is not None
+        assert queued[0] == "queued"
         with pytest.raises(CallFailed):
-            wire.receive(second)
+            daemon.next_note(second)
 
 
-def test_the_descriptor_becomes_readable(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        request = wire.start("one", {})
+def test_the_descriptor_becomes_readable(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        request = daemon.start("one", {})
         broker.next("one").result(1)
-        assert select.select([wire], [], [], PATIENCE)[0] == [wire]
-        assert wire.receive(request)[0] == "result"
+        assert select.select([daemon], [], [], PATIENCE)[0] == [daemon]
+        assert daemon.next_note(request) is None
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Wire(str(tmp_path / "nothing"))
+        DaemonConnection(str(tmp_path / "nothing"))
 
 
 @pytest.mark.parametrize("reads", [0, 4, 8, 1 << 16])
@@ -114,8 +117,9 @@ def test_a_daemon_that_hangs_up_at_the_preface_is_not_native(tmp_path: Path, rea
     listener = ThreadedListener(tmp_path / "ctdb", hang_up)
     path = str(tmp_path / "ctdb")
     try:
-        with Wire(path) as wire, pytest.raises(NotNative, match=f"the daemon at {path} speaks only the CTDB dialect"):
-            wire.call("ping")
+        only = f"the daemon at {path} speaks only the CTDB dialect"
+        with DaemonConnection(path) as daemon, pytest.raises(NotNative, match=only):
+            daemon.call("ping")
     finally:
         listener.close()
 
@@ -126,10 +130,10 @@ def test_a_daemon_that_goes_before_its_first_word_is_lost(
 ) -> None:
     """An idle subscription, a lock that is waited for: nothing has been heard yet when the daemon goes."""
     if end == "restarted and hung":
-        monkeypatch.setattr(wire_module, "_SOON", 0.01)
-    with peer(tmp_path) as (path, listener), Wire(path) as wire:
+        monkeypatch.setattr(probing, "_SOON", 0.01)
+    with peer(tmp_path) as (path, listener), DaemonConnection(path) as daemon:
         connection = listener.accept()[0]
-        request = wire.start("subscribe", {})
+        request = daemon.start("subscribe", {})
         connection.close()
         if end == "killed":
             listener.close()
@@ -138,10 +142,10 @@ def test_a_daemon_that_goes_before_its_first_word_is_lost(
             probed.start()
         elif end == "restarted":
             (tmp_path / "bare").unlink()
-            running = ScriptedBroker(tmp_path / "bare")
+            running = FakeBroker(tmp_path / "bare")
             running.rules["ping"] = lambda asked: asked.result({})
         with pytest.raises(ConnectionLost, match="lost: "):
-            wire.receive(request)
+            daemon.next_note(request)
         if end == "restarted":
             running.close()
         elif end == "killed with a queue":
@@ -153,60 +157,61 @@ def close_when_asked(listener: socket.socket) -> None:
     listener.close()
 
 
-def test_another_thread_can_end_a_wait(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        request = wire.start("subscribe", {})
+def test_another_thread_can_end_a_wait(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        request = daemon.start("subscribe", {})
         broker.next("subscribe")
-        wire.hang_up()
-        wire.hang_up()
+        daemon.hang_up()
+        daemon.hang_up()
         with pytest.raises(ConnectionLost):
-            wire.receive(request)
-    wire.hang_up()
+            daemon.next_note(request)
+    daemon.hang_up()
 
 
-def test_a_connection_that_ends_later_is_lost(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        wire.call("hello")
-        request = wire.start("run", {})
+def test_a_connection_that_ends_later_is_lost(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        daemon.call("hello")
+        request = daemon.start("run", {})
         broker.next("run").hang_up()
         with pytest.raises(ConnectionLost, match="lost: closed by the daemon"):
-            wire.receive(request)
+            daemon.next_note(request)
 
 
-def test_a_version_that_is_not_spoken_fails_every_call(broker: ScriptedBroker) -> None:
+def test_a_version_that_is_not_spoken_fails_every_call(broker: FakeBroker) -> None:
     refusal = frames.error(0, "EPROTONOSUPPORT", "version 1 is not spoken", {"versions": [7]})
     broker.rules["ping"] = lambda asked: asked.raw(refusal)
-    with Wire(broker.path) as wire:
-        for _ in range(2):
-            with pytest.raises(CallFailed, match="version 1 is not spoken"):
-                wire.call("ping")
+    with DaemonConnection(broker.path) as daemon:
+        with pytest.raises(CallFailed, match="version 1 is not spoken"):
+            daemon.call("ping")
+        with pytest.raises(ConnectionLost, match="version 1 is not spoken"):
+            daemon.call("ping")
 
 
-def test_nonsense_is_told(broker: ScriptedBroker) -> None:
+def test_nonsense_is_told(broker: FakeBroker) -> None:
     broker.rules["ping"] = lambda asked: asked.raw(b"\0\0\0\x01\xc1")
-    with Wire(broker.path) as wire, pytest.raises(RemoteProtocolError):
-        wire.call("ping")
+    with DaemonConnection(broker.path) as daemon, pytest.raises(RemoteProtocolError):
+        daemon.call("ping")
 
 
-def test_what_cannot_be_said_is_not_sent(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        with pytest.raises(LocalProtocolError):
-            wire.call("hello", client=object())
-        assert wire.call("hello")["version"] == 1
+def test_what_cannot_be_said_is_not_sent(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        with pytest.raises(InvalidRequest):
+            daemon.call("hello", client=object())
+        assert daemon.call("hello")["version"] == 1
 
 
-def test_a_closed_connection_says_so(broker: ScriptedBroker) -> None:
-    wire = Wire(broker.path)
-    wire.close()
-    wire.close()
+def test_a_closed_connection_says_so(broker: FakeBroker) -> None:
+    daemon = DaemonConnection(broker.path)
+    daemon.close()
+    daemon.close()
     with pytest.raises(ConnectionLost, match="it was closed here"):
-        wire.call("ping")
+        daemon.call("ping")
 
 
 def test_a_broker_that_does_not_read_before_it_has_written_is_heard(tmp_path: Path) -> None:
     """Both sides would wait for ever if a large request were written without reading meanwhile."""
     size = 8 << 20
-    with peer(tmp_path) as (path, listener), Wire(path) as wire:
+    with peer(tmp_path) as (path, listener), DaemonConnection(path) as daemon:
         connection = listener.accept()[0]
         answer = frames.result(1, frames.packed(b"x" * size))
 
@@ -218,19 +223,18 @@ def test_a_broker_that_does_not_read_before_it_has_written_is_heard(tmp_path: Pa
 
         thread = threading.Thread(target=write_first)
         thread.start()
-        assert wire.call("echo", data=b"y" * size) == b"x" * size
+        assert daemon.call("echo", data=b"y" * size) == b"x" * size
         thread.join(PATIENCE)
         connection.close()
 
 
 def test_a_broker_that_hangs_up_in_the_middle_of_a_request_is_heard_to_the_end(tmp_path: Path) -> None:
-    with peer(tmp_path) as (path, listener), Wire(path) as wire:
+    with peer(tmp_path) as (path, listener), DaemonConnection(path) as daemon:
         connection = listener.accept()[0]
-        connection.recv(8)
         connection.sendall(frames.error(1, "EMSGSIZE", "too long", {}))
         connection.shutdown(socket.SHUT_WR)
         with pytest.raises(CallFailed, match="too long"):
-            wire.call("echo", data=b"y" * (8 << 20))
+            daemon.call("echo", data=b"y" * (8 << 20))
         connection.close()
 
 
@@ -267,41 +271,41 @@ def interrupted_while_waiting() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_an_interruption_while_waiting_loses_nothing(broker: ScriptedBroker) -> None:
-    with Wire(broker.path) as wire:
-        request = wire.start("run", {})
-        asked = broker.next("run")
+def test_an_interruption_while_waiting_ends_the_connection(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        request = daemon.start("run", {})
+        broker.next("run")
         with interrupted_while_waiting():
-            wire.receive(request)
-        asked.result("late")
-        assert wire.receive(request)[1] == "late"
-        assert wire.call("hello")["version"] == 1
+            daemon.next_note(request)
+        broker.gone()
+        with pytest.raises(ConnectionLost, match="an interruption put it out of step"):
+            daemon.next_note(request)
 
 
-def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: ScriptedBroker) -> None:
+def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: FakeBroker) -> None:
     broker.rules["ping"] = broker.stall
-    with Wire(broker.path) as wire:
-        wire.start("ping", {})
+    with DaemonConnection(broker.path) as daemon:
+        daemon.start("ping", {})
         assert broker.stalled.wait(PATIENCE)
         with interrupted_while_waiting():
-            wire.start("run", {"data": b"x" * (8 << 20)})
+            daemon.start("run", {"data": b"x" * (8 << 20)})
         for _ in range(2):
             with pytest.raises(ConnectionLost, match="an interruption put it out of step"):
-                wire.call("ping")
+                daemon.call("ping")
         broker.resume.set()
         broker.gone()
 
 
-def test_a_socket_that_wakes_for_nothing(broker: ScriptedBroker) -> None:
-    line = Line(broker.path, lambda pieces: bool(list(pieces)))
-    assert line._take()
-    line.close()
+def test_a_socket_that_wakes_for_nothing(broker: FakeBroker) -> None:
+    with DaemonConnection(broker.path) as daemon:
+        daemon.receive()
+        assert daemon.call("hello")["version"] == 1
 
 
 def test_it_loads_nothing_that_costs() -> None:
-    code = "import sys; before = set(sys.modules); import ctdb_event.wire; print(*(set(sys.modules) - before))"
+    code = "import sys; old = set(sys.modules); import ctdb_event.commands.connection; print(*set(sys.modules) - old)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     loaded = set(done.stdout.split())
-    assert {"ctdb_event.wire", "msgpack"} <= loaded
+    assert {"ctdb_event.commands.connection", "msgpack"} <= loaded
     costly = {"anyio", "asyncio", "attr", "attrs", "typing", "argparse", "json", "subprocess", "ctdb_eventd.model"}
     assert loaded & costly == set()

@@ -1,4 +1,4 @@
-"""What takes its time on the asynchronous client: runs that are watched, subscriptions, and held locks."""
+"""Long-lived operations of the asynchronous client: streams and held locks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from ctdb_event import requests
+from ctdb_event.aio.connection import Connection
 from ctdb_event.core import Mailbox
+from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
-from ctdb_event.failures import check_run
-from ctdb_event.link import Link
-from ctdb_event.requests import Ask, Grant
+from ctdb_event.failures import check_run, result_of
+from ctdb_event.requests import Grant, Request
 from ctdb_event.results import Run
-from ctdb_event.updates import Update, read_update
+from ctdb_event.updates import Update
 
 __all__ = ["HeldLock", "RunStream", "Subscription"]
 
@@ -48,9 +49,9 @@ class _Stream(Generic[T]):
     client.run(…, stream=True)`; who keeps one uses `async with`, or `aclose`.
     """
 
-    def __init__(self, link: Link, ask: Ask[T]) -> None:
-        self._link = link
-        self._ask = ask
+    def __init__(self, connection: Connection, request: Request[T]) -> None:
+        self._connection = connection
+        self._request = request
         self._mailbox: Mailbox | None = None
         self._bell = _Bell()
         self._closed = False
@@ -72,16 +73,16 @@ class _Stream(Generic[T]):
             while (note := self._mailbox.take()) is None and not self._mailbox.answered:
                 await self._bell.wait()
             if note is not None:
-                return read_update(*note)
+                return decode_update(*note)
         except BaseException:
             self._close()
             raise
         self._closed = True
-        self._finish(self._ask.read(self._mailbox.result()))
+        self._finish(self._request.read(result_of(self._connection.core, self._mailbox)))
         raise StopAsyncIteration
 
     async def _begin(self) -> Mailbox:
-        return self._mailbox or await self._link.start(self._ask, self._bell.ring)
+        return self._mailbox or await self._connection.start(self._request, self._bell.ring)
 
     def _finish(self, result: T) -> None:
         """Takes the request's result; raises if it is no success."""
@@ -93,7 +94,7 @@ class _Stream(Generic[T]):
     def _close(self) -> None:
         mailbox, self._closed = self._mailbox, True
         if mailbox is not None and not mailbox.answered:
-            self._link.abandon(mailbox)
+            self._connection.abandon(mailbox)
 
     async def __aenter__(self: S) -> S:
         """Makes the request.
@@ -142,11 +143,11 @@ class HeldLock:
         waited: How long it took to get them, in seconds.
     """
 
-    def __init__(self, link: Link, ask: Ask[Grant]) -> None:
+    def __init__(self, connection: Connection, request: Request[Grant]) -> None:
         """Takes nothing yet."""
-        self._link = link
-        self._ask = ask
-        self.names: tuple[str, ...] = tuple(ask.params["names"])
+        self._connection = connection
+        self._request = request
+        self.names: tuple[str, ...] = tuple(request.params["names"])
         self.number: int | None = None
         self.waited = 0.0
 
@@ -158,8 +159,8 @@ class HeldLock:
             WouldDeadlock: A script asks for a lock that is held for it.
             BrokerError: Anything else; they were not taken.
         """
-        grant = await self._link.call(self._ask)
-        self.number, self.waited = grant.number, grant.waited
+        grant = await self._connection.call(self._request)
+        self.number, self.waited = grant.lock, grant.waited
         return self
 
     async def __aexit__(
@@ -174,7 +175,7 @@ class HeldLock:
         number, self.number = self.number, None
         try:
             with anyio.move_on_after(_UNLOCK_PATIENCE, shield=True):
-                await self._link.call(requests.unlock(number))
+                await self._connection.call(requests.unlock(number))
         except BrokerError:
             if error is None:
                 raise

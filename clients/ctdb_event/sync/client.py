@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Literal, overload
 
 from ctdb_event import requests
-from ctdb_event.blocking_link import Link
-from ctdb_event.blocking_streams import HeldLock, RunStream, Subscription
 from ctdb_event.broker import Hello, Stats
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.results import Overview, Run
+from ctdb_event.sync.connection import connect
+from ctdb_event.sync.streams import HeldLock, RunStream, Subscription
 
 __all__ = ["Client"]
 
@@ -26,7 +26,7 @@ class Client:
 
     Methods are those of `AsyncClient`, which says more about each. All raise BrokerError, and BrokerUnavailable when
     the connection has ended: it is not made again by itself. An interruption (KeyboardInterrupt, or whatever a signal
-    handler raises) takes the request back and goes on to the caller.
+    handler raises) while a method runs ends the connection, and so takes every request back.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Client:
             BrokerError: Whoever listens doesn't speak the dialect that was asked for.
         """
         path = default_path(os.environ if environ is None else environ) if path is None else path
-        self._link = Link(path, choose_dialects(dialect))
+        self._connection = connect(path, choose_dialects(dialect))
 
     def __enter__(self) -> Client:
         return self
@@ -56,27 +56,27 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection: what was asked for on it and is under way ends. Idempotent."""
-        self._link.close()
+        self._connection.close()
 
     @property
     def path(self) -> str:
         """The broker's socket."""
-        return self._link.core.path
+        return self._connection.core.path
 
     @property
     def dialect(self) -> str:
         """The dialect that is spoken, `native` or `ctdb`."""
-        return self._link.core.dialect
+        return self._connection.core.dialect
 
     # ------------------------------------------------------------------ methods
 
     def hello(self, client: str = requests.CLIENT) -> Hello:
         """Asks who the broker is and what it can do."""
-        return self._link.call(requests.hello(client))
+        return self._connection.call(requests.hello(client))
 
     def ping(self) -> None:
         """Asks whether the broker answers."""
-        self._link.call(requests.ping())
+        self._connection.call(requests.ping())
 
     @overload
     def run(self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False) -> Run: ...
@@ -111,14 +111,14 @@ class Client:
         if stream and detach:
             raise requests.both_stream_and_detach()
         if stream:
-            return RunStream(self._link, requests.stream(component, event, args, timeout, run_all))
+            return RunStream(self._connection, requests.stream(component, event, args, timeout, run_all))
         if detach:
-            return self._link.call(requests.detach(component, event, args, timeout, run_all))
-        return self._link.call(requests.run(component, event, args, timeout, run_all))
+            return self._connection.call(requests.detach(component, event, args, timeout, run_all))
+        return self._connection.call(requests.run(component, event, args, timeout, run_all))
 
     def cancel(self, run: str) -> str:
         """Ends a run of anybody, and returns what it was, `queued` or `running`; NoSuchRun if there is none."""
-        return self._link.call(requests.cancel(run))
+        return self._connection.call(requests.cancel(run))
 
     def status(
         self,
@@ -130,35 +130,35 @@ class Client:
         output: bool | None = None,
     ) -> Overview:
         """Asks what ran, what runs and what waits; NeverRan if that event has no result yet."""
-        return self._link.call(requests.status(component, event, address, addresses, output))
+        return self._connection.call(requests.status(component, event, address, addresses, output))
 
     def components(self) -> tuple[Component, ...]:
         """Lists the components."""
-        return self._link.call(requests.components())
+        return self._connection.call(requests.components())
 
     def scripts(self, component: str) -> ScriptFiles:
         """Lists a component's event scripts, and what in its directory is none."""
-        return self._link.call(requests.scripts(component))
+        return self._connection.call(requests.scripts(component))
 
     def events(self) -> tuple[EventInfo, ...]:
         """Lists the events that the broker knows by name."""
-        return self._link.call(requests.events())
+        return self._connection.call(requests.events())
 
     def enable(self, component: str, script: str) -> None:
         """Makes a script run from now on; NoSuchScript if there is none."""
-        self._link.call(requests.switch("enable", component, script))
+        self._connection.call(requests.switch("enable", component, script))
 
     def disable(self, component: str, script: str) -> None:
         """Makes a script not run any more."""
-        self._link.call(requests.switch("disable", component, script))
+        self._connection.call(requests.switch("disable", component, script))
 
     def locks(self) -> tuple[Lock, ...]:
         """Lists the locks that somebody holds or waits for."""
-        return self._link.call(requests.locks())
+        return self._connection.call(requests.locks())
 
     def lock(self, *names: str, wait: float | None = None) -> HeldLock:
         """Takes named locks for a block, all at once: `with client.lock("iptables", wait=5):`."""
-        return HeldLock(self._link, requests.lock(names, wait))
+        return HeldLock(self._connection, requests.lock(names, wait))
 
     def subscribe(
         self,
@@ -168,12 +168,12 @@ class Client:
         run: str | None = None,
     ) -> Subscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
-        return Subscription(self._link, requests.subscribe(kinds, component, event, run))
+        return Subscription(self._connection, requests.subscribe(kinds, component, event, run))
 
     def stats(self) -> Stats:
         """Asks what the broker counts."""
-        return self._link.call(requests.stats())
+        return self._connection.call(requests.stats())
 
     def reload(self) -> tuple[str, ...]:
         """Makes the broker read its configuration again, and returns what was odd about it."""
-        return self._link.call(requests.reload())
+        return self._connection.call(requests.reload())

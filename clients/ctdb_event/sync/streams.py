@@ -1,4 +1,4 @@
-"""What takes its time on the blocking client: runs that are watched, subscriptions, and held locks."""
+"""Long-lived operations of the blocking client: streams and held locks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ctdb_event import requests
-from ctdb_event.blocking_link import Link
 from ctdb_event.core import Mailbox
+from ctdb_event.decoding import decode_update
 from ctdb_event.errors import BrokerError
-from ctdb_event.failures import check_run
-from ctdb_event.requests import Ask, Grant
+from ctdb_event.failures import check_run, result_of
+from ctdb_event.requests import Grant, Request
 from ctdb_event.results import Run
-from ctdb_event.updates import Update, read_update
+from ctdb_event.sync.connection import Connection
+from ctdb_event.updates import Update
 
 __all__ = ["HeldLock", "RunStream", "Subscription"]
 
@@ -28,9 +29,9 @@ class _Stream(Generic[T]):
     client.run(…, stream=True)`; who keeps one uses `with`, or `close`.
     """
 
-    def __init__(self, link: Link, ask: Ask[T]) -> None:
-        self._link = link
-        self._ask = ask
+    def __init__(self, connection: Connection, request: Request[T]) -> None:
+        self._connection = connection
+        self._request = request
         self._mailbox: Mailbox | None = None
         self._closed = False
 
@@ -48,18 +49,18 @@ class _Stream(Generic[T]):
         try:
             mailbox = self._mailbox = self._begin()
             while (note := mailbox.take()) is None and not mailbox.answered:
-                self._link.wait(lambda: mailbox.answered or mailbox.waiting)
+                self._connection.wait(lambda: mailbox.answered or mailbox.waiting)
             if note is not None:
-                return read_update(*note)
+                return decode_update(*note)
         except BaseException:
             self.close()
             raise
         self._closed = True
-        self._finish(self._ask.read(mailbox.result()))
+        self._finish(self._request.read(result_of(self._connection.core, mailbox)))
         raise StopIteration
 
     def _begin(self) -> Mailbox:
-        return self._mailbox or self._link.start(self._ask)
+        return self._mailbox or self._connection.begin(self._request)
 
     def _finish(self, result: T) -> None:
         """Takes the request's result; raises if it is no success."""
@@ -68,7 +69,7 @@ class _Stream(Generic[T]):
         """Takes the request back if it is under way. Idempotent."""
         mailbox, self._closed = self._mailbox, True
         if mailbox is not None and not mailbox.answered:
-            self._link.abandon(mailbox)
+            self._connection.abandon(mailbox)
 
     def __enter__(self: S) -> S:
         """Makes the request.
@@ -116,11 +117,11 @@ class HeldLock:
         waited: How long it took to get them, in seconds.
     """
 
-    def __init__(self, link: Link, ask: Ask[Grant]) -> None:
+    def __init__(self, connection: Connection, request: Request[Grant]) -> None:
         """Takes nothing yet."""
-        self._link = link
-        self._ask = ask
-        self.names: tuple[str, ...] = tuple(ask.params["names"])
+        self._connection = connection
+        self._request = request
+        self.names: tuple[str, ...] = tuple(request.params["names"])
         self.number: int | None = None
         self.waited = 0.0
 
@@ -132,8 +133,8 @@ class HeldLock:
             WouldDeadlock: A script asks for a lock that is held for it.
             BrokerError: Anything else; they were not taken.
         """
-        grant = self._link.call(self._ask)
-        self.number, self.waited = grant.number, grant.waited
+        grant = self._connection.call(self._request)
+        self.number, self.waited = grant.lock, grant.waited
         return self
 
     def __exit__(
@@ -147,7 +148,7 @@ class HeldLock:
         assert self.number is not None
         number, self.number = self.number, None
         try:
-            self._link.call(requests.unlock(number))
+            self._connection.call(requests.unlock(number))
         except BrokerError:
             if error is None:
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.abc
@@ -16,12 +16,14 @@ import anyio.to_thread
 
 from ctdb_event import requests
 from ctdb_event.core import Core, Mailbox
-from ctdb_event.dialects import Dialect
-from ctdb_event.failures import connection_lost, nobody_listens, refused, speaks_only_ctdb
-from ctdb_event.requests import Ask
-from ctdb_event.wire import refuses
+from ctdb_event.failures import connection_lost, nobody_listens, refused, result_of, speaks_only_ctdb
+from ctdb_event.probing import refuses
+from ctdb_event.requests import Request
 
-__all__ = ["Link"]
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Dialect
+
+__all__ = ["Connection"]
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ _MOST_UNSENT = 1 << 20
 _CLOSED = "it was closed here"
 
 
-class Link:
+class Connection:
     """A connection to the broker, whose requests may be made by any number of tasks."""
 
     def __init__(self, path: str, dialects: Sequence[Callable[[], Dialect]]) -> None:
@@ -91,35 +93,37 @@ class Link:
         with anyio.CancelScope(shield=True):
             await self._over.wait()
 
-    async def call(self, ask: Ask[T]) -> T:
+    async def call(self, request: Request[T]) -> T:
         """Makes a request and waits for its result; cancelled meanwhile, it is taken back.
 
         Raises:
             BrokerError: It was refused, or the connection ended.
         """
         answered = anyio.Event()
-        mailbox = await self.start(ask, answered.set)
+        mailbox = await self.start(request, answered.set)
         try:
             await answered.wait()
         except BaseException:
             self.abandon(mailbox)
             raise
-        return ask.read(mailbox.result())
+        return request.read(result_of(self.core, mailbox))
 
-    async def start(self, ask: Ask[Any], notify: Callable[[], None]) -> Mailbox:
+    async def start(self, request: Request[Any], notify: Callable[[], None]) -> Mailbox:
         """Queues a request when there is room. Cancelled before, nothing of it was sent.
 
         Args:
-            ask: The request.
+            request: The request.
             notify: Called whenever something comes about it.
 
         Raises:
-            BrokerError: It can't be said, or the connection has ended.
+            BrokerError: It can't be encoded, or the connection has ended.
         """
         core = self.core
         while core.ended is None and core.unsent > _MOST_UNSENT:
             await self._drained.wait()
-        mailbox = core.start(ask.method, ask.params, notify)
+        if core.ended is not None:
+            raise connection_lost(self.path, core.ended, None)
+        mailbox = core.start(request.method, request.params, notify)
         self._wanted.set()
         return mailbox
 
@@ -150,15 +154,15 @@ class Link:
         """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
         if core.dialect == "ctdb":
             return True
-        ask = requests.hello()
-        mailbox = core.start(ask.method, ask.params)
+        request = requests.hello()
+        mailbox = core.start(request.method, request.params)
         with contextlib.suppress(anyio.BrokenResourceError):  # it has closed; what it said before says more
-            await stream.send(core.take_outgoing())
+            await stream.send(core.data_to_send())
         while not mailbox.answered:
-            core.receive(await _receive(stream))
-        if not core.heard and core.closed_by_peer:
+            await _receive(core, stream)
+        if not core.received_any and core.closed_by_peer:
             return False
-        core.limit = ask.read(mailbox.result()).limits.packet
+        core.limit = request.read(result_of(core, mailbox)).limits.packet
         return True
 
     async def _serve(
@@ -180,7 +184,7 @@ class Link:
 
     async def _read(self, core: Core, stream: anyio.abc.SocketStream) -> None:
         while core.ended is None:
-            core.receive(await _receive(stream))
+            await _receive(core, stream)
             self._wanted.set()
 
     async def _write(self, core: Core, stream: anyio.abc.SocketStream) -> None:
@@ -188,7 +192,7 @@ class Link:
             while True:
                 await self._wanted.wait()
                 self._wanted = anyio.Event()
-                if data := core.take_outgoing():
+                if data := core.data_to_send():
                     await stream.send(data)
                 drained, self._drained = self._drained, anyio.Event()
                 drained.set()
@@ -196,9 +200,11 @@ class Link:
             pass  # the broker has gone; the reader learns it too, and after what it said last
 
 
-async def _receive(stream: anyio.abc.SocketStream) -> bytes:
-    """Returns the next bytes, none at the end of the connection, however it ended."""
+async def _receive(core: Core, stream: anyio.abc.SocketStream) -> None:
+    """Waits for the next bytes, or the end of the connection, however it ended."""
     try:
-        return await stream.receive(_RECEIVE_SIZE)
+        data = await stream.receive(_RECEIVE_SIZE)
     except (anyio.EndOfStream, anyio.BrokenResourceError):
-        return b""
+        core.receive_eof()
+    else:
+        core.receive_data(data)
