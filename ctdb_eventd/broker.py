@@ -253,10 +253,8 @@ class Broker:
 
     def complete(self) -> None:
         """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+        import ctdb_eventd.history.file
         import ctdb_eventd.inspection  # noqa: F401
-
-        if self._history is not None:
-            self._history.startup()
 
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.

@@ -138,7 +138,12 @@ class Daemon:
         self._server.startup()
         self._tell_starter()
         self._guardian.startup(self._config.kill_grace)
-        asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._broker.complete)
+        asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._complete)
+
+    def _complete(self) -> None:
+        self._broker.complete()
+        if self._history is not None:
+            self._history.startup()
 
     def _load(self) -> Config:
         """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.

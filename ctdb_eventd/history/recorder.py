@@ -58,6 +58,8 @@ class History:
 
     def close(self) -> None:
         """Writes what is left, and waits for that for some seconds at the most."""
+        if self._writer is None and not self._queue.empty():
+            self.startup()
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join(_CLOSE_PATIENCE)

@@ -88,6 +88,15 @@ def test_a_run_is_there_with_its_scripts_and_waits(path: str) -> None:
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
+def test_what_came_before_the_thread_is_written_too(path: str) -> None:
+    history = History(path, Bounds())
+    history.close()
+    assert not os.path.exists(path)
+    history.record(started(1))
+    history.close()
+    assert rows(path, "SELECT run FROM run") == [("a-1",)]
+
+
 def test_long_output_is_cut_in_the_middle(path: str) -> None:
     history = opened(path, Bounds(output=10))
     history.record(started(1))
