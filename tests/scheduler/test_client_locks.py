@@ -57,7 +57,7 @@ class Node(SchedulerNode):
         return {lock.name: str(lock.holder) for lock in self.core.state.scripts}
 
     def told(self) -> list[tuple[str, object]]:
-        return [(kind, data["lock"]) for kind, data in self.feed.told if kind.startswith("lock-")]
+        return [(kind, data["lock"]) for kind, data in self.feed.published if kind.startswith("lock-")]
 
 
 # ---------------------------------------------------------------------- had, waited for, given back
@@ -336,7 +336,7 @@ def test_a_wait_and_its_end_are_told() -> None:
     holder = node.ask("a b")
     asked = node.ask("b a", text="who waits")
     holder.its.cancel()
-    (first, waiting), (second, acquired) = node.feed.told
+    (first, waiting), (second, acquired) = node.feed.published
     assert (first, second) == ("lock-waiting", "lock-acquired")
     assert waiting == {
         **dict.fromkeys(("run", "component", "event")),
@@ -352,7 +352,7 @@ def test_nothing_is_told_to_nobody() -> None:
     asked = node.ask("routes")
     holder.its.cancel()
     assert asked.granted
-    assert node.feed.told == []
+    assert node.feed.published == []
 
 
 @pytest.mark.parametrize("end", ["cancel", "revoke"])
