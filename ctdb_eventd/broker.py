@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Jobs, Peer
+from ctdb_eventd.dispatcher.domain import Jobs
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
@@ -22,8 +23,7 @@ from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
-from ctdb_eventd.process_info import command_of, memory, open_descriptors
-from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
+from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.service import Scheduler

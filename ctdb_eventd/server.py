@@ -17,7 +17,7 @@ import sys
 from ctdb_eventd.access import unknown_id
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.descriptors import raise_limit, room_for_clients
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE

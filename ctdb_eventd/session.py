@@ -14,7 +14,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Peer
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol.connection import broker_connection

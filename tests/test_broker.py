@@ -14,7 +14,7 @@ from scheduling import SchedulerNode
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.paths import Paths

@@ -9,6 +9,7 @@ import errno
 import os
 import time
 
+from ctdb_event.argv import timeout_of
 from ctdb_event.cli_places import find_socket
 from ctdb_event.console import Failure, complain, show, status_code
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
@@ -25,7 +26,6 @@ __all__ = ["run", "status"]
 
 _REQID = 1  # one request on a connection of its own
 _RECEIVE_SIZE = 1 << 16
-_BLANKS = " \t\n\r\v\f"
 
 
 # What these mean here; the line on stdout has no words for them.
@@ -48,7 +48,7 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
     Raises:
         Failure: The arguments can't be sent, or the daemon can't be asked.
     """
-    timeout = _parse_timeout(arguments[0])
+    timeout = timeout_of(arguments[0])
     component, event = arguments[1:3]
     _check_component(component)
     event_arguments = os.fsencode(" ".join(arguments[3:])) if len(arguments) > 3 else None
@@ -97,17 +97,6 @@ def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, 
         return status_code(result)
     _print_reports(reports)
     return status_code(summary)
-
-
-def _parse_timeout(text: str) -> int:
-    digits = text.strip(_BLANKS).removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        digits = digits.lstrip("0") or "0"
-        # ten digits are enough for the limit, and int() refuses thousands of them
-        if len(digits) <= 10 and int(digits) <= packet.MAX_U32:
-            return int(digits)
-    expected = f"a whole number of seconds from 0 (no limit) to {packet.MAX_U32} is expected"
-    raise Failure(f'timeout "{text}": {expected}', errno.EINVAL)
 
 
 def _check_component(component: str) -> None:

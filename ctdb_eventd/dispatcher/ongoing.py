@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher.domain import Domain, NamedLock, Peer
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.peer import NamedLock, Peer
 from ctdb_eventd.dispatcher.values import failure_of, run_value
-from ctdb_eventd.errors import RequestError
+from ctdb_eventd.errors import RequestError, TooManySubscriptions
 from ctdb_eventd.feed import Feed, Filter, Subscription
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Reply, Result
-from ctdb_eventd.refusals import TooManySubscriptions
 from ctdb_eventd.runs import Job
 from ctdb_eventd.traffic import MOST_SUBSCRIPTIONS
 

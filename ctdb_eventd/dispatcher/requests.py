@@ -10,9 +10,10 @@ from typing import assert_never
 
 import attrs
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.methods import Methods
+from ctdb_eventd.dispatcher.params import check_names, check_spec, log_refusal
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.protocol.messages import (
     Call,

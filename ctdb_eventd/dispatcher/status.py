@@ -9,16 +9,15 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ctdb_eventd.dispatcher.checks import check_names
-from ctdb_eventd.dispatcher.domain import Domain, Peer
-from ctdb_eventd.dispatcher.params import Params
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.params import Params, check_names
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import job_value, left_out_value, packed_run
-from ctdb_eventd.errors import NeverRan
+from ctdb_eventd.errors import InvalidParameter, NeverRan
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Packed, Result
-from ctdb_eventd.refusals import InvalidParameter
 
 __all__ = ["Status"]
 

@@ -24,10 +24,9 @@ from ctdb_eventd.model import DISABLED, ScriptReport
 from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
-from ctdb_eventd.runner.explain import how_ended
 from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import Child, SpawnContext
-from ctdb_eventd.runner.reports import Reports, wall_clock
+from ctdb_eventd.runner.reports import Reports, how_ended, wall_clock
 from ctdb_eventd.runs import Job, Progress, RunListener, RunResult
 from ctdb_eventd.safety import Ways
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from typing import Any
 
-from ctdb_eventd.errors import RequestError
-from ctdb_eventd.refusals import Cancelled, LockTimeout
+from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError
 from ctdb_eventd.runs import LockDone, LockOwner
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher

@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
 
-from ctdb_eventd.errors import RequestError, WouldDeadlock
+from ctdb_eventd.errors import AddressHeld, QueueTimeout, RequestError, WouldDeadlock
 from ctdb_eventd.events import Mode, plan
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
-from ctdb_eventd.refusals import AddressHeld, QueueTimeout
 from ctdb_eventd.runs import Done, Job, RunHandle, RunIds, RunListener, RunResult, make_record
 from ctdb_eventd.scheduler.admission import Load
 from ctdb_eventd.scheduler.client_locks import ClientLocks

@@ -66,17 +66,6 @@ def test_the_blocking_client_loads_no_event_loop() -> None:
     assert modules & {"anyio", "asyncio", "trio", "ctdb_event.client"} == set()
 
 
-@pytest.mark.parametrize("module", ["core", "ctdb", "dialects", "requests", "results", "updates", "fields", "framing"])
-def test_the_core_does_no_io(module: str) -> None:
-    io = {"socket", "select", "anyio", "asyncio", "subprocess", "threading"}
-    file = importlib.import_module(f"ctdb_event.{module}").__file__
-    assert file is not None
-    for node in ast.walk(ast.parse(Path(file).read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert {name.partition(".")[0] for name in names} & io == set()
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_say_what_is_public_and_use_nothing_else_of_one_another(name: str) -> None:
     module = importlib.import_module(f"ctdb_event.{name}")

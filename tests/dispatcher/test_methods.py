@@ -12,14 +12,14 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Jobs, Peer
+from ctdb_eventd.dispatcher.domain import Domain, Jobs
 from ctdb_eventd.dispatcher.methods import Methods
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
+from ctdb_eventd.errors import Cancelled, ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
-from ctdb_eventd.refusals import Cancelled
 from ctdb_eventd.runs import Done, LockDone
 from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 

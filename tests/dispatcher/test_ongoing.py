@@ -9,13 +9,13 @@ from typing import cast
 import pytest
 from happenings import record_of, spec_of
 
-from ctdb_eventd.dispatcher.domain import Domain, Peer
+from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
-from ctdb_eventd.errors import RequestError, WouldDeadlock
+from ctdb_eventd.dispatcher.peer import Peer
+from ctdb_eventd.errors import Cancelled, LockTimeout, QueueTimeout, RequestError, TooManySubscriptions, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed, Filter
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Failure, Note, Notes, Reply, Result
-from ctdb_eventd.refusals import Cancelled, LockTimeout, QueueTimeout, TooManySubscriptions
 from ctdb_eventd.runs import Done, LockDone
 
 SPEC = spec_of("legacy startup")

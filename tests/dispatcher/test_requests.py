@@ -10,7 +10,8 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import NeverRan, NoSuchScript, NotAllowed, WouldDeadlock
 from ctdb_eventd.events import plan

@@ -11,8 +11,7 @@ from happenings import spec_of
 from nodes import until
 from scheduling import SchedulerNode, parents_of
 
-from ctdb_eventd.errors import RequestError, WouldDeadlock
-from ctdb_eventd.refusals import Cancelled, LockTimeout
+from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError, WouldDeadlock
 from ctdb_eventd.runs import Job
 from ctdb_eventd.scheduler.client_locks import ClientLock
 

@@ -13,9 +13,8 @@ import pytest
 from nodes import until
 from scheduling import REPORT, HeldRun, SchedulerNode, end_run, parents_of
 
-from ctdb_eventd.errors import WouldDeadlock
+from ctdb_eventd.errors import QueueTimeout, WouldDeadlock
 from ctdb_eventd.model import EventReport, EventSpec
-from ctdb_eventd.refusals import QueueTimeout
 from ctdb_eventd.runs import Job, RunHandle, RunListener, RunResult
 from ctdb_eventd.scheduler.admission import Load
 from ctdb_eventd.scheduler.client_locks import ClientLock

@@ -9,9 +9,8 @@ from happenings import spec_of
 from nodes import until
 from scheduling import REPORT, SchedulerNode
 
-from ctdb_eventd.errors import NoSuchComponent, RequestError
+from ctdb_eventd.errors import AddressHeld, NoSuchComponent, QueueTimeout, RequestError
 from ctdb_eventd.model import EventSpec, RunRecord
-from ctdb_eventd.refusals import AddressHeld, QueueTimeout
 from ctdb_eventd.runs import Job, RunResult
 from ctdb_eventd.scheduler.snapshot import snapshot_jobs
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 
-from ctdb_event.commands.catalogue import COMMANDS, nearest
+from ctdb_event.commands.catalogue import COMMANDS
 from ctdb_event.console import Failure
 from ctdb_event.refusal import NOT_ALLOWED, advice
 from ctdb_event.wire import CallFailed, ConnectionLost, NotNative, Wire
 from ctdb_eventd.errors import RemoteProtocolError
-from ctdb_eventd.text import escaped
+from ctdb_eventd.text import escaped, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import errno
 import signal
 import time
 
-from ctdb_event.commands.arguments import number, text
+from ctdb_event.argv import timeout_of
+from ctdb_event.commands.arguments import text
 from ctdb_event.commands.jsonic import line
 from ctdb_event.commands.notes import flat
 from ctdb_event.commands.streaming import Stream
@@ -44,7 +45,7 @@ def run(session: Session) -> int:
         "component": text(given[1]),
         "event": text(given[2]),
         "args": [text(argument) for argument in given[3:]],
-        "timeout": number("timeout", given[0]),
+        "timeout": timeout_of(given[0]),
         "run_all": test_mode(session.environ) and "CTDB_EVENT_RUN_ALL" in session.environ,
     }
     if detached:

@@ -9,6 +9,7 @@ import time
 from ctdb_event.commands.lists import event_shown, left_out_lines, waits_shown
 from ctdb_event.commands.notes import follow
 from ctdb_event.commands.times import lasting
+from ctdb_event.commands.watch_source import RETRY
 from ctdb_event.console import Failure, complain, flush
 from ctdb_event.wire import ConnectionLost, NotNative, Wire
 
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
-__all__ = ["RETRY", "watch"]
+__all__ = ["watch"]
 
-RETRY = 1.0
-"""Seconds until the next attempt, when the daemon has gone."""
 _NO_RICH = "ctdb-event: for a live screen: {} -m pip install rich; without that package there are lines"
 
 

@@ -17,7 +17,10 @@ from ctdb_event.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Source"]
+__all__ = ["RETRY", "Source"]
+
+RETRY = 1.0
+"""Seconds until the next attempt, when the daemon has gone."""
 
 Told = tuple[str, Any, Any]
 """What the threads tell: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
