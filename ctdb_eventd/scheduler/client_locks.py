@@ -98,7 +98,7 @@ class ClientLocks:
         return frozenset(lock for pid in pids for lock in self._of_process.get(pid, ()))
 
     def holder_for(self, lock: ClientLock) -> LockOwner:
-        """Returns who has what somebody waits for, or wants it first."""
+        """Returns who has a lock for which a request waits, or waits for it before that."""
         found = self._core.obstacle(lock)
         if found is None:
             raise RuntimeError(f"nobody has {lock.names}, and yet somebody waits for them")
