@@ -193,7 +193,7 @@ async def test_a_wait_without_limit_needs_no_timer() -> None:
     node = Node()
     node.ask("routes")
     asked = node.ask("routes")
-    assert asked.its._timer is None
+    assert asked.its.timer is None
 
 
 async def test_who_has_got_it_does_not_give_up_any_more() -> None:
@@ -202,7 +202,7 @@ async def test_who_has_got_it_does_not_give_up_any_more() -> None:
     asked, later = node.ask("routes", 0.01), node.ask("other", 0.01)
     holder.its.cancel()
     assert asked.granted
-    assert asked.its._timer is None
+    assert asked.its.timer is None
     behind = node.ask("routes", 0.02)
     await until(lambda: behind.answers, "the end of a longer wait")
     assert asked.granted
