@@ -88,7 +88,7 @@ class Broker:
         if health is not None and self.feed.active:
             data = {"healthy": health.healthy, "script": health.script, "result": health.result}
             spec = record.spec
-            self.feed.tell("health", record.run, spec.component, spec.event, spec.args, data)
+            self.feed.publish("health", record.run, spec.component, spec.event, spec.args, data)
 
     # ------------------------------------------------------------------ runs
 
