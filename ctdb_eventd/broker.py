@@ -93,7 +93,7 @@ class Broker:
         if health is not None and self.feed.active:
             data = {"healthy": health.healthy, "script": health.script, "result": health.result}
             spec = record.spec
-            self.feed.tell("health", record.run, spec.component, spec.event, spec.args, data)
+            self.feed.publish("health", record.run, spec.component, spec.event, spec.args, data)
 
     def begun(self, job: Job) -> None:
         """Puts a run that was asked for into the history."""

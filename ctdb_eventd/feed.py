@@ -1,8 +1,8 @@
-"""What happens, told to those who want to know: filtered, numbered, and a few at a time. Pure but for its timer.
+"""Notifies subscribers of what happens: filtered, numbered, and in batches. Pure but for its timer.
 
-What happens is only noted down where it happens; nothing is filtered or encoded there, so that a failover doesn't pay
-for those who watch it. Whoever subscribes to the same shares one channel, and with it the notes and their encoding.
-Channels are found by what they are about, so nothing costs more because others want to know something else.
+A notification is only queued where something happens; it is filtered and encoded with the next batch, so that a
+failover doesn't pay for those who watch it. Subscribers with the same filter share one channel, and with it the notes
+and their encoding. Channels are found by what they are about, so subscribers to something else cost nothing.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ KINDS = (
     "lock-acquired",
     "health",
 )
-"""Everything that is told."""
+"""Every kind of notification."""
 
 _DELAY = 0.05
-"""Seconds until what happened is told: too short for a person, long enough to tell it in one piece."""
+"""Seconds until a batch is sent: too short for a person, long enough for several notifications."""
 _DELAY_EACH = 0.002
-"""The same for each subscriber, if there are many: telling one takes some 10 microseconds, here and there."""
+"""The same for each subscriber, if there are many: each one takes some 10 microseconds, here and in the client."""
 _LONGEST_DELAY = 0.25
 """However many there are."""
 _MOST_PENDING = 1000
-"""Happenings that are kept until then."""
+"""Notifications that are queued until then."""
 _MOST_BYTES = 1 << 16
-"""Bytes of scripts' output, and of arguments, that are kept until then."""
+"""Bytes of scripts' output, and of arguments, that are queued until then."""
 
 Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
@@ -52,7 +52,7 @@ _About = tuple[str | None, str | None, str | None]
 
 @attrs.frozen(kw_only=True)
 class Filter:
-    """What somebody wants to know. None means all."""
+    """What a subscriber wants to be notified of. None means all."""
 
     kinds: frozenset[str]
     component: str | None = None
@@ -73,7 +73,7 @@ class _Happening:
 
 
 class _Channel:
-    """Everybody who wants to know the same."""
+    """The subscribers with the same filter."""
 
     __slots__ = ("filter", "number", "subscriptions")
 
@@ -88,35 +88,35 @@ class _Channel:
 
 
 class Subscription:
-    """Somebody who is told; `end` it when he has gone.
+    """One subscriber; to be ended by `drop` or `end`.
 
     Attributes:
-        told: How many notes he was told.
+        delivered: How many notes it was sent.
     """
 
-    __slots__ = ("_feed", "channel", "tell", "told")
+    __slots__ = ("_feed", "channel", "deliver", "delivered")
 
-    def __init__(self, feed: Feed, channel: _Channel, tell: Callable[[Notes], None]) -> None:
+    def __init__(self, feed: Feed, channel: _Channel, deliver: Callable[[Notes], None]) -> None:
         self._feed = feed
         self.channel = channel
-        self.tell = tell
-        self.told = 0
+        self.deliver = deliver
+        self.delivered = 0
 
     def drop(self) -> None:
-        """Tells nothing any more, not what happened already either. Idempotent."""
+        """Ends it at once: what is queued is not sent either. Idempotent."""
         self._feed.unsubscribe(self)
 
     def end(self) -> None:
-        """Tells nothing from here on; what happened up to now is told first. Idempotent."""
+        """Ends it after sending what is queued. Idempotent."""
         self._feed.flush()
         self._feed.unsubscribe(self)
 
 
 class Feed:
-    """Tells subscribers what happens.
+    """Notifies subscribers of what happens.
 
     Attributes:
-        active: Somebody wants to know something. Whoever has something to tell may look here first.
+        active: There are subscribers; else nothing needs to be published.
         subscribers: How many there are.
     """
 
@@ -131,20 +131,20 @@ class Feed:
         self._timer_runs = False
         self._delay = _DELAY
 
-    def subscribe(self, its_filter: Filter, tell: Callable[[Notes], None]) -> Subscription:
-        """Tells somebody what happens from now on, by calls of `tell`."""
+    def subscribe(self, its_filter: Filter, deliver: Callable[[Notes], None]) -> Subscription:
+        """Adds a subscriber, who is notified of what happens from now on by calls of `deliver`."""
         self.flush()
         channels = self._channels.setdefault(its_filter.about, {})
         channel = channels.get(its_filter)
         if channel is None:
             channel = channels[its_filter] = _Channel(its_filter)
-        subscription = Subscription(self, channel, tell)
+        subscription = Subscription(self, channel, deliver)
         channel.subscriptions[subscription] = None
         self._changed(1)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Forgets a subscriber. Idempotent."""
+        """Removes a subscriber. Idempotent."""
         channel = subscription.channel
         if subscription not in channel.subscriptions:
             return
@@ -172,7 +172,7 @@ class Feed:
         for wanted in product(run, component, event):
             yield from self._channels.get(wanted, {}).values()
 
-    def tell(
+    def publish(
         self,
         kind: str,
         run: str | None,
@@ -181,7 +181,7 @@ class Feed:
         args: tuple[str, ...],
         data: dict[str, Any],
     ) -> None:
-        """Notes down that something happened, to be told in a moment."""
+        """Queues a notification for the next batch; `data` is given away."""
         if not self.active:
             return
         args = shortened(args, MOST_ARGUMENTS)
@@ -201,21 +201,21 @@ class Feed:
         self.flush()
 
     def flush(self) -> None:
-        """Tells everything that happened up to now."""
+        """Sends what is queued."""
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
         chosen: dict[_Channel, list[_Happening]] = {}
         for about, group in groupby(pending, key=attrgetter("about")):
-            told = tuple(group)
+            queued = tuple(group)
             for channel in self._interested(about):
-                its = [happening for happening in told if happening.kind in channel.filter.kinds]
+                its = [happening for happening in queued if happening.kind in channel.filter.kinds]
                 if its:
                     chosen.setdefault(channel, []).extend(its)
         for channel, happenings in chosen.items():
             notes = channel.notes(happenings)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
-                    continue  # it was ended by what another one was told
-                subscription.told += len(notes.notes)
-                subscription.tell(notes)
+                    continue  # it was ended by a notification of another one
+                subscription.delivered += len(notes.notes)
+                subscription.deliver(notes)

@@ -114,7 +114,7 @@ class Job:
     plan: Plan
     """How it is treated beside others."""
     done: Done | None
-    """Whom to answer; None if nobody, or if that was done."""
+    """Answers the request; None if that is not wanted, or was done."""
     arrived: float = attrs.field(factory=time.monotonic)
     """When it came, by the monotonic clock."""
     queued: float = attrs.field(factory=time.time)
@@ -238,7 +238,7 @@ def _in_base_36(number: int) -> str:
 
 @attrs.frozen
 class RunResult:
-    """How a run ended, for whoever asked for it."""
+    """How a run ended."""
 
     errno: int
     """0, or the positive errno of the reply."""

@@ -43,7 +43,7 @@ class Told:
         return self.feed.subscribe(its_filter, told.append)
 
     def happens(self, kind: str, run: str | None = "t-1", component: str | None = "legacy", **data: Any) -> None:
-        self.feed.tell(kind, run, component, "startup", ("x",), data)
+        self.feed.publish(kind, run, component, "startup", ("x",), data)
 
     def kinds(self, name: str) -> list[str]:
         return [note.kind for notes in self.by[name] for note in notes.notes]
@@ -174,7 +174,7 @@ def test_ending_tells_what_happened_up_to_then_and_dropping_does_not() -> None:
     told.happens("finished")
     told.feed.flush()
     assert (told.kinds("ended"), told.kinds("dropped")) == (["started"], [])
-    assert (ended.told, dropped.told) == (1, 0)
+    assert (ended.delivered, dropped.delivered) == (1, 0)
     assert (told.feed.active, told.feed.subscribers) == (False, 0)
 
 
@@ -299,7 +299,7 @@ def test_ending_twice_does_not_end_a_newcomer_with_the_same_filter() -> None:
     first.end()
     first.drop()
     assert (feed.active, feed.subscribers) == (True, 1)
-    feed.tell("started", None, None, None, (), {})
+    feed.publish("started", None, None, None, (), {})
     feed.flush()
     assert len(told) == 1
 
@@ -311,7 +311,7 @@ def test_who_is_ended_by_what_another_is_told_is_told_nothing_more() -> None:
     others: list[Subscription] = []
     feed.subscribe(wanted, lambda notes: others[0].end())
     others.append(feed.subscribe(wanted, told.append))
-    feed.tell("started", None, None, None, (), {})
+    feed.publish("started", None, None, None, (), {})
     feed.flush()
     assert (told, feed.subscribers) == ([], 1)
 
@@ -321,9 +321,9 @@ def test_long_arguments_are_told_at_once() -> None:
     told: list[Notes] = []
     feed.subscribe(Filter(kinds=frozenset(KINDS)), told.append)
     for _ in range(16):
-        feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
+        feed.publish("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
     assert told == []
-    feed.tell("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
+    feed.publish("started", "x-1", "legacy", "startup", ("x" * 70_000,), {})
     assert len(told) == 1
     (args,) = {note.data["args"] for note in told[0].notes}
     assert [(len(arg), arg[-3:]) for arg in args] == [(4091, "...")]

@@ -170,5 +170,5 @@ class WatchCall(_Ongoing):
         self._is_over()
         self._peer.subscriptions -= 1
         self._notes.end()
-        self._reply(Result({"notes": self._notes.told}))
+        self._reply(Result({"notes": self._notes.delivered}))
         return True

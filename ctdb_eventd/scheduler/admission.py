@@ -1,4 +1,4 @@
-"""How many scripts may run at once: a pure policy, told the load, asked before each start.
+"""How many scripts may run at once: a pure policy, given the load, asked before each start.
 
 Scripts that wait (for duplicate address detection, for a TCP reset, for a lock) cost nothing and should all run.
 Scripts that compute only fight for the processors; past a point they run into time limits of their own. Neither can
@@ -95,7 +95,7 @@ class Admission(Generic[T]):
 
     @property
     def wants_load(self) -> bool:
-        """Tells whether somebody waits whom only an idle processor can help: then `admit` is to be called again."""
+        """Tells whether a script waits that only an idle processor can help: then `admit` is to be called again."""
         return bool(self._where) and self.free_limit <= len(self._running) < self.limit
 
     def request(self, member: T, component: str, *, begun: bool) -> bool:
@@ -118,11 +118,11 @@ class Admission(Generic[T]):
         return False
 
     def waits(self, member: T) -> bool:
-        """Tells whether somebody waits for a slot."""
+        """Tells whether a member waits for a slot."""
         return member in self._where
 
     def release(self, member: T) -> None:
-        """Gives back a slot, or takes back the wish for one; `admit` then says whom that helps."""
+        """Gives back a slot, or takes back the request for one; `admit` then says which one that helps."""
         component = self._running.pop(member, None)
         if component is not None:
             self._of_component[component] -= 1
@@ -136,7 +136,7 @@ class Admission(Generic[T]):
         """Gives a slot to the next in turn, if there is one to give; call again until it returns None.
 
         Args:
-            load: The load right now, None if it can't be told; then only the free slots are given.
+            load: The load right now, None if it is unknown; then only the free slots are given.
         """
         if not self._where:
             return None

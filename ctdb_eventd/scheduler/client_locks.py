@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from typing import Any
 
+import attrs
+
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError
 from ctdb_eventd.runs import LockDone, LockOwner
 from ctdb_eventd.scheduler.core import Core
@@ -59,28 +61,47 @@ class ClientLocks:
         Raises:
             WouldDeadlock: One of `parents`, or who waits for one, has one of them or waits for one before.
         """
-        lock = ClientLock(self, next(self._numbers), names, pid, text, done)
+        lock = ClientLock(number=next(self._numbers), names=names, pid=pid, text=text, done=done, locks=self)
         has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
         if has_them:
-            lock.granted(lock.waited)
+            self._answer(lock, time.monotonic() - lock.requested)
         elif wait == 0:
-            lock.give_up(0)
+            self._give_up(lock, 0)
         else:
-            lock.begin_wait(wait)
+            if wait is not None:
+                lock.timer = asyncio.get_running_loop().call_later(wait, self._give_up, lock, wait)
             self._publish("lock-waiting", lock)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
 
     def granted(self, lock: ClientLock) -> None:
-        """Notes that one that was waited for is there."""
-        waited = lock.waited
+        """Answers that a client has the locks for which it waited."""
+        waited = time.monotonic() - lock.requested
         self._publish("lock-acquired", lock, seconds=waited)
-        lock.granted(waited)
+        lock.stop_timer()
+        self._answer(lock, waited)
+
+    def _give_up(self, lock: ClientLock, seconds: float) -> None:
+        holder = self.holder_for(lock)
+        self.drop(lock)
+        self._answer(lock, LockTimeout(lock.names, seconds, holder))
+
+    def cancel(self, lock: ClientLock) -> None:
+        """Gives locks back, or takes back the request for them, without an answer. Idempotent."""
+        lock.done = None
+        self.drop(lock)
+
+    def revoke(self, lock: ClientLock) -> bool:
+        """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
+        self.drop(lock)
+        self._answer(lock, Cancelled(f"the wait for the lock {' '.join(lock.names)}"))
+        return False
 
     def drop(self, lock: ClientLock) -> None:
         """Gives locks back, or forgets the request for them. Idempotent."""
+        lock.stop_timer()
         if self._locks.pop(lock.number, None) is not None:
             its = self._of_process[lock.pid]
             del its[lock]
@@ -98,7 +119,7 @@ class ClientLocks:
         return frozenset(lock for pid in pids for lock in self._of_process.get(pid, ()))
 
     def holder_for(self, lock: ClientLock) -> LockOwner:
-        """Returns who has what somebody waits for, or wants it first."""
+        """Returns who has a lock for which a request waits, or waits for it before that."""
         found = self._core.obstacle(lock)
         if found is None:
             raise RuntimeError(f"nobody has {lock.names}, and yet somebody waits for them")
@@ -106,83 +127,53 @@ class ClientLocks:
         owner: LockOwner = user.owner(time.monotonic() - since)
         return owner
 
+    def _answer(self, lock: ClientLock, what: float | RequestError) -> None:
+        done, lock.done = lock.done, None
+        if done is not None:
+            done(what)
+
     def _publish(self, kind: str, lock: ClientLock, **data: object) -> None:
         self._publisher.client_lock(kind, lock.names, lock.number, lock.text, **data)
 
 
+@attrs.define(eq=False, kw_only=True)
 class ClientLock:
-    """Locks that a client has or asks for; from one request, so all of them or none.
+    """Locks that a client has or asks for; from one request, so all of them or none. Only `ClientLocks` changes it."""
 
-    Attributes:
-        number: Tells it apart from others; never used twice.
-        names: The locks.
-        pid: The client's process.
-        text: Who that is, for people.
-    """
-
-    __slots__ = ("_done", "_locks", "_requested", "_timer", "names", "number", "pid", "text")
-
-    def __init__(
-        self, locks: ClientLocks, number: int, names: tuple[str, ...], pid: int, text: str, done: LockDone
-    ) -> None:
-        self._locks = locks
-        self._done: LockDone | None = done
-        self._timer: asyncio.TimerHandle | None = None
-        self._requested = time.monotonic()
-        self.number = number
-        self.names = names
-        self.pid = pid
-        self.text = text
+    number: int
+    """Tells it apart from others; never used twice."""
+    names: tuple[str, ...]
+    """The locks."""
+    pid: int
+    """The client's process."""
+    text: str
+    """Who that is, for people."""
+    done: LockDone | None
+    """Answers the request; None if that is not wanted, or was done."""
+    requested: float = attrs.field(factory=time.monotonic)
+    """When it was, by the monotonic clock."""
+    timer: asyncio.TimerHandle | None = None
+    """Ends its wait; None if nothing does."""
+    _locks: ClientLocks
 
     def __str__(self) -> str:
         return self.text
-
-    @property
-    def waited(self) -> float:
-        """Seconds since it was requested."""
-        return time.monotonic() - self._requested
 
     def owner(self, seconds: float) -> LockOwner:
         """Returns who this is, for a lock that it has or waits for since so many seconds."""
         since = time.time() - seconds
         return LockOwner(run=None, lock=self.number, pid=self.pid, text=self.text, since=since, seconds=seconds)
 
-    def begin_wait(self, seconds: float | None) -> None:
-        """Limits how long it may wait from now on; None is no limit."""
-        if seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.give_up, seconds)
-
-    def granted(self, waited: float) -> None:
-        """Answers that the client has its locks, after so many seconds."""
-        self._stop_timer()
-        self._answer(waited)
-
-    def give_up(self, seconds: float) -> None:
-        """Ends its wait."""
-        holder = self._locks.holder_for(self)
-        self._stop_timer()
-        self._locks.drop(self)
-        self._answer(LockTimeout(self.names, seconds, holder))
-
-    def revoke(self) -> bool:
-        """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
-        self._stop_timer()
-        self._locks.drop(self)
-        self._answer(Cancelled(f"the wait for the lock {' '.join(self.names)}"))
-        return False
+    def stop_timer(self) -> None:
+        """Notes that its wait is over. Idempotent."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def cancel(self) -> None:
         """Gives the locks back, or takes back the request for them, without an answer. Idempotent."""
-        self._done = None
-        self._stop_timer()
-        self._locks.drop(self)
+        self._locks.cancel(self)
 
-    def _answer(self, what: float | RequestError) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done(what)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def revoke(self) -> bool:
+        """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
+        return self._locks.revoke(self)

@@ -1,7 +1,7 @@
 """Everything that decides who may run: backlogs, address locks, script locks and slots, put together. Pure.
 
-Told what happened, it decides on actions: `take` hands out one after the other until there is none left. A job goes
-through the stages of `states`, and no other way:
+Called with what happened, it decides on actions: `take` hands out one after the other until there is none left. A job
+goes through the stages of `states`, and no other way:
 
     QUEUED ──▶ LOCKING ──▶ RUNNING ──▶ RELEASED ──▶ FORGOTTEN
 """
@@ -24,7 +24,7 @@ __all__ = ["Core"]
 J = TypeVar("J", bound=Hashable)
 
 _KEPT_BACKLOGS = 16
-"""Empty backlogs are kept for the usual few components, and dropped when somebody asks for ever new names."""
+"""Empty backlogs are kept for the usual few components, and dropped when clients ask for ever new names."""
 
 
 class Core(Generic[J]):
@@ -114,7 +114,7 @@ class Core(Generic[J]):
         return entry is not None and entry.stage in (Stage.QUEUED, Stage.LOCKING)
 
     def blockers(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that a job waits for before it can start; nobody once it has."""
+        """Returns the jobs that a job waits for before it can start; none once it has."""
         return self.graph.blockers(job)
 
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
@@ -189,7 +189,7 @@ class Core(Generic[J]):
             self._first_batch = max(self._first_batch, backlog.batch + 1)
 
     def stuck(self, job: J) -> None:
-        """Notes that a job's last script can't be ended: it keeps its address, and nobody is to wait for that."""
+        """Notes that a job's last script can't be ended: it keeps its address, and those that wait for that fail."""
         its_entry = self._jobs[job]
         its_entry.stuck = True
         for other in self._addresses.users(its_entry.plan.resources):
@@ -247,7 +247,7 @@ class Core(Generic[J]):
     # ------------------------------------------------------------------ its scripts
 
     def want_script(self, job: J, locks: tuple[str, ...]) -> bool:
-        """Asks for leave to run a job's next script.
+        """Asks for permission to run a job's next script.
 
         Returns:
             True if it may start now, False if it has to wait for GO.
@@ -285,7 +285,7 @@ class Core(Generic[J]):
         self.admit_free()
 
     def script_over(self, job: J) -> None:
-        """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
+        """Takes back that permission, or the request: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
         self.graph.script_over(job)
         self._hand_on(self._scripts.release(job))
@@ -332,6 +332,6 @@ class Core(Generic[J]):
         return granted
 
     def drop_locks(self, client: Hashable) -> None:
-        """Takes back the locks of a client, or the wish for them. Idempotent."""
+        """Takes back the locks of a client, or the request for them. Idempotent."""
         self.graph.remove(client)
         self._hand_on(self._scripts.release(client))

@@ -2,8 +2,8 @@
 
 Jobs and clients wait for each other in backlogs, for addresses and for script locks. A script, or a client's command,
 that asks for an event or for locks waits for these too: it is a *parent* of what it asked for. If a circle would close,
-one rule says who gives way: what somebody asked for, never an event that nobody's script asked for, as those of ctdbd
-are. Where that is the one that arrives, it is refused; else the last in the circle that still waits is taken back.
+one rule says which one gives way: one that has parents, never an event that no script asked for, as those of ctdbd
+are. If it has just arrived, it is refused; else the last in the circle that still waits is taken back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NOBODY: frozenset[Hashable] = frozenset()
 
 
 class _Queues:
-    """Queues as one search goes through them: whoever was met in one is not returned again.
+    """Queues as one search goes through them: a member that was met in one is not returned again.
 
     In a queue each one waits for the first so many members, so a search needs to go through it only once.
     """
@@ -123,14 +123,14 @@ class WaitGraph(Generic[J]):
                 del self._parents[child]
 
     def changed(self) -> None:
-        """Notes that somebody may wait for others than before. That somebody has gone needs no note."""
+        """Notes that a job or client may wait for others than before. That one has gone needs no note."""
         self._free.clear()
         self._searched = _NOBODY
 
     # ------------------------------------------------------------------ who waits for what
 
     def blockers(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that a job waits for before it can start; nobody once it has."""
+        """Returns the jobs that a job waits for before it can start; none once it has."""
         entry = self._jobs.get(job)
         if entry is None:
             return ()
@@ -139,9 +139,9 @@ class WaitGraph(Generic[J]):
         return self._addresses.blockers(job) if entry.stage is Stage.LOCKING else ()
 
     def first_blockers(self, jobs: Iterable[J], most: int) -> dict[J, tuple[tuple[J, ...], int]]:
-        """Returns for whom jobs wait before they can start: the first few, and how many there are in all.
+        """Returns which jobs these wait for before they can start: the first few, and how many there are in all.
 
-        Goes through each queue once, and no farther than needed. Those that wait for nobody are left out.
+        Goes through each queue once, and no farther than needed. Those that wait for none are left out.
         """
         queues: dict[tuple[Stage, str], set[J]] = {}
         for job in jobs:
@@ -201,21 +201,21 @@ class WaitGraph(Generic[J]):
         return self._searched == parents and (component, plan.mode) in self._free
 
     def check_client(self, parents: frozenset[Hashable], locks: tuple[str, ...]) -> None:
-        """Checks that nobody would wait for itself if a client with these parents waited for script locks.
+        """Checks that no circle would close if a client with these parents waited for script locks.
 
         Raises:
-            WouldDeadlock: Somebody would.
+            WouldDeadlock: One would.
         """
         self._check(f"a wait for the locks {' '.join(locks)}", parents, parents, locks)
 
     def check_script(self, job: J, locks: tuple[str, ...]) -> J | None:
-        """Checks that nobody would wait for itself if a job waited for its next script's locks.
+        """Checks that no circle would close if a job waited for its next script's locks.
 
         Returns:
             A job that has to be taken back first; None if there is none.
 
         Raises:
-            WouldDeadlock: Somebody would, and this job is the one to give way, as it was asked for.
+            WouldDeadlock: One would, and this job is the one to give way, as it has parents.
         """
         parents = self.parents(job)
         if not parents:
@@ -271,10 +271,10 @@ class WaitGraph(Generic[J]):
         return ()
 
     def _waited_for_by(self) -> Callable[[Any], Iterator[Any]]:
-        """Returns a function that yields whom one waits for, or will have to wait for before its end as far as known.
+        """Returns a function that yields what one waits for, or will have to wait for before its end as far as known.
 
-        It is for one search: those who wait in one queue mostly wait for the same, so whoever was yielded may be left
-        out later.
+        It is for one search: those that wait in one queue mostly wait for the same, so what was yielded may be left out
+        later.
         """
         backlogs = _Queues(lambda name: self._backlogs[name].first(), lambda name: self._backlogs[name].walk())
         addresses = _Queues(self._addresses.first, self._addresses.walk)

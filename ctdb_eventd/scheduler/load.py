@@ -37,7 +37,7 @@ class LoadReader:
             self._fd = -1
 
     def __call__(self) -> Load | None:
-        """Returns the load, None if it can't be told."""
+        """Returns the load, None if it is unknown."""
         try:
             # 0.42 0.30 0.20 3/345 6789: three of 345 threads are runnable, and the one that asks is one of them
             runnable = int(os.pread(self._fd, _SIZE, 0).split()[3].partition(b"/")[0])
@@ -53,14 +53,14 @@ class LoadReader:
 
 
 class LoadWatch:
-    """Looks, tells the core, and has its decisions obeyed. Costs nothing while nobody waits for the load to fall."""
+    """Reads the load, asks the core, and has its decisions obeyed. Costs nothing while no script waits for the load."""
 
     def __init__(self, core: Core[Any], load: Callable[[], Load | None], obey: Callable[[], None]) -> None:
         """Starts without a look.
 
         Args:
             core: Gives out the slots.
-            load: Tells what the machine is doing; None if it can't be told.
+            load: Reads the load; returns None if it is unknown.
             obey: Carries out what the core decides.
         """
         self._core = core
@@ -75,7 +75,7 @@ class LoadWatch:
         return self._next is not None
 
     def look(self) -> None:
-        """Gives one more slot if the processors have time, and looks again soon if somebody still waits for that."""
+        """Gives one more slot if the processors have time, and looks again soon if a script still waits for that."""
         if not self._core.admission.wants_load:
             return
         load = self._load()
@@ -85,7 +85,7 @@ class LoadWatch:
         self.look_soon()
 
     def look_soon(self) -> None:
-        """Sees to it that the load is looked at again for as long as somebody waits for it to fall."""
+        """Has the load looked at again for as long as a script waits for it to fall."""
         if self._core.admission.wants_load and self._next is None and not self._stopped:
             self._next = asyncio.get_running_loop().call_later(_INTERVAL, self._look_again)
 

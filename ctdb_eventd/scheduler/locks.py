@@ -1,6 +1,6 @@
 """Named locks: who holds which, who waits for which, first come first served. Pure.
 
-An owner asks for all its locks at once and gets all or none, so nobody ever holds one lock while waiting for another
+An owner asks for all its locks at once and gets all or none, so no owner ever holds one lock while waiting for another
 of the same request. And it asks for them behind everybody who asked for any of them before: a lock that happens to be
 free is not taken past an earlier one that needs it too, or that one might wait for ever.
 """
@@ -80,7 +80,7 @@ class LockTable(Generic[O]):
         return self._try(owner)
 
     def release(self, owner: O) -> tuple[O, ...]:
-        """Gives back the locks that an owner holds, or takes back its wish if it waits; nothing if neither.
+        """Gives back the locks that an owner holds, or takes back its request if it waits; nothing if neither.
 
         Returns:
             The owners that hold their locks now because of it, in the order in which they asked.
@@ -145,7 +145,7 @@ class LockTable(Generic[O]):
         return [owner for lock in locks for owner in (lock.holder, *lock.waiting) if owner is not None]
 
     def first_obstacle(self, owner: O) -> tuple[O, float] | None:
-        """Returns who holds a lock that an owner waits for, or else waits for it before him, and since when."""
+        """Returns who holds a lock that an owner waits for, or else waits for it before that, and since when."""
         if owner in self._held:
             return None
         locks = [self._locks[name] for name in self._names.get(owner, ())]

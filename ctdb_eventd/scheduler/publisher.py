@@ -39,7 +39,7 @@ class Publisher:
     def client_lock(self, kind: str, names: tuple[str, ...], number: int, text: str, **data: object) -> None:
         """A client has to wait for locks (`lock-waiting`), or has them after that (`lock-acquired`)."""
         if self._feed.active:
-            self._feed.tell(kind, None, None, None, (), {"locks": names, "lock": number, "text": text, **data})
+            self._feed.publish(kind, None, None, None, (), {"locks": names, "lock": number, "text": text, **data})
 
     def started(self, job: Job) -> None:
         """A job's run is being started."""
@@ -78,4 +78,4 @@ class Publisher:
 
     def _publish(self, kind: str, about: Job | RunRecord, **data: Any) -> None:
         spec = about.spec
-        self._feed.tell(kind, about.run, spec.component, spec.event, spec.args, data)
+        self._feed.publish(kind, about.run, spec.component, spec.event, spec.args, data)

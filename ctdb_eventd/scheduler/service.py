@@ -42,7 +42,7 @@ class Scheduler:
     """Runs events when the core lets them; the listener of every run.
 
     Attributes:
-        core: Decides; may be looked at by whoever shows the state.
+        core: Decides; `snapshot` reads it.
         client_locks: Locks of clients.
         load: Lets scripts go that wait for an idle processor.
         queue_timers: End waits in the queue.
@@ -74,7 +74,7 @@ class Scheduler:
                 it ran beside its like.
             begun: Is called for each job when it comes.
             ended: Is called for each job when it is over, however that is.
-            load: Tells what the machine is doing; None if it can't be told.
+            load: Reads the load; returns None if it is unknown.
             feed: Is notified of what happens.
             queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         """
@@ -231,7 +231,7 @@ class Scheduler:
     # ------------------------------------------------------------------ what a run reports, see RunListener
 
     def want_script(self, job: Job, name: str, locks: tuple[str, ...]) -> bool:
-        """Asks for leave to run a job's next script; see RunListener."""
+        """Asks for permission to run a job's next script; see RunListener."""
         granted = self.core.want_script(job, locks)
         if not granted:
             self.load.look_soon()
@@ -274,7 +274,7 @@ class Scheduler:
         self._obey()
 
     def reported(self, job: Job, result: RunResult) -> None:
-        """Stores a job's result, and answers whoever asked."""
+        """Stores a job's result, and answers the request."""
         job.over = True
         if result.report is None:
             self._finished(job, job.record(EventOutcome.FAILED, _NOTHING_RAN))
@@ -307,7 +307,7 @@ class Scheduler:
                 return job
         return None
 
-    # ------------------------------------------------------------------ the daemon's doings
+    # ------------------------------------------------------------------ limits and the end
 
     def set_limit(self, scripts: int) -> None:
         """Changes how many scripts may run at once at the most; those that wait profit at once."""
@@ -323,8 +323,8 @@ class Scheduler:
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left.
 
-        From here on nothing is started, and nobody is given a lock that becomes free: its former holder may still be
-        at work.
+        From here on nothing is started, and no lock that becomes free is given to another: its former holder may
+        still be at work.
         """
         self._on_idle = on_idle
         self.load.stop()

@@ -59,7 +59,7 @@ class Action(enum.Enum):
     YIELD = enum.auto()
     """End it, and soon if it is being ended already: something else wants its place."""
     END = enum.auto()
-    """End it: nobody wants its result any more."""
+    """End it: its result is not wanted any more."""
     DEADLOCK = enum.auto()
     """Answer it as not run: it would wait for its parent, which waits for it. It is forgotten."""
     FAIL = enum.auto()
@@ -79,7 +79,7 @@ class Entry:
     batch: int = 0
     """Which address events it ran with: those with the same number."""
     begun: bool = False
-    """It has asked for leave to run a script."""
+    """It has asked for permission to run a script."""
     stuck: bool = False
     """Its last script can't be ended."""
 

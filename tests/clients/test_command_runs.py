@@ -448,7 +448,7 @@ def test_nobody_reads_any_more(broker: FakeBroker) -> None:
 
     def endless(asked: Asked) -> None:
         while not told.is_set():
-            tell(asked)
+            asked.note("started", waited=0.0, **samples.note())
 
     broker.rules["subscribe"] = endless
     process = subprocess.Popen([sys.executable, "-m", "ctdb_event", "subscribe"], stdout=subprocess.PIPE)

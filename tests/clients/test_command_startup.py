@@ -30,7 +30,12 @@ OURS = {
         "ctdb_event.commands.lists",
     ),
     *("ctdb_event.commands.screen", "ctdb_event.commands.session", "ctdb_event.commands.table"),
-    *("ctdb_event.commands.table_events", "ctdb_event.commands.table_scripts", "ctdb_event.commands.table_state"),
+    *(
+        "ctdb_event.commands.table_events",
+        "ctdb_event.commands.table_past",
+        "ctdb_event.commands.table_scripts",
+        "ctdb_event.commands.table_state",
+    ),
     *("ctdb_event.cli_places", "ctdb_event.commands.times", "ctdb_eventd.places", "ctdb_eventd.text"),
 }
 HEAVY = {"attr", "attrs", "argparse", "json", "typing", "rich", "re", "dataclasses", "asyncio", "anyio", "subprocess"}

@@ -409,8 +409,8 @@ def test_a_stream_tells_of_its_own_run_all_but_health() -> None:
     client = Client()
     client.start("run", component="legacy", event="startup", stream=True)
     for kind in KINDS:
-        client.domain.feed.tell(kind, "t-9", "legacy", "startup", (), {"output": b""})
-        client.domain.feed.tell(kind, "t-8", "legacy", "startup", (), {"output": b""})
+        client.domain.feed.publish(kind, "t-9", "legacy", "startup", (), {"output": b""})
+        client.domain.feed.publish(kind, "t-8", "legacy", "startup", (), {"output": b""})
     client.domain.feed.flush()
     (notes,) = client.replies
     assert isinstance(notes, Notes)
@@ -554,7 +554,7 @@ def test_subscriptions(params: dict[str, Any], kinds: list[str]) -> None:
     client = Client()
     assert client.start("subscribe", **params) is client.peer.calls[1]
     for kind in KINDS:
-        client.domain.feed.tell(kind, "t-1", "legacy", "startup", (), {"output": b""})
+        client.domain.feed.publish(kind, "t-1", "legacy", "startup", (), {"output": b""})
     client.domain.feed.flush()
     told = [note.kind for notes in client.replies if isinstance(notes, Notes) for note in notes.notes]
     assert told == kinds

@@ -77,7 +77,7 @@ class FakeDomain:
         return self.ongoing
 
     def happens(self, kind: str) -> None:
-        self.feed.tell(kind, "t-1", "legacy", "startup", (), {})
+        self.feed.publish(kind, "t-1", "legacy", "startup", (), {})
 
 
 class Session:

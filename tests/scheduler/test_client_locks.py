@@ -56,7 +56,7 @@ class Node(SchedulerNode):
         return {lock.name: str(lock.holder) for lock in self.core.state.scripts}
 
     def told(self) -> list[tuple[str, object]]:
-        return [(kind, data["lock"]) for kind, data in self.feed.told if kind.startswith("lock-")]
+        return [(kind, data["lock"]) for kind, data in self.feed.published if kind.startswith("lock-")]
 
 
 # ---------------------------------------------------------------------- had, waited for, given back
@@ -193,7 +193,7 @@ async def test_a_wait_without_limit_needs_no_timer() -> None:
     node = Node()
     node.ask("routes")
     asked = node.ask("routes")
-    assert asked.its._timer is None
+    assert asked.its.timer is None
 
 
 async def test_who_has_got_it_does_not_give_up_any_more() -> None:
@@ -202,7 +202,7 @@ async def test_who_has_got_it_does_not_give_up_any_more() -> None:
     asked, later = node.ask("routes", 0.01), node.ask("other", 0.01)
     holder.its.cancel()
     assert asked.granted
-    assert asked.its._timer is None
+    assert asked.its.timer is None
     behind = node.ask("routes", 0.02)
     await until(lambda: behind.answers, "the end of a longer wait")
     assert asked.granted
@@ -335,7 +335,7 @@ def test_a_wait_and_its_end_are_told() -> None:
     holder = node.ask("a b")
     asked = node.ask("b a", text="who waits")
     holder.its.cancel()
-    (first, waiting), (second, acquired) = node.feed.told
+    (first, waiting), (second, acquired) = node.feed.published
     assert (first, second) == ("lock-waiting", "lock-acquired")
     assert waiting == {
         **dict.fromkeys(("run", "component", "event")),
@@ -351,7 +351,7 @@ def test_nothing_is_told_to_nobody() -> None:
     asked = node.ask("routes")
     holder.its.cancel()
     assert asked.granted
-    assert node.feed.told == []
+    assert node.feed.published == []
 
 
 @pytest.mark.parametrize("end", ["cancel", "revoke"])

@@ -38,7 +38,7 @@ class Node(SchedulerNode):
         return self.run_of(job).calls
 
     def told(self, kind: str) -> list[dict[str, Any]]:
-        return [data for its_kind, data in self.feed.told if its_kind == kind]
+        return [data for its_kind, data in self.feed.published if its_kind == kind]
 
 
 # ---------------------------------------------------------------------- the answer
@@ -179,7 +179,7 @@ def test_a_run_that_starts_at_once_is_not_told_as_queued() -> None:
     end_run(node.scheduler, job, RunResult(errno.ENOEXEC, FAILED))
     assert node.feed.kinds == ["started", "finished"]
     who = {"run": "t-7", "component": "legacy", "event": "startup", "args": ("a", "b")}
-    for _, data in node.feed.told:
+    for _, data in node.feed.published:
         assert who.items() <= data.items()
     (started,), (finished,) = node.told("started"), node.told("finished")
     assert started.keys() == {*who, "waited"}
@@ -190,18 +190,18 @@ def test_a_run_that_starts_at_once_is_not_told_as_queued() -> None:
 def test_a_run_that_waits_is_told_as_queued_before_anything_else() -> None:
     node = Node()
     first = node.job("legacy startup")
-    node.feed.told.clear()
+    node.feed.published.clear()
     second = node.job("legacy recovered")
     assert node.feed.kinds == ["queued"]
     end_run(node.scheduler, first, RunResult(0, REPORT))
     assert node.feed.kinds == ["queued", "finished", "started"]
-    assert [data["run"] for _, data in node.feed.told] == [second.run, first.run, second.run]
+    assert [data["run"] for _, data in node.feed.published] == [second.run, first.run, second.run]
 
 
 def test_a_wait_for_an_address_is_told_with_its_end() -> None:
     node = Node()
     holder, job = node.job(TAKE), node.job(RELEASE)
-    ((kind, waiting),) = [(kind, data) for kind, data in node.feed.told if kind.startswith("lock-")]
+    ((kind, waiting),) = [(kind, data) for kind, data in node.feed.published if kind.startswith("lock-")]
     assert kind == "lock-waiting"
     assert (waiting["locks"], waiting["lock"], waiting["text"]) == (("address:10.0.0.1",), None, RELEASE)
     assert waiting["run"] == job.run
@@ -216,7 +216,7 @@ def test_a_wait_for_script_locks_is_told_with_its_end() -> None:
     node = Node()
     holder, job = node.job("legacy startup"), node.job("other startup")
     assert node.scheduler.want_script(holder, "10.x", ("routes",))
-    node.feed.told.clear()
+    node.feed.published.clear()
     assert not node.scheduler.want_script(job, "20.y", ("iptables", "routes"))
     (waiting,) = node.told("lock-waiting")
     assert (waiting["locks"], waiting["text"]) == (("iptables", "routes"), "other startup: 20.y")
@@ -233,22 +233,22 @@ def test_a_wait_for_a_slot_alone_is_not_told() -> None:
     node.core.admission.set_limit(1)
     holder, job = node.job("legacy startup"), node.job("other startup")
     node.scheduler.want_script(holder, "10.x", ())
-    node.feed.told.clear()
+    node.feed.published.clear()
     for locks in ((), ("routes",)):
         assert not node.scheduler.want_script(job, "20.y", locks)
         node.scheduler.got_locks(job, "20.y", locks)
         node.scheduler.script_over(job)
-    assert node.feed.told == []
+    assert node.feed.published == []
 
 
 def test_what_scripts_do_is_told() -> None:
     node = Node()
     job = node.job("legacy startup")
-    node.feed.told.clear()
+    node.feed.published.clear()
     node.scheduler.script_started(job, "10.x", 4711)
     node.scheduler.printed(job, "10.x", b"one\xff")
     node.scheduler.script_finished(job, ScriptReport(name="10.x", begin=1_000_000, end=3_500_000, result=3))
-    said = [(kind, {key: data[key] for key in data.keys() - WHO}) for kind, data in node.feed.told]
+    said = [(kind, {key: data[key] for key in data.keys() - WHO}) for kind, data in node.feed.published]
     assert said == [
         ("script-started", {"script": "10.x", "pid": 4711}),
         ("output", {"script": "10.x", "output": b"one\xff"}),
@@ -268,7 +268,7 @@ def test_nobody_is_told_when_nobody_watches() -> None:
     node.scheduler.script_finished(holder, ScriptReport(name="10.x", begin=1, end=2, result=0))
     end_run(node.scheduler, holder, RunResult(0, REPORT))
     node.scheduler.revoke(job)
-    assert node.feed.told == []
+    assert node.feed.published == []
     assert node.scheduler.scripts_started == 1
 
 
@@ -284,7 +284,7 @@ def test_who_begins_to_watch_during_a_wait_is_not_told_of_its_end() -> None:
 def test_a_cancelled_run_is_told_as_finished(started: bool) -> None:
     node = Node()
     first, second = node.job("legacy startup"), node.job("legacy recovered")
-    node.feed.told.clear()
+    node.feed.published.clear()
     job = first if started else second
     node.scheduler.revoke(job)
     if started:
@@ -296,9 +296,9 @@ def test_a_cancelled_run_is_told_as_finished(started: bool) -> None:
 def test_a_refused_monitor_is_told_as_finished() -> None:
     node = Node()
     node.job("legacy startup")
-    node.feed.told.clear()
+    node.feed.published.clear()
     node.job("legacy monitor", "t-7")
-    assert [(kind, data["run"]) for kind, data in node.feed.told] == [("finished", "t-7")]
+    assert [(kind, data["run"]) for kind, data in node.feed.published] == [("finished", "t-7")]
     assert [number for number, _ in node.answers["legacy monitor"]] == [errno.ECANCELED]
 
 

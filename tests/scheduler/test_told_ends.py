@@ -41,7 +41,7 @@ class Node(SchedulerNode):
     @property
     def finished(self) -> list[tuple[str, str]]:
         """Event and outcome of each run that was told as finished."""
-        return [(data["event"], data["outcome"]) for kind, data in self.feed.told if kind == "finished"]
+        return [(data["event"], data["outcome"]) for kind, data in self.feed.published if kind == "finished"]
 
 
 def test_a_queued_run_whose_client_goes_is_told_and_counted() -> None:
@@ -89,7 +89,7 @@ def test_a_run_without_scripts_is_told_too() -> None:
     assert node.feed.kinds == ["started", "finished"]
     result, record = node.answers["legacy startup"]
     assert isinstance(record, RunRecord)
-    assert (result, {data["run"] for _, data in node.feed.told}) == (0, {record.run})
+    assert (result, {data["run"] for _, data in node.feed.published}) == (0, {record.run})
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -1,4 +1,4 @@
-"""What tests of the inside need again and again: records of runs, and a feed that keeps what it is told."""
+"""What tests of the inside need again and again: records of runs, and a feed that keeps what is published."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ def record_of(
 
 
 class KeepingFeed(Feed):
-    """Keeps what it is told.
+    """Keeps what is published.
 
     Attributes:
-        active: As a real one: whether there is somebody to be told.
-        told: Kind and data.
+        active: As a real one: whether there are subscribers.
+        published: Kind and data of each.
     """
 
     def __init__(self, *, active: bool = True) -> None:
-        """Starts with nothing told."""
+        """Starts with nothing."""
         super().__init__(lambda seconds, call: None)
         self.active = active
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.published: list[tuple[str, dict[str, Any]]] = []
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of what was told."""
-        return [kind for kind, _ in self.told]
+        """The kinds of what was published."""
+        return [kind for kind, _ in self.published]
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
         """Somebody wants it if there is somebody."""
         return self.active
 
-    def tell(
+    def publish(
         self,
         kind: str,
         run: str | None,
@@ -72,4 +72,4 @@ class KeepingFeed(Feed):
         data: dict[str, Any],
     ) -> None:
         """Keeps it."""
-        self.told.append((kind, {**data, "run": run, "component": component, "event": event, "args": args}))
+        self.published.append((kind, {**data, "run": run, "component": component, "event": event, "args": args}))

@@ -100,7 +100,9 @@ class _Run:
     def _next_note(self, call: Mailbox) -> Note | None:
         """As `next_note`, and Ctrl-C while it waits doesn't end the connection."""
         while not (call.waiting or call.answered):
-            select.select([self._connection], [], [])
+            poller = select.poll()
+            poller.register(self._connection, select.POLLIN)
+            poller.poll()
             with _ctrl_c_held_back():
                 self._connection.receive()
         with _ctrl_c_held_back():

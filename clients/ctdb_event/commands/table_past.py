@@ -61,7 +61,7 @@ _HISTORY = Command(
 )
 _SHOW = Command(
     "show",
-    "Show a run that is over: its scripts, output, waits, and who asked for it.",
+    "Show a run: scripts, output, waits, who asked.",
     "The run is named by its id, as `history` and the log have it. `last` is the latest that is over, `failed` the "
     "latest that did not end well. The file is read, so no daemon is needed, but root.",
     group="Past",
