@@ -216,6 +216,7 @@ class Broker:
                 component,
                 self.config.script_names,
                 self.config.locks,
+                configured_events=self.config.events,
                 refuse_unsafe=self.config.script_security == "refuse",
             )
         except OSError as error:
@@ -281,6 +282,7 @@ class Broker:
 
 
 def _script_value(script: ScriptInspection) -> dict[str, Any]:
+    handled = script.handled
     return {
         "name": script.name,
         "path": script.path,
@@ -289,4 +291,6 @@ def _script_value(script: ScriptInspection) -> dict[str, Any]:
         "reason": script.reason,
         "warnings": [str(warning) for warning in script.warnings],
         "locks": script.locks,
+        "events": None if handled is None else handled.events,
+        "known_from": None if handled is None else handled.origin.value,
     }

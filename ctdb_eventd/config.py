@@ -3,7 +3,7 @@
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
 passed over, with a warning. In `[eventd]` and `[access]`, ours alone, an unknown key is an error: a misspelt limit
-must not be silently without effect. In `[locks]` a key that is no setting names a lock.
+must not be silently without effect. In `[locks]` a key that is no setting names a lock, in `[events]` a script.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import attrs
 from ctdb_eventd.access import Rule
 from ctdb_eventd.config_lines import OURS, Line, read
 from ctdb_eventd.errors import ConfigError, InvalidName
+from ctdb_eventd.handled import ALL, bad_event
 from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, check_name, is_for_scripts
 from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
@@ -68,6 +69,8 @@ class Config:
     """Commands that scripts run one at a time, besides iptables and its kin."""
     locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """For each lock the shown names of the scripts that hold it while they run."""
+    events: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """The events that scripts handle, by their shown names; `all` is every one."""
     access: tuple[Rule, ...] = ()
     """Who may ask for what, besides root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
@@ -210,9 +213,24 @@ def _lock(line: Line) -> tuple[str, ...]:
         raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
     scripts = tuple(line.value.split())
     for script in scripts:
-        if shown_name(f"{script}.script") != script or script.endswith((".script", ",")):
+        if not _is_shown(script):
             raise line.error(f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"')
     return scripts
+
+
+def _is_shown(script: str) -> bool:
+    return shown_name(f"{script}.script") == script and not script.endswith((".script", ","))
+
+
+def _events(line: Line) -> tuple[str, ...]:
+    if not _is_shown(line.key):
+        raise line.remark("expected the name of a script as it is shown, such as 60.nfs")
+    events = line.value.split()
+    wrong = bad_event(events) or next((event for event in events if event.endswith(",")), None)
+    if not events or wrong is not None or (ALL in events and len(events) > 1):
+        found = "" if wrong is None else f': not "{wrong}"'
+        raise line.error(f'expected names of events, separated by blanks, or "{ALL}" alone{found}')
+    return tuple(dict.fromkeys(events))
 
 
 def _access(line: Line) -> Rule:
@@ -252,9 +270,11 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "keep environment": ("keep_environment", _variables),
     },
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
+    "events": {},
     "access": {},
 }
 _LOCKS = "locks"
+_EVENTS = "events"
 _ACCESS = "access"
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
@@ -288,13 +308,14 @@ def parse(text: str, path: str) -> Config:
     """
     values: dict[str, Any] = {}
     locks: dict[str, tuple[str, ...]] = {}
+    events: dict[str, tuple[str, ...]] = {}
     access: list[Rule] = []
     found = read(text, path)
     warnings = list(found.warnings)
     errors: list[ConfigError] = []
     for line in (*read(_defaults(), _DEFAULTS).lines, *found.lines):
         try:
-            if (warning := _take(line, values, locks, access)) is not None:
+            if (warning := _take(line, values, locks, events, access)) is not None:
                 warnings.append(warning)
         except ConfigError as error:
             errors.append(error)
@@ -303,7 +324,7 @@ def parse(text: str, path: str) -> Config:
         first.others = tuple(map(str, others))
         raise first
     warnings.sort(key=lambda warning: warning.line)
-    return Config(**values, locks=locks, access=tuple(access), warnings=tuple(map(str, warnings)))
+    return Config(**values, locks=locks, events=events, access=tuple(access), warnings=tuple(map(str, warnings)))
 
 
 @cache  # an upgrade may take the file away from under a daemon that runs
@@ -313,7 +334,11 @@ def _defaults() -> str:
 
 
 def _take(
-    line: Line, values: dict[str, Any], locks: dict[str, tuple[str, ...]], access: list[Rule]
+    line: Line,
+    values: dict[str, Any],
+    locks: dict[str, tuple[str, ...]],
+    events: dict[str, tuple[str, ...]],
+    access: list[Rule],
 ) -> ConfigError | None:
     """Puts what a line says where it belongs; returns what is wrong with it if that may be passed over."""
     if not line.section:
@@ -333,6 +358,8 @@ def _take(
         values[field] = value
     elif line.section == _LOCKS:
         locks[line.key] = _lock(line)
+    elif line.section == _EVENTS:
+        events[line.key] = _events(line)
     elif line.section == _ACCESS:
         access.append(_access(line))
     elif is_ours:

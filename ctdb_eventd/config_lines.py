@@ -18,7 +18,7 @@ __all__ = ["OURS", "SHARED", "Line", "Text", "read"]
 
 SHARED = frozenset({"logging", "event"})
 """Sections that CTDB's event daemon reads as well."""
-OURS = frozenset({"eventd", "locks", "access"})
+OURS = frozenset({"eventd", "events", "locks", "access"})
 """Sections that only this daemon reads."""
 _OTHERS = frozenset({"cluster", "database", "failover", "legacy"})
 _KNOWN = SHARED | OURS | _OTHERS
@@ -26,6 +26,8 @@ _KNOWN = SHARED | OURS | _OTHERS
 _BLANKS = " \t\v\f\r"
 _RUN_OF_BLANKS = re.compile(r"([ \t\v\f\r])[ \t\v\f\r]+")
 _BYTE_ORDER_MARK = "\ufeff"
+_FORMERLY = {"eventscript": "event"}
+"""Sections of CTDB's past, and what they are called now."""
 _READS_NOTHING = (
     "because of this line CTDB's daemons read nothing of the file, and [logging] and [event] are at their defaults here"
 )
@@ -148,7 +150,8 @@ def _advice(section: str) -> str:
     # late: it costs time, and is hardly ever needed
     from difflib import get_close_matches
 
-    near = get_close_matches(section.strip("[ \t"), sorted(_KNOWN), n=1)
+    name = section.strip("[ \t")
+    near = [_FORMERLY[name]] if name in _FORMERLY else get_close_matches(name, sorted(_KNOWN), n=1)
     return f"did you mean [{near[0]}]?" if near else f"known are {', '.join(f'[{name}]' for name in sorted(_KNOWN))}"
 
 

@@ -385,6 +385,31 @@ def test_locks_are_for_scripts_by_their_shown_names(script: str) -> None:
     )
 
 
+# ---------------------------------------------------------------------- events of scripts
+
+
+@pytest.mark.parametrize(
+    ("value", "events"),
+    [("takeip", ("takeip",)), (" made-up\ttakeip made-up", ("made-up", "takeip")), ("all", ("all",))],
+)
+def test_a_script_is_configured_to_handle_events(value: str, events: tuple[str, ...]) -> None:
+    assert parse(text_of("events", "60.nfs", value), "c").events == {"60.nfs": events}
+
+
+@pytest.mark.parametrize("script", ["nfs", "60.nfs.script", "60.nfs,", "/60.nfs", "kill grace"])
+def test_events_are_for_scripts_by_their_shown_names(script: str) -> None:
+    expected = "expected the name of a script as it is shown, such as 60.nfs"
+    assert refused(text_of("events", script, "takeip"), "c") == f'c:2: [events] {script} = "takeip": {expected}'
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("", ""), ("all takeip", ""), ("takeip, monitor", ': not "takeip,"'), ("a/b", ': not "a/b"')]
+)
+def test_what_can_not_be_events_is_refused(value: str, found: str) -> None:
+    expected = f'expected names of events, separated by blanks, or "all" alone{found}'
+    assert refused(text_of("events", "60.nfs", value), "c") == f'c:2: [events] 60.nfs = "{value}": {expected}'
+
+
 @pytest.mark.parametrize(
     ("value", "names"),
     [("", ()), ("ipset", ("ipset",)), ("  ipset\ttc_2  mkfs.x g++ ", ("ipset", "tc_2", "mkfs.x", "g++"))],

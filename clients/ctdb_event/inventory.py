@@ -66,6 +66,10 @@ class ScriptFile:
     """What is wrong with it: not safe, no interpreter, runs only here."""
     locks: tuple[str, ...]
     """The locks that it is given while it runs."""
+    events: tuple[str, ...] | None = None
+    """The events that it is started for; None if these are all."""
+    known_from: str | None = None
+    """Where that is known from: `head`, `configuration`; None if it is started for all."""
 
     @classmethod
     def from_wire(cls, value: object) -> ScriptFile:
@@ -79,6 +83,8 @@ class ScriptFile:
             reason=take.maybe(take.text, "reason"),
             warnings=take.texts("warnings"),
             locks=take.texts("locks"),
+            events=take.later(lambda key: take.maybe(take.texts, key), "events", None),
+            known_from=take.later(lambda key: take.maybe(take.text, key), "known_from", None),
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from ctdb_eventd.config import Config
+from ctdb_eventd.handled import Handled, Origin
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.scripts import Script
 
@@ -79,3 +81,57 @@ def test_a_name_that_no_lock_can_have_is_ignored_and_logged_once(
         f"{script.path}: its head declares a lock that can't be one, it is ignored: {name!r}"
         for name in ("a/b", "address:10.0.0.1")
     ]
+
+
+# ---------------------------------------------------------------------- events
+
+
+def declare(script: Script, *lines: str) -> None:
+    Path(script.path).write_text("".join(f"{line}\n" for line in ("#!/bin/sh", *lines)))
+    os.utime(script.path, ns=(0, 0))
+
+
+def handled(script: Script, config: Config = NONE) -> Handled | None:
+    return Declarations().handled(script, os.stat(script.path), config)
+
+
+@pytest.mark.parametrize(
+    ("lines", "events"),
+    [
+        ((), None),
+        (("# ctdb-eventd-events: takeip  releaseip takeip",), ("takeip", "releaseip")),
+        (("# ctdb-eventd-events: takeip", "exit 0", "# ctdb-eventd-events: made-up"), ("takeip", "made-up")),
+        ((" # ctdb-eventd-events: takeip",), None),
+        (("#" * 4096, "# ctdb-eventd-events: takeip"), None),
+        (("# ctdb-eventd-events:",), None),
+        (("# ctdb-eventd-events: takeip ..",), None),
+        (("# ctdb-eventd-events: takeip all",), None),
+    ],
+)
+def test_the_head_declares_events(script: Script, lines: tuple[str, ...], events: tuple[str, ...] | None) -> None:
+    declare(script, *lines)
+    assert handled(script) == (None if events is None else Handled(events, Origin.HEAD))
+
+
+def test_the_configuration_comes_before_the_head(script: Script) -> None:
+    declare(script, "# ctdb-eventd-events: takeip")
+    config = Config(events={"10.a": ("monitor",)})
+    assert handled(script, config) == Handled(("monitor",), Origin.CONFIGURATION)
+    assert handled(script, Config(events={"10.a": ("all",)})) is None
+
+
+def test_a_file_that_has_just_changed_is_read_again(script: Script) -> None:
+    declarations = Declarations()
+    declare(script, "# ctdb-eventd-events: takeip")
+    now = time.time_ns()
+    os.utime(script.path, ns=(now, now))
+    status = os.stat(script.path)
+    assert declarations.handled(script, status, NONE) == Handled(("takeip",), Origin.HEAD)
+    # within one tick of the file system's clock nothing tells the two apart
+    declare(script, "# ctdb-eventd-events: setup-")
+    assert declarations.handled(script, status, NONE) == Handled(("setup-",), Origin.HEAD)
+
+
+def test_what_leaves_out() -> None:
+    takes = Handled(("takeip",), Origin.HEAD)
+    assert (takes.leaves_out("takeip"), takes.leaves_out("monitor"), takes.leaves_out("made-up")) == (False, True, True)

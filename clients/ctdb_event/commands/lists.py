@@ -20,7 +20,7 @@ __all__ = ["HANDLERS", "event_shown", "left_out_lines", "lock_lines", "state_sty
 _STYLES = {
     **{"success": "good", "ok": "good", "enabled": "good", "running": "busy", "ending": "busy"},
     **{"failed": "bad", "timed-out": "bad", "cancelled": "dim", "disabled": "dim", "queued": "dim", "refused": "dim"},
-    **{"killed": "bad", "not-started": "bad", "not-reached": "dim"},
+    **{"killed": "bad", "not-started": "bad", "not-reached": "dim", "not-handled": "dim"},
 }
 
 
