@@ -199,7 +199,12 @@ class Broker:
 
     def complete(self) -> None:
         """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+        import hashlib  # noqa: F401
+
         import ctdb_eventd.inspection  # noqa: F401
+        from ctdb_eventd.handled import provided
+
+        provided()
 
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.
@@ -207,6 +212,7 @@ class Broker:
         Raises:
             RequestError: There is no such component, or it can't be read.
         """
+        from ctdb_eventd.handled import Library
         from ctdb_eventd.inspection import inspect_component  # late: it would slow the start
 
         directory = scripts.component_directory(self._paths.events_dir, component)
@@ -217,6 +223,7 @@ class Broker:
                 self.config.script_names,
                 self.config.locks,
                 configured_events=self.config.events,
+                library=None if self.config.start_idle_scripts else Library(self._paths.config_dir),
                 refuse_unsafe=self.config.script_security == "refuse",
             )
         except OSError as error:

@@ -59,6 +59,8 @@ class Config:
     """Longest request packet, in bytes."""
     max_scripts: int = 256
     """Scripts that run at once at the most, however idle the processors are."""
+    start_idle_scripts: bool = False
+    """CTDB's own scripts are started for events too that they are known not to handle."""
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
     keep_environment: tuple[str, ...] = ()
@@ -147,6 +149,10 @@ def _one_of(*words: str) -> Callable[[Line], str]:
         return line.value
 
     return parse_word
+
+
+def _yes_or_no(line: Line) -> bool:
+    return _one_of("yes", "no")(line) == "yes"
 
 
 _MOST_SECONDS = 365 * 24 * 3600
@@ -266,6 +272,7 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "max output": ("max_output", _size(1024)),
         "max packet": ("max_packet", _size(4096)),
         "max scripts": ("max_scripts", _count),
+        "start idle scripts": ("start_idle_scripts", _yes_or_no),
         "queue timeout": ("queue_timeout", _limit),
         "keep environment": ("keep_environment", _variables),
     },

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ctdb_eventd.files import Concern, Remark, Tree, why_broken, why_disabled, why_no_program
-from ctdb_eventd.handled import Handled, declared_events, handled_events
+from ctdb_eventd.handled import Handled, Library, declared_events, handled_events, provided
 from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import Script, declared_locks, discover, form_of, is_lock_name, shown_name
 
@@ -114,6 +114,7 @@ def inspect_component(
     configured_locks: Mapping[str, tuple[str, ...]] | None = None,
     *,
     configured_events: Mapping[str, tuple[str, ...]] | None = None,
+    library: Library | None = None,
     tree: Tree | None = None,
     trusted: Trusted | None = None,
     refuse_unsafe: bool = False,
@@ -126,6 +127,7 @@ def inspect_component(
         rule: Which file names are scripts.
         configured_locks: For each lock the shown names of the scripts that hold it.
         configured_events: The events of scripts, by their shown names.
+        library: What CTDB's own scripts read first; None if the table of their events doesn't count.
         tree: Where the node's files are; None is our own tree.
         trusted: Who may change scripts; None is whom a daemon trusts that we run.
         refuse_unsafe: Scripts that others can change don't run.
@@ -144,6 +146,7 @@ def inspect_component(
         form=form_of(file_names, rule),
         locks=configured_locks or {},
         events=configured_events or {},
+        versions=frozenset() if library is None else library.versions(),
         tree=tree,
         ways=Ways(trusted, tree),
         refuse_unsafe=refuse_unsafe,
@@ -167,6 +170,7 @@ class _Look:
     form: NameForm
     locks: Mapping[str, tuple[str, ...]]
     events: Mapping[str, tuple[str, ...]]
+    versions: frozenset[str]
     tree: Tree
     ways: Ways
     refuse_unsafe: bool
@@ -180,6 +184,9 @@ class _Look:
         file = self.tree.below(target)
         declared = declared_locks(file) if is_file else []
         events = declared_events(file) if is_file else None
+        row = provided().row(script.name, file) if is_file and self.versions else None
+        if row is not None and row.versions.isdisjoint(self.versions):
+            row = None
         reason = why_disabled(self.tree, path)
         configured = (lock for lock, names in self.locks.items() if script.name in names)
         return ScriptInspection(
@@ -190,7 +197,7 @@ class _Look:
             reason=reason,
             warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare, runs=reason is None)),
             locks=tuple(dict.fromkeys((*filter(is_lock_name, declared), *configured))),
-            handled=handled_events(events, self.events.get(script.name)),
+            handled=handled_events(events, self.events.get(script.name), row),
         )
 
     def _is_file(self, path: str) -> bool:

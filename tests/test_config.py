@@ -214,7 +214,7 @@ def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
         '"script names", "script security", "kill grace", "debug timeout", "max output", "max packet", '
-        '"max scripts", "queue timeout", "keep environment"'
+        '"max scripts", "start idle scripts", "queue timeout", "keep environment"'
     )
 
 
@@ -386,6 +386,17 @@ def test_locks_are_for_scripts_by_their_shown_names(script: str) -> None:
 
 
 # ---------------------------------------------------------------------- events of scripts
+
+
+@pytest.mark.parametrize(("value", "meant"), [("yes", True), ("no", False)])
+def test_idle_scripts_are_started_or_not(value: str, meant: bool) -> None:
+    assert eventd("start idle scripts", value).start_idle_scripts is meant
+    assert DEFAULTS.start_idle_scripts is False
+
+
+def test_anything_else_is_refused_for_idle_scripts() -> None:
+    expected = 'c:2: [eventd] start idle scripts = "true": expected one of yes, no'
+    assert refused(text_of("eventd", "start idle scripts", "true"), "c") == expected
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class ScriptFile:
     events: tuple[str, ...] | None = None
     """The events that it is started for; None if these are all."""
     known_from: str | None = None
-    """Where that is known from: `head`, `configuration`; None if it is started for all."""
+    """Where that is known from: `head`, `configuration`, `table`; None if it is started for all."""
 
     @classmethod
     def from_wire(cls, value: object) -> ScriptFile:

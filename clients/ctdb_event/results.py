@@ -32,7 +32,7 @@ class Script:
     output: bytes
     """What it printed, as it came; long output is cut in its middle by the broker."""
     known_from: str | None = None
-    """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`."""
+    """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`, `table`."""
 
     @property
     def text(self) -> str:

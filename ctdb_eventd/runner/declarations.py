@@ -1,6 +1,6 @@
 """What is known of a script before it starts: the locks it needs and the events it handles.
 
-Both are from its head and from the configuration.
+Both are from its head and from the configuration, events also from the table of CTDB's own scripts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import attrs
 
 from ctdb_eventd.config import Config
-from ctdb_eventd.handled import Handled, bad_event, declared_events, handled_events
+from ctdb_eventd.handled import Handled, Library, Row, bad_event, declared_events, handled_events, provided
 from ctdb_eventd.scripts import Script, declared_locks, is_lock_name
 from ctdb_eventd.text import shown
 
@@ -37,14 +37,17 @@ class _File:
     locks: tuple[str, ...]
     events: list[str] | None
     """Good or not."""
+    row: Row | None
+    """What the table says of its content."""
 
 
 class Declarations:
     """Reads scripts' files, and remembers them for as long as they stay as they are."""
 
-    def __init__(self) -> None:
-        """Starts with nothing read."""
+    def __init__(self, config_dir: str) -> None:
+        """Starts with nothing read; `config_dir` has what CTDB's own scripts read first."""
         self._files: dict[str, _File] = {}
+        self._library = Library(config_dir)
 
     def locks(self, script: Script, status: os.stat_result, config: Config) -> tuple[str, ...]:
         """Returns the locks of a script whose file has `status`."""
@@ -54,7 +57,11 @@ class Declarations:
 
     def handled(self, script: Script, status: os.stat_result, config: Config) -> Handled | None:
         """Returns which events a script handles whose file has `status`; None if it is to be started for all."""
-        return handled_events(self._file(script, status).events, config.events.get(script.name))
+        file = self._file(script, status)
+        row = None if config.start_idle_scripts else file.row
+        if row is not None and row.versions.isdisjoint(self._library.versions()):
+            row = None
+        return handled_events(file.events, config.events.get(script.name), row)
 
     def _file(self, script: Script, status: os.stat_result) -> _File:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev, status.st_size)
@@ -67,6 +74,7 @@ class Declarations:
             names,
             tuple(dict.fromkeys(name for name in names if is_lock_name(name))),
             events,
+            provided().row(script.name, script.path),
         )
         if known is None or known.lock_names != names:
             _check_locks(script.path, names)

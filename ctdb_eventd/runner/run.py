@@ -195,7 +195,7 @@ class RunningEvent:
                 return self._reports.not_started(script, began, PermissionError(errno.EPERM, flaw.sentence))
             self._context.notices.unsafe(script.path, flaw)
         handled = self._context.declarations.handled(script, status, self._config)
-        if handled is not None and handled.leaves_out(self._spec.event):
+        if handled is not None and handled.leaves_out(self._spec.event, self._spec.args):
             return ScriptReport(name=script.name, begin=began, end=began, result=0, known_from=handled.origin.value)
         locks = self._context.declarations.locks(script, status, self._config)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ctdb_eventd.config import Config
-from ctdb_eventd.handled import Handled, Origin
+from ctdb_eventd.handled import Handled, Origin, Table
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.scripts import Script
 
@@ -37,36 +38,36 @@ def locks(declarations: Declarations, script: Script, config: Config = NONE) -> 
 
 
 def test_the_head_declares_locks(script: Script) -> None:
-    assert locks(Declarations(), script) == ("iptables", "routes")
+    assert locks(Declarations("/nowhere"), script) == ("iptables", "routes")
 
 
 def test_the_configuration_adds_locks_by_the_shown_name(script: Script) -> None:
     config = Config(locks={"nfs": ("10.a", "20.b"), "other": ("20.b",), "none": (), "last": ("10.a",)})
-    assert locks(Declarations(), script, config) == ("iptables", "routes", "nfs", "last")
+    assert locks(Declarations("/nowhere"), script, config) == ("iptables", "routes", "nfs", "last")
 
 
 def test_a_script_without_any_needs_none(script: Script) -> None:
     write(script, "")
-    assert locks(Declarations(), script) == ()
-    assert locks(Declarations(), script, Config(locks={"nfs": ("10.a",)})) == ("nfs",)
+    assert locks(Declarations("/nowhere"), script) == ()
+    assert locks(Declarations("/nowhere"), script, Config(locks={"nfs": ("10.a",)})) == ("nfs",)
 
 
 def test_a_head_is_read_once(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    declarations = Declarations()
+    declarations = Declarations("/nowhere")
     first = locks(declarations, script)
     monkeypatch.delattr("builtins.open")
     assert locks(declarations, script) == first
 
 
 def test_a_script_that_changed_is_read_again(script: Script) -> None:
-    declarations = Declarations()
+    declarations = Declarations("/nowhere")
     locks(declarations, script)
     write(script, "elsewhere", age=1)
     assert locks(declarations, script) == ("elsewhere",)
 
 
 def test_another_configuration_counts_at_once(script: Script) -> None:
-    declarations = Declarations()
+    declarations = Declarations("/nowhere")
     assert locks(declarations, script, Config(locks={"nfs": ("10.a",)})) == ("iptables", "routes", "nfs")
     assert locks(declarations, script) == ("iptables", "routes")
 
@@ -75,7 +76,7 @@ def test_a_name_that_no_lock_can_have_is_ignored_and_logged_once(
     script: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(script, "good a/b address:10.0.0.1")
-    declarations = Declarations()
+    declarations = Declarations("/nowhere")
     assert locks(declarations, script) == locks(declarations, script) == ("good",)
     assert caplog.messages == [
         f"{script.path}: its head declares a lock that can't be one, it is ignored: {name!r}"
@@ -92,7 +93,7 @@ def declare(script: Script, *lines: str) -> None:
 
 
 def handled(script: Script, config: Config = NONE) -> Handled | None:
-    return Declarations().handled(script, os.stat(script.path), config)
+    return Declarations("/nowhere").handled(script, os.stat(script.path), config)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_configuration_comes_before_the_head(script: Script) -> None:
 
 
 def test_a_file_that_has_just_changed_is_read_again(script: Script) -> None:
-    declarations = Declarations()
+    declarations = Declarations("/nowhere")
     declare(script, "# ctdb-eventd-events: takeip")
     now = time.time_ns()
     os.utime(script.path, ns=(now, now))
@@ -132,6 +133,38 @@ def test_a_file_that_has_just_changed_is_read_again(script: Script) -> None:
     assert declarations.handled(script, status, NONE) == Handled(("setup-",), Origin.HEAD)
 
 
-def test_what_leaves_out() -> None:
-    takes = Handled(("takeip",), Origin.HEAD)
-    assert (takes.leaves_out("takeip"), takes.leaves_out("monitor"), takes.leaves_out("made-up")) == (False, True, True)
+# ---------------------------------------------------------------------- CTDB's own scripts
+
+
+@pytest.fixture
+def known(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declarations:
+    """Knows the script, with the content that it has now, as one of CTDB's."""
+    (tmp_path / "functions").write_text("library\n")
+    rows = f"functions {digest(tmp_path / 'functions')} 4.22\n10.a {digest(Path(script.path))} 4.17,4.22: init\n"
+    monkeypatch.setattr("ctdb_eventd.handled.provided", lambda: Table(rows))
+    monkeypatch.setattr("ctdb_eventd.runner.declarations.provided", lambda: Table(rows))
+    return Declarations(os.fspath(tmp_path))
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_script_of_ctdbs_is_known_by_its_content(script: Script, known: Declarations) -> None:
+    assert known.handled(script, os.stat(script.path), NONE) == Handled(("init",), Origin.TABLE)
+    assert known.handled(script, os.stat(script.path), Config(start_idle_scripts=True)) is None
+    write(script, "changed", age=1)
+    assert known.handled(script, os.stat(script.path), NONE) is None
+
+
+def test_its_content_is_read_once(script: Script, known: Declarations, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = known.handled(script, os.stat(script.path), NONE)
+    monkeypatch.delattr("builtins.open")
+    assert known.handled(script, os.stat(script.path), NONE) == first is not None
+
+
+def test_the_table_counts_only_beside_the_functions_of_the_same_version(
+    script: Script, known: Declarations, tmp_path: Path
+) -> None:
+    (tmp_path / "functions").write_text("changed\n")
+    assert known.handled(script, os.stat(script.path), NONE) is None
