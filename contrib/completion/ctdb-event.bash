@@ -225,7 +225,7 @@ _ctdb_event()
 		;;
 	scripts)
 		operands=("${given[@]:1}")
-		options="--json --plain --socket --debug --help"
+		options="--events --json --plain --socket --debug --help"
 		kinds="component"
 		;;
 	lint)

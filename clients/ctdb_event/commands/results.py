@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.lists import event_shown, origin_shown, state_style
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure
 
@@ -19,12 +19,6 @@ __all__ = ["is_bad", "outcome_shown", "output_lines", "results", "script_ended",
 
 _HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
 _DID_NOT_RUN = ("disabled", "not-reached", "not-handled", "not-started")
-_KNOWN_FROM = {
-    "head": "says its head",
-    "configuration": "says [events] in ctdb.conf",
-    "table": "a script of CTDB's, known by its content",
-}
-"""Where it is known from that a script doesn't handle an event, for people."""
 _BAD = ("failed", "killed", "timed-out", "not-started")
 
 
@@ -124,7 +118,7 @@ def _print_script(screen: Screen, script: dict[str, Any]) -> None:
     outcome = screen.paint(f"{script_outcome(script):18}", state_style(script["state"]))
     took = "" if script["state"] in _DID_NOT_RUN else f"{lasting(script['seconds'])}, started {at(script['started'])}"
     if known_from := script.get("known_from"):
-        took = f"({_KNOWN_FROM.get(known_from, known_from)})"
+        took = f"({origin_shown(known_from)})"
     screen.write(f"  {screen.safe(script['name']):20} {outcome} {took}".rstrip(" ") + "\n")
     for line in output_lines(script["output"]):
         screen.write(f"      {screen.safe(line, chr(9))}\n")
