@@ -2,8 +2,9 @@
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
-passed over, with a warning. In `[eventd]` and `[access]`, ours alone, an unknown key is an error: a misspelt limit
-must not be silently without effect. In `[locks]` a key that is no setting names a lock, in `[events]` a script.
+passed over, with a warning. In `[eventd]`, `[access]` and `[limits]`, ours alone, an unknown key is an error: a
+misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock, in `[events]` a
+script.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
 """What may follow `syslog:`; plain `syslog` uses syslog(3)."""
+
+
+@attrs.frozen
+class Limits:
+    """What the processes of a component may have, all together; None is no limit."""
+
+    memory: int | None = None
+    """Bytes."""
+    pids: int | None = None
+    """Processes and threads."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +84,8 @@ class Config:
     """For each lock the shown names of the scripts that hold it while they run."""
     events: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """The events that scripts handle, by their shown names; `all` is every one."""
+    limits: Mapping[str, Limits] = attrs.field(factory=dict)
+    """For each component that has some, its limits."""
     access: tuple[Rule, ...] = ()
     """Who may ask for what, besides root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
@@ -166,15 +179,22 @@ def _seconds(line: Line) -> float:
     return seconds
 
 
-def _size(minimum: int) -> Callable[[Line], int]:
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
+
+
+def _size(minimum: int, most: str = "1024 M", such_as: str = "65536, 64 K or 1 M") -> Callable[[Line], int]:
     def parse_size(line: Line) -> int:
-        found = re.fullmatch(r"([0-9]{1,10}) ?([KMkm]?)", line.value)
-        size = int(found[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[found[2].upper()] if found else -1
-        if not minimum <= size <= 1 << 30:
-            raise line.error(f"expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M")
+        size = _bytes(line.value)
+        if not minimum <= size <= _bytes(most):
+            raise line.error(f"expected bytes from {minimum} to {most}, such as {such_as}")
         return size
 
     return parse_size
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,12}) ?([KMG]?)", text.upper())
+    return int(found[1]) << _UNITS[found[2]] if found else -1
 
 
 def _count(line: Line) -> int:
@@ -259,6 +279,21 @@ def _access(line: Line) -> Rule:
     return Rule(line=line, events=events if right.lower() == "operate" else None, names=names)
 
 
+def _limit_of(line: Line) -> tuple[str, str, int]:
+    """Returns the component, the name of the limit, and the limit."""
+    kind, _, component = line.key.partition(" ")
+    parser = _LIMITS.get(kind.lower())
+    if parser is None:
+        raise line.remark('unknown key, expected "memory COMPONENT" or "pids COMPONENT"')
+    try:
+        check_name("component", component)
+    except InvalidName as error:
+        raise line.remark(f"expected a component, such as {kind} legacy: {error}") from None
+    return component, kind.lower(), parser(line)
+
+
+# less would not even start a shell
+_LIMITS = {"memory": _size(1 << 20, "4096 G", "512 M or 2 G"), "pids": _count}
 _RIGHTS = frozenset({"read", "operate"})
 _Parser = Callable[[Line], Any]
 _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
@@ -279,9 +314,11 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
     "locks": {"serialise": ("serialise", _command_names), "command wait": ("command_wait", _seconds)},
     "events": {},
     "access": {},
+    "limits": {},
 }
 _LOCKS = "locks"
 _EVENTS = "events"
+_LIMITED = "limits"
 _ACCESS = "access"
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
@@ -313,16 +350,13 @@ def parse(text: str, path: str) -> Config:
     Raises:
         ConfigError: A line can't be used, see `load`; it names every such line.
     """
-    values: dict[str, Any] = {}
-    locks: dict[str, tuple[str, ...]] = {}
-    events: dict[str, tuple[str, ...]] = {}
-    access: list[Rule] = []
+    values: dict[str, Any] = {"locks": {}, "events": {}, "access": [], "limits": {}}
     found = read(text, path)
     warnings = list(found.warnings)
     errors: list[ConfigError] = []
     for line in (*read(_defaults(), _DEFAULTS).lines, *found.lines):
         try:
-            if (warning := _take(line, values, locks, events, access)) is not None:
+            if (warning := _take(line, values)) is not None:
                 warnings.append(warning)
         except ConfigError as error:
             errors.append(error)
@@ -331,7 +365,8 @@ def parse(text: str, path: str) -> Config:
         first.others = tuple(map(str, others))
         raise first
     warnings.sort(key=lambda warning: warning.line)
-    return Config(**values, locks=locks, events=events, access=tuple(access), warnings=tuple(map(str, warnings)))
+    values["access"] = tuple(values["access"])
+    return Config(**values, warnings=tuple(map(str, warnings)))
 
 
 @cache  # an upgrade may take the file away from under a daemon that runs
@@ -340,14 +375,8 @@ def _defaults() -> str:
         return file.read()
 
 
-def _take(
-    line: Line,
-    values: dict[str, Any],
-    locks: dict[str, tuple[str, ...]],
-    events: dict[str, tuple[str, ...]],
-    access: list[Rule],
-) -> ConfigError | None:
-    """Puts what a line says where it belongs; returns what is wrong with it if that may be passed over."""
+def _take(line: Line, values: dict[str, Any]) -> ConfigError | None:
+    """Puts what a line says among the values; returns what is wrong with it if that may be passed over."""
     if not line.section:
         return line.remark("ignored: expected a [section] before the first key")
     keys, is_ours = _KEYS[line.section], line.section in OURS
@@ -364,11 +393,14 @@ def _take(
             return line.error(f"taken for {value.value}; {value.expected}")
         values[field] = value
     elif line.section == _LOCKS:
-        locks[line.key] = _lock(line)
+        values["locks"][line.key] = _lock(line)
     elif line.section == _EVENTS:
-        events[line.key] = _events(line)
+        values["events"][line.key] = _events(line)
     elif line.section == _ACCESS:
-        access.append(_access(line))
+        values["access"].append(_access(line))
+    elif line.section == _LIMITED:
+        component, kind, limit = _limit_of(line)
+        values["limits"][component] = attrs.evolve(values["limits"].get(component, Limits()), **{kind: limit})
     elif is_ours:
         raise line.remark(f"unknown key, expected one of {_alternatives(keys)}")
     else:

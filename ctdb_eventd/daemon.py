@@ -169,7 +169,7 @@ class Daemon:
         former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
         if former.left():
             await self._end_those_of(former)
-        for directory in (*former.runs(), former.cgroups):
+        for directory in former.directories():
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
 
@@ -204,6 +204,7 @@ class Daemon:
         self._wrappers.write(self._config)
         self._resources.callback(self._wrappers.remove)
         cgroups = self._find_cgroups()
+        cgroups.limit(self._config.limits)
         self._resources.callback(cgroups.remove)
         try:
             self._guardian = Guardian(self._table, own_session(), cgroups)
@@ -342,6 +343,7 @@ class Daemon:
         self._runner.spawn = self._debugger.spawn = spawn
         self._server.max_packet = config.max_packet
         self._control.access = access
+        spawn.cgroups.limit(config.limits)
         self._server.use_access()
         self._scheduler.patience.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())

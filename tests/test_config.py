@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_eventd.config import LOG_LEVELS, Config, load, parse
+from ctdb_eventd.config import LOG_LEVELS, Config, Limits, load, parse
 from ctdb_eventd.errors import ConfigError
 
 FULL = """
@@ -34,6 +34,11 @@ FULL = """
     command wait = 3
     route-table =
     firewall = 10.interface 50.local
+[limits]
+    memory legacy = 2 G
+    Pids Legacy = 500
+    pids legacy = 400
+    memory legacy2 = 4096g
 """
 
 BUILT_IN = {"nfs-callout": ("06.nfs", "60.nfs", "60.ganesha"), "route-table": ("13.per_ip_routing",)}
@@ -113,7 +118,34 @@ def test_every_key_is_taken(tmp_path: Path) -> None:
             "route-table": (),
             "firewall": ("10.interface", "50.local"),
         },
+        limits={
+            "legacy": Limits(memory=2 << 30, pids=400),
+            "Legacy": Limits(pids=500),
+            "legacy2": Limits(memory=4 << 40),
+        },
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (
+            "memory legacy = 1023 K",
+            'memory legacy = "1023 K": expected bytes from 1048576 to 4096 G, such as 512 M or 2 G',
+        ),
+        (
+            "memory legacy = 4097 G",
+            'memory legacy = "4097 G": expected bytes from 1048576 to 4096 G, such as 512 M or 2 G',
+        ),
+        ("memory legacy = lots", 'memory legacy = "lots": expected bytes from 1048576 to 4096 G, such as 512 M or 2 G'),
+        ("pids legacy = 0", 'pids legacy = "0": expected a whole number from 1 to 999999'),
+        ("cpu legacy = 1", 'cpu legacy = "1": unknown key, expected "memory COMPONENT" or "pids COMPONENT"'),
+        ("pids = 1", 'pids = "1": expected a component, such as pids legacy: '),
+        ("pids ../x = 1", 'pids ../x = "1": expected a component, such as pids legacy: '),
+    ],
+)
+def test_a_limit_that_can_not_be_used_is_refused(line: str, why: str) -> None:
+    assert refused(f"[limits]\n{line}\n").startswith(f"ctdb.conf:2: [limits] {why}")
 
 
 def test_bytes_that_are_no_text_reach_the_file_system_unharmed(tmp_path: Path) -> None:
@@ -293,7 +325,7 @@ def test_sizes(value: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(("key", "minimum"), [("max output", 1024), ("max packet", 4096)])
-@pytest.mark.parametrize("value", ["", "0", "-1", "1023", "1 G", "1025 M", "1  K", "big", "1 \u212a", "9" * 5000])
+@pytest.mark.parametrize("value", ["", "0", "-1", "1023", "2 G", "1025 M", "1  K", "big", "1 \u212a", "9" * 5000])
 def test_sizes_out_of_bounds_and_no_sizes_are_refused(key: str, minimum: int, value: str) -> None:
     assert refused(text_of("eventd", key, value), "c") == (
         f'c:2: [eventd] {key} = "{value}": expected bytes from {minimum} to 1024 M, such as 65536, 64 K or 1 M'

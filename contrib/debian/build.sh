@@ -64,6 +64,7 @@ done
 
 cp "$here/copyright" "$top/README.md" "$top/CHANGELOG.md" "$documents/"
 cp -R "$top/docs" "$documents/docs"
+install -D -m 644 "$top/contrib/systemd/ctdb-eventd.conf" "$documents/ctdb.service.d/ctdb-eventd.conf"
 chmod -R u=rwX,go=rX "$tree/usr"
 
 version="$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$top/ctdb_eventd/__init__.py")"

@@ -8,8 +8,11 @@ A process begins in the cgroup of whoever starts it, and moving it later would b
 then. So the daemon itself goes into a run's cgroup to start a script, and stays there until it starts something else or
 that run is over: of an event with many scripts, most cost nothing.
 
-Cgroups are made below the daemon's own. Under systemd that needs `Delegate=yes` in the unit, as others than systemd
-must not make any elsewhere.
+Cgroups are made below the daemon's own, or, under systemd, below the directory that the unit has delegated
+(`Delegate=`): nobody but systemd may make any elsewhere.
+
+A component that has limits has a cgroup of its own around those of its runs. The daemon doesn't stay in there: its
+own memory isn't the component's.
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Mapping
 from itertools import count
 
 import anyio
+
+from ctdb_eventd.config import Limits
 
 __all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for"]
 
@@ -56,14 +62,38 @@ class Cgroups:
         self.base = base
         self._numbers = count(1)
         self._where: Cgroup | None = None
+        self._limited: dict[str, _Limited] = {}
         if base is not None:
-            self._home = os.path.dirname(base)
+            self._home = _own_directory()
             try:
                 os.mkdir(base, 0o755)
             except FileExistsError:
                 pass
             except OSError as error:
                 raise NoCgroups(f"can't make {base}: {error.strerror}") from error
+
+    def limit(self, limits: Mapping[str, Limits]) -> None:
+        """Puts the components' limits in force, at once and for what runs already too.
+
+        Args:
+            limits: For each component its limits; others have none.
+        """
+        for component in sorted(limits.keys() | self._limited.keys()):
+            try:
+                self._limit(component, limits.get(component, Limits()))
+            except (OSError, NoCgroups) as error:
+                _log.error("[limits] of component %s are not in force: %s", component, error)
+
+    def _limit(self, component: str, limits: Limits) -> None:
+        if self.base is None:
+            raise NoCgroups("there are no cgroups")
+        if component not in self._limited:
+            _allow_limits(os.path.dirname(self.base))
+            _allow_limits(self.base)
+            path = f"{self.base}/component.{component}"
+            os.makedirs(path, 0o755, exist_ok=True)
+            self._limited[component] = _Limited(path)
+        self._limited[component].limit(limits)
 
     def enter(self, cgroup: Cgroup | None) -> None:
         """Goes where what is started next is to be; None is where this process was at first."""
@@ -84,35 +114,69 @@ class Cgroups:
         if self._where is cgroup:
             self.enter(None)
 
-    def make(self) -> Cgroup | None:
-        """Makes one for a run; None if there are none, or no more."""
+    def make(self, component: str) -> Cgroup | None:
+        """Makes one for a run of a component; None if there are none, or no more."""
         if self.base is None:
             return None
+        limited = self._limited.get(component)
+        above = self.base if limited is None else limited.path
         try:
-            return Cgroup(self, f"{self.base}/{next(self._numbers)}", self._home)
+            return Cgroup(self, f"{above}/{next(self._numbers)}", self._home, limited)
         except OSError as error:
             _log.warning("no cgroup for a run: %s; what leaves its scripts' process groups is not found", error)
             return None
 
     def remove(self) -> None:
         """Removes the one below which all others were."""
-        if self.base is not None:
-            with contextlib.suppress(OSError):
-                os.rmdir(self.base)
+        for directory in (*(limited.path for limited in self._limited.values()), self.base):
+            if directory is not None:
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
+
+
+class _Limited:
+    """A component's, around those of its runs."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._hits: dict[str, int] = {}
+
+    def limit(self, limits: Limits) -> None:
+        for name, value in ("memory.max", limits.memory), ("pids.max", limits.pids):
+            _write(f"{self.path}/{name}", b"max" if value is None else b"%d" % value)
+
+    def new_hits(self) -> list[str]:
+        """Returns what the limits have done since the last call, in words."""
+        found = []
+        for file, counter, words in _COUNTERS:
+            with contextlib.suppress(OSError), open(f"{self.path}/{file}", encoding="ascii") as lines:
+                number = int(dict(line.split() for line in lines).get(counter, 0))
+                new = number - self._hits.get(file, 0)
+                self._hits[file] = number
+                if new:
+                    found.append(words.format(new))
+        return found
+
+
+_COUNTERS = (
+    ("memory.events", "oom_kill", "memory: the kernel killed {} processes"),
+    ("pids.events", "max", "pids: {} times no process could be started"),
+)
 
 
 class Cgroup:
     """One run's."""
 
-    __slots__ = ("_all", "_outside", "_path", "_procs")
+    __slots__ = ("_all", "_limited", "_outside", "_path", "_procs")
 
-    def __init__(self, all_of_them: Cgroups, path: str, outside: str) -> None:
+    def __init__(self, all_of_them: Cgroups, path: str, outside: str, limited: _Limited | None) -> None:
         """Makes it.
 
         Args:
             all_of_them: Made it.
             path: Its directory.
             outside: The directory of the cgroup in which those go on that are let go.
+            limited: It is in that.
 
         Raises:
             OSError: It can't be made.
@@ -121,7 +185,17 @@ class Cgroup:
         self._all = all_of_them
         self._path = path
         self._outside = outside
+        self._limited = limited
         self._procs = os.open(f"{path}/cgroup.procs", os.O_RDWR | os.O_CLOEXEC)
+
+    @property
+    def is_limited(self) -> bool:
+        """Tells whether its component has limits."""
+        return self._limited is not None
+
+    def new_hits(self) -> list[str]:
+        """Returns what its component's limits have done since anybody asked last, in words."""
+        return [] if self._limited is None else self._limited.new_hits()
 
     def add(self, pid: int) -> None:
         """Moves a process into it; 0 is this one.
@@ -176,8 +250,30 @@ class Cgroup:
 
 
 def _move(pid: int, directory: str) -> None:
-    with open(f"{directory}/cgroup.procs", "wb", buffering=0) as file:
-        file.write(b"%d" % pid)
+    _write(f"{directory}/cgroup.procs", b"%d" % pid)
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb", buffering=0) as file:
+        file.write(data)
+
+
+def _allow_limits(directory: str) -> None:
+    """Lets cgroups in a directory have limits.
+
+    Raises:
+        NoCgroups: They can't.
+    """
+    with open(f"{directory}/cgroup.controllers", encoding="ascii") as file:
+        missing = {"memory", "pids"}.difference(file.read().split())
+    if missing:
+        raise NoCgroups(f"{directory} doesn't have {' and '.join(sorted(missing))} (cgroup.controllers)")
+    try:
+        _write(f"{directory}/cgroup.subtree_control", b"+memory +pids")
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise NoCgroups(f"processes are in {directory} itself: the unit needs DelegateSubgroup=") from error
 
 
 def base_for(pid: int) -> str:
@@ -186,10 +282,13 @@ def base_for(pid: int) -> str:
     Raises:
         NoCgroups: Nowhere.
     """
-    own = _own_directory()
-    if os.path.isdir(_SYSTEMD) and not _is_delegated(own):
-        raise NoCgroups("the unit that starts this has no Delegate=yes")
-    return os.path.join(own, f"ctdb-eventd.{pid}")
+    place = _own_directory()
+    if os.path.isdir(_SYSTEMD):
+        while not _is_delegated(place):
+            if place == "/":
+                raise NoCgroups("the unit that starts this has no Delegate=yes")
+            place = os.path.dirname(place)
+    return os.path.join(place, f"ctdb-eventd.{pid}")
 
 
 def _own_directory() -> str:
@@ -207,10 +306,8 @@ def _own_directory() -> str:
 
 
 def _is_delegated(directory: str) -> bool:
-    while directory != "/":
-        for name in _DELEGATED:
-            with contextlib.suppress(OSError):
-                if os.getxattr(directory, name) == b"1":
-                    return True
-        directory = os.path.dirname(directory)
+    for name in _DELEGATED:
+        with contextlib.suppress(OSError):
+            if os.getxattr(directory, name) == b"1":
+                return True
     return False

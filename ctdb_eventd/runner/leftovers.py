@@ -147,7 +147,7 @@ class Table:
 
     def _in_cgroups(self) -> set[int]:
         found: set[int] = set()
-        for directory in self.runs():
+        for directory in self.directories():
             try:
                 with open(f"{directory}/cgroup.procs", "rb") as file:
                     found.update(map(int, file.read().split()))
@@ -155,12 +155,9 @@ class Table:
                 pass  # removed meanwhile
         return found
 
-    def runs(self) -> list[str]:
-        """The directories of the cgroups of runs."""
-        try:
-            return [entry.path for entry in os.scandir(self.cgroups) if entry.is_dir()] if self.cgroups else []
-        except OSError:
-            return []
+    def directories(self) -> list[str]:
+        """The directories of the cgroups, those inside before those around them."""
+        return [directory for directory, _, _ in os.walk(self.cgroups, topdown=False)] if self.cgroups else []
 
     def left(self) -> dict[int, list[int]]:
         """Who is left: what to send signals to (a process group as a negative number), and the processes behind it."""

@@ -157,6 +157,8 @@ class Child:
             raise
         finally:
             os.close(its_end)
+            if cgroup is not None and cgroup.is_limited:
+                context.cgroups.leave(cgroup)
         context.settle(pid)
         return cls._watch(pid, pipe, context.guardian, line, Capture(max_output), printed)
 
@@ -216,7 +218,8 @@ class Child:
         """
         if self._pipe >= 0:
             self._close_pipe()
-        self._loop.remove_reader(self._pidfd)
+        if not self._exited:
+            self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._guardian.release(self._line)
         if self._retry is not None:
@@ -229,8 +232,8 @@ class Child:
         group.kill_group(self.pid)
 
     def _on_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
         if not self.look():
+            self._loop.remove_reader(self._pidfd)
             # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
             self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
 

@@ -231,7 +231,7 @@ class RunningEvent:
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         if self._cgroup is None:
-            self._cgroup = self._context.spawn.cgroups.make()
+            self._cgroup = self._context.spawn.cgroups.make(self._spec.component)
         try:
             child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
@@ -338,6 +338,8 @@ class RunningEvent:
                 await child.wait()
             child.close()
         if self._cgroup is not None:
+            for hit in self._cgroup.new_hits():
+                _log.warning("%s: a limit of its component was reached ([limits]): %s", self._spec, hit)
             self._cgroup.close(kill=child is not None)
         self._report(RunResult(errno.EIO))
         self._release()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from native_client import native_client
-from nodes import Node, alive, running_daemon, until
+from nodes import Node, alive, can_make_cgroups, running_daemon, until
 
-from ctdb_eventd.runner.cgroups import NoCgroups, base_for
+from ctdb_eventd.runner.cgroups import base_for
 
 LEAVES = """
 setsid sh -c 'trap "" TERM; echo $$ > $CTDB_BASE/var/stray; while :; do sleep 1000; done' </dev/null >/dev/null 2>&1 &
@@ -20,11 +20,8 @@ while ! [ -s $CTDB_BASE/var/stray ]; do sleep 0.01; done
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    try:
-        os.mkdir(base := base_for(os.getpid()))
-        os.rmdir(base)
-    except (NoCgroups, OSError) as error:
-        pytest.skip(f"no cgroups can be made here: {error}")
+    if not can_make_cgroups():
+        pytest.skip("no cgroups (version 2) can be made here: /proc/self/cgroup, mount -t cgroup2")
     node = Node(tmp_path)
     node.configure("[eventd]\n kill grace = 0.2\n")
     return node

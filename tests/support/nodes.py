@@ -18,6 +18,7 @@ from pathlib import Path
 from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.protocol.connection import client_connection
 from ctdb_eventd.protocol.messages import Reply, Request, RunReply, RunRequest, StatusReply, StatusRequest
+from ctdb_eventd.runner.cgroups import NoCgroups, base_for
 
 # One generous bound for everything that is waited for: a test that hits it has failed, however slow the machine is.
 PATIENCE = 60.0
@@ -189,6 +190,16 @@ def command_of(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def can_make_cgroups() -> bool:
+    """Tries whether a daemon that is started here can have cgroups."""
+    try:
+        os.mkdir(base := base_for(os.getpid()))
+        os.rmdir(base)
+    except (NoCgroups, OSError):
+        return False
+    return True
 
 
 def alive(pid: int) -> bool:

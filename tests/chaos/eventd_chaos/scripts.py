@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nodes import Node
+from nodes import Node, can_make_cgroups
 
 __all__ = ["BEHAVIOURS", "GENERATION", "NEVER_ENDING", "make_node"]
 
@@ -22,7 +22,9 @@ BEHAVIOURS = {
     "grumbles": 1,
 }
 """What a script may do, and how often it does."""
-NEVER_ENDING = ("hangs", "deaf", "family")
+if can_make_cgroups():
+    BEHAVIOURS["strays"] = 1  # elsewhere nobody would find them
+NEVER_ENDING = ("hangs", "deaf", "family", "strays")
 
 # $2 is BEHAVIOUR.CLIENT.NUMBER. Nothing but this script's own processes has descriptor 9, and its flock ends with the
 # last of them: whoever doesn't get it at once runs beside another one for the same address.
@@ -37,6 +39,7 @@ fails.*) exit 1 ;;
 hangs.*) sleep 1000 ;;
 deaf.*) trap '' TERM HUP INT; while :; do sleep 1000; done ;;
 family.*) for child in 1 2 3; do sh -c 'trap "" TERM; sleep 1000; :' & done; wait ;;
+strays.*) setsid sh -c 'trap "" TERM HUP INT; sleep 1000; :' & sleep 1000 ;;
 grumbles.*) n=0; while [ $n -lt 300 ]; do echo "$n: something to be logged"; n=$((n + 1)); done ;;
 esac
 echo "end $3 $2 $$" >>"$CTDB_BASE/var/trace"
