@@ -56,7 +56,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
     yield compared(names.format("takeip"), samples(lambda times: times.take), at_most=0.3)
     yield compared("  the same for releaseip", samples(lambda times: times.release), at_most=0.42)
     name = f"  a monitor event with the {len(_scripts(_NEED_SERVICE))} of them that need no service"
-    yield compared(name, samples(lambda times: times.monitor), at_most=0.5)
+    # 05.system and 10.interface handle it, one after the other, and take most of its time with either daemon
+    yield compared(name, samples(lambda times: times.monitor), at_most=1.0)
 
 
 def _scripts(without: tuple[str, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from ctdb_event.lint.handled import check_handled_events, check_handled_lines
 from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
 from ctdb_event.lint.outdated import check_outdated, code_lines
 from ctdb_event.lint.report import Check, Fault, Severity
@@ -92,6 +93,7 @@ def check_content(
         yield Fault(Severity.WARNING, Check.INTERPRETER, text, 1)
     text = content.decode("utf-8", "surrogateescape")
     yield from _check_declarations(text, [declaration.name for declaration in declarations(content)])
+    yield from check_handled_lines(text)
     if not is_whole:
         return
     if interpreter.is_shell:
@@ -140,6 +142,7 @@ def _check_shell(
         yield fault
     if not wrong:
         yield from _check_events(text)
+        yield from check_handled_events(text, [(label.line, label.text) for label in event_labels(text)])
         yield from _check_last_line(text)
         yield from check_outdated(text, functions)
 
