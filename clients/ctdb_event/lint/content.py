@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from ctdb_event.lint.handled import check_handled_events, check_handled_lines
+from ctdb_event.lint.declared_events import check_handled_events, check_handled_lines
 from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
 from ctdb_event.lint.outdated import check_outdated, code_lines
 from ctdb_event.lint.report import Check, Fault, Severity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctdb_event.lint.handled import check_handled_events, check_handled_lines
+from ctdb_event.lint.declared_events import check_handled_events, check_handled_lines
 
 HEAD = "#!/bin/sh\n# ctdb-eventd-events: takeip releaseip\n"
 
