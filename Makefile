@@ -162,7 +162,7 @@ bench-lab: $(VENV)/.stamp-run ## Measure failovers on that cluster against CTDB'
 
 # --- Installing it, see docs/installation.md ---------------------------------------------------------------------
 
-pages: $(VENV)/.stamp-run ## Write completions, man pages and the commands in docs/cli.md anew
+pages: $(VENV)/.stamp-run ## Write man pages and the commands in docs/cli.md anew
 	@$(VENV)/bin/python contrib/tools/generate.py
 
 deb: $(VENV)/.stamp-run ## Build the Debian package into dist/ (Debian, Ubuntu)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ctdb_eventd.access import Access, unknown_id
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import NotAllowed
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import EventSpec
-from ctdb_eventd.process_info import program_of
+from ctdb_eventd.proc import program_of
 
 __all__ = ["AccessControl"]
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Done, Jobs, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Jobs
+from ctdb_eventd.dispatcher.peer import Peer
+from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
@@ -21,12 +23,11 @@ from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.model import ComponentHealth, EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.paths import Paths
-from ctdb_eventd.process_info import command_of, memory, open_descriptors
-from ctdb_eventd.runner.ancestry import ancestor_groups, ancestors
-from ctdb_eventd.scheduler.claims import Claim
-from ctdb_eventd.scheduler.job import Job
-from ctdb_eventd.scheduler.overview import job_values, lock_values, queue_values
+from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors
+from ctdb_eventd.runs import Done, Job, LockDone
+from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.scheduler.snapshot import LockSnapshot, snapshot_jobs, snapshot_locks, snapshot_queue
 from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class Broker:
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event; see Domain."""
         if peer is None:
-            return self._scheduler.submit(spec, done, None, run)
-        return self._scheduler.submit(spec, done, self._asker(peer), run, self._claims_behind(peer))
+            return self._scheduler.submit(spec, done, run=run)
+        return self._scheduler.submit(spec, done, self._parents(peer), run)
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
         """Makes sure that a peer may run an event, and logs who does; see Domain.
@@ -109,22 +110,30 @@ class Broker:
             self._control.audit(peer, "run", f"{spec.component}/{spec.event}", run, spec.args)
         return run
 
-    def _asker(self, peer: Peer) -> Job | None:
-        if not peer.asker_known:
-            # A script that starts later can't become an ancestor of a process that is there already.
-            peer.asker = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
-            peer.asker_known = True
-        return peer.asker if isinstance(peer.asker, Job) else None
+    def _parents(self, peer: Peer) -> frozenset[Hashable]:
+        """Returns the job from whose script a peer descends, and the locks of processes from which it does.
 
-    def _claims_behind(self, peer: Peer) -> frozenset[Hashable]:
-        """Returns the claims whose holders' children this is: such a holder waits for it (`ctdb-event lock`)."""
-        claims = self._scheduler.claims
+        The holder of a lock waits for its children (`ctdb-event lock`).
+        """
+        if peer.jobs is None:
+            # A script that starts later can't become an ancestor of a process that is there already.
+            job = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
+            peer.jobs = frozenset() if job is None else frozenset({job})
+        locks = self._scheduler.client_locks
         # the process itself may well hold a lock for one of its tasks and ask for another
-        return claims.of(ancestors(peer.pid)) if len(claims) else frozenset()
+        return peer.jobs | locks.of(ancestors(peer.pid)) if len(locks) else peer.jobs
 
     def new_run(self) -> str:
         """Returns an id for a run."""
         return self._scheduler.new_run()
+
+    def cancel_run(self, job: Job) -> None:
+        """Takes back a run, without an answer."""
+        self._scheduler.cancel(job)
+
+    def revoke_run(self, job: Job) -> bool:
+        """Has a run answered as cancelled; see Domain."""
+        return self._scheduler.revoke(job)
 
     def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
@@ -160,7 +169,7 @@ class Broker:
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
         """Returns what waits and runs; see Domain."""
-        return job_values(self._scheduler.core, component, event, address)
+        return snapshot_jobs(self._scheduler.core, component, event, address)
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
@@ -241,11 +250,11 @@ class Broker:
 
     # ------------------------------------------------------------------ locks
 
-    def locks(self) -> list[dict[str, Any]]:
+    def locks(self) -> Iterator[LockSnapshot]:
         """Returns the locks that are held or waited for."""
-        return list(lock_values(self._scheduler.core))
+        return snapshot_locks(self._scheduler.core)
 
-    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Claim:
+    def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> ClientLock:
         """Takes locks for a peer; see Domain.
 
         Raises:
@@ -255,8 +264,7 @@ class Broker:
             if not scripts.is_lock_name(name):
                 raise InvalidName("lock", name, "letters, digits, dots, dashes and underscores are expected")
         text = command_of(peer.pid) or f"process {peer.pid}"
-        asker, behind = self._asker(peer), self._claims_behind(peer)
-        return self._scheduler.claims.ask(names, wait, peer.pid, text, done, asker, behind)
+        return self._scheduler.client_locks.request(names, wait, peer.pid, text, done, self._parents(peer))
 
     # ------------------------------------------------------------------ the broker itself
 
@@ -269,7 +277,7 @@ class Broker:
     def stats(self) -> dict[str, Any]:
         """Returns counts and sizes."""
         runs = {outcome.word: self._scheduler.outcomes[outcome] for outcome in EventOutcome}
-        runs[EventOutcome.SUCCESS.word] += self._scheduler.foregone
+        runs[EventOutcome.SUCCESS.word] += self._scheduler.trivial_runs
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -284,7 +292,7 @@ class Broker:
             "notes_lost": self.traffic.notes_lost,
             "runs": runs,
             "scripts_started": self._scheduler.scripts_started,
-            **queue_values(self._scheduler.core),
+            **queue_value(snapshot_queue(self._scheduler.core)),
         }
 
 

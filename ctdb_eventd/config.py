@@ -27,7 +27,7 @@ from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "load", "parse"]
+__all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
 
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """From least to most talkative."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import attrs
 
 from ctdb_eventd.errors import ConfigError
+from ctdb_eventd.text import nearest
 
 __all__ = ["OURS", "SHARED", "Line", "Text", "read"]
 
@@ -147,12 +148,9 @@ class _Reader:
 
 
 def _advice(section: str) -> str:
-    # late: it costs time, and is hardly ever needed
-    from difflib import get_close_matches
-
     name = section.strip("[ \t")
-    near = [_FORMERLY[name]] if name in _FORMERLY else get_close_matches(name, sorted(_KNOWN), n=1)
-    return f"did you mean [{near[0]}]?" if near else f"known are {', '.join(f'[{name}]' for name in sorted(_KNOWN))}"
+    near = _FORMERLY.get(name) or nearest(name, _KNOWN)
+    return f"did you mean [{near}]?" if near else f"known are {', '.join(f'[{name}]' for name in sorted(_KNOWN))}"
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:

@@ -43,7 +43,7 @@ from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadReader, processors
 from ctdb_eventd.scheduler.service import Scheduler
-from ctdb_eventd.scheduler.show import describe
+from ctdb_eventd.scheduler.snapshot import describe
 from ctdb_eventd.server import Server
 from ctdb_eventd.traffic import Traffic
 
@@ -242,7 +242,7 @@ class Daemon:
         self._scheduler = Scheduler(
             core=Core(Admission(processors=processors(), limit=self._most_scripts(), own=_OWN_SLOTS)),
             start=self._runner.start,
-            foregone=self._runner.foregone,
+            trivial_result=self._runner.trivial_result,
             record=self._broker.record,
             load=load,
             feed=feed,
@@ -345,7 +345,7 @@ class Daemon:
         self._control.access = access
         spawn.cgroups.limit(config.limits)
         self._server.use_access()
-        self._scheduler.patience.limit = config.queue_timeout
+        self._scheduler.queue_timers.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()
         _log.log(NOTICE, "configuration reloaded")

@@ -17,12 +17,12 @@ import sys
 from ctdb_eventd.access import unknown_id
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.descriptors import raise_limit, room_for_clients
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.session import Session
-from ctdb_eventd.traffic import Traffic
+from ctdb_eventd.traffic import MOST_CONNECTIONS, Traffic
 
 __all__ = ["Server"]
 
@@ -158,11 +158,18 @@ class Server:
             self._control.log_refusal(peer, "it may neither read nor operate")
             client.close()
             return
+        if not self._control.may_all(peer.uid) and self._connections_of(peer.uid) >= MOST_CONNECTIONS:
+            self._control.log_refusal(peer, f"its user has {MOST_CONNECTIONS} connections, and may have no more")
+            client.close()
+            return
         session = Session(
             *(client, self._dispatcher, self._traffic, peer), max_packet=self.max_packet, on_close=self._on_close
         )
         self._sessions.add(session)
         self._traffic.clients = len(self._sessions)
+
+    def _connections_of(self, uid: int) -> int:
+        return sum(session.peer.uid == uid for session in self._sessions)
 
     def _peer(self, client: socket.socket) -> Peer:
         """Finds out who connected: as the kernel knows it from that moment, in the numbers of our namespaces."""

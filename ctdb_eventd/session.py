@@ -14,12 +14,12 @@ import select
 import socket
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Peer
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.protocol.connection import broker_connection
+from ctdb_eventd.protocol.connection import Connection
 from ctdb_eventd.protocol.messages import Note, Notes, Reply, Request
-from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
 __all__ = ["Session"]
 
@@ -37,11 +37,12 @@ _HANGUP_INTERVAL = 1.0
 class _Call:
     """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
 
-    __slots__ = ("_session", "answered", "last_lost", "lost", "reqid")
+    __slots__ = ("_session", "answered", "last_lost", "lost", "reqid", "size")
 
-    def __init__(self, session: Session, reqid: int) -> None:
+    def __init__(self, session: Session, reqid: int, size: int) -> None:
         self._session = session
         self.reqid = reqid
+        self.size = size
         self.answered = False
         self.lost = 0  # notes left out since the last one that was sent, and the last of them
         self.last_lost: Note | None = None
@@ -71,11 +72,13 @@ class Session:
         self._socket = client
         self._fd = client.fileno()
         self._loop = asyncio.get_running_loop()
-        self._connection = broker_connection(max_packet)
+        self._connection = Connection(max_packet)
         self._dispatcher = dispatcher
         self._traffic = traffic
         self._on_close = on_close
         self._in_flight: dict[_Call, Cancellable | None] = {}
+        self._held = 0
+        """Bytes of the requests in flight."""
         self._unsent = bytearray()
         self._closed = self._reading = False
         self._next_look: asyncio.TimerHandle | None = None
@@ -180,16 +183,17 @@ class Session:
             self._look_soon()
 
     def _has_room(self) -> bool:
-        return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < MOST_IN_FLIGHT
+        return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < MOST_IN_FLIGHT and self._held < MOST_HELD
 
     def _carry_out(self, reqid: int, request: Request) -> None:
         self._traffic.requests += 1
-        call = _Call(self, reqid)
+        call = _Call(self, reqid, self._connection.size)
         job = self._dispatcher.handle(request, call.reply, self.peer)
         if call.answered:
             return
         if not self._closed:
             self._in_flight[call] = job
+            self._held += call.size
         elif job is not None:
             job.cancel()  # it was closed while the request was being carried out
 
@@ -215,7 +219,9 @@ class Session:
         """Sends the reply to a request, unless the client has gone."""
         if self._closed:
             return
-        self._in_flight.pop(call, None)
+        if call in self._in_flight:
+            del self._in_flight[call]
+            self._held -= call.size
         if call.lost:
             self._send_gap(call)
         self._send(call.reqid, message)

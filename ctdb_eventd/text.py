@@ -1,11 +1,16 @@
-"""How values and texts of strangers are shown to people: bounded in length, and nothing that a terminal would obey.
+"""How values and texts of strangers are shown to people: bounded in length, and nothing that a terminal would obey;
+and the nearest right word for a misspelt one.
 
 Pure, and light to import: the errors and the command line use it.
 """
 
 from __future__ import annotations
 
-__all__ = ["escaped", "shown"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["escaped", "nearest", "shown"]
 
 _SHOWN = 300
 """Characters of a value that are shown: more than any good name has."""
@@ -50,3 +55,18 @@ def escaped(text: str, keep: str = "", only_ascii: bool = False) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode()
+
+
+def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Returns the known word that another one is most likely a misspelling of.
+
+    Args:
+        word: The other one; upper and lower case don't matter.
+        known: The words that it may be.
+        similarity: The least that counts, from 0 to 1.
+    """
+    from difflib import get_close_matches  # late: only who has mistyped pays for it
+
+    originals = {other.lower(): other for other in sorted(known)}
+    near = get_close_matches(word.lower(), originals, 1, similarity)
+    return originals[near[0]] if near else None

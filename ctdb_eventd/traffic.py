@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["MOST_IN_FLIGHT", "MOST_SUBSCRIPTIONS", "MOST_UNSENT_NOTES", "Traffic"]
+__all__ = ["MOST_CONNECTIONS", "MOST_HELD", "MOST_IN_FLIGHT", "MOST_SUBSCRIPTIONS", "MOST_UNSENT_NOTES", "Traffic"]
 
 MOST_IN_FLIGHT = 1 << 14
 """Requests of one client under way at once: ctdbd sends one for each public address, and no cluster has so many."""
+MOST_HELD = 16 << 20
+"""Bytes of them: one that makes them more is the last that is read before another is answered."""
+MOST_CONNECTIONS = 100
+"""Connections of one user who is neither root nor the daemon's own: there are others."""
 MOST_SUBSCRIPTIONS = 100
 """Calls of `subscribe` of one client under way at once: each is told whatever happens."""
 MOST_UNSENT_NOTES = 1 << 18

@@ -11,7 +11,7 @@ import pytest
 from ctdb_eventd import access_control
 from ctdb_eventd.access import Access, Members, unknown_id
 from ctdb_eventd.access_control import AccessControl
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import NotAllowed
 from ctdb_eventd.model import EventSpec
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Reply, Request
 from ctdb_eventd.session import Session

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ctdb_event.blocking import Client
+    from ctdb_event.aio.client import AsyncClient, connect
+    from ctdb_event.aio.streams import HeldLock, RunStream, Subscription
     from ctdb_event.broker import Hello, Limits, Slots, Stats
-    from ctdb_event.client import AsyncClient, connect
     from ctdb_event.errors import (
         AddressHeld,
         BrokerError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
     from ctdb_event.results import ComponentHealth, Job, LeftOut, Overview, Run, Script
-    from ctdb_event.streams import HeldLock, RunStream, Subscription
+    from ctdb_event.sync.client import Client
     from ctdb_event.updates import (
         Finished,
         Gap,
@@ -114,9 +114,9 @@ __all__ = [
 
 # which module has which names
 _PLACES = {
-    "blocking": "Client",
+    "aio.client": "AsyncClient connect",
+    "aio.streams": "HeldLock RunStream Subscription",
     "broker": "Hello Limits Slots Stats",
-    "client": "AsyncClient connect",
     "errors": (
         "AddressHeld BrokerError BrokerUnavailable ConfigRejected EventCancelled EventError EventFailed EventTimedOut "
         "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript NotAllowed "
@@ -124,7 +124,7 @@ _PLACES = {
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
     "results": "ComponentHealth Job LeftOut Overview Run Script",
-    "streams": "HeldLock RunStream Subscription",
+    "sync.client": "Client",
     "updates": (
         "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"
     ),

@@ -1,6 +1,6 @@
 """The broker itself, as frozen values: who it is, what it can do, what it counts.
 
-Times as in `results`. Every `from_wire` raises MalformedAnswer.
+Times and defaults as in `results`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import attrs
-
-from ctdb_event.fields import Fields
 
 __all__ = ["Hello", "Limits", "Slots", "Stats"]
 
@@ -24,20 +22,8 @@ class Limits:
     """Under way on one connection, at most; further ones wait."""
     unsent: int
     """Bytes of updates that wait for a slow reader, beyond which they are left out."""
-    subscriptions: int
+    subscriptions: int = attrs.field(default=attrs.Factory(lambda self: self.requests, takes_self=True))
     """Under way on one connection, at most; further ones are refused."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Limits:
-        """Reads the `limits` of `hello`."""
-        take = Fields(value, "limits")
-        requests = take.whole("requests")
-        return cls(
-            packet=take.whole("packet"),
-            requests=requests,
-            unsent=take.whole("unsent"),
-            subscriptions=take.later(take.whole, "subscriptions", requests),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -57,19 +43,6 @@ class Hello:
     limits: Limits
     """What it lets a client do."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> Hello:
-        """Reads the result of `hello`."""
-        take = Fields(value, "hello")
-        return cls(
-            version=take.whole("version"),
-            server=take.text("server"),
-            pid=take.whole("pid"),
-            started=take.number("started"),
-            methods=take.texts("methods"),
-            limits=take.part("limits", Limits.from_wire),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class Slots:
@@ -83,17 +56,6 @@ class Slots:
     """So many start whatever the load."""
     limit: int
     """More never run at once."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Slots:
-        """Reads the `slots` of `stats`."""
-        take = Fields(value, "slots")
-        return cls(
-            running=take.whole("running"),
-            waiting=take.whole("waiting"),
-            free_limit=take.whole("free_limit"),
-            limit=take.whole("limit"),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -132,26 +94,3 @@ class Stats:
     """Runs that run."""
     slots: Slots
     """How many scripts run at once."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Stats:
-        """Reads the result of `stats`."""
-        take = Fields(value, "stats")
-        return cls(
-            version=take.text("version"),
-            pid=take.whole("pid"),
-            started=take.number("started"),
-            uptime=take.number("uptime"),
-            processor_seconds=take.number("processor_seconds"),
-            memory=take.whole("memory"),
-            descriptors=take.whole("descriptors"),
-            clients=take.whole("clients"),
-            subscribers=take.whole("subscribers"),
-            requests=take.whole("requests"),
-            notes_lost=take.whole("notes_lost"),
-            runs=take.counts("runs"),
-            scripts_started=take.whole("scripts_started"),
-            queued=take.whole("queued"),
-            running=take.whole("running"),
-            slots=take.part("slots", Slots.from_wire),
-        )

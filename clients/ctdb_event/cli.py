@@ -9,11 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ctdb_event.argv import BEHIND, OPERAND, tokens
 from ctdb_event.console import Failure, OutputLost, complain, flush, say
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # the typing module alone would cost half an interpreter start
-    from collections.abc import Iterator
 
 __all__ = ["main"]
 
@@ -40,13 +37,8 @@ Usage: ctdb-event [-h] [-h|--help]
   {}     {}
 """
 
-# What only our own daemon can do. The usage doesn't show it, as that is CTDB's to the byte; `help` does.
-_NEW_COMMANDS = frozenset(
-    "cancel components events health help lint lock locks ping ps reload results scripts stats subscribe watch".split()
-)
-_NEW_RUN_OPTIONS = frozenset(("--stream", "--detach", "--json"))
-# Behind these stands a value, which is no command.
-_WITH_VALUE = frozenset("-d --debug --socket --wait --address --kinds --component --event --run".split())
+_WITH_VALUE = frozenset(("-d", "--debug", "--socket"))
+_OPTIONS = _WITH_VALUE | {"-h", "--help"}
 
 _ANY_NUMBER = sys.maxsize
 _SIGPIPE_STATUS = 128 + 13
@@ -81,6 +73,7 @@ _COMMANDS = (
     _Command("script enable", "<component> <script>", "Enable an event script", 2, 2),
     _Command("script disable", "<component> <script>", "Disable an event script", 2, 2),
 )
+_FIRST_WORDS = {command.words[0] for command in _COMMANDS}
 
 
 class _BadOption(Exception):
@@ -107,7 +100,7 @@ class _Options:
     __slots__ = ("help", "socket", "words")
 
     def __init__(self, arguments: list[str]) -> None:
-        """Options may stand anywhere; `--` ends them.
+        """Takes it apart.
 
         Raises:
             _BadOption: The first option that can't be understood.
@@ -115,66 +108,39 @@ class _Options:
         self.help = False
         self.socket: str | None = None
         self.words: list[str] = []
-        rest = iter(arguments)
-        for argument in rest:
-            if argument == "--":
-                self.words.extend(rest)
-            elif argument.startswith("--"):
-                self._long(argument, rest)
-            elif argument.startswith("-") and argument != "-":
-                self._short(argument, rest)
+        for name, value, word in tokens(arguments, _WITH_VALUE):
+            if name in (OPERAND, BEHIND):
+                self.words.append(word)
+            elif name not in _OPTIONS:
+                raise _BadOption(word, "unknown option")
+            elif name in _WITH_VALUE:
+                if value is None:
+                    raise _BadOption(word, "missing argument")
+                # of --debug, CTDB's own program takes any level whatever; ours has nothing to log at one
+                self.socket = value if name == "--socket" else self.socket
+            elif value is not None:
+                raise _BadOption(word, "option does not take an argument")
             else:
-                self.words.append(argument)
-
-    def _long(self, argument: str, rest: Iterator[str]) -> None:
-        name, equals, value = argument.partition("=")
-        if name == "--help":
-            if equals:
-                raise _BadOption(argument, "option does not take an argument")
-            self.help = True
-        elif name == "--socket":
-            self.socket = value if equals else _value(argument, rest)
-        elif name == "--debug":
-            # CTDB's own program takes any level whatever; ours has nothing to log at one
-            if not equals:
-                _value(argument, rest)
-        else:
-            raise _BadOption(argument, "unknown option")
-
-    def _short(self, argument: str, rest: Iterator[str]) -> None:
-        for position, letter in enumerate(argument[1:], 2):
-            behind = argument[position:]
-            if letter == "d":
-                if not behind:
-                    _value(argument, rest)
-                return
-            if letter != "h":
-                raise _BadOption(argument, "unknown option")
-            if behind.startswith("="):
-                raise _BadOption(argument, "option does not take an argument")
-            self.help = True
-
-
-def _value(option: str, rest: Iterator[str]) -> str:
-    for value in rest:
-        return value
-    raise _BadOption(option, "missing argument")
+                self.help = True
 
 
 def _is_new(arguments: list[str]) -> bool:
-    """Tells whether these are a command or options that CTDB's own program doesn't have."""
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in _WITH_VALUE:
-            next(rest, None)
-        elif argument in _NEW_COMMANDS:
-            return True
-        elif argument == "run":
-            end = arguments.index("--") if "--" in arguments else len(arguments)
-            return not _NEW_RUN_OPTIONS.isdisjoint(arguments[:end])
-        elif argument == "-" or not argument.startswith("-"):
-            return False
-    return False
+    """Tells whether these are a command or options that CTDB's own program doesn't have.
+
+    The usage doesn't show them, as that is CTDB's to the byte; `help` does.
+    """
+    found = list(tokens(arguments, _WITH_VALUE))
+    words = [word for name, _, word in found if name in (OPERAND, BEHIND)]
+    known = {OPERAND, BEHIND, *_OPTIONS}
+    if all(name in known for name, *_ in found) and (not words or words[0] in _FIRST_WORDS):
+        return False
+    from ctdb_event.commands.arguments import command_of
+
+    command = command_of(arguments)
+    if command is None or not command.dropin:
+        return command is not None
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return command.words == "run" and any(option.name in arguments[:end] for option in command.options)
 
 
 def _find_command(words: list[str]) -> _Command | None:
@@ -206,6 +172,10 @@ def _suggest(words: list[str]) -> None:
 
 
 def _execute(arguments: list[str]) -> int:
+    if arguments[:1] == ["complete"]:
+        from ctdb_event.commands.complete import complete
+
+        return complete(arguments[2:] if arguments[1:2] == ["--"] else arguments[1:], os.environ)
     if _is_new(arguments):
         from ctdb_event.commands.entry import carry_out
 

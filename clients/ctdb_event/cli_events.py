@@ -9,8 +9,10 @@ import errno
 import os
 import time
 
-from ctdb_event.cli_places import find_socket
+from ctdb_event.argv import timeout_of
+from ctdb_event.cli_places import find_socket, no_daemon
 from ctdb_event.console import Failure, complain, show, status_code
+from ctdb_event.framing import Splitter
 from ctdb_eventd.errors import InvalidName, RemoteProtocolError
 from ctdb_eventd.names import check_name
 from ctdb_eventd.paths import test_mode
@@ -25,7 +27,6 @@ __all__ = ["run", "status"]
 
 _REQID = 1  # one request on a connection of its own
 _RECEIVE_SIZE = 1 << 16
-_BLANKS = " \t\n\r\v\f"
 
 
 # What these mean here; the line on stdout has no words for them.
@@ -48,7 +49,7 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
     Raises:
         Failure: The arguments can't be sent, or the daemon can't be asked.
     """
-    timeout = _parse_timeout(arguments[0])
+    timeout = timeout_of(arguments[0])
     component, event = arguments[1:3]
     _check_component(component)
     event_arguments = os.fsencode(" ".join(arguments[3:])) if len(arguments) > 3 else None
@@ -99,17 +100,6 @@ def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, 
     return status_code(summary)
 
 
-def _parse_timeout(text: str) -> int:
-    digits = text.strip(_BLANKS).removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        digits = digits.lstrip("0") or "0"
-        # ten digits are enough for the limit, and int() refuses thousands of them
-        if len(digits) <= 10 and int(digits) <= packet.MAX_U32:
-            return int(digits)
-    expected = f"a whole number of seconds from 0 (no limit) to {packet.MAX_U32} is expected"
-    raise Failure(f'timeout "{text}": {expected}', errno.EINVAL)
-
-
 def _check_component(component: str) -> None:
     try:
         check_name("component", component)
@@ -130,7 +120,7 @@ def _ask(path: str, request: bytes) -> bytes:
         try:
             connection.connect(path)
         except OSError as error:
-            raise _no_daemon(path, error) from None
+            raise no_daemon(path, error) from None
         try:
             connection.sendall(request)
         except OSError:
@@ -139,22 +129,18 @@ def _ask(path: str, request: bytes) -> bytes:
 
 
 def _receive_reply(path: str, connection: socket.socket) -> bytes:
-    buffer = bytearray()
+    packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
     while True:
-        length = packet.packet_length(buffer, packet.DEFAULT_MAX_REPLY)
-        if length and len(buffer) >= length:
-            reply = bytes(buffer[:length])
-            if packet.Fields(reply, 8).u32("request id") == _REQID:
+        while (reply := packets.next()) is not None:
+            if packet.request_id(reply) == _REQID:
                 return reply
-            del buffer[:length]
-            continue
         try:
             data = connection.recv(_RECEIVE_SIZE)
         except OSError as error:
             raise _no_answer(path, f"lost ({error.strerror})") from None
         if not data:
             raise _no_answer(path, "closed by the daemon")
-        buffer += data
+        packets.receive_data(data)
 
 
 def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
@@ -165,20 +151,9 @@ def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
     return fields, fields.i32("result")
 
 
-def _no_daemon(path: str, error: OSError) -> Failure:
-    reason = error.strerror or str(error)  # a path too long for an address has no errno
-    if error.errno in (errno.EACCES, errno.EPERM):
-        from ctdb_event.refusal import advice as who_may
-
-        who = f"run this as root, or {who_may()}"
-        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; {who}")
-    advice = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
-    return Failure(f"no event daemon listens on {path}: {reason}; {advice}")
-
-
 def _no_answer(path: str, reason: str) -> Failure:
+    from ctdb_event.probing import refuses
     from ctdb_event.refusal import may_not
-    from ctdb_event.wire import refuses
 
     if refuses(path):
         return Failure(may_not(f"ask the event daemon at {path}"), errno.EACCES)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["find_socket", "node_paths"]
+__all__ = ["find_socket", "no_daemon", "node_paths"]
 
 
 def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
@@ -32,6 +32,15 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
         advice = "or name the daemon's socket with --socket PATH"
         raise Failure(f"can't find out from CTDB where the event daemon listens: {paths.problem}; {advice}")
     return paths.socket
+
+
+def no_daemon(path: str, error: OSError) -> Failure:
+    """Says that nobody listens there, or that this user may not connect."""
+    from ctdb_event.refusal import unreachable
+
+    what, advice = unreachable("event daemon", path, error)
+    usual = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
+    return Failure(f"{what}; {advice or usual}")
 
 
 def node_paths(environ: Mapping[str, str]) -> Paths:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctdb_eventd.paths import Paths
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["run_script_command"]
+__all__ = ["listed", "name_rule", "run_script_command"]
 
 
 def run_script_command(action: str, arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -33,7 +33,7 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
     """
     try:
         paths = node_paths(environ)
-        rule = _name_rule(paths)
+        rule = name_rule(paths)
         if action == "list":
             return _list(paths, arguments[0], rule)
         return _switch(paths, action, arguments[0], arguments[1], rule)
@@ -43,7 +43,8 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
         raise Failure(_os_error_text(error), error.errno or 1) from None
 
 
-def _name_rule(paths: Paths) -> NameRule:
+def name_rule(paths: Paths) -> NameRule:
+    """Reads from the configuration which files are scripts; says so on stderr if it goes on with the default."""
     # late: the configuration's module costs more than all the rest here
     from ctdb_eventd.config import Config, load
 
@@ -62,20 +63,20 @@ def _os_error_text(error: OSError) -> str:
 
 
 def _list(paths: Paths, component: str, rule: NameRule) -> int:
-    provided_directory = scripts.component_directory(paths.provided_dir, component)
-    directory = scripts.component_directory(paths.events_dir, component)
     try:
-        provided = scripts.discover(provided_directory, component, rule).scripts
-    except NoSuchComponent:
-        # CTDB's own line, to the byte
-        complain(f"Unable to find event script installation directory: {provided_directory}")
-        return errno.ENOENT
-    try:
-        local = scripts.discover(directory, component, rule).scripts
+        provided, local = listed(paths, component, rule)
     except NoSuchComponent as error:
-        raise Failure(str(error), error.errno) from None
-    _print_list(provided, local, directory, os.path.realpath(provided_directory))
-    _warn_of_unsafe([script.path for script in local if script.enabled()])
+        if error.directory != scripts.component_directory(paths.provided_dir, component):
+            raise Failure(str(error), error.errno) from None
+        # CTDB's own line, to the byte
+        complain(f"Unable to find event script installation directory: {error.directory}")
+        return errno.ENOENT
+    for lines in (provided, local):
+        if lines is local and provided and local:
+            show("\n")
+        for script, enabled in lines:
+            show(f"{'*' if enabled else ' '} {script.name}\n")
+    _warn_of_unsafe(sorted(_enabled(paths, component, rule)))
     return 0
 
 
@@ -91,20 +92,24 @@ def _warn_of_unsafe(paths: list[str]) -> None:
             )
 
 
-def _print_list(provided: list[scripts.Script], local: list[scripts.Script], directory: str, real: str) -> None:
-    file_names = [os.path.basename(script.path) for script in provided]
-    linked = {name for name in file_names if _link_target(f"{directory}/{name}") == f"{real}/{name}"}
-    for script, name in zip(provided, file_names, strict=True):
-        _print_script(script, name in linked)
-    local = [script for script in local if os.path.basename(script.path) not in linked]
-    if provided and local:
-        show("\n")
-    for script in local:
-        _print_script(script, _would_run(script))
+def listed(paths: Paths, component: str, rule: NameRule) -> tuple[list[tuple[scripts.Script, bool]], ...]:
+    """Returns the provided scripts and the other ones, each with whether it is enabled.
 
-
-def _print_script(script: scripts.Script, enabled: bool) -> None:
-    show(f"{'*' if enabled else ' '} {script.name}\n")
+    Raises:
+        NoSuchComponent: One of the component's two directories is missing.
+        OSError: A directory can't be read.
+    """
+    provided_directory = scripts.component_directory(paths.provided_dir, component)
+    directory = scripts.component_directory(paths.events_dir, component)
+    provided = scripts.discover(provided_directory, component, rule).scripts
+    local = scripts.discover(directory, component, rule).scripts
+    real = os.path.realpath(provided_directory)
+    names = {os.path.basename(script.path) for script in provided}
+    linked = {name for name in names if _link_target(f"{directory}/{name}") == f"{real}/{name}"}
+    return (
+        [(script, os.path.basename(script.path) in linked) for script in provided],
+        [(script, _would_run(script)) for script in local if os.path.basename(script.path) not in linked],
+    )
 
 
 def _would_run(script: scripts.Script) -> bool:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["Failure", "OutputLost", "complain", "flush", "say", "show", "status_code"]
+__all__ = ["Failure", "OutputLost", "complain", "flush", "is_utf8", "say", "show", "status_code"]
 
 
 class Failure(Exception):
@@ -75,12 +75,16 @@ def show(text: str | bytes) -> None:
 
 
 def _harmless(data: bytes, terminal: TextIO) -> bytes:
-    # late: programs, which read pipes, need neither
-    from ctdb_event.commands.screen import is_utf8
-    from ctdb_eventd.text import escaped
+    from ctdb_eventd.text import escaped  # late: programs, which read pipes, don't need it
 
     text = data.decode("utf-8", "surrogateescape")
     return escaped(text, "\t\n", not is_utf8(terminal)).encode()
+
+
+def is_utf8(stream: TextIO | None) -> bool:
+    """Tells whether what reads a stream is known to take UTF-8."""
+    encoding = (stream.encoding if stream is not None else None) or "utf-8"
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def flush() -> None:

@@ -1,4 +1,4 @@
-"""The CTDB dialect in the native one's words: run, status, enable and disable, as far as it can say them. Sans-IO.
+"""The CTDB dialect behind the native one's methods run, status, enable and disable, as far as it has them. Sans-IO.
 
 Its reply to a run is a number, so after a failure or a timeout STATUS is asked for too, and what it tells of the
 scripts becomes part of the result. Another run of the same event may have ended in between: what doesn't fit the
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ctdb_event.dialects import Said
 from ctdb_event.errors import InvalidRequest, NotSupported
 from ctdb_event.failures import reason
 from ctdb_event.framing import Splitter
@@ -22,9 +21,10 @@ from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.text import shown
 
-__all__ = ["MAX_ID", "CtdbDialect"]
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Incoming
 
-MAX_ID = packet.MAX_U32
+__all__ = ["CtdbDialect"]
 
 # CTDB's own daemon takes 0 for "at once". Its timers count milliseconds in 31 bits, so this is as good as no limit.
 _NO_LIMIT = 2_000_000
@@ -51,8 +51,6 @@ class _Asked:
     params: Mapping[str, Any]
     outcome: str = ""
     """Of a run whose reply has come, and for which STATUS was asked since."""
-    reply: bytes = b""
-    """That reply, which an interruption may bring up once more."""
 
 
 class CtdbDialect:
@@ -63,42 +61,42 @@ class CtdbDialect:
     cancels = False
 
     def __init__(self) -> None:
-        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY, bytes)
-        self.take = self._packets.take
+        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
         self._asked: dict[int, _Asked] = {}
 
-    def ask(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+    def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Says a request.
 
         Raises:
             NotSupported: This dialect has no words for it, or for one of its parameters.
-            InvalidRequest: A name or an argument can't be said.
+            InvalidRequest: A name or an argument can't be encoded.
             LocalProtocolError: A number doesn't fit its field.
         """
-        say = _REQUESTS.get(method)
-        if say is None:
+        encode_request = _REQUESTS.get(method)
+        if encode_request is None:
             raise _not_supported(method)
-        data = say(request_id, method, params)
+        data = encode_request(request_id, method, params)
         self._asked[request_id] = _Asked(method, params)
         return data
 
-    def hear(self, send: Callable[[bytes], None]) -> Iterator[list[tuple[int, Said]]]:
+    def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
         """Yields what came; asks for the status of runs that failed."""
-        while (hand := self._packets.next()) is not None:
-            request_id, whole = packet.request_id(hand[0]), hand[0]
+        self._packets.receive_data(data)
+        while (whole := self._packets.next()) is not None:
+            request_id = packet.request_id(whole)
             asked = self._asked.get(request_id)
-            if asked is not None and whole is not asked.reply:
-                said = self._answer(request_id, asked, whole, send)
-                if said is not None:
-                    yield [(request_id, said)]
-                    self._asked.pop(request_id, None)
-            hand.clear()
+            if asked is None:
+                continue
+            answer = self._answer(request_id, asked, whole, send)
+            if answer is not None:
+                del self._asked[request_id]
+                yield request_id, answer
 
-    def last_words(self) -> Iterable[tuple[int, Said]]:
+    def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
         """Returns the runs whose reply came, and not what was asked for besides."""
         return [(request_id, _run_result(asked, None)) for request_id, asked in self._asked.items() if asked.outcome]
 
-    def _answer(self, request_id: int, asked: _Asked, whole: bytes, send: Callable[[bytes], None]) -> Said | None:
+    def _answer(self, request_id: int, asked: _Asked, whole: bytes, send: Callable[[bytes], None]) -> Incoming | None:
         fields = packet.Fields(whole, packet.HEADER_SIZE)
         expected = packet.COMMAND_STATUS if asked.outcome else _COMMANDS[asked.method]
         command, result = fields.u32("command"), abs(fields.i32("result"))
@@ -107,9 +105,8 @@ class CtdbDialect:
         if asked.outcome:
             return _run_result(asked, fields if result == 0 else None)
         if asked.method == "run" and result in (errno.ENOEXEC, errno.ETIMEDOUT):
-            # if an interruption comes behind it, it is asked for, and answered, twice; the second is passed over
-            send(_say_status(request_id, "run", {**asked.params, "output": True}))
-            self._asked[request_id] = attrs.evolve(asked, outcome=_OUTCOMES[result], reply=whole)
+            send(_encode_status(request_id, "run", {**asked.params, "output": True}))
+            self._asked[request_id] = attrs.evolve(asked, outcome=_OUTCOMES[result])
             return None
         return _ANSWERS[asked.method](asked, result, fields)
 
@@ -146,7 +143,7 @@ def _argument(value: str) -> bytes:
     return _bytes(value)
 
 
-def _say_run(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+def _encode_run(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
     for option in ("stream", "detach"):
         if params[option]:
             raise _not_supported(f"run with {option}")
@@ -155,7 +152,7 @@ def _say_run(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
     return packet.run_request(request_id, component, event, args, params["timeout"] or _NO_LIMIT, params["run_all"])
 
 
-def _say_status(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+def _encode_status(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
     if params.get("component") is None or params.get("event") is None:
         raise _not_supported("status without a component and an event")
     if params.get("address") is not None or params.get("addresses"):
@@ -163,16 +160,16 @@ def _say_status(request_id: int, method: str, params: Mapping[str, Any]) -> byte
     return packet.status_request(request_id, _name("component", params["component"]), _name("event", params["event"]))
 
 
-def _say_script(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+def _encode_script(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
     component, script = _name("component", params["component"]), _name("script", params["script"])
     return packet.script_request(request_id, component, script, method == "enable")
 
 
 _REQUESTS: dict[str, Callable[[int, str, Mapping[str, Any]], bytes]] = {
-    "run": _say_run,
-    "status": _say_status,
-    "enable": _say_script,
-    "disable": _say_script,
+    "run": _encode_run,
+    "status": _encode_status,
+    "enable": _encode_script,
+    "disable": _encode_script,
 }
 _COMMANDS = {
     "run": packet.COMMAND_RUN,
@@ -184,11 +181,11 @@ _COMMANDS = {
 # ---------------------------------------------------------------------- answers
 
 
-def _result(value: Any) -> Said:
+def _result(value: Any) -> Incoming:
     return ("result", value, None, None)
 
 
-def _refused(asked: _Asked, result: int, meanings: Mapping[int, tuple[str, str]]) -> Said:
+def _refused(asked: _Asked, result: int, meanings: Mapping[int, tuple[str, str]]) -> Incoming:
     text, kind = meanings.get(result, (f"{asked.method} was refused: {reason(result)}", ""))
     data = {"kind": kind, "component": asked.params["component"]} if kind else {}
     return ("error", errno.errorcode.get(result, "EIO"), text.format(**asked.params), data)
@@ -198,7 +195,7 @@ _NOT_ALLOWED = "may not be run by this user; ask the daemon's administrator for 
 _NO_COMPONENT = ("component {component} does not exist", "NoSuchComponent")
 
 
-def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Said:
+def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Incoming:
     if result in _OUTCOMES:
         return _run_result(attrs.evolve(asked, outcome=_OUTCOMES[result]), None)
     meanings = {
@@ -210,7 +207,7 @@ def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Said:
     return _refused(asked, result, meanings)
 
 
-def _after_status(asked: _Asked, result: int, fields: packet.Fields) -> Said:
+def _after_status(asked: _Asked, result: int, fields: packet.Fields) -> Incoming:
     if result:
         never = ("event {event} has never run in {component}", "NeverRan")
         return _refused(asked, result, {errno.ENOENT: _NO_COMPONENT, errno.EINVAL: never})
@@ -228,14 +225,14 @@ def _after_status(asked: _Asked, result: int, fields: packet.Fields) -> Said:
     return _result({"results": [run], "jobs": [], "health": []})
 
 
-def _after_script(asked: _Asked, result: int, fields: packet.Fields) -> Said:
+def _after_script(asked: _Asked, result: int, fields: packet.Fields) -> Incoming:
     if result == 0:
         return _result({})
     no_script = ("script {script} does not exist in {component}", "NoSuchScript")
     return _refused(asked, result, {errno.ENOENT: no_script})
 
 
-_ANSWERS: dict[str, Callable[[_Asked, int, packet.Fields], Said]] = {
+_ANSWERS: dict[str, Callable[[_Asked, int, packet.Fields], Incoming]] = {
     "run": _after_run,
     "status": _after_status,
     "enable": _after_script,
@@ -243,8 +240,8 @@ _ANSWERS: dict[str, Callable[[_Asked, int, packet.Fields], Said]] = {
 }
 
 
-def _run_result(asked: _Asked, fields: packet.Fields | None) -> Said:
-    """The result of a run, with what STATUS said of its scripts if that is known and fits."""
+def _run_result(asked: _Asked, fields: packet.Fields | None) -> Incoming:
+    """The result of a run, with what STATUS tells of its scripts if that is known and fits."""
     summary = fields.i32("summary") if fields is not None else 0
     if fields is None or not _fits(asked.outcome, summary):
         return _result(_run(asked, 0, [], None))
@@ -275,13 +272,13 @@ def _run(asked: _Asked, summary: int, scripts: list[dict[str, Any]], seconds: fl
 
 def _reached(reports: list[Report]) -> list[tuple[Report, bool]]:
     """Tells which scripts were not reached: those whose begin is before that of one that runs earlier."""
-    latest, told = 0, []
+    latest, reached = 0, []
     for report in reports:
         _, begin, _, result, _ = report
         stale = result == -errno.ENOMSG or begin < latest
         latest = max(latest, begin)
-        told.append((report, stale))
-    return told
+        reached.append((report, stale))
+    return reached
 
 
 def _script(report: Report) -> dict[str, Any]:

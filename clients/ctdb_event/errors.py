@@ -191,17 +191,15 @@ class AddressHeld(BrokerError):
 
 
 class LockTimeout(BrokerError):
-    """The locks did not become free in time. None of them was taken."""
+    """The locks did not become free in time. None of them was taken.
+
+    Attributes:
+        holder: Who holds the first of them that was not free; None if the broker doesn't say.
+    """
 
     advice = "locks() lists who holds them and who waits"
 
-    @property
-    def holder(self) -> Owner | None:
-        """Who holds the first of them that was not free; None if the broker doesn't say."""
-        from ctdb_event.inventory import Owner  # late: errors are loaded by what never sees a result
-
-        value = self.data.get("holder")
-        return Owner.from_wire(value) if isinstance(value, dict) else None
+    holder: Owner | None = None
 
 
 class NotAllowed(BrokerError):

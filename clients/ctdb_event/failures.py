@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ctdb_event.core import Core, Mailbox
+from ctdb_event.decoding import decode
 from ctdb_event.errors import (
     AddressHeld,
     BrokerError,
@@ -27,10 +29,20 @@ from ctdb_event.errors import (
     QueueTimeout,
     WouldDeadlock,
 )
-from ctdb_event.refusal import NOT_ALLOWED, advice, may_not
+from ctdb_event.inventory import Owner
+from ctdb_event.refusal import NOT_ALLOWED, may_not, unreachable
 from ctdb_event.results import Run
 
-__all__ = ["check_run", "connection_lost", "failure", "nobody_listens", "reason", "refused", "speaks_only_ctdb"]
+__all__ = [
+    "check_run",
+    "connection_lost",
+    "failure",
+    "nobody_listens",
+    "reason",
+    "refused",
+    "result_of",
+    "speaks_only_ctdb",
+]
 
 _BY_KIND: dict[str, type[BrokerError]] = {
     "InvalidParameter": InvalidRequest,
@@ -70,7 +82,10 @@ def failure(code: str, message: str, data: Mapping[str, Any]) -> BrokerError:
     """Returns the exception for an error that the broker answered with."""
     kind = data.get("kind")
     found = _BY_KIND.get(kind) if isinstance(kind, str) else None
-    return (found or _BY_CODE.get(code, BrokerError))(code, message, data)
+    problem = (found or _BY_CODE.get(code, BrokerError))(code, message, data)
+    if isinstance(problem, LockTimeout) and isinstance(data.get("holder"), dict):
+        problem.holder = decode(Owner, data["holder"])
+    return problem
 
 
 def check_run(run: Run) -> Run:
@@ -100,13 +115,10 @@ def reason(number: int) -> str:
 
 def nobody_listens(path: str, error: OSError) -> BrokerUnavailable:
     """Returns the exception for a connection that could not be made."""
-    reason = error.strerror or str(error)  # a path too long for an address has no errno
-    code = errno.errorcode.get(error.errno or 0, "EIO")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        unavailable = BrokerUnavailable(code, f"not allowed to connect to the broker at {path}: {reason}")
-        unavailable.advice = f"run this as root, or {advice()}"
-        return unavailable
-    return BrokerUnavailable(code, f"no broker listens on {path}: {reason}")
+    what, advice = unreachable("broker", path, error)
+    unavailable = BrokerUnavailable(errno.errorcode.get(error.errno or 0, "EIO"), what)
+    unavailable.advice = advice or unavailable.advice
+    return unavailable
 
 
 def connection_lost(path: str, reason: str, method: str | None) -> BrokerUnavailable:
@@ -122,6 +134,19 @@ def connection_lost(path: str, reason: str, method: str | None) -> BrokerUnavail
         return BrokerUnavailable("ENOTCONN", message, {"fate_unknown": False})
     message += f"; whether {method} was carried out is unknown"
     return BrokerUnavailable("ECONNRESET", message, {"fate_unknown": True})
+
+
+def result_of(core: Core, mailbox: Mailbox) -> Any:
+    """Returns the plain result of a request that was answered and not refused.
+
+    Raises:
+        BrokerError: It was refused, or the connection ended.
+    """
+    if mailbox.refusal is not None:
+        raise failure(*mailbox.refusal)
+    if mailbox.lost:
+        raise connection_lost(core.path, core.ended or "", mailbox.method)
+    return mailbox.value
 
 
 def refused(path: str) -> NotAllowed:

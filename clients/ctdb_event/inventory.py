@@ -1,13 +1,11 @@
 """What there is on a node, as frozen values: components, scripts, events and locks.
 
-Times as in `results`. Every `from_wire` raises MalformedAnswer.
+Times and defaults as in `results`.
 """
 
 from __future__ import annotations
 
 import attrs
-
-from ctdb_event.fields import Fields
 
 __all__ = [
     "Component",
@@ -35,18 +33,6 @@ class Component:
     error: str | None
     """Why it can't be read; None if it can."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> Component:
-        """Reads one of the result of `components`."""
-        take = Fields(value, "component")
-        return cls(
-            name=take.text("name"),
-            directory=take.text("directory"),
-            scripts=take.whole("scripts"),
-            enabled=take.whole("enabled"),
-            error=take.maybe(take.text, "error"),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class ScriptFile:
@@ -71,22 +57,6 @@ class ScriptFile:
     known_from: str | None = None
     """Where that is known from: `head`, `configuration`, `table`; None if it is started for all."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> ScriptFile:
-        """Reads one of the `scripts` of `scripts`."""
-        take = Fields(value, "script file")
-        return cls(
-            name=take.text("name"),
-            path=take.text("path"),
-            target=take.maybe(take.text, "target"),
-            enabled=take.flag("enabled"),
-            reason=take.maybe(take.text, "reason"),
-            warnings=take.texts("warnings"),
-            locks=take.texts("locks"),
-            events=take.later(lambda key: take.maybe(take.texts, key), "events", None),
-            known_from=take.later(lambda key: take.maybe(take.text, key), "known_from", None),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class RefusedFile:
@@ -96,12 +66,6 @@ class RefusedFile:
     """Where it is."""
     reason: str
     """Why it is none."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> RefusedFile:
-        """Reads one of the `refused` of `scripts`."""
-        take = Fields(value, "refused file")
-        return cls(path=take.text("path"), reason=take.text("reason"))
 
 
 @attrs.frozen(kw_only=True)
@@ -117,17 +81,6 @@ class ScriptFiles:
     refused: tuple[RefusedFile, ...]
     """Files that are no scripts."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> ScriptFiles:
-        """Reads the result of `scripts`."""
-        take = Fields(value, "scripts")
-        return cls(
-            component=take.text("component"),
-            directory=take.text("directory"),
-            scripts=take.parts("scripts", ScriptFile.from_wire),
-            refused=take.parts("refused", RefusedFile.from_wire),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class EventInfo:
@@ -139,12 +92,6 @@ class EventInfo:
     """`exclusive`, `address` or `monitor`: what may run beside it."""
     args: tuple[str, ...]
     """What its arguments are, in order."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> EventInfo:
-        """Reads one of the result of `events`."""
-        take = Fields(value, "event")
-        return cls(name=take.text("name"), mode=take.text("mode"), args=take.texts("args"))
 
 
 @attrs.frozen(kw_only=True)
@@ -164,19 +111,6 @@ class Owner:
     seconds: float
     """For how long."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> Owner:
-        """Reads the `holder` of a lock, or one of those `waiting`."""
-        take = Fields(value, "owner")
-        return cls(
-            run=take.maybe(take.text, "run"),
-            lock=take.maybe(take.whole, "lock"),
-            pid=take.maybe(take.whole, "pid"),
-            text=take.text("text"),
-            since=take.number("since"),
-            seconds=take.number("seconds"),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class Lock:
@@ -190,17 +124,5 @@ class Lock:
     """Who has it."""
     waiting: tuple[Owner, ...]
     """Who wants it, in order; if there are many, the first ones."""
-    waiting_more: int
+    waiting_more: int = 0
     """How many more want it."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Lock:
-        """Reads one of the result of `locks`."""
-        take = Fields(value, "lock")
-        return cls(
-            name=take.text("name"),
-            kind=take.text("kind"),
-            holder=take.part("holder", lambda owner: None if owner is None else Owner.from_wire(owner)),
-            waiting=take.parts("waiting", Owner.from_wire),
-            waiting_more=take.later(take.whole, "waiting_more", 0),
-        )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ctdb_event.ctdb import CtdbDialect
-from ctdb_event.dialects import Dialect, NativeDialect
+from ctdb_event.dialects import NativeDialect
 from ctdb_event.errors import BrokerUnavailable, InvalidRequest
 from ctdb_eventd.paths import PathsError
 from ctdb_eventd.places import find
+
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Dialect
 
 __all__ = ["choose_dialects", "default_path"]
 

@@ -1,10 +1,11 @@
-"""What a user is told whom the daemon doesn't let in, or do something: the line of the configuration that would."""
+"""What a user is told who can't reach the daemon or may not ask it, and which line of its configuration would help."""
 
 from __future__ import annotations
 
+import errno
 import os
 
-__all__ = ["NOT_ALLOWED", "advice", "may_not"]
+__all__ = ["NOT_ALLOWED", "advice", "may_not", "unreachable"]
 
 NOT_ALLOWED = "NotAllowed"
 """The error's kind, as the daemon names it too."""
@@ -18,6 +19,14 @@ def may_not(what: str, right: str = "read") -> str:
 def advice(right: str = "read") -> str:
     """Says which line of the configuration lets this user do it."""
     return f"ask its administrator for `{right} = {_name('{}') or os.geteuid()}` in [access] of its ctdb.conf"
+
+
+def unreachable(daemon: str, path: str, error: OSError) -> tuple[str, str]:
+    """Says why a connection could not be made, and what to do if this user is not allowed to make one, else nothing."""
+    reason = error.strerror or str(error)  # a path too long for an address has no errno
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"not allowed to connect to the {daemon} at {path}: {reason}", f"run this as root, or {advice()}"
+    return f"no {daemon} listens on {path}: {reason}", ""
 
 
 def _name(form: str) -> str:

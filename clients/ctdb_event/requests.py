@@ -13,16 +13,16 @@ from typing import Any, Generic, NoReturn, TypeVar
 import attrs
 
 from ctdb_event.broker import Hello, Stats
+from ctdb_event.decoding import decode, decode_list, take
 from ctdb_event.errors import InvalidRequest
 from ctdb_event.failures import check_run
-from ctdb_event.fields import Fields, listed
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.results import Overview, Run
 
 __all__ = [
     "CLIENT",
-    "Ask",
     "Grant",
+    "Request",
     "both_stream_and_detach",
     "cancel",
     "components",
@@ -51,8 +51,8 @@ CLIENT = "ctdb_event (Python)"
 
 
 @attrs.frozen
-class Ask(Generic[T]):
-    """A request, before it is made."""
+class Request(Generic[T]):
+    """A request, before it is sent."""
 
     method: str
     """What is asked for."""
@@ -66,16 +66,10 @@ class Ask(Generic[T]):
 class Grant:
     """Locks that were given to this connection."""
 
-    number: int
+    lock: int
     """Names them in `unlock`."""
     waited: float
     """How long it took, in seconds."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Grant:
-        """Reads the result of `lock`."""
-        take = Fields(value, "lock")
-        return cls(number=take.whole("lock"), waited=take.number("waited"))
 
 
 def _nothing(value: Any) -> None:
@@ -124,14 +118,14 @@ def _wait(name: str, value: object) -> float | None:
     return value
 
 
-def hello(client: str = CLIENT) -> Ask[Hello]:
+def hello(client: str = CLIENT) -> Request[Hello]:
     """Who are you?"""
-    return Ask("hello", {"client": _text("client", client)}, Hello.from_wire)
+    return Request("hello", {"client": _text("client", client)}, lambda value: decode(Hello, value))
 
 
-def ping() -> Ask[None]:
+def ping() -> Request[None]:
     """Are you there?"""
-    return Ask("ping", {}, _nothing)
+    return Request("ping", {}, _nothing)
 
 
 def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> dict[str, Any]:
@@ -146,22 +140,22 @@ def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int,
     }
 
 
-def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
+def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[Run]:
     """Runs an event; an outcome other than success is raised."""
     params = _run_params(component, event, args, timeout, run_all)
-    return Ask("run", params, lambda value: check_run(Run.from_wire(value)))
+    return Request("run", params, lambda value: check_run(decode(Run, value)))
 
 
-def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[Run]:
+def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[Run]:
     """Runs an event and tells what happens; the outcome is for the stream to raise."""
     params = {**_run_params(component, event, args, timeout, run_all), "stream": True}
-    return Ask("run", params, Run.from_wire)
+    return Request("run", params, lambda value: decode(Run, value))
 
 
-def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Ask[str]:
+def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[str]:
     """Starts a run that belongs to nobody; the result is its id."""
     params = {**_run_params(component, event, args, timeout, run_all), "detach": True}
-    return Ask("run", params, lambda value: Fields(value, "run").text("run"))
+    return Request("run", params, lambda value: take(str, value, "run", "run"))
 
 
 def both_stream_and_detach() -> InvalidRequest:
@@ -169,14 +163,14 @@ def both_stream_and_detach() -> InvalidRequest:
     return InvalidRequest("EINVAL", "stream and detach don't go together: a detached run has nobody who watches")
 
 
-def cancel(run: str) -> Ask[str]:
+def cancel(run: str) -> Request[str]:
     """Ends a run of anybody; the result is what it was, `queued` or `running`."""
-    return Ask("cancel", {"run": _text("run", run)}, lambda value: Fields(value, "cancel").text("state"))
+    return Request("cancel", {"run": _text("run", run)}, lambda value: take(str, value, "cancel", "state"))
 
 
 def status(
     component: str | None, event: str | None, address: str | None, addresses: bool, output: bool | None
-) -> Ask[Overview]:
+) -> Request[Overview]:
     """What ran, runs and waits."""
     params: dict[str, Any] = {
         "component": _optional_text("component", component),
@@ -186,46 +180,48 @@ def status(
     }
     if output is not None:
         params["output"] = _flag("output", output)
-    return Ask("status", params, Overview.from_wire)
+    return Request("status", params, lambda value: decode(Overview, value))
 
 
-def components() -> Ask[tuple[Component, ...]]:
+def components() -> Request[tuple[Component, ...]]:
     """Which directories of scripts there are."""
-    return Ask("components", {}, lambda value: listed(value, "components", Component.from_wire))
+    return Request("components", {}, lambda value: decode_list(Component, value, "components"))
 
 
-def scripts(component: str) -> Ask[ScriptFiles]:
+def scripts(component: str) -> Request[ScriptFiles]:
     """What is in a component's directory."""
-    return Ask("scripts", {"component": _text("component", component)}, ScriptFiles.from_wire)
+    return Request("scripts", {"component": _text("component", component)}, lambda value: decode(ScriptFiles, value))
 
 
-def events() -> Ask[tuple[EventInfo, ...]]:
+def events() -> Request[tuple[EventInfo, ...]]:
     """Which events are known by name."""
-    return Ask("events", {}, lambda value: listed(value, "events", EventInfo.from_wire))
+    return Request("events", {}, lambda value: decode_list(EventInfo, value, "events"))
 
 
-def switch(method: str, component: str, script: str) -> Ask[None]:
+def switch(method: str, component: str, script: str) -> Request[None]:
     """Enables or disables a script, as the method says."""
     params = {"component": _text("component", component), "script": _text("script", script)}
-    return Ask(method, params, _nothing)
+    return Request(method, params, _nothing)
 
 
-def locks() -> Ask[tuple[Lock, ...]]:
+def locks() -> Request[tuple[Lock, ...]]:
     """Who holds what, and who waits."""
-    return Ask("locks", {}, lambda value: listed(value, "locks", Lock.from_wire))
+    return Request("locks", {}, lambda value: decode_list(Lock, value, "locks"))
 
 
-def lock(names: tuple[str, ...], wait: float | None) -> Ask[Grant]:
+def lock(names: tuple[str, ...], wait: float | None) -> Request[Grant]:
     """Takes locks for the connection, all at once."""
-    return Ask("lock", {"names": _texts("names", names), "wait": _wait("wait", wait)}, Grant.from_wire)
+    return Request(
+        "lock", {"names": _texts("names", names), "wait": _wait("wait", wait)}, lambda value: decode(Grant, value)
+    )
 
 
-def unlock(number: int) -> Ask[None]:
+def unlock(number: int) -> Request[None]:
     """Gives locks back."""
-    return Ask("unlock", {"lock": number}, _nothing)
+    return Request("unlock", {"lock": number}, _nothing)
 
 
-def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | None, run: str | None) -> Ask[None]:
+def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | None, run: str | None) -> Request[None]:
     """What happens from now on, whoever asked for it."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
         raise InvalidRequest("EINVAL", f"kinds is {kinds!r:.200}, a list of kinds was expected, such as ['health']")
@@ -235,14 +231,14 @@ def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | N
         "event": _optional_text("event", event),
         "run": _optional_text("run", run),
     }
-    return Ask("subscribe", params, _nothing)
+    return Request("subscribe", params, _nothing)
 
 
-def stats() -> Ask[Stats]:
+def stats() -> Request[Stats]:
     """What the broker counts."""
-    return Ask("stats", {}, Stats.from_wire)
+    return Request("stats", {}, lambda value: decode(Stats, value))
 
 
-def reload() -> Ask[tuple[str, ...]]:
+def reload() -> Request[tuple[str, ...]]:
     """Reads the configuration again; the result is what was odd about it."""
-    return Ask("reload", {}, lambda value: Fields(value, "reload").texts("warnings"))
+    return Request("reload", {}, lambda value: take(tuple[str, ...], value, "reload", "warnings"))

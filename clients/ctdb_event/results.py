@@ -1,14 +1,12 @@
-"""How events went and what is under way, as frozen values; `from_wire` makes them of plain values of either dialect.
+"""How events went and what is under way, as frozen values of either dialect; `decoding` makes them.
 
 Points in time are seconds since the epoch, for display; durations are seconds by the monotonic clock. What the
-dialect that is spoken doesn't say is None, or empty. Every `from_wire` raises MalformedAnswer.
+dialect that is spoken doesn't say is None, or empty. A default is for brokers that are too old to have the key.
 """
 
 from __future__ import annotations
 
 import attrs
-
-from ctdb_event.fields import Fields
 
 __all__ = ["ComponentHealth", "Job", "LeftOut", "Overview", "Run", "Script"]
 
@@ -38,20 +36,6 @@ class Script:
     def text(self) -> str:
         """Its output for people; bytes that are no UTF-8 are replaced."""
         return self.output.decode(errors="replace")
-
-    @classmethod
-    def from_wire(cls, value: object) -> Script:
-        """Reads one of a run's `scripts`."""
-        take = Fields(value, "script")
-        return cls(
-            name=take.text("name"),
-            state=take.text("state"),
-            result=take.whole("result"),
-            started=take.maybe(take.number, "started"),
-            seconds=take.number("seconds"),
-            output=take.binary("output"),
-            known_from=take.later(lambda key: take.maybe(take.text, key), "known_from", None),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -85,24 +69,6 @@ class Run:
     def failed(self) -> tuple[Script, ...]:
         """The scripts that made it fail, or would have."""
         return tuple(script for script in self.scripts if script.state in _FAILURES)
-
-    @classmethod
-    def from_wire(cls, value: object) -> Run:
-        """Reads the result of `run`, or one of the `results` of `status`."""
-        take = Fields(value, "run")
-        return cls(
-            run=take.text("run"),
-            component=take.text("component"),
-            event=take.text("event"),
-            args=take.texts("args"),
-            address=take.maybe(take.text, "address"),
-            outcome=take.text("outcome"),
-            summary=take.whole("summary"),
-            queued=take.maybe(take.number, "queued"),
-            waited=take.maybe(take.number, "waited"),
-            seconds=take.maybe(take.number, "seconds"),
-            scripts=take.parts("scripts", Script.from_wire),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -141,32 +107,8 @@ class Job:
     """Its process, and process group."""
     waits_for: tuple[str, ...]
     """Ids of runs, names of locks, and `slot`."""
-    waits_for_more: int
+    waits_for_more: int = 0
     """How many further runs, of which `waits_for` has the first."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Job:
-        """Reads one of the `jobs` of `status`."""
-        take = Fields(value, "job")
-        return cls(
-            run=take.text("run"),
-            component=take.text("component"),
-            event=take.text("event"),
-            args=take.texts("args"),
-            address=take.maybe(take.text, "address"),
-            state=take.text("state"),
-            queued=take.number("queued"),
-            age=take.number("age"),
-            started=take.maybe(take.number, "started"),
-            running=take.maybe(take.number, "running"),
-            timeout=take.whole("timeout"),
-            left=take.maybe(take.number, "left"),
-            script=take.maybe(take.text, "script"),
-            script_seconds=take.maybe(take.number, "script_seconds"),
-            pid=take.maybe(take.whole, "pid"),
-            waits_for=take.texts("waits_for"),
-            waits_for_more=take.later(take.whole, "waits_for_more", 0),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -181,17 +123,6 @@ class LeftOut:
     """Those that have not."""
     oldest: float
     """When the request for the first of them came."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> LeftOut:
-        """Reads one of the `more` of `status`."""
-        take = Fields(value, "more")
-        return cls(
-            component=take.text("component"),
-            running=take.whole("running"),
-            queued=take.whole("queued"),
-            oldest=take.number("oldest"),
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -209,18 +140,6 @@ class ComponentHealth:
     result: int
     """Its result; 0 if none failed."""
 
-    @classmethod
-    def from_wire(cls, value: object) -> ComponentHealth:
-        """Reads one of the `health` of `status`."""
-        take = Fields(value, "health")
-        return cls(
-            component=take.text("component"),
-            healthy=take.flag("healthy"),
-            since=take.number("since"),
-            script=take.maybe(take.text, "script"),
-            result=take.whole("result"),
-        )
-
 
 @attrs.frozen(kw_only=True)
 class Overview:
@@ -230,18 +149,7 @@ class Overview:
     """The latest of each event that has come to an end of its own, or of each event for each address."""
     jobs: tuple[Job, ...]
     """What is queued and running, in order of arrival; if there is very much of it, the first ones."""
-    more: tuple[LeftOut, ...]
+    more: tuple[LeftOut, ...] = ()
     """What `jobs` leaves out."""
     health: tuple[ComponentHealth, ...]
     """Of each component whose monitor event ran."""
-
-    @classmethod
-    def from_wire(cls, value: object) -> Overview:
-        """Reads the result of `status`."""
-        take = Fields(value, "status")
-        return cls(
-            results=take.parts("results", Run.from_wire),
-            jobs=take.parts("jobs", Job.from_wire),
-            more=take.later(lambda key: take.parts(key, LeftOut.from_wire), "more", ()),
-            health=take.parts("health", ComponentHealth.from_wire),
-        )

@@ -5,12 +5,10 @@ Kinds of later brokers are `Unknown`. Points in time are seconds since the epoch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
-
-from ctdb_event.fields import Fields
 
 __all__ = [
     "Finished",
@@ -25,7 +23,6 @@ __all__ = [
     "Started",
     "Unknown",
     "Update",
-    "read_update",
 ]
 
 
@@ -162,69 +159,3 @@ class Unknown(Update):
     """As the broker calls it."""
     data: Mapping[str, Any]
     """All that it says."""
-
-
-def _lock(take: Fields) -> dict[str, Any]:
-    return {"locks": take.texts("locks"), "lock": take.maybe(take.whole, "lock"), "text": take.text("text")}
-
-
-_KINDS: dict[str, tuple[type[Update], Callable[[Fields], dict[str, Any]]]] = {
-    "queued": (Queued, lambda take: {}),
-    "started": (Started, lambda take: {"waited": take.number("waited")}),
-    "script-started": (ScriptStarted, lambda take: {"script": take.text("script"), "pid": take.whole("pid")}),
-    "output": (Output, lambda take: {"script": take.text("script"), "output": take.binary("output")}),
-    "script-finished": (
-        ScriptFinished,
-        lambda take: {
-            "script": take.text("script"),
-            "state": take.text("state"),
-            "result": take.whole("result"),
-            "seconds": take.number("seconds"),
-        },
-    ),
-    "finished": (
-        Finished,
-        lambda take: {
-            "outcome": take.text("outcome"),
-            "summary": take.whole("summary"),
-            "waited": take.number("waited"),
-            "seconds": take.number("seconds"),
-        },
-    ),
-    "lock-waiting": (LockWaiting, _lock),
-    "lock-acquired": (LockAcquired, lambda take: {**_lock(take), "seconds": take.number("seconds")}),
-    "health": (
-        Health,
-        lambda take: {
-            "healthy": take.flag("healthy"),
-            "script": take.maybe(take.text, "script"),
-            "result": take.whole("result"),
-        },
-    ),
-    "gap": (Gap, lambda take: {"lost": take.whole("lost")}),
-}
-
-
-# said where it makes sense, and may be left out where not
-_NOBODY: dict[str, Any] = {"run": None, "component": None, "event": None, "args": []}
-
-
-def read_update(kind: str, number: int, data: dict[str, Any]) -> Update:
-    """Makes an update of a note.
-
-    Raises:
-        MalformedAnswer: It lacks something, or something in it is of another type than it has to be.
-    """
-    take = Fields({**_NOBODY, **{key: value for key, value in data.items() if value is not None}}, kind)
-    common: dict[str, Any] = {
-        "number": number,
-        "time": take.number("time"),
-        "run": take.maybe(take.text, "run"),
-        "component": take.maybe(take.text, "component"),
-        "event": take.maybe(take.text, "event"),
-        "args": take.texts("args"),
-    }
-    if kind not in _KINDS:
-        return Unknown(**common, kind=kind, data=data)
-    build, further = _KINDS[kind]
-    return build(**common, **further(Fields(data, kind)))

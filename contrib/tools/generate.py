@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""generate.py [--check]: writes what is made of the command line's table: completions, man pages, the reference.
+"""generate.py [--check]: writes what is made of the command line's table: man pages and the reference.
 
 With --check it writes nothing and fails if a file is not up to date. Run it with the Python that has ctdb_event:
 .venv/bin/python contrib/tools/generate.py
@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cli_pages import bash, fish, man, markdown, zsh
+from cli_pages import man, markdown
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -21,9 +21,6 @@ def contents() -> dict[Path, str]:
     """Returns each file's name and what it should hold."""
     reference = TOP / "docs/cli.md"
     return {
-        TOP / "contrib/completion/ctdb-event.bash": bash.completion(),
-        TOP / "contrib/completion/_ctdb-event": zsh.completion(),
-        TOP / "contrib/completion/ctdb-event.fish": fish.completion(),
         TOP / "contrib/man/ctdb-event.1": man.ctdb_event(),
         TOP / "contrib/man/ctdb-eventd.8": man.ctdb_eventd(),
         reference: markdown.with_reference(reference.read_text()),

@@ -2,94 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-import attrs
-
-from ctdb_eventd.errors import RequestError
+from ctdb_eventd.dispatcher.peer import NamedLock, Peer
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
+from ctdb_eventd.runs import Done, Job, LockDone
+from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
-__all__ = ["Cancellable", "Domain", "Done", "Jobs", "LockDone", "NamedLock", "OwnCall", "Peer", "Revocable", "Run"]
+__all__ = ["Domain", "Jobs"]
 
-Done = Callable[[int, RunRecord | RequestError | None], None]
-"""Is told 0 or a positive errno, once, and how the run went or why there was none, as far as that is known."""
-LockDone = Callable[[float | RequestError], None]
-"""Is told, once, for how many seconds a client waited for the locks that it has now, or why it doesn't get them."""
-
-Jobs = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+Jobs = tuple[list[JobSnapshot], list[LeftOut]]
 """`jobs` and `more` of `status`."""
-
-
-class Cancellable(Protocol):
-    """A request that is being carried out."""
-
-    def cancel(self) -> None:
-        """Takes it back: it will not be answered."""
-
-
-class Revocable(Cancellable, Protocol):
-    """A request that can be ended by another one."""
-
-    def revoke(self) -> bool:
-        """Has it answered as cancelled, now or in a moment; tells whether it was more than waiting."""
-
-
-class OwnCall(Revocable, Protocol):
-    """A request that its client can end."""
-
-    @property
-    def ending(self) -> tuple[str, ...]:
-        """What `audit` is told when the client ends it; empty if it only looks."""
-
-
-class Run(Revocable, Protocol):
-    """A run that waits or runs."""
-
-    @property
-    def run(self) -> str:
-        """Its id."""
-
-    @property
-    def spec(self) -> EventSpec:
-        """What runs."""
-
-
-class NamedLock(Revocable, Protocol):
-    """Locks that a client has or waits for. `cancel` gives them back too."""
-
-    @property
-    def number(self) -> int:
-        """Tells it apart from others."""
-
-
-@attrs.define
-class Peer:
-    """The process at the other end of a session."""
-
-    pid: int
-    uid: int
-    groups: frozenset[int] = frozenset()
-    """Its groups, by number; not looked at for those who may do everything."""
-    label: str = ""
-    """Who it is, for the log; empty until that was found out."""
-    asker: object | None = None
-    """The job whose script it descends from, if it does."""
-    asker_known: bool = False
-    """It was found out whether there is one; that can't change any more."""
-    calls: dict[int, OwnCall] = attrs.field(factory=dict)
-    """What it asked for that can be cancelled, by the request's id."""
-    locks: dict[int, NamedLock] = attrs.field(factory=dict)
-    """The locks that it holds, by number."""
-    subscriptions: int = 0
-    """Calls of `subscribe` under way."""
-
-    def release_locks(self) -> None:
-        """Gives back what it holds, when it has gone."""
-        locks, self.locks = self.locks, {}
-        for lock in locks.values():
-            lock.cancel()
 
 
 class Domain(Protocol):
@@ -128,13 +53,19 @@ class Domain(Protocol):
             run: Its id, from `new_run`; empty for one that is needed only for the log.
         """
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         """Runs an event, for a peer or for nobody; returns None if it is over already. `run` is from `new_run`."""
 
     def new_run(self) -> str:
         """Returns an id for a run."""
 
-    def find_run(self, run: str) -> Run | None:
+    def cancel_run(self, job: Job) -> None:
+        """Takes back a run: it will not be answered."""
+
+    def revoke_run(self, job: Job) -> bool:
+        """Has a run answered as cancelled, now or in a moment; tells whether it was more than waiting."""
+
+    def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
 
     def status(self, component: str, event: str) -> RunRecord:
@@ -168,7 +99,7 @@ class Domain(Protocol):
     def events(self) -> list[dict[str, Any]]:
         """Returns the events that are known by name."""
 
-    def locks(self) -> list[dict[str, Any]]:
+    def locks(self) -> Iterator[LockSnapshot]:
         """Returns the locks that are held or waited for."""
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> NamedLock:

@@ -6,19 +6,26 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
-from ctdb_eventd.dispatcher.params import Params
+from ctdb_eventd.dispatcher.params import Params, check_names, check_spec, log_refusal
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.status import Status
-from ctdb_eventd.dispatcher.values import failure_of
-from ctdb_eventd.errors import EventdError, RequestError
+from ctdb_eventd.dispatcher.values import failure_of, lock_value
+from ctdb_eventd.errors import (
+    EventdError,
+    InvalidParameter,
+    NoSuchCall,
+    NoSuchLock,
+    NoSuchMethod,
+    NoSuchRun,
+    RequestError,
+)
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Call, Reply, Result
-from ctdb_eventd.refusals import InvalidParameter, NoSuchCall, NoSuchLock, NoSuchMethod, NoSuchRun
 from ctdb_eventd.text import shown
 
 __all__ = ["Methods"]
@@ -79,7 +86,7 @@ class Methods:
             "events": lambda params, peer: domain.events(),
             "enable": lambda params, peer: self._set_script(params, peer, True),
             "disable": lambda params, peer: self._set_script(params, peer, False),
-            "locks": lambda params, peer: domain.locks(),
+            "locks": lambda params, peer: [lock_value(lock) for lock in domain.locks()],
             "unlock": self._unlock,
             "stats": lambda params, peer: domain.stats(),
             "reload": self._reload,
@@ -168,7 +175,7 @@ class Methods:
             raise NoSuchRun(run or "")
         self._domain.check_operate(peer, "cancel", job.spec)
         self._domain.audit(peer, "cancel", f"{job.spec.component}/{job.spec.event}", job.run)
-        return _cancelled(job.revoke())
+        return _cancelled(self._domain.revoke_run(job))
 
     # ------------------------------------------------------------------ scripts
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from ctdb_eventd.dispatcher.domain import Domain, NamedLock, Peer, Run
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.peer import NamedLock, Peer
 from ctdb_eventd.dispatcher.values import failure_of, run_value
-from ctdb_eventd.errors import RequestError
+from ctdb_eventd.errors import RequestError, TooManySubscriptions
 from ctdb_eventd.feed import Feed, Filter, Subscription
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Reply, Result
-from ctdb_eventd.refusals import TooManySubscriptions
+from ctdb_eventd.runs import Job
 from ctdb_eventd.traffic import MOST_SUBSCRIPTIONS
 
 __all__ = ["LockCall", "RunCall", "WatchCall"]
@@ -47,7 +48,8 @@ class _Ongoing(ABC):
 class RunCall(_Ongoing):
     """`run`: over when the run is."""
 
-    _run: Run | None = None
+    _domain: Domain
+    _job: Job | None = None
     _notes: Subscription | None = None
     _done = False
 
@@ -60,12 +62,13 @@ class RunCall(_Ongoing):
             run: Its id.
             wanted: What the client is to be told meanwhile, None is nothing.
         """
+        self._domain = domain
         self.ending = "cancel", f"{spec.component}/{spec.event}", run
         if wanted is not None:
             self._notes = domain.feed.subscribe(wanted, self._reply)
         self._peer.calls[self._id] = self
         try:
-            self._run = domain.run(spec, self._finish, self._peer, run)
+            self._job = domain.run(spec, self._finish, self._peer, run)
         except BaseException:
             self._end()
             raise
@@ -88,13 +91,13 @@ class RunCall(_Ongoing):
         if notes is not None:
             notes.drop()  # nobody is there to be told what happened up to now
         self._end()
-        if self._run is not None:
-            self._run.cancel()
+        if self._job is not None:
+            self._domain.cancel_run(self._job)
 
     def revoke(self) -> bool:
         """Has it answered as cancelled."""
-        assert self._run is not None
-        return self._run.revoke()
+        assert self._job is not None
+        return self._domain.revoke_run(self._job)
 
 
 class LockCall(_Ongoing):

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import assert_never
 
-from ctdb_eventd.dispatcher.checks import check_names, check_spec, log_refusal
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Peer
+import attrs
+
+from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.methods import Methods
+from ctdb_eventd.dispatcher.params import check_names, check_spec, log_refusal
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.errors import RequestError
 from ctdb_eventd.protocol.messages import (
     Call,
@@ -23,6 +26,7 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
+from ctdb_eventd.runs import Job
 from ctdb_eventd.text import shown
 
 __all__ = ["Dispatcher"]
@@ -62,7 +66,8 @@ class Dispatcher:
         try:
             check_spec(spec)
             run = self._domain.admit_run(peer, spec)
-            return self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
+            job = self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
+            return None if job is None else _RunUnderWay(self._domain, job)
         except Exception as error:
             reply(RunReply(_errno(error, request, peer)))
             return None
@@ -86,6 +91,18 @@ class Dispatcher:
             return ScriptReply(_errno(error, request, peer))
         _log.info("%s: script %s %s", request.component, request.script, "enabled" if request.enable else "disabled")
         return ScriptReply(0)
+
+
+@attrs.frozen
+class _RunUnderWay:
+    """A run, as the session sees it."""
+
+    domain: Domain
+    job: Job
+
+    def cancel(self) -> None:
+        """Takes it back: it will not be answered."""
+        self.domain.cancel_run(self.job)
 
 
 # There are half a dozen results, and nearly always it is 0.

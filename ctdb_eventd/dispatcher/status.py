@@ -9,16 +9,15 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ctdb_eventd.dispatcher.checks import check_names
-from ctdb_eventd.dispatcher.domain import Domain, Peer
-from ctdb_eventd.dispatcher.params import Params
-from ctdb_eventd.dispatcher.values import packed_run
-from ctdb_eventd.errors import NeverRan
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.params import Params, check_names
+from ctdb_eventd.dispatcher.peer import Peer
+from ctdb_eventd.dispatcher.values import job_value, left_out_value, packed_run
+from ctdb_eventd.errors import InvalidParameter, NeverRan
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Packed, Result
-from ctdb_eventd.refusals import InvalidParameter
 
 __all__ = ["Status"]
 
@@ -75,8 +74,8 @@ class Status:
         health = [attrs.asdict(one) for one in self._domain.health() if wanted.component in (None, one.component)]
         parts = {
             "results": frames.packed_list([packed_run(record, output=wanted.output) for record in records]),
-            "jobs": frames.packed(jobs),
-            "more": frames.packed(more),
+            "jobs": frames.packed([job_value(job) for job in jobs]),
+            "more": frames.packed([left_out_value(one) for one in more]),
             "health": frames.packed(health),
         }
         return Result(Packed(frames.packed_map(parts)))

@@ -1,6 +1,7 @@
-"""Runs and errors as the plain values that the native dialect sends. A run is encoded once, however often it is sent.
+"""Runs, jobs, locks and errors as the maps that the native dialect sends. Pure.
 
-Pure."""
+A run is encoded once, however often it is sent.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +9,15 @@ import errno
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import attrs
+
 from ctdb_eventd.errors import EventdError, RequestError
 from ctdb_eventd.model import RunRecord, ScriptReport
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Failure
+from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot, QueueSnapshot
 
-__all__ = ["failure_of", "packed_run", "run_value"]
+__all__ = ["failure_of", "job_value", "left_out_value", "lock_value", "packed_run", "queue_value", "run_value"]
 
 
 def run_value(record: RunRecord, *, output: bool = True) -> dict[str, Any]:
@@ -59,6 +63,27 @@ def packed_run(record: RunRecord, *, output: bool) -> bytes:
     return data
 
 
+def job_value(job: JobSnapshot) -> dict[str, Any]:
+    """Returns a job as a map."""
+    return attrs.asdict(job, recurse=False)
+
+
+def left_out_value(left_out: LeftOut) -> dict[str, Any]:
+    """Returns how many jobs are left out as a map."""
+    return attrs.asdict(left_out, recurse=False)
+
+
+def lock_value(lock: LockSnapshot) -> dict[str, Any]:
+    """Returns a lock as a map, its owners too."""
+    return attrs.asdict(lock)
+
+
+def queue_value(queue: QueueSnapshot) -> dict[str, Any]:
+    """Returns how many runs wait and run, and the slots, as a map."""
+    slots = attrs.asdict(queue.slots, filter=lambda field, _: field.name != "held_back")
+    return {"queued": queue.queued, "running": queue.running, "slots": slots}
+
+
 def failure_of(error: EventdError | OSError | None) -> Failure:
     """Returns the answer to a call that was not carried out; None is a bug of ours."""
     if error is None:
@@ -81,5 +106,6 @@ def _code(number: int) -> str:
 
 
 def _data(error: EventdError) -> dict[str, Any]:
-    plain = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float | tuple | dict)}
+    values = {name: attrs.asdict(value) if attrs.has(type(value)) else value for name, value in vars(error).items()}
+    plain = {name: value for name, value in values.items() if isinstance(value, str | int | float | tuple | dict)}
     return {**plain, "kind": type(error).__name__}

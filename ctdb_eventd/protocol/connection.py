@@ -1,85 +1,47 @@
-"""One end of a connection: cuts the stream into packets and turns them into messages. Sans-IO.
+"""The daemon's end of a connection: cuts the stream into packets and turns them into requests. Sans-IO.
 
 feed it:   receive_data(bytes), receive_eof()
 ask it:    next_message() until it returns None
-send:      write what encode(reqid, message) returns
+send:      write what encode(reqid, reply) returns
 
-The broker's end finds out by the first bytes which dialect the client speaks. A packet of the native dialect is
-called a frame where the difference matters.
+It finds out by the first bytes which dialect the client speaks. A packet of the native dialect is called a frame where
+the difference matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-import attrs
 
 from ctdb_eventd.errors import RemoteProtocolError, VersionNotSupported
 from ctdb_eventd.protocol import ctdb, frames, native, packet
-from ctdb_eventd.protocol.messages import Failure, Message, Reply, Request
+from ctdb_eventd.protocol.messages import Failure, Reply, Request
 
-__all__ = ["Connection", "broker_connection", "client_connection", "native_client_connection"]
-
-M = TypeVar("M", Request, Reply)
+__all__ = ["Connection"]
 
 
-@attrs.frozen
-class _Dialect(Generic[M]):
-    """How one side of a conversation is read, and the other written."""
-
-    length: Callable[[bytes | bytearray, int], int]
-    """Reads a packet's whole length from its first bytes; 0 if there are too few."""
-    decode: Callable[[bytes], tuple[int, M]]
-    encode: Callable[[int, Message], bytes]
-
-
-_CTDB_REQUESTS: _Dialect[Request] = _Dialect(packet.packet_length, ctdb.decode_request, ctdb.encode)
-_NATIVE_REQUESTS: _Dialect[Request] = _Dialect(frames.frame_length, native.decode_request, native.encode)
-_CTDB_REPLIES: _Dialect[Reply] = _Dialect(packet.packet_length, ctdb.decode_reply, ctdb.encode)
-_NATIVE_REPLIES: _Dialect[Reply] = _Dialect(frames.frame_length, native.decode_reply, native.encode)
-
-
-def broker_connection(max_packet: int = packet.DEFAULT_MAX_REQUEST) -> Connection[Request]:
-    """Returns the broker's end, which reads requests of at most `max_packet` bytes in either dialect."""
-    return Connection(_CTDB_REQUESTS, max_packet, instead=_NATIVE_REQUESTS)
-
-
-def client_connection(max_packet: int = packet.DEFAULT_MAX_REPLY) -> Connection[Reply]:
-    """Returns the end of a client of the CTDB dialect, which reads replies of at most `max_packet` bytes."""
-    return Connection(_CTDB_REPLIES, max_packet)
-
-
-def native_client_connection(max_packet: int = packet.DEFAULT_MAX_REPLY) -> Connection[Reply]:
-    """Returns the end of a client of the native dialect, which sends `frames.PREFACE` before anything else."""
-    return Connection(_NATIVE_REPLIES, max_packet)
-
-
-class Connection(Generic[M]):
-    """Protocol state of one connection; get one from `broker_connection` or a client's equivalents.
+class Connection:
+    """Protocol state of one connection.
 
     After a RemoteProtocolError the stream can't be read on, as nobody knows where the next packet starts: the same
     error is raised again and again, and the owner closes.
     """
 
-    def __init__(self, dialect: _Dialect[M], max_packet: int, *, instead: _Dialect[M] | None = None) -> None:
-        """Starts a connection whose peer speaks `dialect`, or `instead` if it begins with the native preface."""
-        self._instead: _Dialect[M] | None = instead
-        self._recognised = instead is None
+    def __init__(self, max_packet: int = packet.DEFAULT_MAX_REQUEST) -> None:
+        """Starts a connection that reads requests of at most `max_packet` bytes in either dialect."""
+        self._recognised = False
         self._max_packet = max_packet
-        self._use(dialect)
+        # in the CTDB dialect unless the native preface comes
+        self._length: Callable[[bytes | bytearray, int], int] = packet.packet_length
+        self._decode: Callable[[bytes], tuple[int, Request]] = ctdb.decode_request
+        self._encode: Callable[[int, Reply], bytes] = ctdb.encode
         self._data = b""
         self._position = 0
         # Holds a packet that came in pieces; a bytearray grows in place, so that a peer which sends byte by byte
         # costs linear and not quadratic work.
         self._partial = bytearray()
         self._error: RemoteProtocolError | None = None
-
-    def _use(self, dialect: _Dialect[M]) -> None:
-        # apart, because looking them up in the dialect each time would cost as much as the rest
-        self._length = dialect.length
-        self._decode: Callable[[bytes], tuple[int, M]] = dialect.decode
-        self._encode = dialect.encode
+        self.size = 0
+        """Bytes of the last message that came."""
 
     def receive_data(self, data: bytes) -> None:
         """Takes bytes from the peer. Only stores them: call `next_message` until it returns None, then come back."""
@@ -102,7 +64,7 @@ class Connection(Generic[M]):
         if left:
             raise RemoteProtocolError(f"connection ended inside a packet, after {left} bytes of it")
 
-    def next_message(self) -> tuple[int, M] | None:
+    def next_message(self) -> tuple[int, Request] | None:
         """Returns the next whole message with its request id, None if more bytes are needed first.
 
         Raises:
@@ -120,13 +82,13 @@ class Connection(Generic[M]):
             self._error = error
             raise
 
-    def encode(self, reqid: int, message: Message) -> bytes:
-        """Returns the bytes that say `message` about the request `reqid`; write them whole and in order.
+    def encode(self, reqid: int, reply: Reply) -> bytes:
+        """Returns the bytes of a reply to the request `reqid`; write them whole and in order.
 
         Raises:
-            LocalProtocolError: The message can't be said in this dialect.
+            LocalProtocolError: The reply can't be encoded in this dialect.
         """
-        return self._encode(reqid, message)
+        return self._encode(reqid, reply)
 
     def last_words(self) -> bytes:
         """Returns what has to be sent before closing after an error: a client of a later version is told of ours."""
@@ -141,10 +103,10 @@ class Connection(Generic[M]):
         head = bytes(self._partial or self._data[self._position :])[: len(frames.PREFACE)]
         if len(head) < frames.MAGIC_SIZE:
             return False
-        if frames.is_native(head) and self._instead is not None:
+        if frames.is_native(head):
             if len(head) < len(frames.PREFACE):
                 return False
-            self._use(self._instead)
+            self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
             self._skip(len(frames.PREFACE))
             version = frames.check_preface(head)
             if version != frames.VERSION:
@@ -173,4 +135,5 @@ class Connection(Generic[M]):
         if not length or len(data) - position < length:
             return None
         self._position = position + length
+        self.size = length
         return data if length == len(data) else data[position : position + length]

@@ -1,21 +1,19 @@
-"""The CTDB dialect: messages to packets and back, byte for byte what ctdbd and CTDB's tools speak.
+"""The CTDB dialect: packets to requests and replies to packets, byte for byte as ctdbd and CTDB's tools have them.
 
 Whole packets only; cutting a stream into packets is `connection.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
 from struct import error as struct_error
 from weakref import WeakKeyDictionary
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
-from ctdb_eventd.model import NOT_REACHED, EventReport, EventSpec, ScriptReport
+from ctdb_eventd.model import NOT_REACHED, EventReport, EventSpec
 from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import (
-    Message,
     Reply,
     Request,
     RunReply,
@@ -27,7 +25,7 @@ from ctdb_eventd.protocol.messages import (
 )
 from ctdb_eventd.text import shown
 
-__all__ = ["decode_reply", "decode_request", "encode"]
+__all__ = ["decode_request", "encode"]
 
 _ACTIONS = {0: False, 1: True}
 _SUMMARY_AND_COUNT = Struct("=ii")
@@ -93,51 +91,21 @@ def _decode_spec(fields: packet.Fields) -> EventSpec:
     )
 
 
-def decode_reply(data: bytes) -> tuple[int, Reply]:
-    """Decodes one whole packet that the daemon sent: the id of the request that it answers, and the answer.
+def encode(reqid: int, reply: Reply) -> bytes:
+    """Encodes a reply as one whole packet.
 
     Raises:
-        RemoteProtocolError: It ends early, or answers something that isn't in the protocol.
+        LocalProtocolError: A number doesn't fit its field, or it is no reply of this dialect.
     """
-    fields = packet.Fields(data, packet.HEADER_SIZE)
-    command, result = fields.u32("command"), fields.i32("result")
-    if command not in _REPLIES:
-        raise RemoteProtocolError(f"reply to command {command}, which is unknown: 1 is RUN, 2 STATUS, 3 SCRIPT")
-    return packet.request_id(data), _REPLIES[command](result, fields)
-
-
-def encode(reqid: int, message: Message) -> bytes:
-    """Encodes any message as one whole packet.
-
-    Raises:
-        LocalProtocolError: A number doesn't fit its field, an argument contains a space, or it is no message of this
-            dialect.
-    """
-    match message:
+    match reply:
         case RunReply(result):
             return _head(reqid, packet.COMMAND_RUN, result)
         case StatusReply(result, report):
             return _encode_status(reqid, result, report)
         case ScriptReply(result):
             return _head(reqid, packet.COMMAND_SCRIPT, result)
-        case RunRequest(spec):
-            return _encode_spec(reqid, spec)
-        case StatusRequest(component, event):
-            return packet.status_request(reqid, _bytes(component), _bytes(event))
-        case ScriptRequest(component, script, enable):
-            return packet.script_request(reqid, _bytes(component), _bytes(script), enable)
         case _:
-            raise LocalProtocolError(f"{type(message).__name__} is of the native dialect, this is CTDB's")
-
-
-def _encode_spec(reqid: int, spec: EventSpec) -> bytes:
-    for word in spec.args:
-        if not word or " " in word:
-            raise LocalProtocolError(
-                f"argument {shown(word)} can't be said: this dialect separates arguments by spaces"
-            )
-    args = _bytes(" ".join(spec.args)) if spec.args else None
-    return packet.run_request(reqid, _bytes(spec.component), _bytes(spec.event), args, spec.timeout, spec.run_all)
+            raise LocalProtocolError(f"{type(reply).__name__} is of the native dialect, this is CTDB's")
 
 
 def _head(reqid: int, command: int, result: int, payload: int = 0) -> bytes:
@@ -177,19 +145,3 @@ def _encode_report(report: EventReport) -> bytes:
         parts.append(_REPORT_MIDDLE.pack(*begin, *end, script.result))
         parts.append(packet.string(script.output or None))
     return b"".join(parts)
-
-
-def _decode_report(fields: packet.Fields) -> EventReport:
-    summary = fields.i32("summary")
-    scripts = tuple(
-        ScriptReport(name=_text(name), begin=begin, end=end, result=result, output=output)
-        for name, begin, end, result, output in packet.read_reports(fields)
-    )
-    return EventReport(summary=summary, scripts=scripts)
-
-
-_REPLIES: dict[int, Callable[[int, packet.Fields], Reply]] = {
-    packet.COMMAND_RUN: lambda result, fields: RunReply(result),
-    packet.COMMAND_STATUS: lambda result, fields: StatusReply(result, None if result else _decode_report(fields)),
-    packet.COMMAND_SCRIPT: lambda result, fields: ScriptReply(result),
-}

@@ -18,7 +18,6 @@ from ctdb_eventd.model import EventReport, EventSpec
 __all__ = [
     "Call",
     "Failure",
-    "Message",
     "Note",
     "Notes",
     "Packed",
@@ -140,4 +139,3 @@ class Notes:
 
 Request = RunRequest | StatusRequest | ScriptRequest | Call
 Reply = RunReply | StatusReply | ScriptReply | Result | Failure | Note | Notes
-Message = Request | Reply

@@ -1,4 +1,4 @@
-"""The native dialect: messages to frames and back.
+"""The native dialect: frames to requests and replies to frames.
 
 `frames.py` has its grammar; this module puts the messages of `messages.py` into it. Whole frames only; cutting a
 stream into frames is `connection.py`'s.
@@ -11,32 +11,30 @@ from weakref import WeakKeyDictionary
 
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import frames
-from ctdb_eventd.protocol.messages import Call, Failure, Message, Note, Notes, Packed, Reply, Result
+from ctdb_eventd.protocol.messages import Call, Failure, Note, Notes, Packed, Reply, Result
 from ctdb_eventd.text import shown
 
-__all__ = ["decode_reply", "decode_request", "encode"]
+__all__ = ["decode_request", "encode"]
 
 
-def encode(request_id: int, message: Message) -> bytes:
-    """Encodes a message as one whole frame; several notes as one frame each.
+def encode(request_id: int, reply: Reply) -> bytes:
+    """Encodes a reply as one whole frame; several notes as one frame each.
 
     Raises:
-        LocalProtocolError: It holds something that can't be said, or is no message of this dialect.
+        LocalProtocolError: It holds something that can't be encoded, or is no reply of this dialect.
     """
-    match message:
+    match reply:
         case Result():
-            value = message.value
+            value = reply.value
             return frames.result(request_id, value.data if type(value) is Packed else frames.packed(value))
         case Notes():
-            return _encode_notes(request_id, message)
+            return _encode_notes(request_id, reply)
         case Note(kind, number, details):
             return frames.note(request_id, kind, number, details)
         case Failure(code, text, data):
             return frames.error(request_id, code, text, data)
-        case Call(_, method, params):
-            return frames.request(request_id, method, params)
         case _:
-            raise LocalProtocolError(f"{type(message).__name__} is of the CTDB dialect, this is the native one")
+            raise LocalProtocolError(f"{type(reply).__name__} is of the CTDB dialect, this is the native one")
 
 
 # Whoever subscribes to the same is told the same, and most do so by the same id: the first call of a connection.
@@ -76,20 +74,3 @@ def _decode_request(data: bytes) -> tuple[int, Call]:
 # Not many, as 200 bytes of empty lists become 15 KB.
 _USUAL_SIZE = 256
 _decode_usual_request = lru_cache(maxsize=256)(_decode_request)
-
-
-def decode_reply(data: bytes) -> tuple[int, Reply]:
-    """Decodes one whole frame that the broker sent: the id of the request that it is about, and the answer or note.
-
-    Raises:
-        RemoteProtocolError: It is neither.
-    """
-    request_id, content = frames.unpack(data)
-    match content:
-        case {"result": value}:
-            return request_id, Result(value)
-        case {"error": {"code": str(code), "message": str(message), "data": dict(details)}}:
-            return request_id, Failure(code, message, details)
-        case {"note": str(kind), "number": int(number), "data": dict(details)}:
-            return request_id, Note(kind, number, details)
-    raise RemoteProtocolError("a frame of the broker has a result, an error or a note: this one has none of them")

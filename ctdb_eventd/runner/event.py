@@ -14,11 +14,11 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
-from ctdb_eventd.runner.listener import RunListener, RunResult
 from ctdb_eventd.runner.listing import Listings
 from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.run import RunContext, RunningEvent
+from ctdb_eventd.runs import Job, RunListener, RunResult
 
 __all__ = ["EventRunner"]
 
@@ -55,7 +55,7 @@ class EventRunner:
         self._listings = Listings(events_dir, self._notices)
         self._tasks = tasks
 
-    def foregone(self, spec: EventSpec) -> RunResult | None:
+    def trivial_result(self, spec: EventSpec) -> RunResult | None:
         """Returns an event's result if there is nothing to run, or no such component; None if there are scripts."""
         found = self._list(spec)
         if isinstance(found, RunResult):
@@ -72,15 +72,17 @@ class EventRunner:
             self._notices.completed(spec, ran=False)
         return found
 
-    def start(self, spec: EventSpec, listener: RunListener) -> RunningEvent | None:
-        """Starts an event.
+    def start(self, job: Job, listener: RunListener) -> RunningEvent | None:
+        """Starts a job's event.
 
-        An event without scripts, and one that can't be started, is over when this returns: the listener was told
-        everything and there is nothing to cancel. That costs no task.
+        An event without scripts, and one that can't be started, is over when this returns: the listener was notified
+        of everything and there is nothing to cancel. That costs no task.
         """
-        found = self._list(spec)
+        found = self._list(job.spec)
         if isinstance(found, RunResult) or not found:
-            _tell_all(listener, found if isinstance(found, RunResult) else _NOTHING_TO_RUN)
+            listener.reported(job, found if isinstance(found, RunResult) else _NOTHING_TO_RUN)
+            listener.released(job)
+            listener.gone(job)
             return None
         context = RunContext(
             config=self.config,
@@ -89,12 +91,6 @@ class EventRunner:
             declarations=self._declarations,
             notices=self._notices,
         )
-        run = RunningEvent(context, spec, found, listener)
-        self._tasks.start_soon(run.main, name=f"event {spec}")
+        run = RunningEvent(context, job, found, listener)
+        self._tasks.start_soon(run.main, name=f"event {job.spec}")
         return run
-
-
-def _tell_all(listener: RunListener, result: RunResult) -> None:
-    listener.reported(result)
-    listener.released()
-    listener.gone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,14 +18,12 @@ from ctdb_eventd.model import (
     TIMED_OUT,
     EventOutcome,
     EventReport,
-    EventSpec,
     ScriptReport,
 )
-from ctdb_eventd.runner.explain import signal_name, why_not_started
-from ctdb_eventd.runner.listener import RunListener, RunResult
+from ctdb_eventd.runs import Job, RunListener, RunResult
 from ctdb_eventd.scripts import Script
 
-__all__ = ["Reports", "wall_clock"]
+__all__ = ["Reports", "how_ended", "wall_clock"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +41,12 @@ class RunningChild(Protocol):
 
 
 class Reports:
-    """What is known of a run's scripts, in their order; the listener is told of each."""
+    """What is known of the scripts of a job's run, in their order; the listener is notified of each."""
 
-    def __init__(self, spec: EventSpec, listing: Sequence[Script], listener: RunListener) -> None:
+    def __init__(self, job: Job, listing: Sequence[Script], listener: RunListener) -> None:
         """Starts with none of the scripts of `listing`."""
-        self._spec = spec
+        self._job = job
+        self._spec = job.spec
         self._listing = listing
         self._listener = listener
         self._reports: list[ScriptReport] = []
@@ -65,7 +65,7 @@ class Reports:
     def add(self, report: ScriptReport) -> None:
         """Takes the report of the next script."""
         self._reports.append(report)
-        self._listener.script_finished(report)
+        self._listener.script_finished(self._job, report)
 
     # ------------------------------------------------------------------ one script
 
@@ -83,7 +83,7 @@ class Reports:
         if status > 0:
             _log.error("%s: %s failed with exit status %d after %.3f s", self._spec, name, status, took / 1e6)
         elif status < 0:
-            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, signal_name(-status), took / 1e6)
+            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, _signal_name(-status), took / 1e6)
         result = SIGNALLED if status < 0 else status
         return ScriptReport(name=name, begin=began, end=began + took, result=result, output=output)
 
@@ -93,7 +93,7 @@ class Reports:
         if number in (errno.ENOENT, errno.EACCES) and not script.enabled():
             # It vanished or was disabled between the look at it and its start: as if that had been before the look.
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
-        text = f"cannot run {script.path}: {why_not_started(number, error)}"
+        text = f"cannot run {script.path}: {_why_not_started(number, error)}"
         _log.error("%s: %s: %s", self._spec, script.name, text)
         result = CANNOT_EXECUTE if number == errno.ENOEXEC else -number
         output = text.encode(errors="replace") + b"\n"
@@ -143,3 +143,34 @@ class Reports:
 def wall_clock() -> int:
     """Returns the time, for display: microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+# ---------------------------------------------------------------------- in words
+
+
+def _signal_name(number: int) -> str:
+    """Returns a signal's number and name."""
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def how_ended(status: int) -> str:
+    """Says what ended a process that had to be ended; `status` is as `Child.close` returns it."""
+    return _signal_name(-status) if status < 0 else f"itself with exit status {status}"
+
+
+def _why_not_started(number: int, error: OSError | ValueError) -> str:
+    """Says why a script could not be started: `number` is the errno of `error`."""
+    if number == errno.ENOEXEC:
+        return "it is no program, and its first line does not name an interpreter (such as #!/bin/sh)"
+    if number == errno.ENOENT:
+        return "the interpreter that its first line names (#!) does not exist"
+    if number == errno.ELOOP:
+        return "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it"
+    if number == errno.ENOTDIR:
+        return "its path, or that of its interpreter, leads through a file as if it were a directory (namei shows it)"
+    if number == errno.ETXTBSY:
+        return "it is open for writing (fuser -v shows by whom), and what is being written can't be executed"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -20,15 +20,14 @@ import attrs
 from ctdb_eventd import scripts
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import RequestError
-from ctdb_eventd.model import DISABLED, EventSpec, ScriptReport
+from ctdb_eventd.model import DISABLED, ScriptReport
 from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
-from ctdb_eventd.runner.explain import how_ended
-from ctdb_eventd.runner.listener import Progress, RunListener, RunResult
 from ctdb_eventd.runner.notices import Notices
 from ctdb_eventd.runner.process import Child, SpawnContext
-from ctdb_eventd.runner.reports import Reports, wall_clock
+from ctdb_eventd.runner.reports import Reports, how_ended, wall_clock
+from ctdb_eventd.runs import Job, Progress, RunListener, RunResult
 from ctdb_eventd.safety import Ways
 
 __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
@@ -70,12 +69,11 @@ class RunContext:
 class RunningEvent:
     """A run that was started."""
 
-    def __init__(
-        self, context: RunContext, spec: EventSpec, listing: Sequence[scripts.Script], listener: RunListener
-    ) -> None:
+    def __init__(self, context: RunContext, job: Job, listing: Sequence[scripts.Script], listener: RunListener) -> None:
         self._context = context
         self._config = context.config
-        self._spec = spec
+        self._job = job
+        self._spec = job.spec
         self._listing = listing
         self._listener = listener
         self._scope = anyio.CancelScope()
@@ -83,7 +81,7 @@ class RunningEvent:
         self._cancelled = False
         self._grace = self._config.kill_grace
         self._grace_scope: anyio.CancelScope | None = None
-        self._reports = Reports(spec, listing, listener)
+        self._reports = Reports(job, listing, listener)
         self._ways = Ways()
         self._child: Child | None = None
         self._cgroup: Cgroup | None = None
@@ -199,7 +197,7 @@ class RunningEvent:
             return ScriptReport(name=script.name, begin=began, end=began, result=0, known_from=handled.origin.value)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
-            may_start = self._listener.want_script(script.name, locks)
+            may_start = self._listener.want_script(self._job, script.name, locks)
         except RequestError as error:
             return self._reports.not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
@@ -225,7 +223,7 @@ class RunningEvent:
             warning.cancel()
         now = anyio.current_time()
         self._scope.deadline = now + left
-        self._listener.got_locks(name, locks)
+        self._listener.got_locks(self._job, name, locks)
         if now - asked >= _NOTABLE_WAIT:
             _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
@@ -235,10 +233,10 @@ class RunningEvent:
         try:
             child = self._child = await self._spawn(script)
         except (OSError, ValueError) as error:
-            self._listener.script_over()
+            self._listener.script_over(self._job)
             return self._reports.not_started(script, began, error)
         self._child_since = time.monotonic()
-        self._listener.script_started(script.name, child.pid)
+        self._listener.script_started(self._job, script.name, child.pid)
         await child.wait()
         return self._take_exit(child)
 
@@ -248,12 +246,12 @@ class RunningEvent:
         if self._cgroup is not None:
             self._cgroup.let_go()
         report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output)
-        self._listener.script_over()
+        self._listener.script_over(self._job)
         return report
 
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
-        printed = partial(self._listener.printed, script.name)
+        printed = partial(self._listener.printed, self._job, script.name)
         patience: float | None = None
         while True:
             try:
@@ -322,8 +320,8 @@ class RunningEvent:
                 *(self._spec, child.pid, child.pid),
             )
             # Its address stays locked, but a lock or a slot for ever would bring the whole node to a stop.
-            self._listener.script_over()
-            self._listener.stuck()
+            self._listener.script_over(self._job)
+            self._listener.stuck(self._job)
             self._release()
             await child.end(anyio.move_on_after(0))
         self._child = None
@@ -344,14 +342,14 @@ class RunningEvent:
         self._report(RunResult(errno.EIO))
         self._release()
         # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
-        self._listener.gone()
+        self._listener.gone(self._job)
 
     def _report(self, result: RunResult) -> None:
         if not self._is_reported:
             self._is_reported = True
-            self._listener.reported(result)
+            self._listener.reported(self._job, result)
 
     def _release(self) -> None:
         if not self._is_released:
             self._is_released = True
-            self._listener.released()
+            self._listener.released(self._job)

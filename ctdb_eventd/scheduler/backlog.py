@@ -21,7 +21,6 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from ctdb_eventd.events import Mode
-from ctdb_eventd.scheduler.lines import Line
 
 __all__ = ["Backlog", "Decision"]
 
@@ -119,12 +118,8 @@ class Backlog(Generic[J]):
             return ()
         return self._obstacles(mode, list(takewhile(lambda other: other != job, self._waiting)))
 
-    def line(self) -> Line[J]:
-        """Returns everybody who runs or waits, and whom each one waits for."""
-        return Line((*self._running, *self._waiting), dict(self.walk()))
-
     def walk(self) -> Iterator[tuple[J, int]]:
-        """Yields those who wait, in order, and for how many of the first members of the line each one does."""
+        """Yields those who wait, in order, and for how many of the first members of the queue each one does."""
         place = len(self._running)
         barrier = 0 if self._mode is Mode.ADDRESS else place
         for job, mode in self._waiting.items():
@@ -133,8 +128,8 @@ class Backlog(Generic[J]):
             if mode is not Mode.ADDRESS:
                 barrier = place
 
-    def first(self, most: int) -> tuple[J, ...]:
-        """Returns the first members of the line."""
+    def first(self, most: int | None = None) -> tuple[J, ...]:
+        """Returns the first members of the queue: who runs, and who waits; all of them by default."""
         return tuple(islice(chain(self._running, self._waiting), most))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:

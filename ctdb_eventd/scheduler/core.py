@@ -1,29 +1,23 @@
 """Everything that decides who may run: backlogs, address locks, script locks and slots, put together. Pure.
 
-Told what happened, it says what to do: `take` hands out one thing after the other until there is nothing left. A job
-goes through these stages, and no other way:
+Told what happened, it decides on actions: `take` hands out one after the other until there is none left. A job goes
+through the stages of `states`, and no other way:
 
-    QUEUED ──▶ LOCKING ──▶ RUNNING ──▶ RELEASED ──▶ (forgotten)
-
-    QUEUED    waits in its component's backlog
-    LOCKING   is let go by the backlog, waits for its address; others of the component may have gone on
-    RUNNING   its scripts run, one at a time, each with the locks it needs and a slot
-    RELEASED  its component goes on, but something of it is left: its address, and its last script's locks, stay held
+    QUEUED ──▶ LOCKING ──▶ RUNNING ──▶ RELEASED ──▶ FORGOTTEN
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ctdb_eventd.events import Plan
 from ctdb_eventd.scheduler.admission import Admission, Load
-from ctdb_eventd.scheduler.asked import AskedFor
 from ctdb_eventd.scheduler.backlog import Backlog, Decision
+from ctdb_eventd.scheduler.deadlock import WaitGraph
 from ctdb_eventd.scheduler.locks import LockState, LockTable
-from ctdb_eventd.scheduler.steps import Asked, CoreState, Do, Entry, Stage
-from ctdb_eventd.scheduler.waits import WaitsFor
+from ctdb_eventd.scheduler.states import Action, CoreState, Entry, Stage
 
 __all__ = ["Core"]
 
@@ -38,31 +32,29 @@ class Core(Generic[J]):
 
     Attributes:
         admission: Has the slots.
-        waits_for: Tells who waits for whom.
+        graph: Tells who waits for whom.
     """
 
     def __init__(self, admission: Admission[J]) -> None:
         """Starts with nothing to run."""
         self.admission = admission
-        self._todo: deque[tuple[Do, J]] = deque()
-        self._jobs: dict[J, Entry[J]] = {}
+        self._actions: deque[tuple[Action, Any]] = deque()
+        self._jobs: dict[J, Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._released: dict[J, None] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
-        # whose owners are jobs, for their scripts, and claimants, who are no jobs
+        # owned by jobs, for their scripts, and by clients: whatever stands for one request of them for locks
         self._scripts: LockTable[Any] = LockTable()
-        self._granted: OrderedDict[Hashable, None] = OrderedDict()
-        self._asked: AskedFor[J] = AskedFor(self._jobs)
-        self.waits_for = WaitsFor(self._jobs, self._backlogs, self._addresses, self._scripts, self._asked)
+        self.graph: WaitGraph[J] = WaitGraph(self._jobs, self._backlogs, self._addresses, self._scripts)
 
-    def take(self) -> tuple[Do, J] | None:
-        """Returns the next thing to do, None if there is none."""
-        return self._todo.popleft() if self._todo else None
-
-    def take_grant(self) -> Hashable | None:
-        """Returns the next claimant who has his locks now and didn't when he asked; None if there is none."""
-        return self._granted.popitem(last=False)[0] if self._granted else None
+    def take(self) -> tuple[Action, Any] | None:
+        """Returns the next action with the job it is for, or the client for GRANT; None if there is none."""
+        while self._actions:
+            action, one = self._actions.popleft()
+            if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
+                return action, one
+        return None
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -112,9 +104,9 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
-    def obstacle(self, claimant: Hashable) -> tuple[Any, float] | None:
-        """Returns the job or claimant that has a lock that a claimant waits for, or wants it before, and since when."""
-        return self._scripts.first_obstacle(claimant)
+    def obstacle(self, client: Hashable) -> tuple[Any, float] | None:
+        """Returns the job or client that has a lock for which a client waits, or wants it first, and since when."""
+        return self._scripts.first_obstacle(client)
 
     def waits(self, job: J) -> bool:
         """Tells whether a job was not started yet."""
@@ -123,48 +115,39 @@ class Core(Generic[J]):
 
     def blockers(self, job: J) -> tuple[J, ...]:
         """Returns the jobs that a job waits for before it can start; nobody once it has."""
-        return self.waits_for.blockers(job)
+        return self.graph.blockers(job)
 
-    def would_deadlock(
-        self, component: str, plan: Plan, asker: J | None, behind: frozenset[Hashable] = frozenset()
-    ) -> bool:
-        """Tells whether a job for which somebody asks, and waits, could start only after that one is over."""
-        return self.waits_for.would_deadlock(component, plan, asker, behind)
+    def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
+        """Tells whether a job with these parents could start only after one of them is over."""
+        return self.graph.would_deadlock(component, plan, parents)
 
     def wants(self, job: J) -> tuple[str, ...]:
         """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
-        return self.waits_for.locks(job) or (("slot",) if self.admission.waits(job) else ())
+        return self.graph.locks(job) or (("slot",) if self.admission.waits(job) else ())
 
     # ------------------------------------------------------------------ a job's way
 
-    def submit(
-        self,
-        job: J,
-        component: str,
-        plan: Plan,
-        asker: J | None = None,
-        behind: frozenset[Hashable] = frozenset(),
-    ) -> None:
+    def submit(self, job: J, component: str, plan: Plan, parents: frozenset[Hashable] = frozenset()) -> None:
         """Takes a job that has just arrived.
 
         Args:
             job: Stands for it.
             component: Where it is to run.
             plan: How it is treated beside others.
-            asker: The job whose script asks for it, and waits.
-            behind: The claimants whose children ask for it: they keep their locks until it is over.
+            parents: The jobs whose scripts ask for it, and the clients whose commands do: they are blocked, and keep
+                their locks, until it is over.
         """
         backlog = self._backlogs.get(component)
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
-        self._jobs[job] = Entry(component=component, plan=plan, asker=asker, behind=behind)
-        self._asked.add_job(job)
+        self._jobs[job] = Entry(component=component, plan=plan)
+        self.graph.add(job, parents)
         decision = backlog.submit(job, plan.mode)
-        if decision or not self.waits_for.is_free(component, plan, asker, behind):
-            self.waits_for.changed()
+        if decision or not self.graph.is_free(component, plan, parents):
+            self.graph.changed()
         self._follow(backlog, decision)
-        if asker is not None and self.waits(job):
-            self._lend_slot(asker)
+        if parents and self.waits(job):
+            self._lend_slots(parents)
 
     def cancel(self, job: J) -> None:
         """Takes a job back: it is forgotten if it waits, has to be ended if it runs."""
@@ -174,7 +157,7 @@ class Core(Generic[J]):
         if entry.stage is not Stage.RUNNING:
             self._take_back(job)
         elif self._backlogs[entry.component].cancel(job).end:
-            self._todo.append((Do.END, job))
+            self._actions.append((Action.END, job))
 
     def _take_back(self, job: J) -> None:
         """Forgets a job that waits."""
@@ -186,15 +169,17 @@ class Core(Generic[J]):
         else:
             self._forget_locking(job, backlog)
 
-    def _forget(self, job: J) -> Entry[J]:
-        self._asked.forget(job)
-        self.waits_for.forget(job)
-        return self._jobs.pop(job)
+    def _forget(self, job: J) -> Entry:
+        entry = self._jobs[job]
+        entry.move(Stage.FORGOTTEN)
+        del self._jobs[job]
+        self.graph.remove(job)
+        return entry
 
     def released(self, job: J) -> None:
         """Notes that a running job's component may go on."""
         entry = self._jobs[job]
-        entry.stage = Stage.RELEASED
+        entry.move(Stage.RELEASED)
         self._released[job] = None
         backlog = self._backlogs[entry.component]
         self._follow(backlog, backlog.finished(job))
@@ -209,12 +194,12 @@ class Core(Generic[J]):
         its_entry.stuck = True
         for other in self._addresses.users(its_entry.plan.resources):
             entry = self._jobs.get(other)
-            if entry is not None and entry.stage is Stage.LOCKING and self.waits_for.in_vain(other):
+            if entry is not None and entry.stage is Stage.LOCKING and self.graph.waits_for_stuck(other):
                 self._fail(other)
 
     def _fail(self, job: J) -> None:
         backlog = self._backlogs[self._jobs[job].component]
-        self._todo.append((Do.FAIL, job))
+        self._actions.append((Action.FAIL, job))
         self._forget_locking(job, backlog)
 
     def gone(self, job: J) -> None:
@@ -227,27 +212,27 @@ class Core(Generic[J]):
             self._start_locked(self._addresses.release(job))
 
     def _follow(self, backlog: Backlog[J], decision: Decision[J]) -> None:
-        todo = self._todo
+        actions = self._actions
         for job in decision.refuse:
             self._forget(job)
-            todo.append((Do.REFUSE, job))
+            actions.append((Action.REFUSE, job))
         for job in decision.end:
-            todo.append((Do.YIELD, job))  # a monitor, which waits for no address
+            actions.append((Action.YIELD, job))  # a monitor, which waits for no address
         for job in decision.start:
             entry = self._jobs[job]
             entry.batch = backlog.batch
             resources = entry.plan.resources
             if resources:
-                self.waits_for.changed()
+                self.graph.changed()
             if not resources or self._addresses.acquire(job, resources):
-                entry.stage = Stage.RUNNING
-                todo.append((Do.START, job))
+                entry.move(Stage.RUNNING)
+                actions.append((Action.START, job))
             else:
-                entry.stage = Stage.LOCKING
-                if self.waits_for.in_vain(job):
+                entry.move(Stage.LOCKING)
+                if self.graph.waits_for_stuck(job):
                     self._fail(job)
                 else:
-                    todo.append((Do.WAIT, job))
+                    actions.append((Action.WAIT, job))
 
     def _forget_locking(self, job: J, backlog: Backlog[J]) -> None:
         self._forget(job)
@@ -256,8 +241,8 @@ class Core(Generic[J]):
 
     def _start_locked(self, jobs: tuple[J, ...]) -> None:
         for job in jobs:
-            self._jobs[job].stage = Stage.RUNNING
-            self._todo.append((Do.START, job))
+            self._jobs[job].move(Stage.RUNNING)
+            self._actions.append((Action.START, job))
 
     # ------------------------------------------------------------------ its scripts
 
@@ -271,84 +256,82 @@ class Core(Generic[J]):
             WouldDeadlock: Whoever holds one of the locks waits for this very job.
         """
         entry = self._jobs[job]
-        if locks and self._asked:
-            vain = self.waits_for.check_script(job, locks)
-            if vain is not None:
-                self._todo.append((Do.DEADLOCK, vain))
-                self._take_back(vain)
+        if locks and self.graph.has_parents:
+            victim = self.graph.check_script(job, locks)
+            if victim is not None:
+                self._actions.append((Action.DEADLOCK, victim))
+                self._take_back(victim)
         begun, entry.begun = entry.begun, True
         if locks:
-            self.waits_for.changed()
+            self.graph.changed()
         if locks and not self._scripts.acquire(job, locks):
-            self._lend_slot(entry.asker)
+            self._lend_slots(self.graph.parents(job))
             return False
         return self._want_slot(job, begun=begun)
 
     def _want_slot(self, job: J, *, begun: bool) -> bool:
-        # A script that waits for this job has a slot, and does nothing with it: were there no other, both would wait.
-        if self._jobs[job].asker in self._jobs:
+        # A parent's script has a slot, and only waits for this job: were there no other slot, both would wait for ever.
+        if any(parent in self._jobs for parent in self.graph.parents(job)):
             return True
         return self.admission.request(job, self._jobs[job].component, begun=begun)
 
-    def _lend_slot(self, asker: J | None) -> None:
-        """Gives others the slot of a script that waits for what it asked for: they may be whom that waits for."""
-        while asker is not None and (entry := self._jobs.get(asker)) is not None:
-            self.admission.release(asker)
-            asker = entry.asker
+    def _lend_slots(self, parents: frozenset[Hashable]) -> None:
+        """Gives others the slots of scripts that only wait, and of their parents: a child may wait for those."""
+        while parents:
+            jobs = [parent for parent in parents if parent in self._jobs]
+            for job in jobs:
+                self.admission.release(job)
+            parents = frozenset[Hashable]().union(*map(self.graph.parents, jobs))
         self.admit_free()
 
     def script_over(self, job: J) -> None:
         """Takes back the leave, or the wish for it: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
-        if self._asked:
-            self._asked.script_over(job)
+        self.graph.script_over(job)
         self._hand_on(self._scripts.release(job))
         self.admit_free()
 
     def _hand_on(self, owners: tuple[Any, ...]) -> None:
         for owner in owners:
             if owner not in self._jobs:
-                self._granted[owner] = None
+                self._actions.append((Action.GRANT, owner))
             elif self._want_slot(owner, begun=True):
-                self._todo.append((Do.GO, owner))
+                self._actions.append((Action.GO, owner))
 
     def admit_free(self) -> None:
         """Gives out the slots that don't depend on the load."""
         while (job := self.admission.admit(None)) is not None:
-            self._todo.append((Do.GO, job))
+            self._actions.append((Action.GO, job))
 
     def admit_one(self, load: Load) -> None:
         """Gives out one slot if the load allows it."""
         job = self.admission.admit(load)
         if job is not None:
-            self._todo.append((Do.GO, job))
+            self._actions.append((Action.GO, job))
 
     # ------------------------------------------------------------------ locks of others than scripts
 
-    def claim(
-        self, claimant: Hashable, locks: tuple[str, ...], asker: J | None, behind: frozenset[Hashable] = frozenset()
+    def request_locks(
+        self, client: Hashable, locks: tuple[str, ...], parents: frozenset[Hashable] = frozenset()
     ) -> bool:
-        """Asks for locks for somebody who is no job; `asker` and `behind` are those of `submit`.
+        """Asks for locks for a client, which is no job; `parents` are those of `submit`.
 
         Returns:
-            True if he has them now; False if he waits, and `take_grant` will say when he has.
+            True if it has them now; False if it waits, until GRANT.
 
         Raises:
-            WouldDeadlock: The claimant is a child of who has one of the locks: of a script, or one that waits for
-                it, or of a claimant.
+            WouldDeadlock: It would wait for a parent, or for who waits for a parent.
         """
-        asked = Asked(asker=asker, behind=behind)
-        if asked.waiters:
-            self.waits_for.check_claim(asked, locks)
-            self._asked.add_claim(claimant, asked)
-        self.waits_for.changed()
-        granted = self._scripts.acquire(claimant, locks)
+        if parents:
+            self.graph.check_client(parents, locks)
+            self.graph.add(client, parents)
+        self.graph.changed()
+        granted = self._scripts.acquire(client, locks)
         if not granted:
-            self._lend_slot(asker)
+            self._lend_slots(parents)
         return granted
 
-    def drop(self, claimant: Hashable) -> None:
-        """Takes back the locks of a claimant, or the wish for them. Idempotent."""
-        self._granted.pop(claimant, None)
-        self._asked.forget(claimant)
-        self._hand_on(self._scripts.release(claimant))
+    def drop_locks(self, client: Hashable) -> None:
+        """Takes back the locks of a client, or the wish for them. Idempotent."""
+        self.graph.remove(client)
+        self._hand_on(self._scripts.release(client))

@@ -15,8 +15,6 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from ctdb_eventd.scheduler.lines import Line
-
 __all__ = ["LockState", "LockTable"]
 
 O = TypeVar("O", bound=Hashable)  # noqa: E741  (an owner)
@@ -122,19 +120,15 @@ class LockTable(Generic[O]):
             found |= dict.fromkeys(takewhile(lambda other: other != owner, lock.waiting))
         return tuple(found)
 
-    def line(self, name: str) -> Line[O]:
-        """Returns who holds a lock and who waits for it, and whom each one waits for because of it."""
-        return Line(self.first(name), dict(self.walk(name)))
-
     def walk(self, name: str) -> Iterator[tuple[O, int]]:
-        """Yields those who wait for a lock, in order, and for how many of the first members of the line."""
+        """Yields those who wait for a lock, in order, and for how many of the first members of the queue."""
         lock = self._locks.get(name)
         if lock is not None:
             for place, owner in enumerate(lock.waiting, lock.holder is not None):
                 yield owner, place
 
     def first(self, name: str, most: int | None = None) -> tuple[O, ...]:
-        """Returns the first members of the line: who holds a lock, and who waits for it; all of them by default."""
+        """Returns the first members of the queue: who holds a lock, and who waits for it; all of them by default."""
         lock = self._locks.get(name)
         if lock is None:
             return ()

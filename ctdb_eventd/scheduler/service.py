@@ -1,4 +1,4 @@
-"""Carries out what the core decides: starts, ends and answers runs, and lets scripts go."""
+"""Carries out what the core decides: starts, ends and answers runs, and lets scripts go. Listens to every run."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from weakref import WeakValueDictionary
 
-from ctdb_eventd.errors import WouldDeadlock
+from ctdb_eventd.errors import AddressHeld, QueueTimeout, RequestError, WouldDeadlock
 from ctdb_eventd.events import Mode, plan
-from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
-from ctdb_eventd.refusals import AddressHeld
+from ctdb_eventd.feed import Feed
+from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
+from ctdb_eventd.runs import Done, Job, RunHandle, RunIds, RunListener, RunResult, make_record
 from ctdb_eventd.scheduler.admission import Load
-from ctdb_eventd.scheduler.claims import Claims
+from ctdb_eventd.scheduler.client_locks import ClientLocks
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.handles import RunHandle, RunResult
-from ctdb_eventd.scheduler.job import Done, Job, make_record, tell_foregone
-from ctdb_eventd.scheduler.load_watch import LoadWatch
-from ctdb_eventd.scheduler.patience import QUEUE_TIMED_OUT, Patience
-from ctdb_eventd.scheduler.run_ids import RunIds
-from ctdb_eventd.scheduler.steps import Do
-from ctdb_eventd.scheduler.teller import Teller
+from ctdb_eventd.scheduler.load import LoadWatch
+from ctdb_eventd.scheduler.publisher import Publisher
+from ctdb_eventd.scheduler.queue_timeout import QueueTimers
+from ctdb_eventd.scheduler.states import Action
 
 __all__ = ["Scheduler"]
 
 _log = logging.getLogger(__name__)
 
-StartRun = Callable[[EventSpec, "Job"], RunHandle | None]
-Foregone = Callable[[EventSpec], "RunResult | None"]
+_QUEUE_TIMED_OUT = errno.EBUSY
+"""Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
+_NOTHING_RAN = EventReport(summary=0, scripts=())
+
+StartRun = Callable[[Job, RunListener], RunHandle | None]
+TrivialResult = Callable[[EventSpec], RunResult | None]
 Record = Callable[[RunRecord, int | None], None]
 
 
 class Scheduler:
-    """Runs events when the core lets them.
+    """Runs events when the core lets them; the listener of every run.
 
     Attributes:
         core: Decides; may be looked at by whoever shows the state.
-        claims: Locks of clients.
+        client_locks: Locks of clients.
         load: Lets scripts go that wait for an idle processor.
-        feed: Is told what happens.
-        patience: Ends waits in the queue.
+        queue_timers: End waits in the queue.
         outcomes: How many runs ended how, but for those that were over at once.
-        foregone: How many were over at once, as there was nothing to do.
+        trivial_runs: How many were over at once, as there was nothing to run.
         scripts_started: How many scripts were started.
     """
 
@@ -52,90 +53,87 @@ class Scheduler:
         *,
         core: Core[Job],
         start: StartRun,
-        foregone: Foregone,
+        trivial_result: TrivialResult,
         record: Record,
         load: Callable[[], Load | None],
-        feed: Teller,
+        feed: Feed,
         queue_timeout: float | None = None,
     ) -> None:
         """Prepares.
 
         Args:
             core: Decides.
-            start: Starts a run that tells the job how it goes; returns None if it is over already.
-            foregone: Returns the result of a run for which there is nothing to do, None if there is.
+            start: Starts a job's run, which notifies the listener; returns None if it is over already.
+            trivial_result: Returns the result of a run for which there is nothing to run, None if there is something.
             record: Takes the record of every run that came to an end of its own, with the number of its batch if
                 it ran beside its like.
             load: Tells what the machine is doing; None if it can't be told.
-            feed: Is told what happens.
+            feed: Is notified of what happens.
             queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         """
         self.core = core
-        self.feed = feed
-        self.patience = Patience(core, self._obey, queue_timeout)
+        self.queue_timers = QueueTimers(self._on_queue_timeout, queue_timeout)
         self.outcomes: Counter[EventOutcome] = Counter()
-        self.foregone = 0
+        self.trivial_runs = 0
         self.scripts_started = 0
         self._run_ids = RunIds()
         # found at no cost, however many there are, and forgotten with the jobs
-        self._runs: WeakValueDictionary[str, Job] = WeakValueDictionary()
+        self._jobs: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._groups: WeakValueDictionary[int, Job] = WeakValueDictionary()
-        self.claims = Claims(core, feed, self._settle)
+        self._publisher = Publisher(feed)
+        self.client_locks = ClientLocks(core, self._publisher, self._settle)
         self.load = LoadWatch(core, load, self._obey)
         self._start = start
-        self._foregone = foregone
+        self._trivial_result = trivial_result
         self._record = record
         self._obeying = False
         self._on_idle: Callable[[], None] | None = None
+
+    # ------------------------------------------------------------------ requests
 
     def new_run(self) -> str:
         """Returns an id for a run that is to be submitted; its use is to subscribe to it before."""
         return self._run_ids.next()
 
     def submit(
-        self,
-        spec: EventSpec,
-        done: Done,
-        asker: Job | None = None,
-        run: str = "",
-        behind: frozenset[Hashable] = frozenset(),
+        self, spec: EventSpec, done: Done, parents: frozenset[Hashable] = frozenset(), run: str = ""
     ) -> Job | None:
         """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
 
-        A run for which there is nothing to do, in a component where nothing is going on, is over at once and never
+        A run for which there is nothing to run, in a component where nothing is going on, is over at once and never
         becomes a job: ctdbd waits for many such in turn.
 
         Args:
             spec: What to run.
-            done: Is told the result.
-            asker: The job whose script asks, if it is one.
+            done: Is called with the result.
+            parents: The jobs whose scripts ask for it, and the client locks whose holders' commands do.
             run: Its id, from `new_run`; empty for a new one.
-            behind: The claims whose holders' children ask.
 
         Returns:
             What can be cancelled; None if it is over already.
 
         Raises:
-            WouldDeadlock: It would have to wait for `asker`, or one of `behind`, which wait for it.
+            WouldDeadlock: It would have to wait for one of `parents`, which wait for it.
         """
-        if self.core.idle(spec.component) and (result := self._foregone(spec)) is not None:
-            self._answer_foregone(run, spec, result, done)
+        if self.core.idle(spec.component) and (result := self._trivial_result(spec)) is not None:
+            self._answer_trivial(run, spec, result, done)
             return None
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
             _log.warning("%s: %s", spec, its_plan.warning)
-        if (asker is not None or behind) and self.core.would_deadlock(spec.component, its_plan, asker, behind):
-            raise WouldDeadlock(str(spec), str(asker or next(iter(behind))))
-        job = Job(self, run or self.new_run(), spec, its_plan, done)
-        self._runs[job.run] = job
-        self.core.submit(job, spec.component, its_plan, asker, behind)
-        if self.feed.active and self.core.waits(job):
-            job.tell("queued")
+        if parents and self.core.would_deadlock(spec.component, its_plan, parents):
+            raise WouldDeadlock(str(spec), str(max(parents, key=lambda parent: isinstance(parent, Job))))
+        job = Job(run=run or self.new_run(), spec=spec, plan=its_plan, done=done)
+        self._jobs[job.run] = job
+        self.core.submit(job, spec.component, its_plan, parents)
+        if self.core.waits(job):
+            self._publisher.queued(job)
         self._obey()
-        self.patience.begin(job)
+        if self.core.waits(job):
+            self.queue_timers.begin(job)
         return job
 
-    def _answer_foregone(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
+    def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
             done(result.errno, result.refusal)
             return
@@ -143,96 +141,129 @@ class Scheduler:
         record = make_record(
             *(run or self.new_run(), spec, its_plan, EventOutcome.SUCCESS, result.report), queued=time.time()
         )
-        self.foregone += 1
+        self.trivial_runs += 1
         self._record(record, None)
-        if self.feed.active:
-            tell_foregone(self.feed, record)
+        self._publisher.trivial(record)
         done(result.errno, record)
-
-    def set_limit(self, scripts: int) -> None:
-        """Changes how many scripts may run at once at the most; those that wait profit at once."""
-        self.core.admission.set_limit(scripts)
-        self.core.admit_free()
-        self._obey()
-        self.load.look()
-
-    def cancel(self, job: Job) -> None:
-        """Drops a job that waits, ends one that runs; does nothing for one that is over."""
-        self.patience.forget(job)
-        waits = self.core.waits(job)
-        self.core.cancel(job)
-        if waits:
-            job.drop(errno.ECANCELED)
-        self._obey()
-        self._check_idle()
-
-    def revoke(self, job: Job) -> bool:
-        """Has a job answered as cancelled; one that runs is ended first. Returns whether it had been started."""
-        started = not self.core.waits(job)
-        self.cancel(job)
-        return started
 
     def find(self, run: str) -> Job | None:
         """Returns the job of an id if it waits or runs."""
-        job = self._runs.get(run)
+        job = self._jobs.get(run)
         return None if job is None or job.over or self.core.stage(job) is None else job
 
-    def count(self, record: RunRecord) -> None:
-        """Counts a run that is over."""
+    def cancel(self, job: Job) -> None:
+        """Takes a request back: it is not answered, what runs of it is ended; nothing for one that is over."""
+        job.done = None
+        self._end(job)
+
+    def revoke(self, job: Job) -> bool:
+        """Has a request answered as cancelled, and what runs of it ended.
+
+        Returns:
+            True if it had been started; its answer comes in a moment.
+        """
+        started = not self.core.waits(job)
+        self._end(job)
+        return started
+
+    def _end(self, job: Job) -> None:
+        waits = self.core.waits(job)
+        self.core.cancel(job)
+        if waits:
+            self._drop(job, errno.ECANCELED)
+        self._obey()
+        self._check_idle()
+
+    def _on_queue_timeout(self, job: Job, limit: float) -> None:
+        blockers = self.core.blockers(job)
+        if not self.core.waits(job):
+            return
+        self.core.cancel(job)
+        first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
+        more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
+        _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
+        self._drop(job, _QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
+        self._obey()
+
+    def _drop(self, job: Job, result: int, refusal: RequestError | None = None) -> None:
+        """Answers that it was not started, and never will be: it was taken back, unless `refusal` says otherwise."""
+        self.queue_timers.stop(job)
+        record = job.record(EventOutcome.CANCELLED, _NOTHING_RAN)
         self.outcomes[record.outcome] += 1
+        self._publisher.finished(record)
+        self._answer(job, result, refusal or record)
 
-    def record(self, job: Job, record: RunRecord) -> None:
-        """Stores how a job went."""
-        self._record(record, self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None)
+    def _answer(self, job: Job, result: int, details: RunRecord | RequestError | None = None) -> None:
+        done, job.done = job.done, None
+        if done is not None:
+            done(result, details)
 
-    def script_started(self, job: Job, group: int) -> None:
-        """Notes that a script of a job runs, in a process group of its own."""
-        self._groups[group] = job
-        self.scripts_started += 1
-        self.load.look()
+    # ------------------------------------------------------------------ what a run reports, see RunListener
 
-    def want_script(self, job: Job, locks: tuple[str, ...]) -> bool:
-        """Asks for leave to run a job's next script; see the core."""
+    def want_script(self, job: Job, name: str, locks: tuple[str, ...]) -> bool:
+        """Asks for leave to run a job's next script; see RunListener."""
         granted = self.core.want_script(job, locks)
         if not granted:
             self.load.look_soon()
             self._obey()  # others may have got a slot by it
+            if locks and self.core.wants(job) == locks:
+                self._publisher.lock_waiting(job, locks, f"{job}: {name}")
         return granted
+
+    def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
+        """Publishes that a script goes on after it had to wait."""
+        self._publisher.lock_acquired(job, locks, f"{job}: {name}")
+
+    def script_started(self, job: Job, name: str, pid: int) -> None:
+        """Notes that a script of a job runs, in a process group of its own."""
+        self._groups[pid] = job
+        self.scripts_started += 1
+        self.load.look()
+        self._publisher.script_started(job, name, pid)
+
+    def printed(self, job: Job, name: str, data: bytes) -> None:
+        """Publishes what a script has printed."""
+        self._publisher.output(job, name, data)
+
+    def script_finished(self, job: Job, report: ScriptReport) -> None:
+        """Publishes how a script went."""
+        self._publisher.script_finished(job, report)
 
     def script_over(self, job: Job) -> None:
         """Lets others have what a job's script had."""
         self.core.script_over(job)
         self._settle()
 
-    def _settle(self) -> None:
-        """Sees to it that what was given back comes to those who wait for it."""
-        self.load.look()
+    def stuck(self, job: Job) -> None:
+        """Answers those who wait for the address of a job that can't be ended."""
+        self.core.stuck(job)
         self._obey()
+
+    def reported(self, job: Job, result: RunResult) -> None:
+        """Stores a job's result, and answers whoever asked."""
+        job.over = True
+        if result.report is None:
+            self._publisher.finished(job.record(EventOutcome.FAILED, _NOTHING_RAN))
+            self._answer(job, result.errno, result.refusal)
+            return
+        record = job.record(EventOutcome(result.errno), result.report)
+        self.outcomes[record.outcome] += 1
+        if result.final:
+            self._record(record, self.core.batch(job) if job.plan.mode is Mode.ADDRESS else None)
+        self._publisher.finished(record)
+        self._answer(job, result.errno, record)
 
     def released(self, job: Job) -> None:
         """Lets the component go on after a job."""
         self.core.released(job)
         self._obey()
 
-    def stuck(self, job: Job) -> None:
-        """Answers those who wait for the address of a job that can't be ended."""
-        self.core.stuck(job)
-        self._obey()
-
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
+        job.handle = None
         self.core.gone(job)
         self._settle()
         self._check_idle()
-
-    @property
-    def _shutting_down(self) -> bool:
-        return self._on_idle is not None
-
-    @property
-    def busy(self) -> bool:
-        """Tells whether anything of any job is left."""
-        return self.core.busy
 
     def job_of(self, groups: set[int]) -> Job | None:
         """Returns the job whose running script has one of these process groups."""
@@ -241,6 +272,19 @@ class Scheduler:
             if job is not None and job.handle is not None and job.handle.group == group:
                 return job
         return None
+
+    # ------------------------------------------------------------------ the daemon's doings
+
+    def set_limit(self, scripts: int) -> None:
+        """Changes how many scripts may run at once at the most; those that wait profit at once."""
+        self.core.admission.set_limit(scripts)
+        self.core.admit_free()
+        self._settle()
+
+    @property
+    def busy(self) -> bool:
+        """Tells whether anything of any job is left."""
+        return self.core.busy
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left.
@@ -252,16 +296,25 @@ class Scheduler:
         self.load.stop()
         # The youngest first, or ending the one that runs would start the next only to end it too.
         for job in reversed(self.core.jobs):
-            job.cancel()
+            self.cancel(job)
             if job.handle is not None:
                 job.handle.cancel()
         self._check_idle()
+
+    @property
+    def _shutting_down(self) -> bool:
+        return self._on_idle is not None
 
     def _check_idle(self) -> None:
         if self._on_idle is not None and not self.core.busy:
             self._on_idle()
 
     # ------------------------------------------------------------------ obeying the core
+
+    def _settle(self) -> None:
+        """Sees to it that what was given back comes to those who wait for it."""
+        self.load.look()
+        self._obey()
 
     def _obey(self) -> None:
         # A job without scripts is over as soon as it starts, which decides about the next one: a loop and not a
@@ -270,59 +323,56 @@ class Scheduler:
             return
         self._obeying = True
         try:
-            while True:
-                if (step := self.core.take()) is not None:
-                    self._carry_out(*step)
-                elif self._shutting_down or not self.claims.grant_next():
-                    return
+            while (step := self.core.take()) is not None:
+                action, subject = step
+                if action is Action.GRANT:
+                    if not self._shutting_down:
+                        self.client_locks.granted(subject)
+                else:
+                    self._carry_out(action, subject)
         finally:
             self._obeying = False
 
-    def _carry_out(self, what: Do, job: Job) -> None:
-        if what is Do.START:
-            if self._shutting_down:
-                self._decline(job)
-            else:
-                self._start_run(job)
-        elif what is Do.WAIT:
-            job.wait_for_address()
-        elif what is Do.REFUSE:
-            self.patience.forget(job)
-            job.drop(errno.ECANCELED)
-        elif what is Do.DEADLOCK:
-            self.patience.forget(job)
+    def _carry_out(self, action: Action, job: Job) -> None:
+        if action is Action.START:
+            self._start_run(job)
+        elif action is Action.WAIT:
+            self._publisher.lock_waiting(job, job.plan.resources, str(job))
+        elif action is Action.REFUSE:
+            self._drop(job, errno.ECANCELED)
+        elif action is Action.DEADLOCK:
             error = WouldDeadlock(
                 str(job), "an event", "which now needs a lock of the script that asks for it and waits"
             )
             _log.warning("%s: not run: %s", job, error)
-            job.drop(error.errno, error)
-        elif what is Do.FAIL:
-            self.patience.forget(job)
+            self._drop(job, error.errno, error)
+        elif action is Action.FAIL:
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
-            job.drop(QUEUE_TIMED_OUT, AddressHeld(str(job)))
+            self._drop(job, _QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif job.handle is not None:
-            if what is Do.GO:
+            if action is Action.GO:
                 if not self._shutting_down:
                     job.handle.proceed()
             else:
-                job.handle.cancel(yielding=what is Do.YIELD)
-
-    def _decline(self, job: Job) -> None:
-        self.patience.forget(job)
-        job.drop(errno.ECANCELED)
-        job.released()
-        job.gone()
+                job.handle.cancel(yielding=action is Action.YIELD)
 
     def _start_run(self, job: Job) -> None:
-        self.patience.forget(job)
-        job.begin()
+        if self._shutting_down:
+            self._drop(job, errno.ECANCELED)
+            self.released(job)
+            self.gone(job)
+            return
+        self.queue_timers.stop(job)
+        job.started = time.monotonic()
+        self._publisher.lock_acquired(job, job.plan.resources, str(job))
+        self._publisher.started(job)
         try:
-            handle = self._start(job.spec, job)
+            handle = self._start(job, self)
         except Exception:
             _log.exception("%s: could not be started: this is a bug in ctdb-eventd, please report it", job)
-            job.answer(errno.EIO)
-            job.released()
-            job.gone()
+            self._answer(job, errno.EIO)
+            self.released(job)
+            self.gone(job)
         else:
             if handle is not None:
                 job.handle = handle

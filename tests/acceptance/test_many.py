@@ -11,6 +11,7 @@ from native_client import Refused, native_client
 from nodes import Node, running_daemon
 
 from ctdb_eventd.protocol import frames
+from ctdb_eventd.traffic import MOST_HELD
 
 # Asks for many events from within a script, each of which waits for those before it.
 ASKER = f"""
@@ -85,6 +86,19 @@ async def test_a_client_that_goes_with_all_that_it_may_have_under_way_holds_nobo
         while (await other.call("stats"))["queued"]:
             pass
         assert (await other.call("stats"))["subscribers"] == 0
+
+
+async def test_of_long_requests_few_are_under_way_and_none_is_lost(node: Node) -> None:
+    gate(node, "slow")
+    async with running_daemon(node) as daemon, native_client(daemon) as client, native_client(daemon) as other:
+        await other.call("run", component="other", event="slow", detach=True)
+        calls = [client.start("run", component="other", event="x", args=["y" * 100_000] * 9) for _ in range(40)]
+        while (await other.call("stats"))["queued"] < MOST_HELD // 1_000_000:
+            pass
+        for _ in range(100):
+            assert (await other.call("stats"))["queued"] <= MOST_HELD // 900_000 + 1
+        open_gate(node, "slow")
+        assert [(await client.result(call))["outcome"] for call in calls] == ["success"] * 40
 
 
 async def test_one_subscription_too_many_is_refused(node: Node) -> None:

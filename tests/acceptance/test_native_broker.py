@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from native_client import NativeClient, Refused, native_client
-from nodes import Daemon, Node, alive, connect, running_daemon, start_daemon, until
+from nodes import PATIENCE, Daemon, Node, alive, connect, running_daemon, start_daemon, until
 
+from ctdb_event.dialects import NativeDialect
 from ctdb_eventd import __version__
 from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.methods import Methods
@@ -503,17 +504,23 @@ async def test_who_goes_in_any_phase_leaves_nothing(node: Node, phase: str) -> N
 
 async def test_an_id_that_is_used_again_too_early_is_answered_twice(node: Node) -> None:
     os.mkfifo(node.var / "gate-slow")
-    async with running_daemon(node) as daemon, native_client(daemon) as client:
-        client.start("run", component="legacy", event="slow")
+    async with running_daemon(node):
+        reader, writer = await asyncio.open_unix_connection(node.socket)
+        dialect = NativeDialect()
+        answers: list[tuple[int, Any]] = []
+        writer.write(dialect.greeting + dialect.encode(1, "run", {"component": "legacy", "event": "slow"}))
         await until(lambda: node.read("pid-slow").strip(), "the run")
-        client._next_id -= 1
-        second = client.start("subscribe", kinds=["finished"])
-        canceller = client.start("cancel", call=second)
-        assert await client.result(second) == {"notes": 0}
-        assert await client.result(canceller) == {"state": "running"}
-        with open(node.var / "gate-slow", "w") as gate:
-            gate.write("go\n")
-        assert (await client.result(second))["outcome"] == "success"
+        writer.write(dialect.encode(1, "subscribe", {"kinds": ["finished"]}) + dialect.encode(2, "cancel", {"call": 1}))
+        while len(answers) < 3:
+            data = await asyncio.wait_for(reader.read(65536), PATIENCE)
+            assert data
+            answers += [(call, said[1]) for call, said in dialect.receive_data(data, writer.write)]
+            if len(answers) == 2:
+                with open(node.var / "gate-slow", "w") as gate:
+                    gate.write("go\n")
+        writer.close()
+    assert sorted(answers[:2], key=lambda answer: answer[0]) == [(1, {"notes": 0}), (2, {"state": "running"})]
+    assert (answers[2][0], answers[2][1]["outcome"]) == (1, "success")
 
 
 async def test_the_daemons_end_is_the_end_of_every_call(node: Node) -> None:

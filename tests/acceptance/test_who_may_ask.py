@@ -19,6 +19,7 @@ from native_client import Refused, native_client
 from nodes import PATIENCE, Daemon, Node, running_daemon, socket_mode, start_daemon, until
 
 from ctdb_eventd.protocol import frames
+from ctdb_eventd.traffic import MOST_CONNECTIONS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 
@@ -32,14 +33,14 @@ ACCESS = f"[access]\n  read = {ALICE}\n  operate monitor = @{NAGIOS}\n"
 _ASK = """
 import json, os, sys
 path, uid, gid, groups, calls = json.loads(sys.argv[1])
-from ctdb_event.wire import Wire, CallFailed
-import ctdb_event.failures, ctdb_event.blocking, ctdb_event.commands.problems, pwd
+from ctdb_event.commands.connection import DaemonConnection, CallFailed
+import ctdb_event.failures, ctdb_event.sync.client, ctdb_event.commands.problems, pwd
 from ctdb_event.errors import BrokerError
 os.setgroups(groups); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
 def ask(method, params):
     try:
-        with Wire(path) as wire:
-            return wire.call(method, **params)
+        with DaemonConnection(path) as connection:
+            return connection.call(method, **params)
     except CallFailed as error:
         return [error.code, error.message]
     except Exception as error:
@@ -111,6 +112,38 @@ async def test_who_may_read_may_look_and_not_more(node: Node) -> None:
         assert socket_mode(node.socket) == 0o666
         assert refused(ask(node, ALICE, *READING)) == [False] * len(READING)
         assert refused(ask(node, ALICE, *OPERATING)) == [True] * len(OPERATING)
+
+
+async def test_a_user_has_a_number_of_connections_and_others_have_theirs(node: Node) -> None:
+    allow(node)
+    async with running_daemon(node) as daemon:
+        code = f"""
+import os, socket, sys
+os.setresuid({ALICE}, {ALICE}, {ALICE})
+def connect():
+    client = socket.socket(socket.AF_UNIX)
+    client.connect({node.socket!r})
+    try:
+        client.sendall({frames.PREFACE + frames.request(1, "ping", {})!r})
+        return client, client.recv(1) != b""
+    except ConnectionError:
+        return client, False
+kept = [connect() for _ in range({MOST_CONNECTIONS})]
+print([served for _, served in kept].count(True), connect()[1], flush=True)
+sys.stdin.read()
+"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=unmeasured(os.environ)
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{MOST_CONNECTIONS} False\n".encode()
+            async with native_client(daemon) as root:
+                assert await root.call("ping") == {}
+            assert process.stdin is not None
+            process.stdin.close()
+        assert refused(ask(node, ALICE, *READING)) == [False] * len(READING)
+    assert f"(uid {ALICE}): refused, its user has {MOST_CONNECTIONS} connections" in node.log
 
 
 async def test_who_may_operate_may_do_everything_and_look_too(node: Node) -> None:
@@ -372,7 +405,7 @@ async def test_a_socket_that_is_root_s_alone_is_told_apart(node: Node) -> None:
 
 _LIBRARY = """
 import os, sys, anyio, pwd
-import ctdb_event, ctdb_event.blocking, ctdb_event.client, anyio._backends._asyncio, anyio.to_thread
+import ctdb_event, ctdb_event.sync.client, ctdb_event.aio.client, anyio._backends._asyncio, anyio.to_thread
 from ctdb_event import Client, NotAllowed, connect
 path, uid, dialect = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)

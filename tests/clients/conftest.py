@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_broker import FakeBroker
 from fake_ctdb import FakeDaemon, build_node
-from fake_native import FakeBroker
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def daemon(node: Path) -> Iterator[FakeDaemon]:
 @pytest.fixture
 def broker(node: Path) -> Iterator[FakeBroker]:
     """A broker of the test's, which speaks the native dialect, on the node's socket."""
-    fake = FakeBroker(node / "run" / "eventd.socket")
+    fake = FakeBroker(node / "run" / "eventd.socket", refuses_others=True)
+    fake.reply("ping", {})
     yield fake
     fake.close()

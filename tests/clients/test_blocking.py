@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_broker import Asked, ScriptedBroker, run_value, running_broker
+from fake_broker import Asked, FakeBroker, run_value, running_broker
 
 from ctdb_event import (
     BrokerError,
@@ -27,10 +27,9 @@ from ctdb_event import (
     NotSupported,
     Queued,
     Started,
-    client,
 )
 from ctdb_event import core as core_module
-from ctdb_eventd.protocol import frames
+from ctdb_event.aio import client
 
 PATIENCE = 60.0
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
@@ -38,7 +37,7 @@ GRANT = {"lock": 7, "waited": 0.5}
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ScriptedBroker]:
+def broker(tmp_path: Path) -> Iterator[FakeBroker]:
     with running_broker(tmp_path / "s") as running:
         yield running
 
@@ -74,7 +73,7 @@ def kinds(updates: Any) -> list[str]:
 # ---------------------------------------------------------------------- connecting
 
 
-def test_it_says_hello_and_speaks_the_native_dialect(broker: ScriptedBroker) -> None:
+def test_it_says_hello_and_speaks_the_native_dialect(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         assert (blocking.dialect, blocking.path) == ("native", broker.path)
         assert blocking.hello("test 1.0").pid == 42
@@ -129,7 +128,7 @@ def hangs_up(path: Path, reads: int) -> Iterator[None]:
         thread.join()
 
 
-def test_a_broker_that_refuses_hello(broker: ScriptedBroker) -> None:
+def test_a_broker_that_refuses_hello(broker: FakeBroker) -> None:
     broker.rules["hello"] = lambda asked: asked.error("EIO", "I am ill")
     with pytest.raises(BrokerError, match="I am ill"):
         Client(broker.path)
@@ -146,7 +145,7 @@ def test_it_has_the_methods_of_the_other_client() -> None:
     assert methods(Client) == methods(client.AsyncClient)
 
 
-def test_every_method_asks_what_it_says(broker: ScriptedBroker) -> None:
+def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
     script = {"component": "c", "script": "s"}
     files: dict[str, Any] = {"component": "c", "directory": "/c", "scripts": [], "refused": []}
     with Client(broker.path) as blocking:
@@ -166,7 +165,7 @@ def test_every_method_asks_what_it_says(broker: ScriptedBroker) -> None:
             assert call() == expected
 
 
-def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -> None:
+def test_run_and_status_say_all_their_parameters(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         asked = {"component": "c", "event": "e", "args": ["a b", ""], "timeout": 3, "run_all": True}
         broker.rules["run"] = answer_if({**asked, "stream": False, "detach": False}, run_value(event="e"))
@@ -178,7 +177,7 @@ def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -> None
         assert blocking.status("c", "e", output=True).results[0].run == "abc-1"
 
 
-def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
+def test_parameters_that_cannot_be(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         with pytest.raises(InvalidRequest, match="stream and detach don't go together"):
             blocking.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]
@@ -217,7 +216,7 @@ WRONG: list[tuple[str, Callable[[Any], Any]]] = [
 @pytest.mark.parametrize("dialect", ["native", "ctdb"])
 @pytest.mark.parametrize(("problem", "call"), WRONG)
 def test_wrong_types_are_refused_before_anything_is_sent(
-    problem: str, call: Callable[[Any], Any], dialect: str, broker: ScriptedBroker
+    problem: str, call: Callable[[Any], Any], dialect: str, broker: FakeBroker
 ) -> None:
     with Client(broker.path, dialect) as blocking:
         with pytest.raises(InvalidRequest) as caught:
@@ -227,14 +226,14 @@ def test_wrong_types_are_refused_before_anything_is_sent(
     broker.gone()
 
 
-def test_an_event_that_fails_raises_with_its_run(broker: ScriptedBroker) -> None:
+def test_an_event_that_fails_raises_with_its_run(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.result(run_value(outcome="failed", summary=7))
     with Client(broker.path) as blocking, pytest.raises(EventFailed) as caught:
         blocking.run("legacy", "monitor")
     assert caught.value.run.summary == 7
 
 
-def test_stats_of_the_wrong_form(broker: ScriptedBroker) -> None:
+def test_stats_of_the_wrong_form(broker: FakeBroker) -> None:
     broker.rules["stats"] = lambda asked: asked.result({})
     with Client(broker.path) as blocking, pytest.raises(MalformedAnswer, match=r"stats\.version"):
         blocking.stats()
@@ -243,7 +242,7 @@ def test_stats_of_the_wrong_form(broker: ScriptedBroker) -> None:
 # ---------------------------------------------------------------------- streams
 
 
-def test_a_run_is_watched_to_its_end(broker: ScriptedBroker) -> None:
+def test_a_run_is_watched_to_its_end(broker: FakeBroker) -> None:
     broker.rules["run"] = say("queued", "started")
     with Client(broker.path) as blocking:
         stream = blocking.run("legacy", "monitor", stream=True)
@@ -253,7 +252,7 @@ def test_a_run_is_watched_to_its_end(broker: ScriptedBroker) -> None:
         assert list(stream) == []
 
 
-def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker) -> None:
+def test_a_watched_run_that_fails_raises_at_its_end(broker: FakeBroker) -> None:
     broker.rules["run"] = say(outcome="failed")
     with Client(broker.path) as blocking:
         stream = blocking.run("legacy", "monitor", stream=True)
@@ -263,7 +262,7 @@ def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker) -> N
         assert caught.value.run is stream.result
 
 
-def test_calls_go_on_while_a_run_is_watched(broker: ScriptedBroker) -> None:
+def test_calls_go_on_while_a_run_is_watched(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
         asked = broker.next("run")
 
@@ -278,7 +277,7 @@ def test_calls_go_on_while_a_run_is_watched(broker: ScriptedBroker) -> None:
         assert kinds(stream) == ["Queued", "Finished"]
 
 
-def test_leaving_the_loop_cancels_the_run(broker: ScriptedBroker) -> None:
+def test_leaving_the_loop_cancels_the_run(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.note("queued", run="abc-1")
     with Client(broker.path) as blocking:
         for update in blocking.run("legacy", "monitor", stream=True):
@@ -287,7 +286,7 @@ def test_leaving_the_loop_cancels_the_run(broker: ScriptedBroker) -> None:
         assert broker.next("cancel").params == {"call": 2}
 
 
-def test_a_stream_that_is_kept_is_closed_by_its_block(broker: ScriptedBroker) -> None:
+def test_a_stream_that_is_kept_is_closed_by_its_block(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         with blocking.run("legacy", "monitor", stream=True) as stream:
             asked = broker.next("run")
@@ -297,7 +296,7 @@ def test_a_stream_that_is_kept_is_closed_by_its_block(broker: ScriptedBroker) ->
     broker.gone()
 
 
-def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: ScriptedBroker) -> None:
+def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.note("started", run="abc-1")
     with Client(broker.path) as blocking:
         with pytest.raises(MalformedAnswer):
@@ -305,7 +304,7 @@ def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: ScriptedBr
         assert broker.next("cancel").params == {"call": 2}
 
 
-def test_updates_that_nobody_takes_are_bounded(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_updates_that_nobody_takes_are_bounded(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "_ROOM", 2 * 512)
     broker.rules["run"] = say(*["queued"] * 10)
     with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
@@ -315,7 +314,7 @@ def test_updates_that_nobody_takes_are_bounded(broker: ScriptedBroker, monkeypat
         assert (gap.lost, kinds(rest)) == (9, ["Queued", "Finished"])
 
 
-def test_a_subscription_tells_until_it_is_left(broker: ScriptedBroker) -> None:
+def test_a_subscription_tells_until_it_is_left(broker: FakeBroker) -> None:
     params = {"kinds": ["queued"], "component": "c", "event": "e", "run": "r"}
     broker.rules["subscribe"] = lambda asked: asked.note("queued", **{"run": str(asked.params == params)})
     with Client(broker.path) as blocking:
@@ -327,7 +326,7 @@ def test_a_subscription_tells_until_it_is_left(broker: ScriptedBroker) -> None:
 # ---------------------------------------------------------------------- locks
 
 
-def test_locks_are_held_for_the_block(broker: ScriptedBroker) -> None:
+def test_locks_are_held_for_the_block(broker: FakeBroker) -> None:
     broker.rules["lock"] = answer_if({"names": ["a", "b"], "wait": 0.5}, GRANT)
     unlocked: list[Any] = []
 
@@ -344,14 +343,14 @@ def test_locks_are_held_for_the_block(broker: ScriptedBroker) -> None:
         assert (unlocked, lock.number) == ([{"lock": 7}], None)
 
 
-def test_locks_that_do_not_become_free(broker: ScriptedBroker) -> None:
+def test_locks_that_do_not_become_free(broker: FakeBroker) -> None:
     broker.rules["lock"] = lambda asked: asked.error("ETIMEDOUT", "not free", kind="LockTimeout", holder=None)
     with Client(broker.path) as blocking, pytest.raises(LockTimeout), blocking.lock("a"):
         raise AssertionError
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_locks_that_were_lost_with_the_connection_are_told(broker: ScriptedBroker, fails: bool) -> None:
+def test_locks_that_were_lost_with_the_connection_are_told(broker: FakeBroker, fails: bool) -> None:
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     broker.rules["unlock"] = lambda asked: asked.hang_up()
 
@@ -367,7 +366,7 @@ def test_locks_that_were_lost_with_the_connection_are_told(broker: ScriptedBroke
 # ---------------------------------------------------------------------- the end
 
 
-def test_when_the_broker_goes_the_call_is_told(broker: ScriptedBroker) -> None:
+def test_when_the_broker_goes_the_call_is_told(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.hang_up()
     with Client(broker.path) as blocking:
         with pytest.raises(BrokerUnavailable) as caught:
@@ -378,11 +377,11 @@ def test_when_the_broker_goes_the_call_is_told(broker: ScriptedBroker) -> None:
         assert not late.value.fate_unknown
 
 
-def test_a_stream_whose_connection_was_closed_here_ends(broker: ScriptedBroker) -> None:
+def test_a_stream_whose_connection_was_closed_here_ends(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         with blocking.subscribe() as updates:
             broker.next("subscribe")
-            blocking._link._line.close()
+            blocking._connection.close()
             with pytest.raises(BrokerUnavailable, match="it was closed here"):
                 next(updates)
 
@@ -412,41 +411,45 @@ def interrupted_when(ready: Callable[[], Any]) -> Iterator[list[Any]]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_interruption_cancels_the_run_and_goes_on_to_the_caller(broker: ScriptedBroker) -> None:
+def test_an_interruption_ends_the_connection_and_so_the_run(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("run")) as asked:
+        with interrupted_when(lambda: broker.next("run")):
             blocking.run("legacy", "monitor")
-        cancel = broker.next("cancel")
-        assert cancel.params == {"call": asked[0].id}
-        asked[0].result(run_value(outcome="cancelled"))
-        cancel.result({"state": "running"})
-        assert blocking.hello().pid == 42
+        broker.gone()
+        with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):
+            blocking.hello()
 
 
-def test_an_interruption_while_watching_cancels_the_run(broker: ScriptedBroker) -> None:
+def test_an_interruption_while_watching_ends_the_run(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         stream = blocking.run("legacy", "monitor", stream=True)
-        with interrupted_when(lambda: broker.next("run")) as asked:
+        with interrupted_when(lambda: broker.next("run")):
             next(stream)
-        assert broker.next("cancel").params == {"call": asked[0].id}
+        broker.gone()
         assert list(stream) == []
 
 
-def test_an_interruption_while_waiting_for_a_lock_gives_it_back(broker: ScriptedBroker) -> None:
+def test_an_interruption_while_waiting_for_a_lock_gives_it_back(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("lock")) as asked, blocking.lock("a"):
+        with interrupted_when(lambda: broker.next("lock")), blocking.lock("a"):
             raise AssertionError
-        broker.next("cancel").error("ENOENT", kind="NoSuchCall")
-        asked[0].result(GRANT)
-        blocking.hello()
-        assert broker.next("unlock").params == {"lock": 7}
+        broker.gone()
 
 
-def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: ScriptedBroker) -> None:
+def test_an_interruption_outside_of_any_method_changes_nothing(broker: FakeBroker) -> None:
+    broker.rules["lock"] = lambda asked: asked.result(GRANT)
+    broker.rules["unlock"] = lambda asked: asked.result({})
+    with Client(broker.path) as blocking:
+        with pytest.raises(KeyboardInterrupt), blocking.lock("a"):
+            raise KeyboardInterrupt
+        assert blocking.hello().pid == 42
+
+
+def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: FakeBroker) -> None:
     broker.rules["ping"] = broker.stall
     with Client(broker.path) as blocking:
         # a request of which nobody waits for the answer, so that the broker reads no more
-        blocking._link._line.send(lambda: frames.request(1 << 40, "ping", {}))
+        blocking._connection.start("ping", {})
         with interrupted_when(lambda: broker.stalled.wait(PATIENCE)):
             blocking.run("legacy", "monitor", "x" * 1_000_000)
         with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):

@@ -40,7 +40,7 @@ def test_usage_imports_next_to_nothing(node: Path) -> None:
     """Of the standard library nothing that is slow to load: what little it takes besides differs between versions."""
     modules = imported("--help")
     ours = {name for name in modules if name.startswith("ctdb_event")}
-    assert ours == {"ctdb_event", "ctdb_event.cli", "ctdb_event.console"}
+    assert ours == {"ctdb_event", "ctdb_event.argv", "ctdb_event.cli", "ctdb_event.console"}
     assert modules.isdisjoint([*FORBIDDEN, "socket", "msgpack", "re"])
 
 

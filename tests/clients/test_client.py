@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from backends import PATIENCE, on_both_backends
-from scripted_broker import HELLO, Asked, ScriptedBroker, run_value, running_broker
+from fake_broker import HELLO, Asked, FakeBroker, run_value, running_broker
 from threaded_listener import ThreadedListener
 
 import ctdb_event
@@ -36,7 +36,9 @@ from ctdb_event import (
     connect,
 )
 from ctdb_event import core as core_module
-from ctdb_event import link as link_module
+from ctdb_event.aio import connection as connection_module
+from ctdb_event.aio import streams as streams_module
+from ctdb_event.decoding import decode
 from ctdb_eventd.protocol import frames
 
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
@@ -50,7 +52,7 @@ STATS = {
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ScriptedBroker]:
+def broker(tmp_path: Path) -> Iterator[FakeBroker]:
     with running_broker(tmp_path / "s") as running:
         yield running
 
@@ -88,7 +90,7 @@ async def listed(updates: Any) -> list[Update]:
 
 
 @on_both_backends
-async def test_it_says_hello_and_speaks_the_native_dialect(broker: ScriptedBroker) -> None:
+async def test_it_says_hello_and_speaks_the_native_dialect(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         assert (client.dialect, client.path) == ("native", broker.path)
         hello = await client.hello("test 1.0")
@@ -124,7 +126,7 @@ def test_a_dialect_that_is_none() -> None:
 
 
 @on_both_backends
-async def test_a_client_connects_once(broker: ScriptedBroker) -> None:
+async def test_a_client_connects_once(broker: FakeBroker) -> None:
     client = connect(broker.path)
     async with client:
         await client.hello()
@@ -176,7 +178,7 @@ async def test_a_dialect_that_must_be_native_is_not_replaced(tmp_path: Path) -> 
 
 
 @on_both_backends
-async def test_a_broker_that_refuses_hello_is_not_asked_again(broker: ScriptedBroker) -> None:
+async def test_a_broker_that_refuses_hello_is_not_asked_again(broker: FakeBroker) -> None:
     broker.rules["hello"] = lambda asked: asked.error("EIO", "I am ill")
     with pytest.raises(BrokerError, match="I am ill"):
         async with connect(broker.path):
@@ -185,7 +187,7 @@ async def test_a_broker_that_refuses_hello_is_not_asked_again(broker: ScriptedBr
 
 
 @on_both_backends
-async def test_connecting_can_be_cancelled(broker: ScriptedBroker) -> None:
+async def test_connecting_can_be_cancelled(broker: FakeBroker) -> None:
     del broker.rules["hello"]
 
     async def enter() -> None:
@@ -200,7 +202,7 @@ async def test_connecting_can_be_cancelled(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_every_method_asks_what_it_says(broker: ScriptedBroker) -> None:
+async def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         calls: list[tuple[Callable[[], Awaitable[Any]], str, dict[str, Any], Any, Any]] = [
             (client.ping, "ping", {}, {}, None),
@@ -231,7 +233,7 @@ def answer_if(params: dict[str, Any], value: Any) -> Callable[[Asked], None]:
 
 
 @on_both_backends
-async def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -> None:
+async def test_run_and_status_say_all_their_parameters(broker: FakeBroker) -> None:
     empty: dict[str, Any] = {"results": [], "jobs": [], "health": []}
     async with connect(broker.path) as client:
         asked = {"component": "c", "event": "e", "args": ["a b", ""], "timeout": 3, "run_all": True}
@@ -253,7 +255,7 @@ async def test_run_and_status_say_all_their_parameters(broker: ScriptedBroker) -
 
 
 @on_both_backends
-async def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
+async def test_parameters_that_cannot_be(broker: FakeBroker) -> None:
     wrong: Any = 24
     async with connect(broker.path) as client:
         with pytest.raises(InvalidRequest, match="parameter args: a text is expected, not 24"):
@@ -267,7 +269,7 @@ async def test_parameters_that_cannot_be(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_an_event_that_fails_raises_with_its_run(broker: ScriptedBroker) -> None:
+async def test_an_event_that_fails_raises_with_its_run(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.result(run_value(outcome="failed", summary=7))
     async with connect(broker.path) as client:
         with pytest.raises(EventFailed) as caught:
@@ -276,7 +278,7 @@ async def test_an_event_that_fails_raises_with_its_run(broker: ScriptedBroker) -
 
 
 @on_both_backends
-async def test_exceptions_leave_the_block_as_they_are(broker: ScriptedBroker) -> None:
+async def test_exceptions_leave_the_block_as_they_are(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.result(run_value(outcome="failed"))
     with pytest.raises(EventFailed):
         async with connect(broker.path) as client:
@@ -287,7 +289,7 @@ async def test_exceptions_leave_the_block_as_they_are(broker: ScriptedBroker) ->
 
 
 @on_both_backends
-async def test_an_answer_of_the_wrong_form(broker: ScriptedBroker) -> None:
+async def test_an_answer_of_the_wrong_form(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.result({"run": "abc-1"})
     async with connect(broker.path) as client:
         with pytest.raises(MalformedAnswer, match=r"run\.component in the broker's answer is missing"):
@@ -296,7 +298,7 @@ async def test_an_answer_of_the_wrong_form(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_many_requests_at_once_each_with_its_own_answer(broker: ScriptedBroker) -> None:
+async def test_many_requests_at_once_each_with_its_own_answer(broker: FakeBroker) -> None:
     count = 300
     answers: dict[int, str] = {}
 
@@ -317,7 +319,7 @@ async def test_many_requests_at_once_each_with_its_own_answer(broker: ScriptedBr
 
 
 @on_both_backends
-async def test_cancelling_a_call_cancels_it_on_the_broker(broker: ScriptedBroker) -> None:
+async def test_cancelling_a_call_cancels_it_on_the_broker(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         asked = await cancelled_when(lambda: broker.next_async("run"), lambda: client.run("legacy", "monitor"))
         cancel = await broker.next_async("cancel")
@@ -328,7 +330,7 @@ async def test_cancelling_a_call_cancels_it_on_the_broker(broker: ScriptedBroker
 
 
 @on_both_backends
-async def test_a_call_whose_time_is_over_is_cancelled(broker: ScriptedBroker) -> None:
+async def test_a_call_whose_time_is_over_is_cancelled(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         with anyio.move_on_after(0.05) as scope:
             await client.run("legacy", "monitor")
@@ -337,19 +339,19 @@ async def test_a_call_whose_time_is_over_is_cancelled(broker: ScriptedBroker) ->
         await client.hello()
 
 
-async def stalled(broker: ScriptedBroker, client: AsyncClient) -> None:
+async def stalled(broker: FakeBroker, client: AsyncClient) -> None:
     """Makes a call at which the broker stands still; it returns when the broker goes on, or has gone."""
     broker.rules["ping"] = broker.stall
     with contextlib.suppress(BrokerUnavailable):
         await client.ping()
 
 
-async def until_stalled(broker: ScriptedBroker) -> None:
+async def until_stalled(broker: FakeBroker) -> None:
     assert await anyio.to_thread.run_sync(broker.stalled.wait, PATIENCE)
 
 
 @on_both_backends
-async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker: ScriptedBroker) -> None:
+async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker: FakeBroker) -> None:
     big = "x" * 900_000  # more than a socket takes at once
     async with connect(broker.path) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(stalled, broker, client)
@@ -368,9 +370,9 @@ async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker
 
 @on_both_backends
 async def test_cancelling_before_there_is_room_sends_nothing(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
     big = "x" * 900_000
     async with connect(broker.path) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(stalled, broker, client)
@@ -378,7 +380,7 @@ async def test_cancelling_before_there_is_room_sends_nothing(
         for event in ("first", "second"):
             tasks.start_soon(lambda event=event: client.run("legacy", event, big))  # type: ignore[misc]
             await anyio.wait_all_tasks_blocked()
-        assert client._link.core.unsent > 0
+        assert client._connection.core.unsent > 0
         await cancelled_when(anyio.wait_all_tasks_blocked, lambda: client.run("legacy", "third"))
         broker.resume.set()
         for event in ("first", "second"):
@@ -388,7 +390,7 @@ async def test_cancelling_before_there_is_room_sends_nothing(
 
 
 @on_both_backends
-async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: ScriptedBroker) -> None:
+async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
 
         async def hold() -> None:
@@ -398,7 +400,7 @@ async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: Scr
         async def granted() -> None:
             asked = await broker.next_async("lock")
             # in one step with the cancellation: the task was told, and has not gone on
-            client._link.core.receive(frames.result(asked.id, frames.packed(GRANT)))
+            client._connection.core.receive_data(frames.result(asked.id, frames.packed(GRANT)))
 
         unlocked: list[Any] = []
 
@@ -413,7 +415,7 @@ async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: Scr
 
 
 @on_both_backends
-async def test_a_lock_that_is_granted_after_it_was_given_up_is_given_back(broker: ScriptedBroker) -> None:
+async def test_a_lock_that_is_granted_after_it_was_given_up_is_given_back(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
 
         async def hold() -> None:
@@ -430,7 +432,7 @@ async def test_a_lock_that_is_granted_after_it_was_given_up_is_given_back(broker
 
 
 @on_both_backends
-async def test_a_run_is_watched_to_its_end(broker: ScriptedBroker) -> None:
+async def test_a_run_is_watched_to_its_end(broker: FakeBroker) -> None:
     broker.rules["run"] = say("queued", "started")
     async with connect(broker.path) as client:
         stream = client.run("legacy", "monitor", stream=True)
@@ -442,7 +444,7 @@ async def test_a_run_is_watched_to_its_end(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker) -> None:
+async def test_a_watched_run_that_fails_raises_at_its_end(broker: FakeBroker) -> None:
     def tell(asked: Asked) -> None:
         asked.note("finished", run="abc-1", **{**FINISHED, "outcome": "failed"})
         asked.result(run_value(outcome="failed"))
@@ -457,7 +459,7 @@ async def test_a_watched_run_that_fails_raises_at_its_end(broker: ScriptedBroker
 
 
 @on_both_backends
-async def test_leaving_the_loop_cancels_the_run(broker: ScriptedBroker) -> None:
+async def test_leaving_the_loop_cancels_the_run(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
 
         async def answer() -> None:
@@ -473,7 +475,7 @@ async def test_leaving_the_loop_cancels_the_run(broker: ScriptedBroker) -> None:
 
 @on_both_backends
 @pytest.mark.parametrize("way", ["block", "aclose", "exception"])
-async def test_closing_a_stream_that_is_kept_cancels_the_run(broker: ScriptedBroker, way: str) -> None:
+async def test_closing_a_stream_that_is_kept_cancels_the_run(broker: FakeBroker, way: str) -> None:
     async with connect(broker.path) as client:
         stream = client.run("legacy", "monitor", stream=True)
         try:
@@ -492,7 +494,7 @@ async def test_closing_a_stream_that_is_kept_cancels_the_run(broker: ScriptedBro
 
 
 @on_both_backends
-async def test_cancelling_whoever_watches_cancels_the_run(broker: ScriptedBroker) -> None:
+async def test_cancelling_whoever_watches_cancels_the_run(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         stream = client.run("legacy", "monitor", stream=True)
         asked = await cancelled_when(lambda: broker.next_async("run"), lambda: listed(stream))
@@ -500,7 +502,7 @@ async def test_cancelling_whoever_watches_cancels_the_run(broker: ScriptedBroker
 
 
 @on_both_backends
-async def test_a_stream_that_was_never_begun_asks_nothing(broker: ScriptedBroker) -> None:
+async def test_a_stream_that_was_never_begun_asks_nothing(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         stream = client.run("legacy", "monitor", stream=True)
         await stream.aclose()
@@ -511,7 +513,7 @@ async def test_a_stream_that_was_never_begun_asks_nothing(broker: ScriptedBroker
 
 
 @on_both_backends
-async def test_a_stream_that_another_thread_drops_is_left_alone(broker: ScriptedBroker) -> None:
+async def test_a_stream_that_another_thread_drops_is_left_alone(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
         streams = [client.run("legacy", "monitor", stream=True)]
         await streams[0].__aenter__()
@@ -523,7 +525,7 @@ async def test_a_stream_that_another_thread_drops_is_left_alone(broker: Scripted
 
 
 @on_both_backends
-async def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: ScriptedBroker) -> None:
+async def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: FakeBroker) -> None:
     broker.rules["run"] = lambda asked: asked.note("started", run="abc-1")
     async with connect(broker.path) as client:
         with pytest.raises(MalformedAnswer, match=r"started\.waited"):
@@ -532,7 +534,7 @@ async def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: Scri
 
 
 @on_both_backends
-async def test_who_reads_too_slowly_is_told_of_the_gap(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_reads_too_slowly_is_told_of_the_gap(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "_ROOM", 4 * 512)
     broker.rules["run"] = say(*["queued"] * 10)
     async with connect(broker.path) as client:
@@ -546,7 +548,7 @@ async def test_who_reads_too_slowly_is_told_of_the_gap(broker: ScriptedBroker, m
 
 
 @on_both_backends
-async def test_a_slow_consumer_keeps_nobody_waiting(broker: ScriptedBroker) -> None:
+async def test_a_slow_consumer_keeps_nobody_waiting(broker: FakeBroker) -> None:
     def flood(asked: Asked) -> None:
         for _ in range(200):
             asked.note("output", run="abc-1", script="10.a", output=b"x" * 100_000)
@@ -564,7 +566,7 @@ async def test_a_slow_consumer_keeps_nobody_waiting(broker: ScriptedBroker) -> N
 
 
 @on_both_backends
-async def test_a_subscription_tells_until_it_is_left(broker: ScriptedBroker) -> None:
+async def test_a_subscription_tells_until_it_is_left(broker: FakeBroker) -> None:
     broker.rules["subscribe"] = lambda asked: asked.note(
         "health", component="legacy", healthy=True, script=None, result=0
     )
@@ -577,7 +579,7 @@ async def test_a_subscription_tells_until_it_is_left(broker: ScriptedBroker) -> 
 
 
 @on_both_backends
-async def test_a_subscription_says_what_it_is_about(broker: ScriptedBroker) -> None:
+async def test_a_subscription_says_what_it_is_about(broker: FakeBroker) -> None:
     params = {"kinds": ["health"], "component": "c", "event": "e", "run": "r"}
     broker.rules["subscribe"] = answer_if(params, {"notes": 0})
     async with connect(broker.path) as client:
@@ -587,7 +589,7 @@ async def test_a_subscription_says_what_it_is_about(broker: ScriptedBroker) -> N
 
 
 @on_both_backends
-async def test_locks_are_held_for_the_block(broker: ScriptedBroker) -> None:
+async def test_locks_are_held_for_the_block(broker: FakeBroker) -> None:
     broker.rules["lock"] = answer_if({"names": ["a", "b"], "wait": 5}, GRANT)
     async with connect(broker.path) as client:
         async with anyio.create_task_group() as tasks:
@@ -604,7 +606,7 @@ async def test_locks_are_held_for_the_block(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_locks_that_do_not_become_free(broker: ScriptedBroker) -> None:
+async def test_locks_that_do_not_become_free(broker: FakeBroker) -> None:
     holder = {"run": None, "lock": 3, "pid": 4712, "text": "backup", "since": 1.5, "seconds": 2.5}
     broker.rules["lock"] = lambda asked: asked.error("ETIMEDOUT", "not free", kind="LockTimeout", holder=holder)
     async with connect(broker.path) as client:
@@ -616,7 +618,7 @@ async def test_locks_that_do_not_become_free(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_cancelling_the_block_releases_its_locks(broker: ScriptedBroker) -> None:
+async def test_cancelling_the_block_releases_its_locks(broker: FakeBroker) -> None:
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     held = anyio.Event()
     released: list[bool] = []
@@ -644,7 +646,7 @@ async def test_cancelling_the_block_releases_its_locks(broker: ScriptedBroker) -
 
 @on_both_backends
 @pytest.mark.parametrize("fails", [False, True])
-async def test_locks_that_were_lost_with_the_connection_are_told(broker: ScriptedBroker, fails: bool) -> None:
+async def test_locks_that_were_lost_with_the_connection_are_told(broker: FakeBroker, fails: bool) -> None:
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     broker.rules["unlock"] = lambda asked: asked.hang_up()
 
@@ -660,9 +662,9 @@ async def test_locks_that_were_lost_with_the_connection_are_told(broker: Scripte
 
 @on_both_backends
 async def test_a_broker_that_is_stopped_keeps_no_lock_block_for_ever(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ctdb_event.streams, "_UNLOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(streams_module, "_UNLOCK_PATIENCE", 0.05)
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     async with connect(broker.path) as client:
         async with client.lock("a") as lock:
@@ -675,7 +677,7 @@ async def test_a_broker_that_is_stopped_keeps_no_lock_block_for_ever(
 
 
 @on_both_backends
-async def test_when_the_broker_goes_everything_that_waits_is_told(broker: ScriptedBroker) -> None:
+async def test_when_the_broker_goes_everything_that_waits_is_told(broker: FakeBroker) -> None:
     told: list[BrokerUnavailable] = []
 
     async def run() -> None:
@@ -706,9 +708,9 @@ async def test_when_the_broker_goes_everything_that_waits_is_told(broker: Script
 
 @on_both_backends
 async def test_who_waits_for_room_when_the_broker_goes_is_told(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
     async with connect(broker.path) as client:
 
         async def run(event: str) -> None:
@@ -725,7 +727,7 @@ async def test_who_waits_for_room_when_the_broker_goes_is_told(
 
 
 @on_both_backends
-async def test_closing_ends_what_is_under_way(broker: ScriptedBroker) -> None:
+async def test_closing_ends_what_is_under_way(broker: FakeBroker) -> None:
     async with connect(broker.path) as client:
 
         async def run() -> None:
@@ -743,7 +745,7 @@ async def test_closing_ends_what_is_under_way(broker: ScriptedBroker) -> None:
 
 
 @on_both_backends
-async def test_cancelling_the_client_s_own_block(broker: ScriptedBroker) -> None:
+async def test_cancelling_the_client_s_own_block(broker: FakeBroker) -> None:
     async def inside() -> None:
         async with connect(broker.path) as client:
             await client.run("legacy", "monitor")
@@ -753,7 +755,7 @@ async def test_cancelling_the_client_s_own_block(broker: ScriptedBroker) -> None
 
 
 @on_both_backends
-async def test_nonsense_ends_the_connection(broker: ScriptedBroker) -> None:
+async def test_nonsense_ends_the_connection(broker: FakeBroker) -> None:
     broker.rules["ping"] = lambda asked: asked.raw(b"\0\0\0\x01\xc1")
     async with connect(broker.path) as client:
         with pytest.raises(BrokerUnavailable, match="does not keep to the native dialect"):
@@ -761,5 +763,5 @@ async def test_nonsense_ends_the_connection(broker: ScriptedBroker) -> None:
     await broker.gone_async()
 
 
-def test_hello_is_what_the_scripted_broker_says() -> None:
-    assert ctdb_event.Hello.from_wire(HELLO).server == "ctdb-eventd 9.9.9"
+def test_hello_is_what_the_fake_broker_says() -> None:
+    assert decode(ctdb_event.Hello, HELLO).server == "ctdb-eventd 9.9.9"

@@ -10,23 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event import core as core_module
-from ctdb_event.core import Core, Mailbox
-from ctdb_event.ctdb import MAX_ID, CtdbDialect
+from ctdb_event.core import MAX_ID, Core, Mailbox
+from ctdb_event.ctdb import CtdbDialect
 from ctdb_event.dialects import NativeDialect
-from ctdb_event.errors import BrokerError, BrokerUnavailable, InvalidRequest, NotSupported, QueueTimeout
+from ctdb_event.errors import BrokerUnavailable, InvalidRequest, NotSupported, QueueTimeout
+from ctdb_event.failures import result_of
 from ctdb_eventd.protocol import frames, packet
 
 
 def native() -> Core:
     """A core after its greeting."""
     core = Core("/s", NativeDialect())
-    assert core.take_outgoing() == frames.PREFACE
+    assert core.data_to_send() == frames.PREFACE
     return core
 
 
 def said(core: Core) -> list[tuple[int, str, dict[str, Any]]]:
     """What the core wants to send: id, method and parameters of each request."""
-    data, taken = core.take_outgoing(), []
+    data, taken = core.data_to_send(), []
     while data:
         length = frames.frame_length(data, 1 << 30)
         request_id, content = frames.unpack(data[:length])
@@ -49,30 +50,30 @@ def test_requests_are_said_in_order_and_answers_find_their_mailboxes() -> None:
     assert core.unsent > 0
     assert said(core) == [(one.request_id, "one", {"a": 1}), (two.request_id, "two", {})]
     assert core.unsent == 0
-    core.receive(result(two, "second") + result(one, "first")[:-1])
+    core.receive_data(result(two, "second") + result(one, "first")[:-1])
     assert (one.answered, two.answered) == (False, True)
-    core.receive(result(one, "first")[-1:])
-    assert (one.result(), two.result()) == ("first", "second")
+    core.receive_data(result(one, "first")[-1:])
+    assert (one.value, two.value) == ("first", "second")
 
 
 def test_a_refusal_is_raised_as_its_class() -> None:
     core = native()
     mailbox = core.start("run", {})
-    core.receive(frames.error(mailbox.request_id, "EBUSY", "too long", {"kind": "QueueTimeout", "seconds": 3}))
+    core.receive_data(frames.error(mailbox.request_id, "EBUSY", "too long", {"kind": "QueueTimeout", "seconds": 3}))
     with pytest.raises(QueueTimeout, match="too long"):
-        mailbox.result()
+        result_of(core, mailbox)
 
 
 def test_whoever_waits_is_told() -> None:
     core, told = native(), []
     mailbox = core.start("run", {}, lambda: told.append(mailbox.answered))
-    core.receive(note(mailbox, 1) + result(mailbox, 1))
+    core.receive_data(note(mailbox, 1) + result(mailbox, 1))
     assert told == [False, True]
 
 
 def test_answers_that_nobody_waits_for_are_passed_over() -> None:
     core = native()
-    core.receive(
+    core.receive_data(
         frames.result(99, b"\xc0") + frames.error(98, "EIO", "x", {}) + frames.note(97, "queued", 1, {"time": 1.0})
     )
     assert core.ended is None
@@ -90,7 +91,7 @@ def test_a_request_that_is_taken_back_is_cancelled(method: str) -> None:
     core.abandon(mailbox)
     core.abandon(mailbox)
     assert [what[1:] for what in said(core)] == [("cancel", {"call": mailbox.request_id})]
-    core.receive(frames.error(mailbox.request_id, "ECANCELED", "it was", {"kind": "Cancelled"}))
+    core.receive_data(frames.error(mailbox.request_id, "ECANCELED", "it was", {"kind": "Cancelled"}))
     assert not mailbox.answered
     assert said(core) == []
 
@@ -106,7 +107,7 @@ def test_a_lock_that_is_granted_after_all_is_given_back() -> None:
     mailbox = core.start("lock", {"names": ["a"]})
     core.abandon(mailbox)
     said(core)
-    core.receive(result(mailbox, {"lock": 7, "waited": 0.5}))
+    core.receive_data(result(mailbox, {"lock": 7, "waited": 0.5}))
     assert [what[1:] for what in said(core)] == [("unlock", {"lock": 7})]
 
 
@@ -114,45 +115,29 @@ def test_a_lock_whose_grant_came_before_it_was_taken_back_is_given_back() -> Non
     core = native()
     mailbox = core.start("lock", {"names": ["a"]})
     said(core)
-    core.receive(result(mailbox, {"lock": 7, "waited": 0.5}))
+    core.receive_data(result(mailbox, {"lock": 7, "waited": 0.5}))
     core.abandon(mailbox)
     assert [what[1:] for what in said(core)] == [("unlock", {"lock": 7})]
-
-
-def test_a_request_whose_start_is_interrupted_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a lock would be granted, later, that nobody knows of."""
-    core = native()
-    queue = core._queue
-
-    def interrupted(data: bytes) -> None:
-        monkeypatch.undo()
-        queue(data)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(core, "_queue", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        core.start("lock", {"names": ["a"]})
-    assert [what[1:] for what in said(core)] == [("lock", {"names": ["a"]}), ("cancel", {"call": 1})]
 
 
 def test_the_ctdb_dialect_can_take_nothing_back() -> None:
     core = Core("/s", CtdbDialect())
     run = {"component": "c", "event": "e", "args": [], "timeout": 0, "run_all": False, "stream": False, "detach": False}
     mailbox = core.start("run", run)
-    core.take_outgoing()
+    core.data_to_send()
     core.abandon(mailbox)
-    assert core.take_outgoing() == b""
-    core.receive(packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size, 0, mailbox.request_id, packet.COMMAND_RUN, 0))
+    assert core.data_to_send() == b""
+    core.receive_data(packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size, 0, mailbox.request_id, packet.COMMAND_RUN, 0))
     assert not mailbox.answered
 
 
 def test_nothing_is_taken_back_when_all_is_over() -> None:
     core = native()
     mailbox = core.start("lock", {})
-    core.receive(result(mailbox, {"lock": 7, "waited": 0.5}))
+    core.receive_data(result(mailbox, {"lock": 7, "waited": 0.5}))
     core.end("gone")
     core.abandon(mailbox)
-    assert core.take_outgoing() == b""
+    assert core.data_to_send() == b""
 
 
 # ---------------------------------------------------------------------- what can't be said
@@ -185,14 +170,13 @@ def test_ids_begin_again_and_pass_over_those_in_use() -> None:
 def test_the_end_fails_what_is_under_way_and_whatever_comes_after() -> None:
     core = native()
     mailbox = core.start("run", {})
-    core.receive(b"")
+    core.receive_eof()
     assert core.closed_by_peer
     with pytest.raises(BrokerUnavailable, match="the broker closed it; whether run was carried out is unknown"):
-        mailbox.result()
-    with pytest.raises(BrokerUnavailable, match="the broker closed it") as caught:
-        core.start("run", {})
-    assert not caught.value.fate_unknown
-    core.receive(result(mailbox, 1))
+        result_of(core, mailbox)
+    assert core.start("run", {}).lost
+    assert core.data_to_send() == b""
+    core.receive_data(result(mailbox, 1))
     core.end("once more")
     assert core.ended == "the broker closed it"
 
@@ -202,30 +186,30 @@ def test_a_run_of_which_only_the_scripts_are_unknown_at_the_end_has_its_outcome(
     run = {"component": "c", "event": "e", "args": [], "timeout": 0, "run_all": False, "stream": False, "detach": False}
     known, unknown = core.start("run", run), core.start("run", run)
     code = errno.ENOEXEC
-    core.receive(packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size, 0, known.request_id, packet.COMMAND_RUN, code))
-    core.receive(b"")
-    assert known.result()["outcome"] == "failed"
+    core.receive_data(packet.REPLY_HEAD.pack(packet.REPLY_HEAD.size, 0, known.request_id, packet.COMMAND_RUN, code))
+    core.receive_eof()
+    assert result_of(core, known)["outcome"] == "failed"
     with pytest.raises(BrokerUnavailable):
-        unknown.result()
+        result_of(core, unknown)
 
 
 def test_nonsense_ends_the_connection() -> None:
     core = native()
     mailbox = core.start("run", {})
-    core.receive(frames.frame(b"\xc1"))
+    core.receive_data(frames.frame(b"\xc1"))
     assert core.ended is not None
     assert not core.closed_by_peer
     with pytest.raises(BrokerUnavailable, match="does not keep to the native dialect"):
-        mailbox.result()
+        result_of(core, mailbox)
 
 
 def test_an_error_about_the_connection_is_everybodys() -> None:
     core = native()
     mailbox = core.start("hello", {})
     data = {"kind": "VersionNotSupported", "versions": [7]}
-    core.receive(frames.error(0, "EPROTONOSUPPORT", "version 1 is not spoken", data))
+    core.receive_data(frames.error(0, "EPROTONOSUPPORT", "version 1 is not spoken", data))
     with pytest.raises(NotSupported, match="version 1 is not spoken"):
-        mailbox.result()
+        result_of(core, mailbox)
     assert core.ended == "the broker refused it: version 1 is not spoken"
 
 
@@ -233,7 +217,7 @@ def test_an_error_about_the_connection_is_everybodys() -> None:
 
 
 def put(mailbox: Mailbox, kind: str, number: int, data: dict[str, Any]) -> None:
-    mailbox.put([(mailbox.request_id, ("note", kind, number, data))])
+    mailbox.put((kind, number, data))
 
 
 def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,16 +283,16 @@ def test_in_whatever_order_and_pieces_answers_come_each_finds_its_mailbox(order:
     mailboxes = [core.start("run", {}) for _ in order]
     stream = b"".join(note(mailboxes[n], 1, output=bytes([n])) + result(mailboxes[n], n) for n in order)
     for start in range(0, len(stream), size):
-        core.receive(stream[start : start + size])
+        core.receive_data(stream[start : start + size])
     for n, mailbox in enumerate(mailboxes):
         taken = mailbox.take()
         assert taken is not None
-        assert (taken[2]["output"], mailbox.result()) == (bytes([n]), n)
+        assert (taken[2]["output"], mailbox.value) == (bytes([n]), n)
 
 
-def test_a_failed_mailbox_has_no_value() -> None:
-    mailbox = Mailbox(1, "run", lambda: None)
-    mailbox.settle(None, BrokerError("EIO", "oh"))
-    assert mailbox.value is None
-    with pytest.raises(BrokerError, match="oh"):
-        mailbox.result()
+def test_a_mailbox_is_answered_once() -> None:
+    told: list[str] = []
+    mailbox = Mailbox(1, "run", lambda: told.append("told"))
+    mailbox.settle(refusal=("EIO", "oh", {}))
+    mailbox.settle(7)
+    assert (mailbox.value, mailbox.refusal, mailbox.lost, told) == (None, ("EIO", "oh", {}), False, ["told"])

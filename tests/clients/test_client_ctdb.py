@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_ctdb import report
@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_event.ctdb import CtdbDialect
-from ctdb_event.dialects import Said
+from ctdb_event.decoding import decode
 from ctdb_event.errors import InvalidRequest, NotSupported
 from ctdb_event.failures import failure
 from ctdb_event.results import Overview, Run
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol import packet
+
+if TYPE_CHECKING:
+    from ctdb_event.dialects import Incoming
 
 RUN: dict[str, Any] = {
     "component": "legacy",
@@ -41,27 +44,26 @@ def status_payload(summary: int, *reports: bytes) -> bytes:
     return struct.pack("=ii", summary, len(reports)) + b"".join(reports)
 
 
-def hear(dialect: CtdbDialect, data: bytes) -> tuple[list[Said], bytes]:
+def hear(dialect: CtdbDialect, data: bytes) -> tuple[list[Incoming], bytes]:
     sent: list[bytes] = []
-    dialect.take((data,))
-    told = [hand[0][1] for hand in dialect.hear(sent.append)]
+    told = [said for _, said in dialect.receive_data(data, sent.append)]
     return told, b"".join(sent)
 
 
-def answer(method: str, params: dict[str, Any], *replies: bytes) -> Said:
+def answer(method: str, params: dict[str, Any], *replies: bytes) -> Incoming:
     dialect, told = CtdbDialect(), []
-    dialect.ask(5, method, params)
+    dialect.encode(5, method, params)
     for data in replies:
         told += hear(dialect, data)[0]
     assert len(told) == 1
-    said: Said = told[0]
+    said: Incoming = told[0]
     return said
 
 
 def finished(result: int, *replies: bytes, **changes: Any) -> Run:
     what, value, _, _ = answer("run", {**RUN, **changes}, reply(1, result), *replies)
     assert what == "result"
-    return Run.from_wire(value)
+    return decode(Run, value)
 
 
 # ---------------------------------------------------------------------- requests
@@ -70,25 +72,25 @@ def finished(result: int, *replies: bytes, **changes: Any) -> Run:
 def test_requests_are_the_dialects_own_packets() -> None:
     dialect = CtdbDialect()
     args = b"eth0 10.0.0.1 24"
-    assert dialect.ask(5, "run", RUN) == packet.run_request(5, b"legacy", b"takeip", args, 30, False)
-    assert dialect.ask(6, "run", {**RUN, "args": [], "run_all": True, "timeout": 0}) == packet.run_request(
+    assert dialect.encode(5, "run", RUN) == packet.run_request(5, b"legacy", b"takeip", args, 30, False)
+    assert dialect.encode(6, "run", {**RUN, "args": [], "run_all": True, "timeout": 0}) == packet.run_request(
         6, b"legacy", b"takeip", None, 2_000_000, True
     )
-    assert dialect.ask(7, "status", STATUS) == packet.status_request(7, b"legacy", b"takeip")
-    assert dialect.ask(8, "enable", SCRIPT) == packet.script_request(8, b"legacy", b"10.interface", True)
-    assert dialect.ask(9, "disable", SCRIPT) == packet.script_request(9, b"legacy", b"10.interface", False)
+    assert dialect.encode(7, "status", STATUS) == packet.status_request(7, b"legacy", b"takeip")
+    assert dialect.encode(8, "enable", SCRIPT) == packet.script_request(8, b"legacy", b"10.interface", True)
+    assert dialect.encode(9, "disable", SCRIPT) == packet.script_request(9, b"legacy", b"10.interface", False)
 
 
 def test_names_that_are_no_text_pass_through() -> None:
     name = os.fsdecode(b"\xff")
-    data = CtdbDialect().ask(5, "run", {**RUN, "event": name, "args": [name]})
+    data = CtdbDialect().encode(5, "run", {**RUN, "event": name, "args": [name]})
     assert data == packet.run_request(5, b"legacy", b"\xff", b"\xff", 30, False)
 
 
 @pytest.mark.parametrize("method", ["hello", "ping", "cancel", "components", "lock", "subscribe", "stats", "reload"])
 def test_what_it_has_no_words_for(method: str) -> None:
     with pytest.raises(NotSupported, match=f"can't say {method}; it can say run"):
-        CtdbDialect().ask(5, method, {})
+        CtdbDialect().encode(5, method, {})
 
 
 @pytest.mark.parametrize(
@@ -104,13 +106,13 @@ def test_what_it_has_no_words_for(method: str) -> None:
 )
 def test_parameters_that_it_has_no_words_for(method: str, params: dict[str, Any], words: str) -> None:
     with pytest.raises(NotSupported, match=f"can't say {words}"):
-        CtdbDialect().ask(5, method, params)
+        CtdbDialect().encode(5, method, params)
 
 
 @pytest.mark.parametrize("argument", ["", "a b", "a\0b"])
 def test_arguments_that_it_can_not_say(argument: str) -> None:
     with pytest.raises(InvalidRequest, match="can't be said in the CTDB dialect, which separates arguments by spaces"):
-        CtdbDialect().ask(5, "run", {**RUN, "args": ["eth0", argument]})
+        CtdbDialect().encode(5, "run", {**RUN, "args": ["eth0", argument]})
 
 
 @pytest.mark.parametrize(
@@ -124,14 +126,14 @@ def test_arguments_that_it_can_not_say(argument: str) -> None:
 )
 def test_names_are_checked_here_as_einval_has_other_meanings(method: str, params: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=r"name '.*' is invalid"):
-        CtdbDialect().ask(5, method, params)
+        CtdbDialect().encode(5, method, params)
 
 
 def test_text_that_stands_for_no_bytes_and_numbers_that_do_not_fit() -> None:
     with pytest.raises(InvalidRequest, match="stands for no bytes"):
-        CtdbDialect().ask(5, "run", {**RUN, "args": ["\ud800"]})
+        CtdbDialect().encode(5, "run", {**RUN, "args": ["\ud800"]})
     with pytest.raises(LocalProtocolError, match="-1 does not fit"):
-        CtdbDialect().ask(5, "run", {**RUN, "timeout": -1})
+        CtdbDialect().encode(5, "run", {**RUN, "timeout": -1})
 
 
 # ---------------------------------------------------------------------- runs
@@ -149,7 +151,7 @@ def test_a_monitor_that_gave_way() -> None:
 
 def test_a_failure_is_followed_by_a_request_for_the_status() -> None:
     dialect = CtdbDialect()
-    dialect.ask(5, "run", RUN)
+    dialect.encode(5, "run", RUN)
     assert hear(dialect, reply(1, errno.ENOEXEC)) == ([], packet.status_request(5, b"legacy", b"takeip"))
 
 
@@ -242,7 +244,7 @@ def test_failures_name_what_they_are_about() -> None:
 def test_a_status_keeps_what_is_known_from_before() -> None:
     payload = status_payload(7, report(b"00.a", 7, b"no\n", begin=100, seconds=0.5), report(b"10.b", 0, begin=50))
     what, value, _, _ = answer("status", STATUS, reply(2, 0, payload))
-    overview = Overview.from_wire(value)
+    overview = decode(Overview, value)
     assert (what, overview.jobs, overview.health) == ("result", (), ())
     (run,) = overview.results
     assert (run.outcome, run.summary, run.args, run.seconds) == ("failed", 7, (), 0.5)
@@ -252,13 +254,13 @@ def test_a_status_keeps_what_is_known_from_before() -> None:
 @pytest.mark.parametrize(("summary", "outcome"), [(0, "success"), (-errno.ETIMEDOUT, "timed-out"), (-4, "failed")])
 def test_outcomes_of_a_status(summary: int, outcome: str) -> None:
     value = answer("status", STATUS, reply(2, 0, status_payload(summary)))[1]
-    assert Overview.from_wire(value).results[0].outcome == outcome
+    assert decode(Overview, value).results[0].outcome == outcome
 
 
 def test_a_status_without_output() -> None:
     payload = status_payload(7, report(b"00.a", 7, b"no\n"))
     value = answer("status", {**STATUS, "output": False}, reply(2, 0, payload))[1]
-    assert Overview.from_wire(value).results[0].scripts[0].output == b""
+    assert decode(Overview, value).results[0].scripts[0].output == b""
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_replies_to_what_nobody_asked_are_passed_over() -> None:
 )
 def test_nonsense_is_refused(data: bytes) -> None:
     dialect = CtdbDialect()
-    dialect.ask(5, "run", RUN)
+    dialect.encode(5, "run", RUN)
     with pytest.raises(RemoteProtocolError):
         hear(dialect, data)
 
@@ -309,11 +311,11 @@ def test_nonsense_is_refused(data: bytes) -> None:
 def test_replies_in_any_order_and_pieces(order: list[int], size: int) -> None:
     dialect = CtdbDialect()
     for request_id in order:
-        dialect.ask(request_id, "run", {**RUN, "args": [str(request_id)]})
+        dialect.encode(request_id, "run", {**RUN, "args": [str(request_id)]})
     stream = b"".join(reply(1, 0, reqid=request_id) for request_id in order)
     told: dict[int, Any] = {}
     for start in range(0, len(stream), size):
-        dialect.take((stream[start : start + size],))
-        told.update((hand[0][0], hand[0][1][1]) for hand in dialect.hear(print))
+        pieces = dialect.receive_data(stream[start : start + size], print)
+        told.update((request_id, said[1]) for request_id, said in pieces)
     assert list(told) == list(order)
     assert all(value["args"] == [str(request_id)] for request_id, value in told.items())

@@ -8,9 +8,10 @@ import re
 from typing import Any
 
 import pytest
-from scripted_broker import run_value
+from fake_broker import run_value
 
 from ctdb_event import errors, failures
+from ctdb_event.decoding import decode
 from ctdb_event.errors import BrokerError, EventError
 from ctdb_event.results import Run
 from ctdb_eventd.errors import RemoteProtocolError
@@ -70,7 +71,7 @@ def test_every_exception_is_in_the_tree_and_in_the_picture() -> None:
     ],
 )
 def test_outcomes(outcome: str, expected: type[EventError], code: str, words: str) -> None:
-    run = Run.from_wire(run_value(outcome=outcome))
+    run = decode(Run, run_value(outcome=outcome))
     with pytest.raises(EventError) as caught:
         failures.check_run(run)
     assert type(caught.value) is expected
@@ -79,7 +80,7 @@ def test_outcomes(outcome: str, expected: type[EventError], code: str, words: st
 
 
 def test_success_is_no_error() -> None:
-    run = Run.from_wire(run_value())
+    run = decode(Run, run_value())
     assert failures.check_run(run) is run
 
 
@@ -97,7 +98,7 @@ def test_success_is_no_error() -> None:
 def test_the_scripts_that_failed_are_named(state: str, result: int, words: str) -> None:
     scripts = [{**SCRIPT, "name": "00.ok", "state": "ok"}, {**SCRIPT, "state": state, "result": result}]
     with pytest.raises(errors.EventFailed) as caught:
-        failures.check_run(Run.from_wire(run_value(outcome="failed", scripts=scripts)))
+        failures.check_run(decode(Run, run_value(outcome="failed", scripts=scripts)))
     assert caught.value.message == f"event monitor in legacy failed: {words}"
 
 
@@ -139,7 +140,7 @@ def test_a_lost_connection_says_whether_the_fate_is_unknown() -> None:
         failures.failure("EBUSY", "queue", {"kind": "QueueTimeout", "seconds": 3}),
         failures.connection_lost("/s", "gone", "run"),
         errors.MalformedAnswer("odd"),
-        errors.EventFailed("ENOEXEC", "bad", Run.from_wire(run_value(outcome="failed"))),
+        errors.EventFailed("ENOEXEC", "bad", decode(Run, run_value(outcome="failed"))),
     ],
     ids=lambda problem: type(problem).__name__,
 )

@@ -25,7 +25,7 @@ from ctdb_event import (
     cli,
     connect,
 )
-from ctdb_event.wire import NotNative, Wire
+from ctdb_event.commands.connection import DaemonConnection, NotNative
 
 DAEMON = Path("/usr/libexec/ctdb/ctdb-eventd")
 PATIENCE = 20.0
@@ -67,8 +67,8 @@ def path(node: Path) -> Iterator[str]:
 
 
 def test_it_hangs_up_at_the_preface(path: str) -> None:
-    with Wire(path) as wire, pytest.raises(NotNative):
-        wire.call("ping")
+    with DaemonConnection(path) as connection, pytest.raises(NotNative):
+        connection.call("ping")
     with pytest.raises(NotSupported, match="as CTDB's own does"):
         Client(path, dialect="native")
 

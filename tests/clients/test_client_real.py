@@ -39,7 +39,7 @@ from ctdb_event import (
     WouldDeadlock,
     connect,
 )
-from ctdb_event.wire import CallFailed, Wire
+from ctdb_event.commands.connection import CallFailed, DaemonConnection
 
 SCRIPT = """
 event=$1; shift
@@ -245,18 +245,18 @@ async def test_a_broker_that_ends(node: Node) -> None:
             client_of(daemon)
 
 
-def test_the_thin_connection(daemon: Daemon) -> None:
-    with Wire(daemon.node.socket) as wire:
-        assert wire.call("ping") == {}
-        assert wire.call("run", component="legacy", event="monitor")["outcome"] == "success"
-        request = wire.start("run", {"component": "legacy", "event": "x", "stream": True})
+def test_the_commands_connection(daemon: Daemon) -> None:
+    with DaemonConnection(daemon.node.socket) as connection:
+        assert connection.call("ping") == {}
+        assert connection.call("run", component="legacy", event="monitor")["outcome"] == "success"
+        request = connection.start("run", {"component": "legacy", "event": "x", "stream": True})
         kinds = []
-        while (said := wire.receive(request))[0] == "note":
-            kinds.append(said[1])
+        while (note := connection.next_note(request)) is not None:
+            kinds.append(note[0])
         assert kinds == ["started", "script-started", "script-finished", "script-finished", "finished"]
-        assert said[1]["outcome"] == "success"
+        assert request.value["outcome"] == "success"
         with pytest.raises(CallFailed) as caught:
-            wire.call("nonsense")
+            connection.call("nonsense")
         assert caught.value.code == "ENOSYS"
 
 
@@ -335,8 +335,8 @@ async def test_cancelling_at_any_moment_leaves_nothing_behind(daemon: Daemon) ->
         while (await client.status()).jobs:
             pass
         assert await client.locks() == ()
-        assert client._link.core._mailboxes == {}
-        assert client._link.core._abandoned == {}
+        assert client._connection.core._mailboxes == {}
+        assert client._connection.core._abandoned == {}
         assert (await client.run("legacy", "startup")).outcome == "success"
 
 

@@ -15,7 +15,7 @@ import pytest
 from nodes import Daemon, Node, start_daemon
 
 from ctdb_event import errors, updates
-from ctdb_event.client import AsyncClient
+from ctdb_event.aio.client import AsyncClient
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "clients.md").read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -71,7 +71,7 @@ def test_every_program_runs(number: int, daemon: Daemon) -> None:
 
 
 def test_there_are_programs_of_every_kind() -> None:
-    assert len(PROGRAMS) == 5
+    assert len(PROGRAMS) == 4
     assert len(DRIVERS) == 1
     assert len(DRIVERS[0].splitlines()) < 50
 
@@ -124,7 +124,7 @@ def test_the_table_of_updates_names_them_all_and_their_fields() -> None:
     kinds = {
         name: {field.name for field in attrs.fields(getattr(updates, name))} - common
         for name in updates.__all__
-        if name not in ("Update", "read_update")
+        if name != "Update"
     }
     rows = [row.split("|") for row in section("Watching").splitlines() if row.startswith("| `")]
     told = {row[1].strip(" `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_native import FakeBroker, Later
+from fake_broker import FakeBroker
 from nodes import PATIENCE, Node, running_daemon
 
 from ctdb_event import cli
@@ -119,10 +119,7 @@ def test_wrong_usage_is_not_unhealthy(node: Path, capfd: pytest.CaptureFixture[s
 def test_a_daemon_that_hangs(
     broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def never(peer: object, params: object) -> None:
-        raise Later
-
-    broker.handlers["status"] = never
+    broker.rules["status"] = lambda asked: None
     monkeypatch.setattr(health, "_LIMIT", 0.05)
     assert cli.main(["health"]) == 3
     assert capfd.readouterr().out.endswith("has not answered within 0.05 s: it hangs\n")
@@ -150,6 +147,6 @@ def test_the_outcome_is_the_reason_without_a_script(broker: FakeBroker, capfd: p
 def test_a_component_that_is_asked_for_twice(broker: FakeBroker, capfd: pytest.CaptureFixture[str]) -> None:
     """The second question, whether it is there at all, may fail without harm."""
     broker.refuse("status", "EINVAL", "never ran", kind="NeverRan")
-    broker.handlers["scripts"] = lambda peer, params: broker.hang_up()
+    broker.rules["scripts"] = lambda asked: broker.hang_up()
     assert cli.main(["health", "x"]) == 2
     assert capfd.readouterr().out.startswith("UNKNOWN - no monitor event of x has come to an end")

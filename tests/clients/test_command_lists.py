@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import samples
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 from ctdb_event import cli
 
@@ -206,7 +206,7 @@ def test_as_json_it_is_what_the_broker_said(
     command: str, said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     method = "status" if command == "ps" else command.split()[0]
-    expected: Any = said.handlers[method](None, {})  # type: ignore[arg-type]
+    expected: Any = said.replies[method]
     shown = json.loads(say(capfdbinary, *command.split(), "--json"))
     assert shown == (expected["jobs"] if command == "ps" else expected)
 

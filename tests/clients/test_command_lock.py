@@ -13,10 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_native import FakeBroker, Peer, Refused
+from fake_broker import Asked, FakeBroker
 
 from ctdb_event import cli
 
@@ -100,14 +99,15 @@ def test_what_cannot_be_run(command: str, code: int, said: bytes, locks: FakeBro
     assert capfdbinary.readouterr().err == b"ctdb-event: can't run " + command.encode() + b": " + said + b"\n"
 
 
-def busy(peer: Peer, params: dict[str, Any]) -> Any:
-    if params["wait"] is not None:
-        raise Refused("ETIMEDOUT", "no lock a within 0 s: held by x\x1b", kind="LockTimeout", names=["a"], holder="x")
-    return {"lock": 1, "waited": 3.0}
+def busy(asked: Asked) -> None:
+    if asked.params["wait"] is None:
+        asked.result({"lock": 1, "waited": 3.0})
+    else:
+        asked.error("ETIMEDOUT", "no lock a within 0 s: held by x\x1b", kind="LockTimeout", names=["a"], holder="x")
 
 
 def test_the_wait_is_over(broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["lock"] = busy
+    broker.rules["lock"] = busy
     assert cli.main(["lock", "--wait", "0", "a", "--", "true"]) == 124
     said = b"ctdb-event: no lock a within 0 s: held by x\\x1b; ctdb-event locks shows who holds what\n"
     assert capfdbinary.readouterr().err == said
@@ -140,7 +140,7 @@ def test_a_person_is_told_what_the_wait_is_for(
     broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    broker.handlers["lock"] = busy
+    broker.rules["lock"] = busy
     assert cli.main(["lock", "a", "--", "true"]) == 0
     assert capfdbinary.readouterr().err == b"ctdb-event: waiting: no lock a within 0 s: held by x\\x1b\n"
     assert [params["wait"] for method, params in broker.requests if method == "lock"] == [0.0, None]
@@ -202,21 +202,21 @@ def test_the_daemon_goes_while_the_command_runs(locks: FakeBroker) -> None:
 
 
 def test_what_the_broker_says_meanwhile_does_not_matter(broker: FakeBroker) -> None:
-    peers: list[Peer] = []
+    locked_by: list[Asked] = []
     pinged = threading.Event()
 
-    def lock(peer: Peer, params: dict[str, Any]) -> Any:
-        peers.append(peer)
-        return {"lock": 1, "waited": 0.0}
+    def lock(asked: Asked) -> None:
+        locked_by.append(asked)
+        asked.result({"lock": 1, "waited": 0.0})
 
-    def ping(peer: Peer, params: dict[str, Any]) -> Any:
+    def ping(asked: Asked) -> None:
         pinged.set()
-        return {}
+        asked.result({})
 
-    broker.handlers.update(lock=lock, ping=ping)
+    broker.rules.update(lock=lock, ping=ping)
     with locked("sh", "-c", "echo ready; read x; exit 7") as process:
         assert line_of(process) == b"ready\n"
-        peers[0].note("of-later")
+        locked_by[0].note("of-later")
         assert pinged.wait(PATIENCE)
         assert process.stdin is not None
         process.stdin.close()
@@ -226,16 +226,16 @@ def test_what_the_broker_says_meanwhile_does_not_matter(broker: FakeBroker) -> N
 
 
 def test_ctrl_c_while_it_waits(broker: FakeBroker) -> None:
-    asked, done = threading.Event(), threading.Event()
+    came, done = threading.Event(), threading.Event()
 
-    def never(peer: Peer, params: dict[str, Any]) -> Any:
-        asked.set()
+    def never(asked: Asked) -> None:
+        came.set()
         done.wait(PATIENCE)
-        return {"lock": 1}
+        asked.result({"lock": 1})
 
-    broker.handlers["lock"] = never
+    broker.rules["lock"] = never
     with locked("true") as process:
-        assert asked.wait(PATIENCE)
+        assert came.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr is not None

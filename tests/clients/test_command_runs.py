@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -14,15 +16,16 @@ from typing import Any
 
 import pytest
 import samples
-from fake_native import FakeBroker, HungUp, Peer
+from fake_broker import Asked, FakeBroker
+from threaded_listener import PATIENCE
 
 from ctdb_event import cli
 from ctdb_event.commands import notes, runs, streaming
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.screen import Screen
 from ctdb_event.commands.session import Session
-from ctdb_event.wire import Wire
+from ctdb_event.core import Mailbox
 
-Handler = Callable[[Peer, dict[str, Any]], Any]
 Capture = pytest.CaptureFixture[bytes]
 FAILED = samples.run(
     outcome="failed",
@@ -41,20 +44,20 @@ def say(capture: Capture, *arguments: str, code: int = 0) -> tuple[str, str]:
     return out.decode("utf-8", "surrogateescape"), err.decode()
 
 
-def streamed(peer: Peer, params: dict[str, Any]) -> dict[str, Any]:
-    if params["stream"]:
+def streamed(asked: Asked) -> None:
+    if asked.params["stream"]:
         about = samples.note()
-        peer.note("queued", **about)
-        peer.note("started", waited=0.5, **about)
-        peer.note("script-started", script="00.ctdb", pid=3, **about)
-        peer.note("output", script="00.ctdb", output=b"one\ntw\xc3", **about)
-        peer.note("output", script="00.ctdb", output=b"\xa9\x1b\xff", **about)
-        peer.note("script-finished", script="00.ctdb", state="ok", result=0, seconds=0.2, **about)
-        peer.note("lock-waiting", locks=["a", "b"], lock=None, text="x", **about)
-        peer.note("gap", lost=7, time=1.0)
-        peer.note("script-finished", script="10.off", state="disabled", result=-8, seconds=0.0, **about)
-        peer.note("of-later", **about)
-    return FAILED
+        asked.note("queued", **about)
+        asked.note("started", waited=0.5, **about)
+        asked.note("script-started", script="00.ctdb", pid=3, **about)
+        asked.note("output", script="00.ctdb", output=b"one\ntw\xc3", **about)
+        asked.note("output", script="00.ctdb", output=b"\xa9\x1b\xff", **about)
+        asked.note("script-finished", script="00.ctdb", state="ok", result=0, seconds=0.2, **about)
+        asked.note("lock-waiting", locks=["a", "b"], lock=None, text="x", **about)
+        asked.note("gap", lost=7, time=1.0)
+        asked.note("script-finished", script="10.off", state="disabled", result=-8, seconds=0.0, **about)
+        asked.note("of-later", **about)
+    asked.result(FAILED)
 
 
 # ---------------------------------------------------------------------- run
@@ -89,7 +92,7 @@ def test_all_scripts_in_test_mode(broker: FakeBroker, capfdbinary: Capture, monk
 
 
 def test_stream(broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["run"] = streamed
+    broker.rules["run"] = streamed
     out, err = say(capfdbinary, "run", "--stream", "30", "legacy", "takeip", code=8)
     assert out == "one\ntwé\x1b\udcff"
     assert err.splitlines() == [
@@ -104,7 +107,7 @@ def test_stream(broker: FakeBroker, capfdbinary: Capture) -> None:
 
 
 def test_stream_as_json(broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["run"] = streamed
+    broker.rules["run"] = streamed
     out, err = say(capfdbinary, "run", "--stream", "--json", "30", "legacy", "takeip", code=8)
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line.get("note") for line in lines][:4] == ["queued", "started", "script-started", "output"]
@@ -131,7 +134,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *times: int) -> None:
     receive = runs._Run._follow
     count = 0
 
-    def follow(self: runs._Run, call: int) -> dict[str, Any]:
+    def follow(self: runs._Run, call: Mailbox) -> dict[str, Any]:
         nonlocal count
         count += 1
         if count in times:
@@ -141,24 +144,17 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *times: int) -> None:
     monkeypatch.setattr(runs._Run, "_follow", follow)
 
 
-def until_cancelled(
-    outcome: str,
-) -> tuple[Callable[[Peer, dict[str, Any]], Any], Callable[[Peer, dict[str, Any]], Any]]:
-    """Handlers of `run` and `cancel`: the run's answer comes after that of `cancel`, on the same connection."""
+def until_cancelled(outcome: str) -> Callable[[Asked], None]:
+    """A rule for `run`: its answer comes after that of `cancel`, on the same connection."""
 
-    def run(peer: Peer, params: dict[str, Any]) -> Any:
-        run_request = peer.request
-        received = peer.receive()
-        assert received is not None
-        peer.broker.requests.append(received)
-        answer = peer.answer(*received)
-        assert answer is not None
-        peer.connection.sendall(answer)
-        assert received[1] == {"call": run_request}
-        peer.request = run_request
-        return samples.run(outcome=outcome)
+    def run(asked: Asked) -> None:
+        cancel = asked.following()
+        assert cancel is not None
+        assert (cancel.method, cancel.params) == ("cancel", {"call": asked.id})
+        cancel.result({"state": "running"})
+        asked.result(samples.run(outcome=outcome))
 
-    return run, lambda peer, params: {"state": "running"}
+    return run
 
 
 CANCELLING = "ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once\n"
@@ -184,7 +180,7 @@ def test_ctrl_c_cancels(
 ) -> None:
     interrupted(monkeypatch, *times)
     monkeypatch.setattr(runs, "_SAME_KEY", 3600.0)
-    broker.handlers["run"], broker.handlers["cancel"] = until_cancelled(outcome)
+    broker.rules["run"] = until_cancelled(outcome)
     out, err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=code)
     assert json.loads(out)["outcome"] == outcome
     assert err == CANCELLING + said
@@ -195,20 +191,43 @@ def test_a_second_ctrl_c_does_not_wait(
 ) -> None:
     interrupted(monkeypatch, 1, 2)
     monkeypatch.setattr(runs, "_SAME_KEY", 0.0)
-    broker.handlers["run"], broker.handlers["cancel"] = until_cancelled("cancelled")
+    broker.rules["run"] = until_cancelled("cancelled")
     err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130)[1]
     assert err == CANCELLING + LEFT
+
+
+def test_ctrl_c_while_much_comes_shows_how_the_run_was_cancelled(broker: FakeBroker) -> None:
+    """It may fall between any two steps of receiving and printing."""
+
+    def run(asked: Asked) -> None:
+        while not select.select([asked.connection], [], [], 0)[0]:
+            for _ in range(50):
+                asked.note("output", script="a", output=b"x\n", **samples.note())
+        cancel = asked.following()
+        assert cancel is not None
+        assert (cancel.method, cancel.params) == ("cancel", {"call": asked.id})
+        asked.result(samples.run(outcome="cancelled"))
+
+    broker.rules["run"] = run
+    command = [sys.executable, "-m", "ctdb_event", "run", "--stream", "30", "legacy", "x"]
+    for _ in range(10):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=PATIENCE)[1].decode()
+        assert (process.returncode, said.splitlines()[-1]) == (130, "ctdb-event: Ctrl-C: run mb-1 was cancelled")
 
 
 def test_ctrl_c_before_the_request_is_known(
     broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(wire: Wire, method: str, params: dict[str, Any]) -> int:
-        send(wire, method, params)
+    def start(connection: DaemonConnection, method: str, params: dict[str, Any]) -> Mailbox:
+        send(connection, method, params)
         raise KeyboardInterrupt
 
-    send = Wire.start
-    monkeypatch.setattr(Wire, "start", start)
+    send = DaemonConnection.start
+    monkeypatch.setattr(DaemonConnection, "start", start)
     broker.reply("run", samples.run())
     assert say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130) == ("", LEFT)
 
@@ -225,12 +244,12 @@ def test_ctrl_c_while_the_result_is_shown(
 
 
 def test_ctrl_c_and_the_daemon_goes(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang_up(peer: Peer, params: dict[str, Any]) -> Any:
-        peer.note("started", waited=0.0, **samples.note())
-        raise HungUp
+    def hang_up(asked: Asked) -> None:
+        asked.note("started", waited=0.0, **samples.note())
+        asked.hang_up()
 
     interrupted(monkeypatch, 1)
-    broker.handlers["run"] = hang_up
+    broker.rules["run"] = hang_up
     assert "the daemon cancels" in say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130)[1]
 
 
@@ -384,14 +403,14 @@ NOTES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-def tell(peer: Peer, params: dict[str, Any]) -> Any:
+def tell(asked: Asked) -> None:
     for kind, data, _ in NOTES:
-        peer.note(kind, **data)
-    return {"notes": len(NOTES)}
+        asked.note(kind, **data)
+    asked.result({"notes": len(NOTES)})
 
 
 def test_subscribe_for_people(broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["subscribe"] = tell
+    broker.rules["subscribe"] = tell
     lines = say(capfdbinary, "subscribe")[0].splitlines()
     assert broker.asked("subscribe") == {"kinds": None, "component": None, "event": None, "run": None}
     expected = [text for _, _, text in NOTES]
@@ -401,10 +420,10 @@ def test_subscribe_for_people(broker: FakeBroker, capfdbinary: Capture) -> None:
 
 
 def test_subscribe_for_programs(broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["subscribe"] = tell
+    broker.rules["subscribe"] = tell
     lines = [json.loads(line) for line in say(capfdbinary, "subscribe", "--json")[0].splitlines()]
     assert [line["note"] for line in lines] == [kind for kind, _, _ in NOTES]
-    assert [line["number"] for line in lines] == list(range(41, 41 + len(NOTES)))
+    assert [line["number"] for line in lines] == list(range(1, 1 + len(NOTES)))
     assert lines[4]["output"] == "a\x1b\n\nb\n"
     plain = say(capfdbinary, "subscribe", "--plain")[0].splitlines()
     begin = "1700000000.250|{}|mb-2|legacy|takeip|eth0|"
@@ -424,7 +443,7 @@ def test_subscribe_for_programs(broker: FakeBroker, capfdbinary: Capture) -> Non
     ],
 )
 def test_which_kinds(options: list[str], expected: list[str] | None, broker: FakeBroker, capfdbinary: Capture) -> None:
-    broker.handlers["subscribe"] = tell
+    broker.rules["subscribe"] = tell
     say(capfdbinary, "subscribe", *options, "--component", "c", "--event", "e", "--run", "r")
     asked = broker.asked("subscribe")
     assert {name: asked[name] for name in ("component", "event", "run")} == {"component": "c", "event": "e", "run": "r"}
@@ -438,7 +457,7 @@ def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, mo
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    broker.handlers["subscribe"] = tell
+    broker.rules["subscribe"] = tell
     monkeypatch.setattr(notes, "print_note", interrupt)
     assert say(capfdbinary, "subscribe", code=130) == ("", "")
 
@@ -446,11 +465,11 @@ def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, mo
 def test_nobody_reads_any_more(broker: FakeBroker) -> None:
     told = threading.Event()
 
-    def endless(peer: Peer, params: dict[str, Any]) -> Any:
+    def endless(asked: Asked) -> None:
         while not told.is_set():
-            tell(peer, params)
+            tell(asked)
 
-    broker.handlers["subscribe"] = endless
+    broker.rules["subscribe"] = endless
     process = subprocess.Popen([sys.executable, "-m", "ctdb_event", "subscribe"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_native import FakeBroker
+from fake_broker import FakeBroker
 
 from ctdb_event import cli
+from ctdb_event.argv import timeout_of
 from ctdb_event.commands import arguments, entry
 from ctdb_event.commands.arguments import Usage, command_of, parse
-from ctdb_event.commands.catalogue import COMMANDS, find, nearest
+from ctdb_event.commands.catalogue import COMMANDS, find
 from ctdb_event.commands.explain import overview, pages
 from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
+from ctdb_eventd.text import nearest
 
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
 new_command = pytest.mark.parametrize("command", [c for c in COMMANDS if not c.dropin], ids=lambda c: c.words)
@@ -59,11 +61,7 @@ def test_groups_stand_together() -> None:
     assert len(changes) == len(set(groups))
 
 
-def test_the_program_knows_exactly_these() -> None:
-    assert {command.words for command in COMMANDS if not command.dropin} == cli._NEW_COMMANDS
-    assert {option.name for option in row("run").options} == cli._NEW_RUN_OPTIONS
-    options = [option for command in COMMANDS for option in command.all_options if option.value]
-    assert {name for option in options for name in option.names} == cli._WITH_VALUE
+def test_the_usage_shows_exactly_the_commands_of_ctdbs_program() -> None:
     dropin = {" ".join(command.words) for command in cli._COMMANDS}
     assert {command.words for command in COMMANDS if command.dropin} == dropin
 
@@ -163,7 +161,7 @@ def test_an_unknown_command(words: list[str], advice: str, capfdbinary: pytest.C
 
 
 def test_nothing_near() -> None:
-    assert nearest("qqqqq", ["ps", "watch"]) == ""
+    assert nearest("qqqqq", ["ps", "watch"]) is None
     assert find(["nothing"]) is None
 
 
@@ -226,13 +224,13 @@ def test_wrong_usage(words: list[str], problem: str, capfdbinary: pytest.Capture
 
 @pytest.mark.parametrize(("given", "value"), [("0", 0), (" +30 ", 30), ("4294967295", 4294967295)])
 def test_timeouts(given: str, value: int) -> None:
-    assert arguments.number("timeout", given) == value
+    assert timeout_of(given) == value
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "4294967296", "1.5", "9" * 50, "٣"])
 def test_what_is_no_timeout(given: str) -> None:
     with pytest.raises(Failure, match="a whole number of seconds from 0") as caught:
-        arguments.number("timeout", given)
+        timeout_of(given)
     assert caught.value.code == 22
 
 
@@ -266,7 +264,7 @@ def test_not_root(node: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pyte
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("ctdb_event.commands.session.Wire", refuse)
+    monkeypatch.setattr("ctdb_event.commands.session.DaemonConnection", refuse)
     code, said = failure(capfdbinary, "ps")
     assert code == 1
     assert "Permission denied; run this as root, or ask its administrator for `read = " in said
@@ -295,7 +293,7 @@ def test_test_mode_without_a_base(node: Path, monkeypatch: pytest.MonkeyPatch, c
 
 def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     broker.reply("hello", {"server": "x", "pid": 1})
-    broker.handlers["ping"] = lambda peer, params: broker.hang_up()
+    broker.rules["ping"] = lambda asked: broker.hang_up()
     code, said = failure(capfdbinary, "ping")
     assert code == 1
     assert said.startswith("ctdb-event: no answer from the event daemon: connection to ")
@@ -303,15 +301,15 @@ def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[
 
 
 def test_nonsense_for_an_answer(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    broker.handlers["reload"] = lambda peer, params: peer.connection.sendall(b"\0\0\0\1x")
+    broker.rules["reload"] = lambda asked: asked.raw(b"\0\0\0\1x")
     assert "does not speak the event protocol" in failure(capfdbinary, "reload")[1]
 
 
 def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ctdb_event.commands import problems
-    from ctdb_eventd.errors import LocalProtocolError
+    from ctdb_event.errors import InvalidRequest
 
-    assert str(problems.explained("p", LocalProtocolError("too long"))) == "this can't be asked: too long"
+    assert str(problems.explained("p", InvalidRequest("EINVAL", "too long"))) == "this can't be asked: too long"
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,15 @@ from typing import Any
 
 import pytest
 import samples
-from fake_native import FakeBroker, HungUp, Later, Peer
+from fake_broker import Asked, FakeBroker
 from rich.console import Console
 
 from ctdb_event import cli
 from ctdb_event.commands import watch
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.watch_model import Model, Snapshot
 from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
-from ctdb_event.wire import Wire
 
 PATIENCE = 60.0
 COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]
@@ -181,8 +181,8 @@ def on_a_terminal(*arguments: str, keyboard: bool = True, lines: int = 40) -> It
         os.close(screen.slave)
 
 
-def answer_nothing(peer: Peer, params: dict[str, Any]) -> None:
-    raise Later
+def answer_nothing(asked: Asked) -> None:
+    """Leaves the request without an answer."""
 
 
 @pytest.fixture
@@ -195,20 +195,19 @@ def prepare(broker: FakeBroker) -> FakeBroker:
     broker.reply("components", COMPONENTS)
     broker.reply("status", samples.status())
     broker.reply("locks", [])
-    broker.handlers["subscribe"] = lambda peer, params: peer.receive()
+    broker.rules["subscribe"] = answer_nothing
     return broker
 
 
 def test_keys_and_news(watched: FakeBroker) -> None:
     go_on = threading.Event()
 
-    def tell(peer: Peer, params: dict[str, Any]) -> Any:
+    def tell(asked: Asked) -> None:
         assert go_on.wait(PATIENCE)
         watched.reply("status", samples.status(jobs=[samples.job()]))
-        peer.note("started", waited=0.0, **samples.note())
-        return peer.receive()
+        asked.note("started", waited=0.0, **samples.note())
 
-    watched.handlers["subscribe"] = tell
+    watched.rules["subscribe"] = tell
     with on_a_terminal() as screen:
         screen.until("\x1b[?1049h")
         screen.until("ctdb-eventd 9.9")
@@ -245,7 +244,7 @@ def test_the_daemon_goes_and_comes_back(watched: FakeBroker) -> None:
         screen.until("12 of 20 enabled")
         watched.close()
         screen.until("Trying again: ")
-        again = prepare(FakeBroker(watched.path))
+        again = prepare(FakeBroker(Path(watched.path)))
         try:
             again.reply("hello", {"server": "ctdb-eventd 10"})
             screen.until("ctdb-eventd 10")
@@ -268,9 +267,9 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
     """Whichever of the two is lost, and whatever the other one waits for."""
     connected = threading.Event()
 
-    def connect() -> Wire:
+    def connect() -> DaemonConnection:
         assert end != "before it is connected" or connected.wait(PATIENCE)
-        return Wire(str(watched.path))
+        return DaemonConnection(str(watched.path))
 
     if end == "subscription":
         watched.reply("subscribe", {"notes": 0})
@@ -291,7 +290,7 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
 
 def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
     done = threading.Event()
-    watched.handlers["status"] = lambda peer, params: done.wait(PATIENCE)
+    watched.rules["status"] = lambda asked: asked.result(done.wait(PATIENCE))
     with on_a_terminal() as screen:
         screen.until("The daemon does not answer, for ")
         screen.press("q")
@@ -309,22 +308,22 @@ def test_lines_when_it_is_no_terminal(
     watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
     count = 0
 
-    def tell(peer: Peer, params: dict[str, Any]) -> Any:
+    def tell(asked: Asked) -> None:
         nonlocal count
         count += 1
         if count == 1:
             # told before `status` is asked for, and shown all the same
-            peer.note("finished", outcome="success", seconds=1.0, waited=0.0, summary=0, **samples.note())
-            return {"notes": 1}
-        if count == 2:
-            raise HungUp
-        if count == 3:
-            return {"notes": 0}
-        watched.refuse("status", "EIO", "enough")
-        raise Later
+            asked.note("finished", outcome="success", seconds=1.0, waited=0.0, summary=0, **samples.note())
+            asked.result({"notes": 1})
+        elif count == 2:
+            asked.hang_up()
+        elif count == 3:
+            asked.result({"notes": 0})
+        else:
+            watched.refuse("status", "EIO", "enough")
 
     monkeypatch.setattr(watch, "RETRY", 0.0)
-    watched.handlers["subscribe"] = tell
+    watched.rules["subscribe"] = tell
     assert cli.main(["watch"]) == 5
     out, err = capfdbinary.readouterr()
     jobs = "legacy takeip 'eth 0' 10.0.0.1 24: {}, 3.2s old{}\n"
@@ -367,7 +366,7 @@ def test_without_rich_there_are_lines_and_a_hint(watched: FakeBroker, monkeypatc
     program = "import sys; sys.modules['rich'] = None; sys.argv = ['x', 'watch']"
     program = f"import importlib.util as u; u.find_spec = lambda name: None\n{program}"
     watched.reply("status", samples.status(jobs=[samples.job()]))
-    watched.handlers["subscribe"] = answer_nothing
+    watched.rules["subscribe"] = answer_nothing
     terminal, slave = pty.openpty()
     code = f"{program}\nfrom ctdb_event.cli import main; sys.exit(main())"
     environ = {**os.environ, "TERM": "xterm"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
 from ctdb_event.broker import Hello, Stats
+from ctdb_event.decoding import decode
 from ctdb_event.errors import MalformedAnswer
 from ctdb_event.inventory import Component, EventInfo, Lock, Owner, ScriptFile, ScriptFiles
 from ctdb_event.results import Overview, Run, Script
@@ -101,20 +101,20 @@ STATS = {
     "slots": {"running": 2, "waiting": 1, "free_limit": 18, "limit": 64},
 }
 
-KINDS: list[tuple[Callable[[object], Any], dict[str, Any]]] = [
-    (Script.from_wire, SCRIPT),
-    (Run.from_wire, RUN),
-    (Overview.from_wire, OVERVIEW),
-    (Hello.from_wire, HELLO),
-    (Component.from_wire, COMPONENT),
-    (ScriptFiles.from_wire, FILES),
-    (EventInfo.from_wire, EVENT),
-    (Lock.from_wire, LOCK),
-    (Owner.from_wire, OWNER),
-    (Stats.from_wire, STATS),
+KINDS: list[tuple[type[Any], dict[str, Any]]] = [
+    (Script, SCRIPT),
+    (Run, RUN),
+    (Overview, OVERVIEW),
+    (Hello, HELLO),
+    (Component, COMPONENT),
+    (ScriptFiles, FILES),
+    (EventInfo, EVENT),
+    (Lock, LOCK),
+    (Owner, OWNER),
+    (Stats, STATS),
 ]
 LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "known_from": None}
-KEYS = [(read, value, key) for read, value in KINDS for key in value]
+KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 
 
 def plain(value: Any) -> Any:
@@ -124,38 +124,38 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-@pytest.mark.parametrize(("read", "value"), KINDS, ids=lambda item: getattr(item, "__qualname__", ""))
-def test_every_key_is_read_and_unknown_ones_are_ignored(read: Callable[[object], Any], value: dict[str, Any]) -> None:
-    assert plain(read({**value, "of later versions": 1})) == value
+@pytest.mark.parametrize(("kind", "value"), KINDS, ids=lambda item: getattr(item, "__qualname__", ""))
+def test_every_key_is_read_and_unknown_ones_are_ignored(kind: type[Any], value: dict[str, Any]) -> None:
+    assert plain(decode(kind, {**value, "of later versions": 1})) == value
 
 
 def test_what_older_brokers_do_not_say_is_nothing() -> None:
     job = {name: value for name, value in JOB.items() if name not in LATER}
-    overview = Overview.from_wire({"results": [], "jobs": [job], "health": []})
+    overview = decode(Overview, {"results": [], "jobs": [job], "health": []})
     assert (overview.more, overview.jobs[0].waits_for_more) == ((), 0)
-    assert Lock.from_wire({"name": "x", "kind": "named", "holder": None, "waiting": []}).waiting_more == 0
-    assert Script.from_wire({name: value for name, value in SCRIPT.items() if name not in LATER}).known_from is None
-    file = {name: value for name, value in FILE.items() if name not in ("events", "known_from")}
-    assert (ScriptFile.from_wire(file).events, ScriptFile.from_wire(file).known_from) == (None, None)
+    assert decode(Lock, {"name": "x", "kind": "named", "holder": None, "waiting": []}).waiting_more == 0
+    assert decode(Script, {name: value for name, value in SCRIPT.items() if name not in LATER}).known_from is None
+    file = decode(ScriptFile, {name: value for name, value in FILE.items() if name not in ("events", "known_from")})
+    assert (file.events, file.known_from) == (None, None)
 
 
-@pytest.mark.parametrize(("read", "value", "key"), [case for case in KEYS if case[2] not in LATER])
-def test_a_missing_key_is_told_by_name(read: Callable[[object], Any], value: dict[str, Any], key: str) -> None:
+@pytest.mark.parametrize(("kind", "value", "key"), [case for case in KEYS if case[2] not in LATER])
+def test_a_missing_key_is_told_by_name(kind: type[Any], value: dict[str, Any], key: str) -> None:
     less = {name: item for name, item in value.items() if name != key}
     with pytest.raises(MalformedAnswer, match=rf"\.?{key} in the broker's answer is (missing|None)"):
-        read(less)
+        decode(kind, less)
 
 
-@pytest.mark.parametrize(("read", "value", "key"), KEYS)
-def test_a_value_of_another_type_is_told(read: Callable[[object], Any], value: dict[str, Any], key: str) -> None:
+@pytest.mark.parametrize(("kind", "value", "key"), KEYS)
+def test_a_value_of_another_type_is_told(kind: type[Any], value: dict[str, Any], key: str) -> None:
     with pytest.raises(MalformedAnswer, match=rf"{key}|{key.rstrip('s')}|limits|slots|owner|status"):
-        read({**value, key: object()})
+        decode(kind, {**value, key: object()})
 
 
 @pytest.mark.parametrize("wrong", [None, [], "run", 3])
 def test_what_is_no_map_is_told(wrong: object) -> None:
     with pytest.raises(RemoteProtocolError, match=r"run in the broker's answer is .*, a map was expected"):
-        Run.from_wire(wrong)
+        decode(Run, wrong)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_what_is_no_map_is_told(wrong: object) -> None:
 )
 def test_types_are_told_apart(key: str, wrong: object, expected: str) -> None:
     with pytest.raises(MalformedAnswer, match=f"{expected} was expected"):
-        Run.from_wire({**RUN, key: wrong})
+        decode(Run, {**RUN, key: wrong})
 
 
 def test_what_printed_is_text_for_people() -> None:
-    assert Script.from_wire(SCRIPT).text == "no \ufffd\n"
+    assert decode(Script, SCRIPT).text == "no \ufffd\n"
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_what_printed_is_text_for_people() -> None:
     ],
 )
 def test_which_scripts_make_a_run_fail(state: str, failed: bool) -> None:
-    run = Run.from_wire({**RUN, "scripts": [{**SCRIPT, "state": state}]})
+    run = decode(Run, {**RUN, "scripts": [{**SCRIPT, "state": state}]})
     assert run.failed == (run.scripts if failed else ())
 
 
 def test_a_lock_that_nobody_holds() -> None:
-    assert Lock.from_wire({**LOCK, "holder": None, "waiting": []}).holder is None
+    assert decode(Lock, {**LOCK, "holder": None, "waiting": []}).holder is None

@@ -8,8 +8,9 @@ import attrs
 import pytest
 
 from ctdb_event import updates
+from ctdb_event.decoding import decode_update
 from ctdb_event.errors import MalformedAnswer
-from ctdb_event.updates import Update, read_update
+from ctdb_event.updates import Update
 
 ABOUT = {"time": 1.5, "run": "abc-1", "component": "legacy", "event": "monitor", "args": ["a"]}
 FURTHER: dict[str, tuple[type[Update], dict[str, Any]]] = {
@@ -34,7 +35,7 @@ def plain(update: Update) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", FURTHER)
 def test_every_kind_has_its_class(kind: str) -> None:
     expected, further = FURTHER[kind]
-    update = read_update(kind, 7, {**ABOUT, **further, "of later": 1})
+    update = decode_update(kind, 7, {**ABOUT, **further, "of later": 1})
     assert type(update) is expected
     assert plain(update) == {**ABOUT, **further, "number": 7}
 
@@ -42,7 +43,7 @@ def test_every_kind_has_its_class(kind: str) -> None:
 @pytest.mark.parametrize("kind", FURTHER)
 @pytest.mark.parametrize("absent", [{}, {"run": None, "component": None, "event": None, "args": None}])
 def test_whom_it_is_about_may_be_absent(kind: str, absent: dict[str, Any]) -> None:
-    update = read_update(kind, 7, {"time": 1.5, **absent, **FURTHER[kind][1]})
+    update = decode_update(kind, 7, {"time": 1.5, **absent, **FURTHER[kind][1]})
     assert (update.run, update.component, update.event, update.args) == (None, None, None, ())
 
 
@@ -51,15 +52,15 @@ def test_what_a_kind_has_to_say_must_be_there(kind: str, key: str) -> None:
     data = {**ABOUT, **FURTHER[kind][1]}
     del data[key]
     with pytest.raises(MalformedAnswer, match=f"{kind}.{key} in the broker's answer is missing"):
-        read_update(kind, 7, data)
+        decode_update(kind, 7, data)
 
 
 def test_a_note_without_a_time_is_refused() -> None:
     with pytest.raises(MalformedAnswer, match=r"queued\.time"):
-        read_update("queued", 7, {})
+        decode_update("queued", 7, {})
 
 
 def test_kinds_of_later_brokers_are_unknown_and_whole() -> None:
-    update = read_update("eclipse", 7, {**ABOUT, "dark": True})
+    update = decode_update("eclipse", 7, {**ABOUT, "dark": True})
     assert isinstance(update, updates.Unknown)
     assert (update.kind, update.data["dark"], update.run) == ("eclipse", True, "abc-1")

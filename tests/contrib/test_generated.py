@@ -194,3 +194,54 @@ def test_zsh_can_read_it() -> None:
     script = f"autoload -Uz compinit; compinit -D -u; source {COMPLETION}/_ctdb-event; print $_comps[ctdb-event]"
     done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("_ctdb-event\n", "")
+
+
+@pytest.mark.interop
+@needs("zsh")
+def test_zsh_completes(tmp_path: Path) -> None:
+    node = node_of(tmp_path)
+    (tmp_path / "with blank").write_text("")
+    file = COMPLETION / "_ctdb-event"
+    for typed, expected in (
+        ("canc", "cancel"),
+        ("script en", "script enable"),
+        ("script enable legacy ", "script enable legacy 50.two"),
+        ("script disable '$(touch pwned)' ", "script disable '$(touch pwned)'"),
+        ("subscribe --kinds queued,fi", "subscribe --kinds queued,finished"),
+        ("subscribe --kinds=fi", "subscribe --kinds=finished"),
+        ("help lock", "help lock"),
+        ("lock x -- mkfif", "lock x -- mkfifo"),
+        ("--socket wit", "--socket with\\ blank"),
+        ("--socket=wit", "--socket=with\\ blank"),
+    ):
+        assert in_zsh(node, file, f"ctdb-event {typed}").strip() == f"ctdb-event {expected}", typed
+    assert not (tmp_path / "pwned").exists()
+
+
+def in_zsh(node: Node, file: Path, typed: str) -> str:
+    """Returns the line that zsh makes of what is typed, and the tabulator behind it."""
+    master, slave = os.openpty()
+    start = f"autoload -Uz compinit; compinit -D -u; source {file}; unsetopt zle_bracketed_paste prompt_sp; PS1=READY"
+    widget = "show() { print -r -- \"LINE:${BUFFER}:END\" >&3; zle send-break; }; zle -N show; bindkey '^X' show"
+    with open(node.base / "shown", "w+") as shown:
+        command = ["zsh", "-f", "-i"]
+        shell = subprocess.Popen(
+            ["sh", "-c", 'exec 3>>shown; exec "$@"', "sh", *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**environ(node), "TERM": "vt100"},
+            cwd=node.base,
+            start_new_session=True,
+        )
+        os.close(slave)
+        os.write(master, f"{start}; {widget}\n".encode())
+        os.write(master, f"{typed}\t\x18".encode())
+        text = ""
+        while ":END" not in text:
+            os.read(master, 4096)
+            text += shown.read()
+        shell.kill()
+        shell.wait()
+        os.close(master)
+    return text.partition("LINE:")[2].partition(":END")[0]

@@ -12,19 +12,41 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Jobs, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Domain, Jobs
 from ctdb_eventd.dispatcher.methods import Methods
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
+from ctdb_eventd.errors import Cancelled, ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
-from ctdb_eventd.refusals import Cancelled
+from ctdb_eventd.runs import Done, LockDone
+from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
 REPORT = EventReport(summary=0, scripts=())
 MONITOR = record_of("legacy monitor", REPORT, run="t-1")
 TAKEIP = record_of("legacy takeip eth0 10.0.0.1 24", REPORT, run="t-2", address="10.0.0.1")
 OTHER = record_of("other takeip eth0 10.0.0.2 24", REPORT, run="t-3", address="10.0.0.2")
+
+WAITS = JobSnapshot(
+    run="t-5",
+    component="legacy",
+    event="monitor",
+    args=(),
+    address=None,
+    state="queued",
+    queued=1.5,
+    age=2.0,
+    started=None,
+    running=None,
+    timeout=30,
+    left=None,
+    script=None,
+    script_seconds=None,
+    pid=None,
+    waits_for=("t-4",),
+    waits_for_more=0,
+)
 
 
 class Ongoing:
@@ -56,8 +78,8 @@ class FakeDomain(Rights):
         self.error = error
         self.ongoing = Ongoing()
         self.known: dict[str, Ongoing] = {}
-        self.jobs_now: list[dict[str, Any]] = []
-        self.left_out: list[dict[str, Any]] = []
+        self.jobs_now: list[JobSnapshot] = []
+        self.left_out: list[LeftOut] = []
         self.healths: Sequence[ComponentHealth] = ()
         self.latest = {("legacy", "monitor"): MONITOR, ("legacy", "takeip"): TAKEIP, ("other", "takeip"): OTHER}
         self.at_once: tuple[int, Any] | None = None
@@ -117,8 +139,14 @@ class FakeDomain(Rights):
     def events(self) -> list[dict[str, Any]]:
         return [{"name": "init"}]
 
-    def locks(self) -> list[dict[str, Any]]:
-        return [{"name": "routes"}]
+    def locks(self) -> Iterator[LockSnapshot]:
+        yield LockSnapshot("routes", "named", None, (), 0)
+
+    def cancel_run(self, job: Ongoing) -> None:
+        job.cancel()
+
+    def revoke_run(self, job: Ongoing) -> bool:
+        return job.revoke()
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Ongoing:
         self.ask("lock", names, wait, peer)
@@ -206,7 +234,7 @@ def test_an_unknown_method_is_refused_with_those_there_are(method: str) -> None:
         ("ping", {"unknown": b"x"}, {}),
         ("components", {}, [{"name": "legacy"}]),
         ("events", {}, [{"name": "init"}]),
-        ("locks", {}, [{"name": "routes"}]),
+        ("locks", {}, [{"name": "routes", "kind": "named", "holder": None, "waiting": (), "waiting_more": 0}]),
         ("stats", {}, {"pid": 1}),
         ("reload", {}, {"warnings": ["careful"]}),
         ("scripts", {"component": "legacy"}, {"component": "legacy"}),
@@ -569,15 +597,16 @@ def test_which_results_a_status_has(params: dict[str, Any], expected: list[str])
 
 def test_jobs_and_health_are_filtered_too() -> None:
     client = Client()
-    client.domain.jobs_now = [{"run": "t-5"}]
-    client.domain.left_out = [{"component": "legacy", "running": 0, "queued": 7, "oldest": 1.5}]
+    client.domain.jobs_now = [WAITS]
+    client.domain.left_out = [LeftOut(component="legacy", running=0, queued=7, oldest=1.5)]
     client.domain.healths = tuple(
         ComponentHealth(component=name, healthy=True, since=1.0, script=None, result=0) for name in ("legacy", "other")
     )
 
     def seen(**params: Any) -> tuple[tuple[object, ...], list[str]]:
         answer = client.call("status", **params)
-        assert (answer["jobs"], answer["more"]) == (client.domain.jobs_now, client.domain.left_out)
+        assert [job["run"] for job in answer["jobs"]] == ["t-5"]
+        assert answer["more"] == [{"component": "legacy", "running": 0, "queued": 7, "oldest": 1.5}]
         return client.domain.asked[-1][1:], [health["component"] for health in answer["health"]]
 
     assert seen() == ((None, None, None), ["legacy", "other"])
@@ -603,7 +632,7 @@ def test_the_usual_answer_is_put_together_once_until_something_changes() -> None
 
     first = ask()
     assert ask() is first
-    client.domain.jobs_now = [{"run": "t-5", "component": "legacy", "event": "monitor", "address": None}]
+    client.domain.jobs_now = [WAITS]
     assert ask() is not first, "something runs"
     client.domain.jobs_now = []
     assert ask() is first

@@ -9,13 +9,14 @@ from typing import cast
 import pytest
 from happenings import record_of, spec_of
 
-from ctdb_eventd.dispatcher.domain import Domain, Done, LockDone, Peer
+from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
-from ctdb_eventd.errors import RequestError, WouldDeadlock
+from ctdb_eventd.dispatcher.peer import Peer
+from ctdb_eventd.errors import Cancelled, LockTimeout, QueueTimeout, RequestError, TooManySubscriptions, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed, Filter
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Failure, Note, Notes, Reply, Result
-from ctdb_eventd.refusals import Cancelled, LockTimeout, QueueTimeout, TooManySubscriptions
+from ctdb_eventd.runs import Done, LockDone
 
 SPEC = spec_of("legacy startup")
 RECORD = record_of("legacy startup", EventReport(summary=0, scripts=()))
@@ -55,6 +56,12 @@ class FakeDomain:
     def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Ongoing | None:
         self.run_done = done
         return self.begin()
+
+    def cancel_run(self, job: Ongoing) -> None:
+        job.cancel()
+
+    def revoke_run(self, job: Ongoing) -> bool:
+        return job.revoke()
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Ongoing:
         self.lock_done = done
@@ -221,7 +228,7 @@ def test_a_lock_that_is_free_is_had_at_once() -> None:
 
 def test_a_lock_that_is_refused_at_once_is_not_held() -> None:
     session = Session()
-    session.domain.at_once = lambda: session.domain.lock_done(LockTimeout(("routes",), 0, {"text": "x"}))
+    session.domain.at_once = lambda: session.domain.lock_done(LockTimeout(("routes",), 0, "x"))
     assert session.lock() is None
     (answer,) = session.answers()
     assert isinstance(answer, Failure)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctdb_eventd.dispatcher.params import Params
-from ctdb_eventd.refusals import InvalidParameter
+from ctdb_eventd.errors import InvalidParameter
 
 TAKE: dict[str, Callable[[Params], object]] = {
     "text": lambda params: params.text("x"),

@@ -10,9 +10,11 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Cancellable, Domain, Done, Peer, Run
+from ctdb_eventd.dispatcher.domain import Domain
+from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import NeverRan, NoSuchScript, NotAllowed, WouldDeadlock
+from ctdb_eventd.events import plan
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import (
     Reply,
@@ -24,25 +26,13 @@ from ctdb_eventd.protocol.messages import (
     StatusReply,
     StatusRequest,
 )
+from ctdb_eventd.runs import Done, Job
 
 REPORT = EventReport(summary=0, scripts=())
 
 
-class Job:
-    """A run that goes on."""
-
-    run = "t-1"
-    spec = EventSpec(component="legacy", event="takeip", args=(), timeout=30, run_all=False)
-
-    def cancel(self) -> None:
-        """Does nothing; the dispatcher only hands it on."""
-
-    def revoke(self) -> bool:
-        """Does nothing."""
-        return True
-
-
-JOB = Job()
+SPEC = EventSpec(component="legacy", event="takeip", args=(), timeout=30, run_all=False)
+JOB = Job(run="t-1", spec=SPEC, plan=plan("takeip", ()), done=None)
 PEER = Peer(pid=4711, uid=0)
 
 
@@ -53,6 +43,7 @@ class FakeDomain(Rights):
         super().__init__()
         self.asked: list[object] = []
         self.done: Done | None = None
+        self.cancelled: list[Job] = []
         self.error = error
 
     def ask(self, *what: object) -> None:
@@ -60,10 +51,13 @@ class FakeDomain(Rights):
         if self.error is not None:
             raise self.error
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
         self.ask(spec, peer)
         self.done = done
         return JOB
+
+    def cancel_run(self, job: Job) -> None:
+        self.cancelled.append(job)
 
     def status(self, component: str, event: str) -> RunRecord:
         self.ask(component, event)
@@ -93,7 +87,10 @@ def test_a_run_is_answered_when_it_is_over() -> None:
     domain = FakeDomain()
     request = run(args=("eth0", "10.0.0.1", "24"))
     replies, job = domain.handle(request)
-    assert (domain.asked, replies, job) == ([(request.spec, PEER)], [], JOB)
+    assert (domain.asked, replies) == ([(request.spec, PEER)], [])
+    assert job is not None
+    job.cancel()
+    assert domain.cancelled == [JOB]
     assert domain.done is not None
     domain.done(errno.ETIMEDOUT, None)
     assert replies == [RunReply(errno.ETIMEDOUT)]
@@ -102,11 +99,12 @@ def test_a_run_is_answered_when_it_is_over() -> None:
 @pytest.mark.parametrize("job", [JOB, None])
 def test_a_run_that_is_over_at_once_is_answered_at_once(job: Job | None) -> None:
     class AtOnce(FakeDomain):
-        def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Run | None:
+        def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
             done(0, None)
             return job
 
-    assert AtOnce().handle(run()) == ([RunReply(0)], job)
+    replies, under_way = AtOnce().handle(run())
+    assert (replies, under_way is None) == ([RunReply(0)], job is None)
 
 
 def test_a_script_that_asks_for_what_would_wait_for_it_is_answered_edeadlk_and_the_log_names_both(

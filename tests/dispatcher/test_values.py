@@ -12,7 +12,7 @@ import msgpack
 import pytest
 from happenings import record_of
 
-from ctdb_eventd import errors, refusals
+from ctdb_eventd import errors
 from ctdb_eventd.dispatcher import values
 from ctdb_eventd.dispatcher.values import failure_of, packed_run, run_value
 from ctdb_eventd.errors import ConfigError, RequestError
@@ -28,6 +28,7 @@ from ctdb_eventd.model import (
     ScriptReport,
 )
 from ctdb_eventd.protocol import frames
+from ctdb_eventd.runs import LockOwner
 
 BEGIN = 1_700_000_000_500_000
 
@@ -145,14 +146,14 @@ def test_a_run_is_packed_once_for_as_long_as_it_is_kept() -> None:
         (errors.NoSuchScript("web", "10.x"), "ENOENT", {"component", "script"}),
         (errors.NotAllowed(1, "u", "a", "r", "/c"), "EACCES", {"uid", "user", "asked", "right", "config"}),
         (errors.UnreadableComponent("/e/web", OSError(13, "Permission denied")), "EIO", {"directory"}),
-        (refusals.InvalidParameter("x", "a text", "7"), "EINVAL", {"parameter", "expected", "value"}),
-        (refusals.NoSuchRun("t-1"), "ENOENT", {"run"}),
-        (refusals.NoSuchCall(7), "ENOENT", {"call"}),
-        (refusals.NoSuchLock(7), "ENOENT", {"lock"}),
-        (refusals.NoSuchMethod("x", ("ping",)), "ENOSYS", {"method", "methods"}),
-        (refusals.QueueTimeout("a", 1.0, "b"), "EBUSY", {"asked", "seconds", "blocker"}),
-        (refusals.LockTimeout(("a",), 1.0, {"text": "b"}), "ETIMEDOUT", {"names", "seconds", "holder"}),
-        (refusals.Cancelled("a"), "ECANCELED", {"asked"}),
+        (errors.InvalidParameter("x", "a text", "7"), "EINVAL", {"parameter", "expected", "value"}),
+        (errors.NoSuchRun("t-1"), "ENOENT", {"run"}),
+        (errors.NoSuchCall(7), "ENOENT", {"call"}),
+        (errors.NoSuchLock(7), "ENOENT", {"lock"}),
+        (errors.NoSuchMethod("x", ("ping",)), "ENOSYS", {"method", "methods"}),
+        (errors.QueueTimeout("a", 1.0, "b"), "EBUSY", {"asked", "seconds", "blocker"}),
+        (errors.LockTimeout(("a",), 1.0, "b"), "ETIMEDOUT", {"names", "seconds", "holder"}),
+        (errors.Cancelled("a"), "ECANCELED", {"asked"}),
     ],
 )
 def test_a_refusal_says_what_it_is_made_of(error: RequestError, code: str, data: set[str]) -> None:
@@ -164,6 +165,16 @@ def test_a_refusal_says_what_it_is_made_of(error: RequestError, code: str, data:
         if key != "kind":
             assert failure.data[key] == getattr(error, key)
     assert unpacked(frames.packed(failure.data))["kind"] == type(error).__name__
+
+
+def test_who_has_a_lock_is_a_map() -> None:
+    holder = LockOwner(run="t-1", lock=None, pid=4711, text="legacy startup", since=1.0, seconds=2.0)
+    data = failure_of(errors.LockTimeout(("a",), 1.0, holder)).data
+    assert data["holder"] == {
+        **{"run": "t-1", "lock": None, "pid": 4711, "text": "legacy startup"},
+        **{"since": 1.0, "seconds": 2.0},
+    }
+    assert unpacked(frames.packed(data))["holder"] == data["holder"]
 
 
 def test_a_configuration_error_has_the_place() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import attrs
 import msgpack
 import pytest
+from client_end import Message, decode_frame, encode_request
 
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.errors import RemoteProtocolError
 from ctdb_eventd.feed import KINDS
 from ctdb_eventd.protocol import frames, native
-from ctdb_eventd.protocol.connection import broker_connection
-from ctdb_eventd.protocol.messages import Message
+from ctdb_eventd.protocol.connection import Connection
+from ctdb_eventd.protocol.messages import Request
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
 NATIVE = PAGE[PAGE.index("# The native dialect") :]
@@ -64,7 +65,7 @@ every_message = pytest.mark.parametrize("example", MESSAGES, ids=lambda example:
 
 
 def decode(example: Example) -> tuple[int, Message]:
-    return (native.decode_request if example.kind == "native-request" else native.decode_reply)(example.data)
+    return (native.decode_request if example.kind == "native-request" else decode_frame)(example.data)
 
 
 def test_there_is_an_example_of_every_message_the_preface_and_errors() -> None:
@@ -82,7 +83,11 @@ def test_an_example_means_what_is_said(example: Example) -> None:
 
 @every_message
 def test_an_example_is_what_we_would_send(example: Example) -> None:
-    assert native.encode(*decode(example)) == example.data
+    request_id, message = decode(example)
+    encoded = (
+        encode_request(request_id, message) if isinstance(message, Request) else native.encode(request_id, message)
+    )
+    assert encoded == example.data
 
 
 def unpacked(data: bytes, said: str) -> tuple[str, Any]:
@@ -114,7 +119,7 @@ def test_every_field_has_the_value_beside_it(example: Example) -> None:
 
 @pytest.mark.parametrize("example", REFUSED, ids=lambda example: example.meaning)
 def test_a_refused_example_is_refused_with_that_error(example: Example) -> None:
-    connection = broker_connection()
+    connection = Connection()
     connection.receive_data(example.data)
     with pytest.raises(RemoteProtocolError) as caught:
         connection.next_message()

@@ -6,32 +6,24 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-import attrs
 import pytest
+from client_end import decode_frame, encode_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctdb_eventd.errors import PacketTooLarge, RemoteProtocolError, VersionNotSupported
-from ctdb_eventd.model import EventReport, EventSpec, ScriptReport
+from ctdb_eventd.model import EventSpec
 from ctdb_eventd.protocol import frames, native, packet
-from ctdb_eventd.protocol.connection import (
-    Connection,
-    broker_connection,
-    client_connection,
-    native_client_connection,
-)
+from ctdb_eventd.protocol.connection import Connection
 from ctdb_eventd.protocol.ctdb import encode
 from ctdb_eventd.protocol.messages import (
     Call,
     Failure,
-    Note,
-    Reply,
     Request,
     Result,
     RunReply,
     RunRequest,
     ScriptRequest,
-    StatusReply,
     StatusRequest,
 )
 
@@ -56,7 +48,7 @@ REQUESTS: st.SearchStrategy[Request] = st.one_of(
 STREAMS = st.lists(st.tuples(st.integers(0, packet.MAX_U32), REQUESTS), max_size=6)
 
 
-def messages(connection: Connection[Request]) -> list[tuple[int, Request]]:
+def messages(connection: Connection) -> list[tuple[int, Request]]:
     received = []
     while (message := connection.next_message()) is not None:
         received.append(message)
@@ -68,8 +60,8 @@ def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in pairwise(ends)]
 
 
-def after(*received: bytes, max_packet: int = 4096) -> Connection[Request]:
-    connection = broker_connection(max_packet)
+def after(*received: bytes, max_packet: int = 4096) -> Connection:
+    connection = Connection(max_packet)
     for data in received:
         connection.receive_data(data)
     return connection
@@ -83,8 +75,8 @@ def after(*received: bytes, max_packet: int = 4096) -> Connection[Request]:
 def test_every_way_to_cut_a_stream_gives_the_same_messages(
     stream: list[tuple[int, Request]], cuts: list[int], ask_each_time: bool
 ) -> None:
-    data = b"".join(encode(reqid, request) for reqid, request in stream)
-    connection = broker_connection()
+    data = b"".join(encode_request(reqid, request) for reqid, request in stream)
+    connection = Connection()
     received = []
     for chunk in chunks(data, cuts):
         connection.receive_data(chunk)
@@ -100,9 +92,9 @@ def test_every_way_to_cut_a_stream_gives_the_same_messages(
 def test_messages_may_be_taken_one_by_one_between_chunks(
     stream: list[tuple[int, Request]], data: st.DataObject
 ) -> None:
-    connection = broker_connection()
+    connection = Connection()
     received = []
-    for chunk in chunks(b"".join(encode(*one) for one in stream), data.draw(st.lists(st.integers(0, 600)))):
+    for chunk in chunks(b"".join(encode_request(*one) for one in stream), data.draw(st.lists(st.integers(0, 600)))):
         connection.receive_data(chunk)
         message = connection.next_message()
         received += [message] if message is not None else []
@@ -110,8 +102,8 @@ def test_messages_may_be_taken_one_by_one_between_chunks(
 
 
 def test_byte_by_byte_is_enough() -> None:
-    data = encode(1, STATUS) + encode(2, STATUS)
-    connection = broker_connection()
+    data = encode_request(1, STATUS) + encode_request(2, STATUS)
+    connection = Connection()
     received = []
     for position in range(len(data)):
         connection.receive_data(data[position : position + 1])
@@ -120,22 +112,11 @@ def test_byte_by_byte_is_enough() -> None:
 
 
 def test_without_data_there_is_no_message() -> None:
-    connection = broker_connection()
+    connection = Connection()
     assert connection.next_message() is None
     connection.receive_data(b"")
     assert connection.next_message() is None
     connection.receive_eof()
-
-
-def test_the_clients_end_reads_replies() -> None:
-    connection = client_connection()
-    report = EventReport(summary=3, scripts=(ScriptReport(name="00.ok", begin=1, end=2, result=3, output=b"text"),))
-    broker = broker_connection()
-    connection.receive_data(broker.encode(5, RunReply(8)) + broker.encode(4, StatusReply(0, report)))
-    assert connection.next_message() == (5, RunReply(8))
-    received = connection.next_message()
-    assert received is not None
-    assert (received[0], attrs.asdict(received[1])) == (4, attrs.asdict(StatusReply(0, report)))
 
 
 # ---------------------------------------------------------------------- limits
@@ -153,31 +134,21 @@ def test_an_oversized_packet_is_refused_at_its_fourth_byte(length: int) -> None:
 
 
 def test_an_oversized_packet_behind_a_good_one_is_refused() -> None:
-    connection = after(encode(1, STATUS) + packet.u32(4097))
+    connection = after(encode_request(1, STATUS) + packet.u32(4097))
     assert connection.next_message() == (1, STATUS)
     with pytest.raises(PacketTooLarge):
         connection.next_message()
 
 
 def test_a_packet_of_just_the_limit_is_read() -> None:
-    data = packet.frame(1, encode(1, STATUS)[packet.HEADER_SIZE :].ljust(4096 - packet.HEADER_SIZE, b"\0"))
+    data = packet.frame(1, encode_request(1, STATUS)[packet.HEADER_SIZE :].ljust(4096 - packet.HEADER_SIZE, b"\0"))
     assert messages(after(data)) == [(1, STATUS)]
 
 
 def test_requests_may_have_1_mib_unless_told_otherwise() -> None:
-    connection = broker_connection()
+    connection = Connection()
     connection.receive_data(packet.u32((1 << 20) + 1))
     with pytest.raises(PacketTooLarge, match="at most 1048576 are accepted"):
-        connection.next_message()
-
-
-def test_replies_may_be_longer_and_are_limited_too() -> None:
-    connection: Connection[Reply] = client_connection()
-    connection.receive_data(packet.u32(1 << 28))
-    assert connection.next_message() is None
-    connection = client_connection(100)
-    connection.receive_data(packet.u32(101))
-    with pytest.raises(PacketTooLarge):
         connection.next_message()
 
 
@@ -188,14 +159,14 @@ def test_after_an_error_there_is_only_that_error() -> None:
     connection = after(packet.frame(1, packet.u32(99)))
     with pytest.raises(RemoteProtocolError, match="command 99") as first:
         connection.next_message()
-    connection.receive_data(encode(2, STATUS))
+    connection.receive_data(encode_request(2, STATUS))
     with pytest.raises(RemoteProtocolError) as second:
         connection.next_message()
     assert second.value is first.value
 
 
 def test_what_came_before_a_broken_packet_is_delivered() -> None:
-    connection = after(encode(1, STATUS) + encode(2, STATUS) + packet.u32(3))
+    connection = after(encode_request(1, STATUS) + encode_request(2, STATUS) + packet.u32(3))
     assert [connection.next_message(), connection.next_message()] == [(1, STATUS), (2, STATUS)]
     with pytest.raises(RemoteProtocolError, match=r"^packet length 3 is less than"):
         connection.next_message()
@@ -203,14 +174,14 @@ def test_what_came_before_a_broken_packet_is_delivered() -> None:
 
 @pytest.mark.parametrize("size", [1, 4, 11, 20])
 def test_an_end_inside_a_packet_is_an_error(size: int) -> None:
-    connection = after(encode(1, STATUS)[:size])
+    connection = after(encode_request(1, STATUS)[:size])
     assert connection.next_message() is None
     with pytest.raises(RemoteProtocolError, match=f"^connection ended inside a packet, after {size} bytes of it$"):
         connection.receive_eof()
 
 
 def test_an_end_inside_a_packet_that_came_in_pieces_is_an_error() -> None:
-    data = encode(1, STATUS)
+    data = encode_request(1, STATUS)
     connection = after(data + data[:5])
     assert messages(connection) == [(1, STATUS)]
     connection.receive_data(data[5:9])
@@ -252,12 +223,12 @@ def test_a_mutated_conversation_raises_nothing_else(data: st.DataObject) -> None
 # ---------------------------------------------------------------------- two dialects on one socket
 
 CALL = Call(5, "ping", {})
-NATIVE_STREAM = frames.PREFACE + native.encode(5, CALL) + native.encode(6, Call(6, "run", {"args": ["a b"]}))
+NATIVE_STREAM = frames.PREFACE + encode_request(5, CALL) + encode_request(6, Call(6, "run", {"args": ["a b"]}))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, len(NATIVE_STREAM)])
 def test_the_preface_makes_it_the_native_dialect_whichever_way_the_bytes_come(size: int) -> None:
-    connection = broker_connection()
+    connection = Connection()
     received = []
     for start in range(0, len(NATIVE_STREAM), size):
         connection.receive_data(NATIVE_STREAM[start : start + size])
@@ -269,8 +240,8 @@ def test_the_preface_makes_it_the_native_dialect_whichever_way_the_bytes_come(si
 
 @pytest.mark.parametrize("size", range(1, 5))
 def test_without_it_it_is_the_ctdb_dialect_whichever_way_the_bytes_come(size: int) -> None:
-    stream = encode(5, STATUS) + encode(6, STATUS)
-    connection = broker_connection()
+    stream = encode_request(5, STATUS) + encode_request(6, STATUS)
+    connection = Connection()
     received = []
     for start in range(0, len(stream), size):
         connection.receive_data(stream[start : start + size])
@@ -280,7 +251,7 @@ def test_without_it_it_is_the_ctdb_dialect_whichever_way_the_bytes_come(size: in
 
 
 def test_an_end_inside_the_preface_is_an_error() -> None:
-    connection = broker_connection()
+    connection = Connection()
     connection.receive_data(frames.PREFACE[:6])
     assert connection.next_message() is None
     with pytest.raises(RemoteProtocolError, match=r"ended inside a packet, after 6 bytes of it$"):
@@ -288,25 +259,18 @@ def test_an_end_inside_the_preface_is_an_error() -> None:
 
 
 def test_a_preface_of_another_version_is_refused_and_told_which_there_are() -> None:
-    connection = broker_connection()
-    connection.receive_data(frames.PREFACE[:-1] + b"\x02" + native.encode(5, CALL))
+    connection = Connection()
+    connection.receive_data(frames.PREFACE[:-1] + b"\x02" + encode_request(5, CALL))
     with pytest.raises(VersionNotSupported):
         connection.next_message()
-    reqid, failure = native.decode_reply(connection.last_words())
+    reqid, failure = decode_frame(connection.last_words())
     assert isinstance(failure, Failure)
     assert (reqid, failure.code, failure.data["versions"]) == (0, "EPROTONOSUPPORT", [1])
 
 
 def test_other_errors_have_no_last_words() -> None:
-    connection = broker_connection()
+    connection = Connection()
     connection.receive_data(frames.PREFACE + b"\xff" * 4)
     with pytest.raises(PacketTooLarge):
         connection.next_message()
     assert connection.last_words() == b""
-
-
-def test_a_native_client_reads_replies_and_notes() -> None:
-    connection = native_client_connection()
-    answers: list[Reply] = [Note("started", 0, {"run": "x-1"}), Result({"run": "x-1"})]
-    connection.receive_data(b"".join(native.encode(1, answer) for answer in answers))
-    assert [connection.next_message(), connection.next_message()] == [(1, answer) for answer in answers]

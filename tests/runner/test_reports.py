@@ -9,11 +9,14 @@ import os
 import attrs
 import pytest
 
+from ctdb_eventd.events import plan
 from ctdb_eventd.model import DISABLED, SIGNALLED, TIMED_OUT, EventSpec, ScriptReport
 from ctdb_eventd.runner.reports import Reports
+from ctdb_eventd.runs import Job
 from ctdb_eventd.scripts import Script
 
 SPEC = EventSpec(component="legacy", event="monitor", args=(), timeout=30, run_all=False)
+JOB = Job(run="t-1", spec=SPEC, plan=plan("monitor", ()), done=None)
 
 
 @attrs.frozen
@@ -25,12 +28,12 @@ class Child:
 class Listener:
     """Hears nothing."""
 
-    def script_finished(self, report: object) -> None:
+    def script_finished(self, job: Job, report: object) -> None:
         pass
 
 
 def made() -> Reports:
-    return Reports(SPEC, [Script("10.x", "/nowhere/10.x.script", bare=False)], Listener())  # type: ignore[arg-type]
+    return Reports(JOB, [Script("10.x", "/nowhere/10.x.script", bare=False)], Listener())  # type: ignore[arg-type]
 
 
 def test_whether_any_script_ran() -> None:

@@ -19,7 +19,7 @@ from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, Plan, plan
 from ctdb_eventd.scheduler.admission import Admission, Load
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.steps import Do, Stage
+from ctdb_eventd.scheduler.states import Action, Stage
 
 COMPONENTS = ("legacy", "other")
 LOCKS = ("iptables", "routes", "nfs")
@@ -36,6 +36,10 @@ def plans(addresses: tuple[str, ...] = ADDRESSES) -> st.SearchStrategy[Plan]:
         st.sampled_from(addresses),
     )
     return st.one_of(address, address, alone)
+
+
+def parents(asker: int | None) -> frozenset[int]:
+    return frozenset(() if asker is None else (asker,))
 
 
 @attrs.define(eq=False)
@@ -136,7 +140,6 @@ class Driver:
     def check(self) -> None:
         """What is true at every step."""
         assert self.core.take() is None
-        assert self.core.take_grant() is None
         self.check_locks()
         state = self.core.state
         assert {job: stage in WAITING for job, stage in state.stages} == {
@@ -165,37 +168,33 @@ class Driver:
     # ------------------------------------------------------------------ obeying
 
     def obey(self) -> None:
-        self.obey_steps()
-        while (number := self.core.take_grant()) is not None:
-            assert isinstance(number, int)
-            claim = self.claims[number]
-            assert not claim.granted, "told twice"
-            claim.granted = True
-            self.obey_steps()
-
-    def obey_steps(self) -> None:
         while (step := self.core.take()) is not None:
             what, job = step
+            if what is Action.GRANT:
+                claim = self.claims[job]
+                assert not claim.granted, "told twice"
+                claim.granted = True
+                continue
             book = self.books[job]
-            if what is Do.REFUSE:
+            if what is Action.REFUSE:
                 assert book.mode is Mode.MONITOR, "only monitors are refused"
                 self.forget(book, "refused")
-            elif what is Do.START:
+            elif what is Action.START:
                 self.start(book)
-            elif what is Do.DEADLOCK:
+            elif what is Action.DEADLOCK:
                 assert book.asker in self.books, "taken back though nobody waits for it"
                 assert book.stage in WAITING
                 self.forget(book, "deadlock")
-            elif what is Do.WAIT:
+            elif what is Action.WAIT:
                 assert book.plan.resources, "waits for no address"
-            elif what is Do.GO:
+            elif what is Action.GO:
                 assert book.wish
                 self.grant(book)
             else:
                 assert book.stage is Stage.RUNNING
-                assert not (book.yielding if what is Do.YIELD else book.ending), "ended twice"
-                assert (what is Do.YIELD) == (book.mode is Mode.MONITOR and bool(self.neighbours(book)))
-                book.ending, book.yielding = True, what is Do.YIELD
+                assert not (book.yielding if what is Action.YIELD else book.ending), "ended twice"
+                assert (what is Action.YIELD) == (book.mode is Mode.MONITOR and bool(self.neighbours(book)))
+                book.ending, book.yielding = True, what is Action.YIELD
 
     def start(self, book: Book) -> None:
         assert book.stage is Stage.QUEUED, "started twice"
@@ -235,7 +234,7 @@ class Driver:
         book = self.books[number] = Book(number, component, its_plan, asker=asker)
         there = self.neighbours(book)
         monitors = [one for one in there if one.mode is Mode.MONITOR]
-        self.core.submit(number, component, its_plan, asker)
+        self.core.submit(number, component, its_plan, parents(asker))
         if self.core.waits(number):
             self.lend(asker)
         self.obey()
@@ -303,7 +302,9 @@ class Driver:
         number = -1 - self.claimed
         hangs = bool(chain) and self.claim_would_hang(locks, {one.number for one in chain})
         try:
-            granted = self.core.claim(number, tuple(sorted(locks)), None if asker is None else asker.number)
+            granted = self.core.request_locks(
+                number, tuple(sorted(locks)), parents(None if asker is None else asker.number)
+            )
         except WouldDeadlock:
             # Who gets an address first is open while nobody has it, and so is when what is being ended will be gone;
             # what may well come to a deadlock is refused then.
@@ -325,7 +326,7 @@ class Driver:
         attempt = copy.deepcopy(self)
         number = -1 - attempt.claimed
         attempt.claims[number] = claim = Claim(number, attempt.clock + 1, locks, granted=False)
-        claim.granted = attempt.core.claim(number, tuple(sorted(locks)), None)
+        claim.granted = attempt.core.request_locks(number, tuple(sorted(locks)))
         if not claim.granted:
             for one in chain:
                 attempt.books[one].lent = True
@@ -339,7 +340,7 @@ class Driver:
     def drop(self, claim: Claim) -> None:
         """A client gives back its locks, or takes back its wish for them."""
         del self.claims[claim.number]
-        self.core.drop(claim.number)
+        self.core.drop_locks(claim.number)
         self.obey()
 
     def admit_one(self, runnable: int) -> None:
@@ -522,7 +523,7 @@ class ScriptsAsk(Machine):
         )
         if asker is None:
             return
-        refused = self.driver.core.would_deadlock(component, its_plan, asker.number)
+        refused = self.driver.core.would_deadlock(component, its_plan, parents(asker.number))
         hangs = self.would_hang(component, its_plan, asker.number)
         assert refused or not hangs, "a deadlock was not seen"
         # Who gets an address first is open while nobody has it; what may well come to a deadlock is refused then.

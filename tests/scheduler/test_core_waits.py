@@ -12,7 +12,7 @@ from ctdb_eventd.errors import WouldDeadlock
 from ctdb_eventd.events import Mode, Plan
 from ctdb_eventd.scheduler.admission import Admission
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.steps import Stage
+from ctdb_eventd.scheduler.states import Stage
 
 ALONE = Plan(Mode.EXCLUSIVE)
 PLANS = (ALONE, ALONE, *(Plan(Mode.ADDRESS, (f"address:{number}",)) for number in (1, 2)))
@@ -62,9 +62,8 @@ def plain_waits(core: Core[Job], one: Job) -> list[Job]:
         found += core._addresses.users(entry.plan.resources)
     else:
         found += core._scripts.blockers(one)
-    jobs = [job for job, asked in core._jobs.items() if one in asked.waiters]
-    claims = [claim for claim, asked in core._asked._claims.items() if one in asked.waiters and isinstance(claim, Job)]
-    return found + sorted(jobs + claims)
+    children = [child for child, parents in core.graph._parents.items() if one in parents and isinstance(child, Job)]
+    return found + sorted(children)
 
 
 class Story:
@@ -82,8 +81,6 @@ class Story:
     def obey(self) -> None:
         while self.core.take() is not None:
             pass
-        while self.core.take_grant() is not None:
-            pass
 
     def running(self) -> list[Job]:
         return [job for job, entry in self.core._jobs.items() if entry.stage is Stage.RUNNING]
@@ -92,11 +89,11 @@ class Story:
         core, jobs = self.core, self.core.jobs
         asker = ([None, *self.running()])[which % (1 + len(self.running()))]
         component, plan, locks = COMPONENTS[other % 3], PLANS[other // 3 % 4], LOCKS[other // 3 % 3]
-        behind = frozenset(self.claims[-1:]) if other % 7 == 0 else frozenset()
+        behind = frozenset[Hashable](self.claims[-1:]) if other % 7 == 0 else frozenset[Hashable]()
         if what == "ask":
             for _ in range(1 + other % 3):
                 asker = asker if asker in core._jobs else None
-                self.ask(component, plan, asker, behind)
+                self.ask(component, plan, behind if asker is None else behind | {asker})
         elif what == "script" and asker is not None and not core._scripts.names(asker):
             self.check(asker, core._scripts.users(locks))
             try:
@@ -106,12 +103,12 @@ class Story:
         elif what == "claim":
             claim = self.new()
             try:
-                core.claim(claim, locks, asker, behind)
+                core.request_locks(claim, locks, behind if asker is None else behind | {asker})
             except WouldDeadlock:
                 return
             self.claims.append(claim)
         elif what == "drop" and self.claims:
-            core.drop(self.claims.pop(which % len(self.claims)))
+            core.drop_locks(self.claims.pop(which % len(self.claims)))
         elif what == "cancel" and jobs:
             core.cancel(jobs[which % len(jobs)])
         elif what == "over" and asker is not None:
@@ -120,21 +117,20 @@ class Story:
         elif what == "script over" and asker is not None:
             core.script_over(asker)
 
-    def ask(self, component: str, plan: Plan, asker: Job | None, behind: frozenset[Hashable]) -> None:
+    def ask(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> None:
         core, backlog = self.core, self.core._backlogs.get(component)
-        if asker is not None or behind:
+        if parents:
             first = () if backlog is None else backlog.blockers_of_new(plan.mode)
             there = (*first, *core._addresses.users(plan.resources))
-            waiters = [one for one in (asker, *behind) if one is not None]
-            expected = any(plain_search(core, one, there) for one in waiters)
-            assert core.would_deadlock(component, plan, asker, behind) == expected
+            expected = any(plain_search(core, one, there) for one in parents)
+            assert core.would_deadlock(component, plan, parents) == expected
             if expected:
                 return
-        core.submit(self.new(), component, plan, asker, behind)
+        core.submit(self.new(), component, plan, parents)
         self.obey()
 
     def check(self, target: Job, there: list[Job]) -> None:
-        assert self.core.waits_for._circle(target, there) == plain_search(self.core, target, there)
+        assert self.core.graph._circle(target, there) == plain_search(self.core, target, there)
 
 
 steps = st.tuples(
@@ -160,12 +156,12 @@ def plain_blockers(core: Core[Job], job: Job) -> list[Job]:
     """The same, from the snapshot of the queue that the search uses."""
     entry = core._jobs[job]
     if entry.stage is Stage.QUEUED:
-        line = core._backlogs[entry.component].line()
-    elif entry.stage is Stage.LOCKING:
-        line = core._addresses.line(entry.plan.resources[0])
-    else:
-        return []
-    return [*line.members[: line.ahead[job]]]
+        backlog = core._backlogs[entry.component]
+        return [*backlog.first(dict(backlog.walk())[job])]
+    if entry.stage is Stage.LOCKING:
+        name = entry.plan.resources[0]
+        return [*core._addresses.first(name, dict(core._addresses.walk(name))[job])]
+    return []
 
 
 # ---------------------------------------------------------------------- what it costs
@@ -182,12 +178,12 @@ def lookups_of(events: int, plan: Plan, *, one_search: bool) -> int:
     for number in numbers:
         if number > events + 2:
             break
-        assert not core.would_deadlock("b", plan, asker)
-        core.submit(Job(number), "b", plan, asker)
+        assert not core.would_deadlock("b", plan, frozenset({asker}))
+        core.submit(Job(number), "b", plan, frozenset({asker}))
     if one_search:
-        core.waits_for.changed()
+        core.graph.changed()
         before = Job.lookups
-        assert not core.would_deadlock("b", plan, asker)
+        assert not core.would_deadlock("b", plan, frozenset({asker}))
     return Job.lookups - before
 
 
@@ -206,7 +202,7 @@ def test_so_does_that_of_a_script_that_wants_a_lock(locks: tuple[str, ...]) -> N
             core.submit(Job(number), f"component {number}", ALONE)
             core.want_script(Job(number), locks)
         core.submit(Job(-1), "asks", ALONE)
-        core.submit(Job(-2), "asked for", ALONE, Job(-1))
+        core.submit(Job(-2), "asked for", ALONE, frozenset({Job(-1)}))
         before = Job.lookups
         core.want_script(Job(-2), locks)
         return Job.lookups - before
@@ -231,7 +227,7 @@ def test_so_does_that_of_what_a_script_asked_for_when_that_is_over() -> None:
         core = a_core()
         core.submit(Job(0), "a", ALONE)
         for number in range(1, events):
-            core.submit(Job(number), f"component {number}", ALONE, Job(0))
+            core.submit(Job(number), f"component {number}", ALONE, frozenset({Job(0)}))
         before = Job.lookups
         for number in range(1, events):
             core.script_over(Job(number))
@@ -244,13 +240,13 @@ def test_so_does_that_of_many_who_give_back_locks_that_they_have_just_got() -> N
     def comparisons(claims: int) -> int:
         core = a_core()
         for number in range(2 * claims):
-            core.claim(Job(number), (f"lock {number % claims}",), None)
+            core.request_locks(Job(number), (f"lock {number % claims}",))
         for number in range(claims):
-            core.drop(Job(number))
+            core.drop_locks(Job(number))
         before = Job.lookups
         for number in reversed(range(claims, 2 * claims)):
-            core.drop(Job(number))
-        assert core.take_grant() is None
+            core.drop_locks(Job(number))
+        assert core.take() is None
         return Job.lookups - before
 
     assert comparisons(2000) <= 2.2 * comparisons(1000)
@@ -260,10 +256,10 @@ def test_nothing_is_remembered_of_who_asked_when_that_is_over() -> None:
     core = a_core()
     core.submit(Job(1), "a", ALONE)
     core.submit(Job(2), "b", ALONE)
-    assert not core.would_deadlock("b", ALONE, Job(1))
-    core.submit(Job(3), "b", ALONE, Job(1))
-    assert core.waits_for._waiters[0] == 1
+    assert not core.would_deadlock("b", ALONE, frozenset({Job(1)}))
+    core.submit(Job(3), "b", ALONE, frozenset({Job(1)}))
+    assert core.graph._searched == {1}
     core.released(Job(1))
     core.gone(Job(1))
-    left = vars(core.waits_for)
-    assert (left["_waiters"], left["_free"]) == ((None, frozenset()), set())
+    left = vars(core.graph)
+    assert (left["_searched"], left["_free"]) == (frozenset(), set())

@@ -7,77 +7,38 @@ import time
 from typing import Any
 
 import pytest
-from happenings import KeepingFeed, spec_of
+from happenings import spec_of
+from scheduling import REPORT, SchedulerNode, end_run
 
 from ctdb_eventd.errors import NoSuchComponent, RequestError
 from ctdb_eventd.events import plan
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
-from ctdb_eventd.runner.listener import Progress, RunResult
-from ctdb_eventd.scheduler.admission import Admission
-from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job, make_record
-from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.runs import Job, RunResult, make_record
 
-REPORT = EventReport(summary=0, scripts=())
 FAILED = EventReport(summary=3, scripts=(ScriptReport(name="10.x", begin=1, end=2, result=3),))
 TAKE, RELEASE = "legacy takeip eth0 10.0.0.1 24", "legacy releaseip eth0 10.0.0.1 24"
 
 Answer = tuple[int, RunRecord | RequestError | None]
 
 
-class Run:
-    """A run that only notes what is done to it."""
-
-    group = 0
-    progress = Progress(script=None, pid=0, since=0.0, left=None)
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        self.calls.append("yield" if yielding else "cancel")
-
-    def proceed(self) -> None:
-        self.calls.append("proceed")
-
-
-class Node:
-    """A scheduler, what it answers, and what it tells."""
+class Node(SchedulerNode):
+    """A scheduler, what it answers, and what it publishes."""
 
     def __init__(self, *, watched: bool = True) -> None:
-        self.feed = KeepingFeed(active=watched)
-        self.core: Core[Job] = Core(Admission(processors=1, limit=100))
-        self.records: list[tuple[RunRecord, int | None]] = []
+        super().__init__(watched=watched)
         self.answers: dict[str, list[Answer]] = {}
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=lambda spec, job: Run(),
-            foregone=lambda spec: None,
-            record=lambda record, batch: self.records.append((record, batch)),
-            load=lambda: None,
-            feed=self.feed,
-        )
 
     def job(self, text: str, run: str = "") -> Job:
         answers = self.answers.setdefault(text, [])
-        made = self.scheduler.submit(
-            spec_of(text), lambda result, details: answers.append((result, details)), None, run
-        )
+        made = self.scheduler.submit(spec_of(text), lambda result, details: answers.append((result, details)), run=run)
         assert made is not None
         return made
 
     def calls(self, job: Job) -> list[str]:
-        assert isinstance(job.handle, Run)
-        return job.handle.calls
+        return self.run_of(job).calls
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         return [data for its_kind, data in self.feed.told if its_kind == kind]
-
-
-def end(job: Job, result: RunResult) -> None:
-    job.reported(result)
-    job.released()
-    job.gone()
 
 
 # ---------------------------------------------------------------------- the answer
@@ -97,7 +58,7 @@ def test_a_run_is_answered_with_its_record_which_is_stored(
     node = Node()
     before = time.time()
     job = node.job(TAKE, "t-7")
-    end(job, RunResult(result, report))
+    end_run(node.scheduler, job, RunResult(result, report))
     ((number, record),) = node.answers[TAKE]
     assert isinstance(record, RunRecord)
     assert number == result
@@ -111,7 +72,7 @@ def test_a_run_is_answered_with_its_record_which_is_stored(
 
 def test_a_cancelled_run_is_answered_and_counted_but_not_stored() -> None:
     node = Node()
-    end(node.job("legacy startup"), RunResult(errno.ECANCELED, FAILED, final=False))
+    end_run(node.scheduler, node.job("legacy startup"), RunResult(errno.ECANCELED, FAILED, final=False))
     ((number, record),) = node.answers["legacy startup"]
     assert isinstance(record, RunRecord)
     assert (number, record.outcome, record.report) == (errno.ECANCELED, EventOutcome.CANCELLED, FAILED)
@@ -122,7 +83,7 @@ def test_a_cancelled_run_is_answered_and_counted_but_not_stored() -> None:
 def test_a_run_that_could_not_start_is_answered_with_the_reason() -> None:
     node = Node()
     refusal = NoSuchComponent("legacy", "/e/legacy")
-    end(node.job("legacy startup"), RunResult(errno.ENOENT, refusal=refusal))
+    end_run(node.scheduler, node.job("legacy startup"), RunResult(errno.ENOENT, refusal=refusal))
     assert node.answers["legacy startup"] == [(errno.ENOENT, refusal)]
     assert (node.records, node.scheduler.outcomes) == ([], {})
 
@@ -130,9 +91,9 @@ def test_a_run_that_could_not_start_is_answered_with_the_reason() -> None:
 def test_whoever_has_gone_is_not_answered_but_what_ended_by_itself_is_stored() -> None:
     node = Node()
     job = node.job("legacy startup")
-    job.cancel()
+    node.scheduler.cancel(job)
     assert node.calls(job) == ["cancel"]
-    end(job, RunResult(0, REPORT))
+    end_run(node.scheduler, job, RunResult(0, REPORT))
     assert node.answers["legacy startup"] == []
     assert len(node.records) == 1
 
@@ -140,9 +101,9 @@ def test_whoever_has_gone_is_not_answered_but_what_ended_by_itself_is_stored() -
 def test_everybody_is_answered_once() -> None:
     node = Node()
     job = node.job("legacy startup")
-    end(job, RunResult(0, REPORT))
-    job.answer(errno.EIO)
-    job.cancel()
+    end_run(node.scheduler, job, RunResult(0, REPORT))
+    node.scheduler.reported(job, RunResult(errno.EIO))
+    node.scheduler.cancel(job)
     assert len(node.answers["legacy startup"]) == 1
 
 
@@ -168,7 +129,7 @@ def test_a_run_that_waits_is_revoked_and_answered_at_once() -> None:
     node = Node()
     node.job("legacy startup")
     job = node.job("legacy recovered")
-    assert job.revoke() is False
+    assert node.scheduler.revoke(job) is False
     ((number, record),) = node.answers["legacy recovered"]
     assert isinstance(record, RunRecord)
     assert (number, record.outcome) == (errno.ECANCELED, EventOutcome.CANCELLED)
@@ -182,9 +143,9 @@ def test_a_run_that_waits_is_revoked_and_answered_at_once() -> None:
 def test_a_run_that_waits_for_its_address_is_revoked_too() -> None:
     node = Node()
     holder, job = node.job(TAKE), node.job(RELEASE)
-    assert job.revoke() is False
+    assert node.scheduler.revoke(job) is False
     assert [number for number, _ in node.answers[RELEASE]] == [errno.ECANCELED]
-    end(holder, RunResult(0, REPORT))
+    end_run(node.scheduler, holder, RunResult(0, REPORT))
     assert node.core.jobs == ()
     assert node.core.state.addresses == ()
 
@@ -192,11 +153,11 @@ def test_a_run_that_waits_for_its_address_is_revoked_too() -> None:
 def test_a_run_that_runs_is_revoked_and_answered_when_it_says_so() -> None:
     node = Node()
     job = node.job("legacy startup")
-    assert job.revoke() is True
+    assert node.scheduler.revoke(job) is True
     assert (node.calls(job), node.answers["legacy startup"]) == (["cancel"], [])
-    assert job.revoke() is True
+    assert node.scheduler.revoke(job) is True
     assert node.calls(job) == ["cancel"], "it was told already"
-    end(job, RunResult(errno.ECANCELED, FAILED, final=False))
+    end_run(node.scheduler, job, RunResult(errno.ECANCELED, FAILED, final=False))
     assert [number for number, _ in node.answers["legacy startup"]] == [errno.ECANCELED]
 
 
@@ -204,7 +165,7 @@ def test_those_behind_a_revoked_run_may_go() -> None:
     node = Node()
     first, middle, last = node.job(TAKE), node.job("legacy ipreallocated"), node.job("legacy takeip eth0 10.0.0.2 24")
     assert node.core.waits(last)
-    middle.revoke()
+    node.scheduler.revoke(middle)
     assert not node.core.waits(last)
     assert not node.core.waits(first)
 
@@ -215,7 +176,7 @@ def test_those_behind_a_revoked_run_may_go() -> None:
 def test_a_run_that_starts_at_once_is_not_told_as_queued() -> None:
     node = Node()
     job = node.job("legacy startup a b", "t-7")
-    end(job, RunResult(errno.ENOEXEC, FAILED))
+    end_run(node.scheduler, job, RunResult(errno.ENOEXEC, FAILED))
     assert node.feed.kinds == ["started", "finished"]
     who = {"run": "t-7", "component": "legacy", "event": "startup", "args": ("a", "b")}
     for _, data in node.feed.told:
@@ -232,7 +193,7 @@ def test_a_run_that_waits_is_told_as_queued_before_anything_else() -> None:
     node.feed.told.clear()
     second = node.job("legacy recovered")
     assert node.feed.kinds == ["queued"]
-    end(first, RunResult(0, REPORT))
+    end_run(node.scheduler, first, RunResult(0, REPORT))
     assert node.feed.kinds == ["queued", "finished", "started"]
     assert [data["run"] for _, data in node.feed.told] == [second.run, first.run, second.run]
 
@@ -244,7 +205,7 @@ def test_a_wait_for_an_address_is_told_with_its_end() -> None:
     assert kind == "lock-waiting"
     assert (waiting["locks"], waiting["lock"], waiting["text"]) == (("address:10.0.0.1",), None, RELEASE)
     assert waiting["run"] == job.run
-    end(holder, RunResult(0, REPORT))
+    end_run(node.scheduler, holder, RunResult(0, REPORT))
     (acquired,) = node.told("lock-acquired")
     assert acquired.pop("seconds") >= 0
     assert acquired == waiting
@@ -254,14 +215,14 @@ def test_a_wait_for_an_address_is_told_with_its_end() -> None:
 def test_a_wait_for_script_locks_is_told_with_its_end() -> None:
     node = Node()
     holder, job = node.job("legacy startup"), node.job("other startup")
-    assert holder.want_script("10.x", ("routes",))
+    assert node.scheduler.want_script(holder, "10.x", ("routes",))
     node.feed.told.clear()
-    assert not job.want_script("20.y", ("iptables", "routes"))
+    assert not node.scheduler.want_script(job, "20.y", ("iptables", "routes"))
     (waiting,) = node.told("lock-waiting")
     assert (waiting["locks"], waiting["text"]) == (("iptables", "routes"), "other startup: 20.y")
-    holder.script_over()
+    node.scheduler.script_over(holder)
     assert node.calls(job) == ["proceed"]
-    job.got_locks("20.y", ("iptables", "routes"))
+    node.scheduler.got_locks(job, "20.y", ("iptables", "routes"))
     (acquired,) = node.told("lock-acquired")
     assert acquired.pop("seconds") >= 0
     assert acquired == waiting
@@ -271,12 +232,12 @@ def test_a_wait_for_a_slot_alone_is_not_told() -> None:
     node = Node()
     node.core.admission.set_limit(1)
     holder, job = node.job("legacy startup"), node.job("other startup")
-    holder.want_script("10.x", ())
+    node.scheduler.want_script(holder, "10.x", ())
     node.feed.told.clear()
     for locks in ((), ("routes",)):
-        assert not job.want_script("20.y", locks)
-        job.got_locks("20.y", locks)
-        job.script_over()
+        assert not node.scheduler.want_script(job, "20.y", locks)
+        node.scheduler.got_locks(job, "20.y", locks)
+        node.scheduler.script_over(job)
     assert node.feed.told == []
 
 
@@ -284,9 +245,9 @@ def test_what_scripts_do_is_told() -> None:
     node = Node()
     job = node.job("legacy startup")
     node.feed.told.clear()
-    job.script_started("10.x", 4711)
-    job.printed("10.x", b"one\xff")
-    job.script_finished(ScriptReport(name="10.x", begin=1_000_000, end=3_500_000, result=3))
+    node.scheduler.script_started(job, "10.x", 4711)
+    node.scheduler.printed(job, "10.x", b"one\xff")
+    node.scheduler.script_finished(job, ScriptReport(name="10.x", begin=1_000_000, end=3_500_000, result=3))
     said = [(kind, {key: data[key] for key in data.keys() - WHO}) for kind, data in node.feed.told]
     assert said == [
         ("script-started", {"script": "10.x", "pid": 4711}),
@@ -302,11 +263,11 @@ WHO = {"run", "component", "event", "args"}
 def test_nobody_is_told_when_nobody_watches() -> None:
     node = Node(watched=False)
     holder, job = node.job(TAKE), node.job(RELEASE)
-    holder.script_started("10.x", 4711)
-    holder.printed("10.x", b"one")
-    holder.script_finished(ScriptReport(name="10.x", begin=1, end=2, result=0))
-    end(holder, RunResult(0, REPORT))
-    job.revoke()
+    node.scheduler.script_started(holder, "10.x", 4711)
+    node.scheduler.printed(holder, "10.x", b"one")
+    node.scheduler.script_finished(holder, ScriptReport(name="10.x", begin=1, end=2, result=0))
+    end_run(node.scheduler, holder, RunResult(0, REPORT))
+    node.scheduler.revoke(job)
     assert node.feed.told == []
     assert node.scheduler.scripts_started == 1
 
@@ -315,7 +276,7 @@ def test_who_begins_to_watch_during_a_wait_is_not_told_of_its_end() -> None:
     node = Node(watched=False)
     holder, _ = node.job(TAKE), node.job(RELEASE)
     node.feed.active = True
-    end(holder, RunResult(0, REPORT))
+    end_run(node.scheduler, holder, RunResult(0, REPORT))
     assert node.feed.kinds == ["finished", "started"]
 
 
@@ -325,9 +286,9 @@ def test_a_cancelled_run_is_told_as_finished(started: bool) -> None:
     first, second = node.job("legacy startup"), node.job("legacy recovered")
     node.feed.told.clear()
     job = first if started else second
-    job.revoke()
+    node.scheduler.revoke(job)
     if started:
-        end(job, RunResult(errno.ECANCELED, REPORT, final=False))
+        end_run(node.scheduler, job, RunResult(errno.ECANCELED, REPORT, final=False))
     finished = node.told("finished")[0]
     assert (finished["run"], finished["outcome"]) == (job.run, "cancelled")
 

@@ -9,57 +9,20 @@ import weakref
 from collections.abc import Callable
 
 import anyio
-import attrs
 import pytest
-from happenings import KeepingFeed
 from nodes import until
+from scheduling import REPORT, HeldRun, SchedulerNode, end_run, parents_of
 
-from ctdb_eventd.errors import RequestError, WouldDeadlock
-from ctdb_eventd.model import EventReport, EventSpec, RunRecord
-from ctdb_eventd.refusals import QueueTimeout
-from ctdb_eventd.runner.listener import Progress
-from ctdb_eventd.scheduler.admission import Admission, Load
-from ctdb_eventd.scheduler.claims import Claim
+from ctdb_eventd.errors import QueueTimeout, WouldDeadlock
+from ctdb_eventd.model import EventReport, EventSpec
+from ctdb_eventd.runs import Job, RunHandle, RunListener, RunResult
+from ctdb_eventd.scheduler.admission import Load
+from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
-from ctdb_eventd.scheduler.service import Scheduler
-
-REPORT = EventReport(summary=0, scripts=())
 
 
-@attrs.frozen
-class Result:
-    """How a run ended."""
-
-    errno: int = 0
-    report: EventReport | None = None
-    final: bool = True
-    refusal: RequestError | None = None
-
-
-class Run:
-    """A run that does what the test says; it is over when the test calls `end`."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.group = 0
-        self.progress = Progress(script=None, pid=0, since=0.0, left=None)
-        self.calls: list[str] = []
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        self.calls.append("yield" if yielding else "cancel")
-
-    def proceed(self) -> None:
-        self.calls.append("proceed")
-
-    def end(self, result: int = 0, report: EventReport | None = REPORT) -> None:
-        self.job.reported(Result(result, report))
-        self.job.released()
-        self.job.gone()
-
-
-class Node:
-    """A scheduler, the runs that it started, the answers that it gave and the reports that it stored."""
+class Node(SchedulerNode):
+    """A scheduler and the answers that it gave."""
 
     def __init__(
         self,
@@ -67,42 +30,29 @@ class Node:
         processors: int = 1,
         limit: int = 256,
         queue_timeout: float | None = None,
-        start: Callable[[EventSpec, Job], Run | None] | None = None,
-        foregone: Callable[[EventSpec], Result | None] | None = None,
+        start: Callable[[Job, RunListener], RunHandle | None] | None = None,
+        trivial_result: Callable[[EventSpec], RunResult | None] | None = None,
     ) -> None:
-        self.runs: dict[str, Run] = {}
-        self.answers: list[tuple[str, int]] = []
-        self.records: list[tuple[str, str, EventReport, int | None]] = []
-        self.load: Load | None = Load(100)
-        self.looks = 0
-        self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
-        self.feed = KeepingFeed()
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=start or self.start,
-            foregone=foregone or (lambda spec: None),
-            record=self.keep,
-            load=self.look,
-            feed=self.feed,
+        super().__init__(
+            processors=processors,
+            limit=limit,
             queue_timeout=queue_timeout,
+            start=start,
+            trivial_result=trivial_result,
         )
+        self.answers: list[tuple[str, int]] = []
+        self.load = Load(100)
 
-    def start(self, spec: EventSpec, job: Job) -> Run:
-        made = self.runs[str(spec)] = Run(job)
-        return made
-
-    def keep(self, record: RunRecord, batch: int | None) -> None:
-        self.records.append((record.spec.component, record.spec.event, record.report, batch))
-
-    def look(self) -> Load | None:
-        self.looks += 1
-        return self.load
+    @property
+    def stored(self) -> list[tuple[str, str, EventReport, int | None]]:
+        """Component, event, report and batch of each record."""
+        return [(record.spec.component, record.spec.event, record.report, batch) for record, batch in self.records]
 
     def submit(self, text: str, asker: Job | None = None) -> Job | None:
         """Submits what `text` says: component, event, arguments."""
         component, event, *args = text.split()
         spec = EventSpec(component=component, event=event, args=tuple(args), timeout=30, run_all=False)
-        return self.scheduler.submit(spec, lambda result, _: self.answers.append((text, result)), asker)
+        return self.scheduler.submit(spec, lambda result, _: self.answers.append((text, result)), parents_of(asker))
 
     def job(self, text: str, asker: Job | None = None) -> Job:
         made = self.submit(text, asker)
@@ -127,7 +77,7 @@ def test_a_run_is_started_recorded_and_answered() -> None:
     assert node.answers == []
     node.runs["legacy startup"].end(errno.ENOEXEC)
     assert node.answers == [("legacy startup", errno.ENOEXEC)]
-    assert node.records == [("legacy", "startup", REPORT, None)]
+    assert node.stored == [("legacy", "startup", REPORT, None)]
     assert (job.handle, node.scheduler.busy) == (None, False)
 
 
@@ -135,7 +85,7 @@ def test_a_run_without_a_report_is_answered_and_not_recorded() -> None:
     node = Node()
     node.submit("legacy startup")
     node.runs["legacy startup"].end(errno.ECANCELED, None)
-    assert (node.answers, node.records) == ([("legacy startup", errno.ECANCELED)], [])
+    assert (node.answers, node.stored) == ([("legacy startup", errno.ECANCELED)], [])
 
 
 def test_runs_side_by_side_are_recorded_with_their_batch() -> None:
@@ -144,14 +94,14 @@ def test_runs_side_by_side_are_recorded_with_their_batch() -> None:
         node.submit(text)
     for text in (take(1), take(2), "legacy ipreallocated", take(3)):
         node.runs[text].end()
-    assert [batch for *_, batch in node.records] == [0, 0, None, 1]
+    assert [batch for *_, batch in node.stored] == [0, 0, None, 1]
 
 
 def test_the_next_one_starts_when_the_former_is_released() -> None:
     node = Node()
     node.submit("legacy startup")
     node.submit("legacy recovered")
-    node.runs["legacy startup"].job.released()
+    node.scheduler.released(node.runs["legacy startup"].job)
     assert "legacy recovered" in node.runs
 
 
@@ -160,18 +110,16 @@ def test_the_same_address_starts_when_nothing_of_the_former_is_left() -> None:
     node.submit(take(1))
     node.submit("legacy releaseip eth0 10.0.0.1 24")
     run = node.runs[take(1)]
-    run.job.reported(Result(errno.ETIMEDOUT, REPORT))
-    run.job.released()
+    node.scheduler.reported(run.job, RunResult(errno.ETIMEDOUT, REPORT))
+    node.scheduler.released(run.job)
     assert len(node.runs) == 1
-    run.job.gone()
+    node.scheduler.gone(run.job)
     assert len(node.runs) == 2
 
 
 def test_a_run_that_is_over_at_once_is_answered_within_the_call() -> None:
-    def start(spec: EventSpec, job: Job) -> None:
-        job.reported(Result(0, REPORT))
-        job.released()
-        job.gone()
+    def start(job: Job, listener: RunListener) -> None:
+        end_run(listener, job, RunResult(0, REPORT))
 
     node = Node(start=start)
     node.submit("legacy startup")
@@ -185,10 +133,8 @@ def test_a_thousand_waiting_runs_that_are_over_at_once_do_not_exhaust_the_stack(
     for _ in range(2000):
         node.submit("legacy recovered")
 
-    def start(spec: EventSpec, job: Job) -> None:
-        job.reported(Result())
-        job.released()
-        job.gone()
+    def start(job: Job, listener: RunListener) -> None:
+        end_run(listener, job, RunResult(0))
 
     node.scheduler._start = start
     node.runs["legacy startup"].end()
@@ -225,10 +171,10 @@ def test_arguments_that_do_not_fit_are_warned_about(caplog: pytest.LogCaptureFix
 def test_a_start_that_fails_is_answered_and_does_not_stop_the_queue(caplog: pytest.LogCaptureFixture) -> None:
     node = Node()
 
-    def start(spec: EventSpec, job: Job) -> Run:
-        if spec.event == "recovered":
+    def start(job: Job, listener: RunListener) -> HeldRun:
+        if job.spec.event == "recovered":
             raise RuntimeError("no idea")
-        return node.start(spec, job)
+        return node.start(job, listener)
 
     node.scheduler._start = start
     for text in ("legacy startup", "legacy recovered", "legacy setup"):
@@ -248,17 +194,17 @@ def test_a_start_that_fails_is_answered_and_does_not_stop_the_queue(caplog: pyte
 
 @pytest.mark.parametrize("report", [REPORT, None])
 def test_a_run_for_which_there_is_nothing_to_do_never_becomes_a_job(report: EventReport | None) -> None:
-    node = Node(foregone=lambda spec: Result(0 if report else errno.ENOENT, report))
+    node = Node(trivial_result=lambda spec: RunResult(0 if report else errno.ENOENT, report))
     assert node.submit("legacy startup") is None
     assert node.answers == [("legacy startup", 0 if report else errno.ENOENT)]
-    assert node.records == ([("legacy", "startup", report, None)] if report else [])
+    assert node.stored == ([("legacy", "startup", report, None)] if report else [])
     assert node.runs == {}
 
 
 def test_a_run_for_which_there_is_nothing_to_do_waits_for_those_before_it() -> None:
     node = Node()
     node.submit("legacy startup")
-    node.scheduler._foregone = lambda spec: Result()
+    node.scheduler._trivial_result = lambda spec: RunResult(0)
     node.submit("legacy recovered")
     assert node.answers == []
     assert node.submit("other startup") is None
@@ -269,7 +215,7 @@ def test_a_run_for_which_there_is_nothing_to_do_waits_for_those_before_it() -> N
 
 def test_a_cancelled_run_is_ended_and_not_answered() -> None:
     node = Node()
-    node.job("legacy startup").cancel()
+    node.scheduler.cancel(node.job("legacy startup"))
     run = node.runs["legacy startup"]
     assert run.calls == ["cancel"]
     run.end(errno.ECANCELED, None)
@@ -279,7 +225,7 @@ def test_a_cancelled_run_is_ended_and_not_answered() -> None:
 def test_a_cancelled_request_that_waits_never_runs() -> None:
     node = Node()
     node.submit("legacy startup")
-    node.job("legacy recovered").cancel()
+    node.scheduler.cancel(node.job("legacy recovered"))
     node.runs["legacy startup"].end()
     assert list(node.runs) == ["legacy startup"]
     assert node.answers == [("legacy startup", 0)]
@@ -290,7 +236,7 @@ def test_what_is_over_may_be_cancelled() -> None:
     job = node.job("legacy startup")
     run = node.runs["legacy startup"]
     run.end()
-    job.cancel()
+    node.scheduler.cancel(job)
     assert run.calls == []
 
 
@@ -298,12 +244,10 @@ def test_a_run_that_was_cancelled_before_it_could_be_reached_is_over() -> None:
     node = Node()
     jobs: list[Job] = []
 
-    def start(spec: EventSpec, job: Job) -> None:
+    def start(job: Job, listener: RunListener) -> None:
         jobs.append(job)
-        job.cancel()
-        job.reported(Result(errno.ECANCELED))
-        job.released()
-        job.gone()
+        node.scheduler.cancel(job)
+        end_run(listener, job, RunResult(errno.ECANCELED))
 
     node.scheduler._start = start
     node.submit("legacy startup")
@@ -320,19 +264,19 @@ def test_a_script_proceeds_when_its_locks_are_free() -> None:
     node.submit(take(1))
     node.submit(take(2))
     first, second = node.runs[take(1)], node.runs[take(2)]
-    assert first.job.want_script("00.a", ("iptables",))
-    assert not second.job.want_script("00.a", ("iptables",))
-    first.job.script_over()
+    assert node.scheduler.want_script(first.job, "00.a", ("iptables",))
+    assert not node.scheduler.want_script(second.job, "00.a", ("iptables",))
+    node.scheduler.script_over(first.job)
     assert second.calls == ["proceed"]
 
 
 def test_leave_that_comes_when_the_run_is_over_goes_to_nobody() -> None:
     node = Node()
     first, second = node.job(take(1)), node.job(take(2))
-    first.want_script("00.a", ("iptables",))
-    second.want_script("00.a", ("iptables",))
+    node.scheduler.want_script(first, "00.a", ("iptables",))
+    node.scheduler.want_script(second, "00.a", ("iptables",))
     second.handle = None
-    first.script_over()
+    node.scheduler.script_over(first)
     assert node.runs[take(2)].calls == []
 
 
@@ -342,7 +286,7 @@ def test_a_job_is_found_by_the_process_group_of_its_script() -> None:
     node.submit("legacy recovered")
     node.submit("other startup")
     node.runs["legacy startup"].group = 4711
-    job.script_started("10.first", 4711)
+    node.scheduler.script_started(job, "10.first", 4711)
     assert node.scheduler.job_of({1, 4711}) is job
     assert node.scheduler.job_of({1, 4712}) is None
     node.runs["legacy startup"].group = 4713
@@ -353,7 +297,7 @@ def test_jobs_are_found_without_a_look_at_all_of_them(monkeypatch: pytest.Monkey
     node = Node()
     job = node.job("legacy startup")
     node.runs["legacy startup"].group = 4711
-    job.script_started("10.first", 4711)
+    node.scheduler.script_started(job, "10.first", 4711)
     monkeypatch.setattr(Core, "jobs", property(lambda core: pytest.fail("all jobs are looked at")))
     assert (node.scheduler.find(job.run), node.scheduler.job_of({4711})) == (job, job)
     assert (node.scheduler.find("x"), node.scheduler.job_of({1})) == (None, None)
@@ -362,16 +306,14 @@ def test_jobs_are_found_without_a_look_at_all_of_them(monkeypatch: pytest.Monkey
 def test_jobs_that_are_gone_are_not_kept_to_be_found() -> None:
     node = Node()
     job = node.job("legacy startup")
-    job.script_started("10.first", 4711)
-    job.reported(Result(errno.ETIMEDOUT, REPORT))
-    job.released()
-    job.gone()
+    node.scheduler.script_started(job, "10.first", 4711)
+    end_run(node.scheduler, job, RunResult(errno.ETIMEDOUT, REPORT))
     node.runs.clear()
     left = weakref.ref(job)
     del job
     gc.collect()
     assert left() is None
-    assert (len(node.scheduler._runs), len(node.scheduler._groups)) == (0, 0)
+    assert (len(node.scheduler._jobs), len(node.scheduler._groups)) == (0, 0)
 
 
 # ---------------------------------------------------------------------- the load
@@ -382,7 +324,7 @@ def crowded(count: int = 19) -> Node:
     node = Node(processors=1)
     for number in range(count):
         job = node.job(take(number))
-        assert job.want_script("00.a", ()) == (number < 18)
+        assert node.scheduler.want_script(job, "00.a", ()) == (number < 18)
     return node
 
 
@@ -412,7 +354,7 @@ async def test_looking_ends_with_the_last_one_who_waits() -> None:
 async def test_looking_ends_when_those_who_wait_are_cancelled() -> None:
     node = crowded()
     run = node.runs[take(18)]
-    run.job.cancel()
+    node.scheduler.cancel(run.job)
     run.end(errno.ECANCELED, None)
     await comes(lambda: not node.scheduler.load.pending)
     assert node.looks == 0
@@ -423,7 +365,7 @@ async def test_a_load_that_cannot_be_told_lets_nobody_through_but_a_free_slot_do
     node.load = None
     await comes(lambda: node.looks >= 2)
     assert node.runs[take(18)].calls == []
-    node.runs[take(0)].job.script_over()
+    node.scheduler.script_over(node.runs[take(0)].job)
     assert node.runs[take(18)].calls == ["proceed"]
     await comes(lambda: not node.scheduler.load.pending)
 
@@ -431,7 +373,7 @@ async def test_a_load_that_cannot_be_told_lets_nobody_through_but_a_free_slot_do
 async def test_a_script_that_has_started_lets_the_next_one_be_considered_at_once() -> None:
     node = crowded()
     node.load = Load(0)
-    node.runs[take(17)].job.script_started("00.a", 1)
+    node.scheduler.script_started(node.runs[take(17)].job, "00.a", 1)
     assert node.runs[take(18)].calls == ["proceed"]
 
 
@@ -477,9 +419,9 @@ async def test_the_log_counts_the_others_that_are_in_the_way(caplog: pytest.LogC
 async def test_those_behind_a_request_that_gave_up_may_start() -> None:
     node = Node()
     node.submit(take(1))
-    node.scheduler.patience.limit = 0.01
+    node.scheduler.queue_timers.limit = 0.01
     node.submit("legacy ipreallocated")
-    node.scheduler.patience.limit = None
+    node.scheduler.queue_timers.limit = None
     node.submit(take(2))
     await comes(lambda: take(2) in node.runs)
     assert node.answers == [("legacy ipreallocated", errno.EBUSY)]
@@ -497,19 +439,19 @@ async def test_what_has_started_has_no_queue_time() -> None:
     node = Node(queue_timeout=0.01)
     started = node.job("legacy startup")
     waits, refused = node.job("legacy recovered"), node.job("legacy monitor")
-    assert started.patience is None
-    assert refused.patience is None
-    assert waits.patience is not None
+    assert not node.scheduler.queue_timers.runs(started)
+    assert not node.scheduler.queue_timers.runs(refused)
+    assert node.scheduler.queue_timers.runs(waits)
     node.runs["legacy startup"].end()
-    assert waits.patience is None
+    assert not node.scheduler.queue_timers.runs(waits)
 
 
 async def test_a_cancelled_request_does_not_give_up() -> None:
     node = Node(queue_timeout=0.01)
     node.submit("legacy startup")
     waits = node.job("legacy recovered")
-    waits.cancel()
-    assert waits.patience is None
+    node.scheduler.cancel(waits)
+    assert not node.scheduler.queue_timers.runs(waits)
     assert node.answers == []
 
 
@@ -517,16 +459,16 @@ async def test_a_waiting_monitor_that_is_refused_does_not_give_up_too() -> None:
     node = Node(queue_timeout=0.01)
     node.submit("legacy monitor")
     waits = node.job("legacy monitor")
-    assert waits.patience is not None
+    assert node.scheduler.queue_timers.runs(waits)
     node.submit("legacy startup")
-    assert waits.patience is None
+    assert not node.scheduler.queue_timers.runs(waits)
     assert node.answers == [("legacy monitor", errno.ECANCELED)]
 
 
 def test_giving_up_in_the_moment_of_the_start_does_nothing() -> None:
     node = Node()
     job = node.job("legacy startup")
-    node.scheduler.patience.end(job, 1.0)
+    node.scheduler._on_queue_timeout(job, 1.0)
     assert node.answers == []
     assert node.runs["legacy startup"].calls == []
 
@@ -596,12 +538,12 @@ async def test_shutting_down_drops_what_waits_and_ends_what_runs() -> None:
 def test_shutting_down_waits_for_what_is_over_but_not_gone() -> None:
     node = Node()
     job = node.job("legacy startup")
-    job.reported(Result(errno.ETIMEDOUT, REPORT))
-    job.released()
+    node.scheduler.reported(job, RunResult(errno.ETIMEDOUT, REPORT))
+    node.scheduler.released(job)
     idle: list[bool] = []
     node.scheduler.shut_down(lambda: idle.append(True))
     assert idle == []
-    job.gone()
+    node.scheduler.gone(job)
     assert idle == [True]
 
 
@@ -612,16 +554,16 @@ def test_a_run_is_found_by_its_id_until_it_is_over() -> None:
     node = Node()
     first, second = node.job("legacy startup"), node.job("legacy recovered")
     assert (node.scheduler.find(first.run), node.scheduler.find(second.run)) == (first, second)
-    first.reported(Result(errno.ETIMEDOUT, REPORT))
-    first.released()
+    node.scheduler.reported(first, RunResult(errno.ETIMEDOUT, REPORT))
+    node.scheduler.released(first)
     assert node.scheduler.find(first.run) is None, "it is over, though something of it is left"
-    first.gone()
+    node.scheduler.gone(first)
     assert node.scheduler.find(first.run) is None
     assert node.scheduler.find("") is None
 
 
 def test_ids_are_never_used_twice() -> None:
-    node = Node(foregone=lambda spec: Result(0, REPORT) if spec.event == "nothing" else None)
+    node = Node(trivial_result=lambda spec: RunResult(0, REPORT) if spec.event == "nothing" else None)
     ids = [node.scheduler.new_run()]
     for number in range(3):
         ids.append(node.job(f"c{number} startup").run)
@@ -647,7 +589,8 @@ async def test_what_was_revoked_does_not_give_up_too() -> None:
     node.scheduler.revoke(job)
     behind = node.job("legacy setup")
     await comes(lambda: len(node.answers) == 2)
-    assert job.patience is behind.patience is None
+    assert not node.scheduler.queue_timers.runs(job)
+    assert not node.scheduler.queue_timers.runs(behind)
     assert node.answers == [("legacy recovered", errno.ECANCELED), ("legacy setup", errno.EBUSY)]
 
 
@@ -672,14 +615,14 @@ async def test_the_error_of_a_queue_timeout_says_how_long_and_behind_whom() -> N
 
 
 def test_runs_are_counted_by_their_outcome_those_without_work_apart() -> None:
-    node = Node(foregone=lambda spec: Result(0, REPORT) if spec.component == "empty" else None)
+    node = Node(trivial_result=lambda spec: RunResult(0, REPORT) if spec.component == "empty" else None)
     node.submit("empty startup")
     for result in (0, errno.ENOEXEC, errno.ETIMEDOUT, errno.ECANCELED, 0):
         node.submit("legacy startup")
         node.runs["legacy startup"].end(result)
     counts = {outcome.word: count for outcome, count in node.scheduler.outcomes.items()}
     assert counts == {"success": 2, "failed": 1, "timed-out": 1, "cancelled": 1}
-    assert node.scheduler.foregone == 1
+    assert node.scheduler.trivial_runs == 1
 
 
 # ---------------------------------------------------------------------- clients' locks
@@ -689,29 +632,29 @@ def test_what_a_client_gives_back_starts_the_script_that_waits_and_then_the_next
     node = Node()
     job = node.job("legacy startup")
     told: list[str] = []
-    claims = node.scheduler.claims
-    first = claims.ask(("routes",), None, 1, "first", lambda what: told.append("first"), None)
-    assert not job.want_script("10.x", ("routes",))
-    claims.ask(("routes",), None, 1, "second", lambda what: told.append("second"), None)
+    claims = node.scheduler.client_locks
+    first = claims.request(("routes",), None, 1, "first", lambda what: told.append("first"))
+    assert not node.scheduler.want_script(job, "10.x", ("routes",))
+    claims.request(("routes",), None, 1, "second", lambda what: told.append("second"))
     first.cancel()
     assert (node.runs["legacy startup"].calls, told) == (["proceed"], ["first"])
-    job.script_over()
+    node.scheduler.script_over(job)
     assert told == ["first", "second"]
 
 
 def test_a_client_gets_the_locks_of_a_run_that_is_gone() -> None:
     node = Node()
     job = node.job("legacy startup")
-    job.want_script("10.x", ("routes",))
+    node.scheduler.want_script(job, "10.x", ("routes",))
     told: list[object] = []
-    node.scheduler.claims.ask(("routes",), None, 1, "client", told.append, None)
+    node.scheduler.client_locks.request(("routes",), None, 1, "client", told.append)
     node.runs["legacy startup"].end(errno.ETIMEDOUT)
     assert len(told) == 1
 
 
 def test_a_thousand_clients_that_hand_a_lock_on_do_not_exhaust_the_stack() -> None:
     node = Node()
-    made: dict[int, Claim] = {}
+    made: dict[int, ClientLock] = {}
     order: list[int] = []
 
     def hand_on(number: int) -> Callable[[object], None]:
@@ -723,14 +666,14 @@ def test_a_thousand_clients_that_hand_a_lock_on_do_not_exhaust_the_stack() -> No
 
     for number in range(3000):
         done = hand_on(number) if number else (lambda what: None)
-        made[number] = node.scheduler.claims.ask(("routes",), None, 1, "x", done, None)
+        made[number] = node.scheduler.client_locks.request(("routes",), None, 1, "x", done)
     made[0].cancel()
     assert order == list(range(1, 3000))
 
 
 def test_shutting_down_does_not_wait_for_clients_locks() -> None:
     node = Node()
-    node.scheduler.claims.ask(("routes",), None, 1, "client", lambda what: None, None)
+    node.scheduler.client_locks.request(("routes",), None, 1, "client", lambda what: None)
     idle: list[bool] = []
     node.scheduler.shut_down(lambda: idle.append(True))
     assert idle == [True]
@@ -740,10 +683,10 @@ def test_shutting_down_gives_nobody_a_lock_that_becomes_free() -> None:
     """Its holder's connection is closed, but the holder may still be at work."""
     node = Node()
     told: list[object] = []
-    held = node.scheduler.claims.ask(("routes",), None, 1, "holder", told.append, None)
+    held = node.scheduler.client_locks.request(("routes",), None, 1, "holder", told.append)
     job = node.job("legacy startup")
-    assert not job.want_script("10.s", ("routes",))
-    node.scheduler.claims.ask(("routes",), None, 2, "client", told.append, None)
+    assert not node.scheduler.want_script(job, "10.s", ("routes",))
+    node.scheduler.client_locks.request(("routes",), None, 2, "client", told.append)
     node.scheduler.shut_down(lambda: None)
     held.cancel()
     assert len(told) == 1
@@ -756,9 +699,9 @@ def test_what_was_asked_for_in_vain_is_answered(caplog: pytest.LogCaptureFixture
     """It waits behind an event that needs a lock of the script which asked for it."""
     node = Node()
     first, asks = node.job("legacy startup"), node.job("other startup")
-    assert asks.want_script("10.s", ("routes",))
+    assert node.scheduler.want_script(asks, "10.s", ("routes",))
     node.submit("legacy recovered", asks)
-    assert not first.want_script("10.s", ("routes",))
+    assert not node.scheduler.want_script(first, "10.s", ("routes",))
     assert node.answers == [("legacy recovered", errno.EDEADLK)]
     (message,) = [text for text in caplog.messages if "not run" in text]
     assert message.startswith("legacy recovered: not run: legacy recovered would wait for an event, which now needs a ")
@@ -785,8 +728,8 @@ def test_those_who_wait_for_the_address_of_what_can_not_be_ended_are_not_run(
     job = node.job(take(1))
     node.submit("legacy releaseip eth0 10.0.0.1 24")
     node.submit(take(2))
-    job.reported(Result(errno.ETIMEDOUT, REPORT))
-    job.stuck()
+    node.scheduler.reported(job, RunResult(errno.ETIMEDOUT, REPORT))
+    node.scheduler.stuck(job)
     assert node.answers == [(take(1), errno.ETIMEDOUT), ("legacy releaseip eth0 10.0.0.1 24", errno.EBUSY)]
     assert "its address is held by a script that can't be ended" in caplog.text
     assert take(2) in node.runs
@@ -800,11 +743,11 @@ def test_those_who_wait_for_the_address_of_what_can_not_be_ended_are_not_run(
 def test_more_slots_help_those_who_wait_at_once() -> None:
     node = Node(limit=1)
     jobs = [node.job(f"c{number} startup") for number in range(3)]
-    assert [job.want_script("10.x", ()) for job in jobs] == [True, False, False]
+    assert [node.scheduler.want_script(job, "10.x", ()) for job in jobs] == [True, False, False]
     node.scheduler.set_limit(2)
     assert [len(run.calls) for run in node.runs.values()] == [0, 1, 0]
     node.scheduler.set_limit(3)
     assert [len(run.calls) for run in node.runs.values()] == [0, 1, 1]
     node.scheduler.set_limit(1)
-    jobs[0].script_over()
-    assert not jobs[0].want_script("20.y", ())
+    node.scheduler.script_over(jobs[0])
+    assert not node.scheduler.want_script(jobs[0], "20.y", ())

@@ -5,52 +5,25 @@ from __future__ import annotations
 import errno
 
 import pytest
-from happenings import KeepingFeed, spec_of
+from happenings import spec_of
 from nodes import until
+from scheduling import REPORT, SchedulerNode
 
-from ctdb_eventd.errors import NoSuchComponent, RequestError
-from ctdb_eventd.model import EventReport, EventSpec, RunRecord
-from ctdb_eventd.refusals import AddressHeld, QueueTimeout
-from ctdb_eventd.runner.listener import Progress, RunResult
-from ctdb_eventd.scheduler.admission import Admission
-from ctdb_eventd.scheduler.core import Core
-from ctdb_eventd.scheduler.job import Job
-from ctdb_eventd.scheduler.overview import job_values
-from ctdb_eventd.scheduler.service import Scheduler
+from ctdb_eventd.errors import AddressHeld, NoSuchComponent, QueueTimeout, RequestError
+from ctdb_eventd.model import EventSpec, RunRecord
+from ctdb_eventd.runs import Job, RunResult
+from ctdb_eventd.scheduler.snapshot import snapshot_jobs
 
-REPORT = EventReport(summary=0, scripts=())
 CANCELLED = RunResult(errno.ECANCELED, REPORT, final=False)
 TAKE, RELEASE = "legacy takeip eth0 10.0.0.1 24", "legacy releaseip eth0 10.0.0.1 24"
 
 
-class Run:
-    """A run that goes on until the test ends it."""
+class Node(SchedulerNode):
+    """A scheduler, what it published and what it answered."""
 
-    group = 0
-    progress = Progress(script=None, pid=0, since=0.0, left=None)
-
-    def cancel(self, *, yielding: bool = False) -> None:
-        """The test ends it."""
-
-    def proceed(self) -> None:
-        """Goes on."""
-
-
-class Node:
-    """A scheduler, what it told and what it answered."""
-
-    def __init__(self, foregone: RunResult | None = None) -> None:
-        self.feed = KeepingFeed()
+    def __init__(self, trivial: RunResult | None = None) -> None:
+        super().__init__(trivial_result=lambda spec: trivial)
         self.answers: dict[str, tuple[int, RunRecord | RequestError | None]] = {}
-        self.core: Core[Job] = Core(Admission(processors=1, limit=100))
-        self.scheduler = Scheduler(
-            core=self.core,
-            start=lambda spec, job: Run(),
-            foregone=lambda spec: foregone,
-            record=lambda record, batch: None,
-            load=lambda: None,
-            feed=self.feed,
-        )
 
     def submit(self, text: str) -> Job | None:
         spec: EventSpec = spec_of(text)
@@ -74,7 +47,7 @@ class Node:
 def test_a_queued_run_whose_client_goes_is_told_and_counted() -> None:
     node = Node()
     node.job("legacy startup")
-    node.job("legacy recovered").cancel()
+    node.scheduler.cancel(node.job("legacy recovered"))
     assert node.finished == [("recovered", "cancelled")]
     assert sum(node.scheduler.outcomes.values()) == 1
     assert node.answers == {}
@@ -82,7 +55,7 @@ def test_a_queued_run_whose_client_goes_is_told_and_counted() -> None:
 
 async def test_a_run_that_waited_too_long_is_told_and_answered_with_what_kept_it() -> None:
     node = Node()
-    node.scheduler.patience.limit = 0.01
+    node.scheduler.queue_timers.limit = 0.01
     node.job("legacy startup")
     node.job("legacy recovered")
     await until(lambda: node.answers, "the end of the wait")
@@ -95,8 +68,8 @@ def test_who_waits_for_an_address_that_nobody_can_free_is_told_and_answered() ->
     node = Node()
     first = node.job(TAKE)
     node.job(RELEASE)
-    first.reported(RunResult(errno.ETIMEDOUT, REPORT))
-    first.stuck()
+    node.scheduler.reported(first, RunResult(errno.ETIMEDOUT, REPORT))
+    node.scheduler.stuck(first)
     result, details = node.answers[RELEASE]
     assert (result, type(details)) == (errno.EBUSY, AddressHeld)
     assert node.finished == [("takeip", "timed-out"), ("releaseip", "cancelled")]
@@ -105,13 +78,13 @@ def test_who_waits_for_an_address_that_nobody_can_free_is_told_and_answered() ->
 def test_a_run_that_could_not_start_after_all_is_told() -> None:
     node = Node()
     refusal = NoSuchComponent("legacy", "/e/legacy")
-    node.job("legacy startup").reported(RunResult(errno.ENOENT, refusal=refusal))
+    node.scheduler.reported(node.job("legacy startup"), RunResult(errno.ENOENT, refusal=refusal))
     assert node.answers["legacy startup"] == (errno.ENOENT, refusal)
     assert node.finished == [("startup", "failed")]
 
 
 def test_a_run_without_scripts_is_told_too() -> None:
-    node = Node(foregone=RunResult(0, REPORT))
+    node = Node(trivial=RunResult(0, REPORT))
     assert node.submit("legacy startup") is None
     assert node.feed.kinds == ["started", "finished"]
     result, record = node.answers["legacy startup"]
@@ -123,9 +96,9 @@ def test_a_run_without_scripts_is_told_too() -> None:
 def test_a_run_whose_result_is_known_is_ending_and_can_not_be_cancelled_again(told: bool) -> None:
     node = Node()
     job = node.job("legacy startup")
-    assert job.revoke()
+    assert node.scheduler.revoke(job)
     assert node.scheduler.find(job.run) is job, "its end has yet to come"
     if told:
-        job.reported(CANCELLED)
-    assert [value["state"] for value in job_values(node.core)[0]] == ["ending" if told else "running"]
+        node.scheduler.reported(job, CANCELLED)
+    assert [shown.state for shown in snapshot_jobs(node.core)[0]] == ["ending" if told else "running"]
     assert (node.scheduler.find(job.run) is None) == told

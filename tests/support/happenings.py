@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord
 
 __all__ = ["KeepingFeed", "record_of", "spec_of"]
@@ -38,7 +39,7 @@ def record_of(
     )
 
 
-class KeepingFeed:
+class KeepingFeed(Feed):
     """Keeps what it is told.
 
     Attributes:
@@ -48,6 +49,7 @@ class KeepingFeed:
 
     def __init__(self, *, active: bool = True) -> None:
         """Starts with nothing told."""
+        super().__init__(lambda seconds, call: None)
         self.active = active
         self.told: list[tuple[str, dict[str, Any]]] = []
 

@@ -1,4 +1,4 @@
-"""A client of the native dialect for tests of the daemon: bare frames, nothing hidden."""
+"""A client of the native dialect for tests of the daemon: the library's core, and nothing that hides a frame."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from nodes import PATIENCE, Daemon
 
-from ctdb_eventd.protocol import frames, native
-from ctdb_eventd.protocol.connection import native_client_connection
-from ctdb_eventd.protocol.messages import Call, Failure, Note, Reply, Result
+from ctdb_event.core import Core, Mailbox
+from ctdb_event.dialects import NativeDialect
+from ctdb_eventd.protocol.messages import Failure, Note
 
 __all__ = ["NativeClient", "Refused", "native_client"]
 
@@ -39,17 +39,17 @@ class NativeClient:
         """Sends the preface."""
         self._reader = reader
         self.writer = writer
-        self._connection = native_client_connection()
-        self._next_id = 0
-        self._answers: dict[int, Reply] = {}
+        self._core = Core("", NativeDialect())
+        self._mailboxes: dict[int, Mailbox] = {}
         self.notes: dict[int, list[Note]] = {}
-        writer.write(frames.PREFACE)
+        writer.write(self._core.data_to_send())
 
     def start(self, method: str, **params: Any) -> int:
         """Sends a call and returns its id, without waiting."""
-        self._next_id += 1
-        self.writer.write(native.encode(self._next_id, Call(self._next_id, method, params)))
-        return self._next_id
+        mailbox = self._core.start(method, params)
+        self._mailboxes[mailbox.request_id] = mailbox
+        self.writer.write(self._core.data_to_send())
+        return mailbox.request_id
 
     async def result(self, call: int) -> Any:
         """Waits for a call's result.
@@ -58,13 +58,12 @@ class NativeClient:
             Refused: It is an error.
             ConnectionError: The daemon closes first.
         """
-        while call not in self._answers:
+        mailbox = self._mailboxes[call]
+        while not mailbox.answered:
             await self._receive()
-        answer = self._answers.pop(call)
-        if isinstance(answer, Failure):
-            raise Refused(answer)
-        assert isinstance(answer, Result)
-        return answer.value
+        if mailbox.refusal is not None:
+            raise Refused(Failure(*mailbox.refusal))
+        return mailbox.value
 
     async def call(self, method: str, **params: Any) -> Any:
         """Carries out a call; see `result`."""
@@ -79,18 +78,14 @@ class NativeClient:
             await self._receive()
 
     async def _receive(self) -> None:
-        received = self._connection.next_message()
-        if received is None:
-            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
-            if not data:
-                raise ConnectionError("the daemon closed the connection")
-            self._connection.receive_data(data)
-            return
-        call, answer = received
-        if isinstance(answer, Note):
-            self.notes.setdefault(call, []).append(answer)
-        else:
-            self._answers[call] = answer
+        data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+        if not data:
+            raise ConnectionError("the daemon closed the connection")
+        self._core.receive_data(data)
+        assert self._core.ended is None, self._core.ended
+        for call, mailbox in self._mailboxes.items():
+            while (note := mailbox.take()) is not None:
+                self.notes.setdefault(call, []).append(Note(*note))
 
 
 @contextlib.asynccontextmanager

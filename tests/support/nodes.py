@@ -15,8 +15,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
+from client_end import decode_reply, encode_request
+
+from ctdb_event.framing import Splitter
 from ctdb_eventd.model import EventReport, EventSpec
-from ctdb_eventd.protocol.connection import client_connection
+from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import Reply, Request, RunReply, RunRequest, StatusReply, StatusRequest
 from ctdb_eventd.runner.cgroups import NoCgroups, base_for
 
@@ -80,7 +83,7 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self.writer = writer
-        self._connection = client_connection()
+        self._packets = Splitter(packet.packet_length, packet.DEFAULT_MAX_REPLY)
         self._reqid = 0
         self._replies: dict[int, Reply] = {}
         self.order: list[int] = []
@@ -88,21 +91,22 @@ class Client:
     def send(self, request: Request) -> int:
         """Sends a request and returns its id, without waiting."""
         self._reqid += 1
-        self.writer.write(self._connection.encode(self._reqid, request))
+        self.writer.write(encode_request(self._reqid, request))
         return self._reqid
 
     async def reply(self, reqid: int) -> Reply:
         """Waits for the reply to a request; ConnectionError if the daemon closes first."""
         while reqid not in self._replies:
-            received = self._connection.next_message()
+            received = self._packets.next()
             if received is not None:
-                self._replies[received[0]] = received[1]
-                self.order.append(received[0])
+                request_id, answer = decode_reply(received)
+                self._replies[request_id] = answer
+                self.order.append(request_id)
                 continue
             data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
             if not data:
                 raise ConnectionError("the daemon closed the connection")
-            self._connection.receive_data(data)
+            self._packets.receive_data(data)
         return self._replies.pop(reqid)
 
     def start(self, event: str, *args: str, component: str = "legacy", limit: int = 30, run_all: bool = False) -> int:

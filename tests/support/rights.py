@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ctdb_eventd.dispatcher.domain import Peer
+from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import NotAllowed
 from ctdb_eventd.model import EventSpec
 

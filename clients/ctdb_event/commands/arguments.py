@@ -1,24 +1,16 @@
-"""A new command's arguments, taken apart by its row of the table.
-
-Options may stand anywhere before a `--`. By hand, because argparse takes longer than the whole rest of a short command.
-"""
+"""A new command's arguments, taken apart by its row of the table."""
 
 from __future__ import annotations
 
 import os
 
-from ctdb_event.commands.catalogue import COMMANDS, find, nearest
-from ctdb_event.commands.table import Command, Option
+from ctdb_event.argv import BEHIND, MAX_TIMEOUT, OPERAND, tokens
+from ctdb_event.commands.catalogue import VALUE_OPTIONS, find
+from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
-from ctdb_eventd.text import escaped
+from ctdb_eventd.text import escaped, nearest
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Arguments", "Usage", "command_of", "number", "parse", "seconds", "text"]
-
-_MAX_TIMEOUT = (1 << 32) - 1  # seconds: the most that the CTDB dialect can say, and so the native one too
+__all__ = ["Arguments", "Usage", "command_of", "parse", "seconds", "text"]
 
 
 class Usage(Failure):
@@ -61,15 +53,13 @@ def parse(words: list[str], command: Command) -> Arguments:
         Usage: An option or operand is unknown, missing or too much.
     """
     arguments = Arguments(command)
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            behind = arguments.behind if command.takes_command else arguments.operands
-            behind.extend(rest)
-        elif word.startswith("-") and word != "-":
-            _take_option(arguments, word, rest)
-        else:
+    for name, value, word in tokens(words, VALUE_OPTIONS):
+        if name == BEHIND and command.takes_command:
+            arguments.behind.append(word)
+        elif name in (OPERAND, BEHIND):
             arguments.operands.append(word)
+        else:
+            _take_option(arguments, name, value, word)
     del arguments.operands[: len(command.words.split())]
     if "--help" not in arguments.flags:
         _check_operands(arguments)
@@ -78,31 +68,19 @@ def parse(words: list[str], command: Command) -> Arguments:
     return arguments
 
 
-def _take_option(arguments: Arguments, word: str, rest: Iterator[str]) -> None:
-    name, equals, value = word.partition("=")
-    option = _find_option(arguments.command, name)
-    if option is None and word.startswith("-d") and not word.startswith("--"):
-        return  # -dLEVEL
+def _take_option(arguments: Arguments, name: str, value: str | None, word: str) -> None:
+    option = next((option for option in arguments.command.all_options if name in option.names), None)
+    shown = word.partition("=")[0]
     if option is None:
-        raise _unknown_option(arguments.command, name)
-    if not option.value:
-        if equals:
-            raise _usage(arguments.command, f"option {name} takes no value, here it has {escaped(value)}")
+        raise _unknown_option(arguments.command, shown)
+    if option.value:
+        if value is None:
+            raise _usage(arguments.command, f"option {shown} lacks its value, {option.value}")
+        arguments.values[option.name] = value
+    elif value is not None:
+        raise _usage(arguments.command, f"option {shown} takes no value, here it has {escaped(value)}")
+    else:
         arguments.flags.add(option.name)
-        return
-    if not equals:
-        given = next(rest, None)
-        if given is None:
-            raise _usage(arguments.command, f"option {name} lacks its value, {option.value}")
-        value = given
-    arguments.values[option.name] = value
-
-
-def _find_option(command: Command, name: str) -> Option | None:
-    for option in command.all_options:
-        if name in option.names:
-            return option
-    return None
 
 
 def _unknown_option(command: Command, name: str) -> Usage:
@@ -128,19 +106,6 @@ def _usage(command: Command, problem: str) -> Usage:
     return Usage(f"{problem}\nUsage: {command.usage}\nMore: ctdb-event help {command.words}")
 
 
-def number(what: str, given: str) -> int:
-    """Reads a timeout.
-
-    Raises:
-        Failure: It is none.
-    """
-    digits = given.strip().removeprefix("+")
-    if digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits) <= _MAX_TIMEOUT:
-        return int(digits)
-    expected = f"a whole number of seconds from 0 (no limit) to {_MAX_TIMEOUT} is expected"
-    raise Failure(f'{what} "{given}": {expected}', 22)
-
-
 def seconds(what: str, given: str) -> float:
     """Reads a duration that may have a fraction.
 
@@ -151,7 +116,7 @@ def seconds(what: str, given: str) -> float:
         value = float(given)
     except ValueError:
         value = -1.0
-    if 0 <= value <= _MAX_TIMEOUT:
+    if 0 <= value <= MAX_TIMEOUT:
         return value
     raise Failure(f'{what} "{given}": seconds are expected, such as 10 or 0.5', 22)
 
@@ -163,14 +128,4 @@ def text(argument: str) -> str:
 
 def command_of(words: list[str]) -> Command | None:
     """Finds the command among all words; options may stand in front of it."""
-    plain: list[str] = []
-    rest = iter(words)
-    with_value = {name for row in COMMANDS for option in row.all_options if option.value for name in option.names}
-    for word in rest:
-        if word in with_value:
-            next(rest, None)
-        elif word == "--":
-            plain.extend(rest)
-        elif not word.startswith("-") or word == "-":
-            plain.append(word)
-    return find(plain)
+    return find([word for name, _, word in tokens(words, VALUE_OPTIONS) if name in (OPERAND, BEHIND)])

@@ -1,11 +1,11 @@
-"""All commands in one table, and how they are found: by their words, or by words that come near."""
+"""All commands in one table, and how they are found by their words."""
 
 from __future__ import annotations
 
 from ctdb_event.commands import table_events, table_scripts, table_state
 from ctdb_event.commands.table import Command
 
-__all__ = ["COMMANDS", "find", "nearest"]
+__all__ = ["COMMANDS", "VALUE_OPTIONS", "find", "groups"]
 
 COMMANDS: tuple[Command, ...] = (
     *table_events.ROWS,
@@ -14,6 +14,10 @@ COMMANDS: tuple[Command, ...] = (
     table_scripts.HELP_ROW,
 )
 """In the order in which help shows them; those of one group stand together."""
+VALUE_OPTIONS = {
+    name: option for row in COMMANDS for option in row.all_options if option.value for name in option.names
+}
+"""The options that take a value, by name; a name means the same with every command."""
 
 
 def find(words: list[str]) -> Command | None:
@@ -25,8 +29,9 @@ def find(words: list[str]) -> Command | None:
     return None
 
 
-def nearest(word: str, candidates: list[str]) -> str:
-    """Returns the candidate that looks most like a word which isn't one; empty if none does."""
-    from difflib import get_close_matches  # late: only who has mistyped pays for it
-
-    return next(iter(get_close_matches(word, candidates, 1)), "")
+def groups() -> dict[str, list[Command]]:
+    """Returns the commands by group, in the table's order."""
+    found: dict[str, list[Command]] = {}
+    for command in COMMANDS:
+        found.setdefault(command.group, []).append(command)
+    return found

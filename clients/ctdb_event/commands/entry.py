@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import command_of, parse
+from ctdb_event.commands.connection import CallFailed, ConnectionLost, NotNative
 from ctdb_event.commands.session import Session
 from ctdb_event.console import Failure
-from ctdb_event.wire import CallFailed, ConnectionLost, NotNative
-from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+from ctdb_event.errors import InvalidRequest
+from ctdb_eventd.errors import RemoteProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
 def _asked(session: Session, handler: Callable[[Session], int]) -> int:
     try:
         return handler(session)
-    except (CallFailed, NotNative, ConnectionLost, LocalProtocolError, RemoteProtocolError) as error:
+    except (CallFailed, NotNative, ConnectionLost, InvalidRequest, RemoteProtocolError) as error:
         from ctdb_event.commands.problems import explained
 
         raise explained(session.path, error) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import Arguments
-from ctdb_event.commands.catalogue import COMMANDS, find
+from ctdb_event.commands.catalogue import COMMANDS, find, groups
 from ctdb_event.commands.screen import Screen
 from ctdb_event.console import Failure
 from ctdb_eventd import __version__
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ctdb_event.commands.table import Command
 
-__all__ = ["overview", "pages", "show_help", "wrapped"]
+__all__ = ["overview", "pages", "show_help"]
 
 _WIDTH = 80
 _HEAD = "Usage: ctdb-event [OPTIONS] COMMAND [ARGUMENTS]\n"
@@ -58,25 +58,22 @@ def overview() -> str:
     """Returns all commands, one line each."""
     widest = max(len(command.words) for command in COMMANDS)
     lines = [_HEAD]
-    group = ""
-    for command in COMMANDS:
-        if command.group != group:
-            group = command.group
-            lines.append(f"\n{group}:\n")
-        lines.append(f"  {command.words:{widest}}  {command.purpose}\n")
+    for group, commands in groups().items():
+        lines.append(f"\n{group}:\n")
+        lines += [f"  {command.words:{widest}}  {command.purpose}\n" for command in commands]
     return "".join(lines) + _TAIL
 
 
 def pages(command: Command) -> str:
     """Returns all about one command."""
     parts = [f"Usage: {command.usage}\n", f"\n{command.purpose}\n"]
-    parts += [f"\n{wrapped(paragraph)}" for paragraph in command.text.split("\n\n")]
+    parts += [f"\n{_wrapped(paragraph)}" for paragraph in command.text.split("\n\n")]
     parts += _section("Arguments", ((operand.name, operand.purpose) for operand in command.operands))
     shown = ((f"{o.short}, {o.shown}" if o.short else o.shown, o.purpose) for o in command.all_options)
     parts += _section("Options", shown)
     parts += _section("Columns of --plain", ((name, meaning) for name, meaning in command.columns))
     if command.json:
-        parts.append(f"\nJSON:\n{wrapped(_without_links(command.json), 2)}")
+        parts.append(f"\nJSON:\n{_wrapped(_without_links(command.json), 2)}")
     parts += _section("Exit status", command.statuses)
     if command.examples:
         parts.append("\nExamples:\n")
@@ -91,7 +88,7 @@ def _section(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield f"\n{title}:\n"
     widest = min(max(len(name) for name, _ in listed), 24)
     for name, meaning in listed:
-        text = wrapped(meaning, widest + 4)
+        text = _wrapped(meaning, widest + 4)
         # a name that is too long stands on a line of its own
         yield f"  {name}\n{text if meaning else ''}" if len(name) > widest else f"  {name:{widest}}  {text.lstrip(' ')}"
 
@@ -102,13 +99,12 @@ def _without_links(text: str) -> str:
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1 (docs/protocol.md)", text)
 
 
-def wrapped(text: str, indent: int = 0) -> str:
+def _wrapped(text: str, indent: int = 0) -> str:
     """Breaks a paragraph into lines, each with so many blanks in front."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if len(longer) > _WIDTH - indent and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return "".join(" " * indent + line + "\n" for line in lines)
+    import textwrap  # late: it loads re
+
+    blanks = " " * indent
+    filled = textwrap.fill(
+        text, _WIDTH, initial_indent=blanks, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False
+    )
+    return filled + "\n"

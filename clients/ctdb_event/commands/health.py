@@ -9,11 +9,12 @@ import signal
 import time
 
 from ctdb_event.commands.arguments import text
+from ctdb_event.commands.connection import CallFailed, ConnectionLost, NotNative
 from ctdb_event.commands.results import is_bad, output_lines, script_outcome
 from ctdb_event.commands.times import at_today, lasting
 from ctdb_event.console import Failure
-from ctdb_event.wire import CallFailed, ConnectionLost, NotNative
-from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
+from ctdb_event.errors import InvalidRequest
+from ctdb_eventd.errors import RemoteProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _ask(session: Session, component: str) -> dict[str, Any]:
             return {**_judged(found), "own": True}
         except NotNative as refusal:
             return {**_judged(_ask_ctdbs_own(session, component, refusal)), "own": False}
-    except (CallFailed, NotNative, ConnectionLost, LocalProtocolError, RemoteProtocolError) as error:
+    except (CallFailed, NotNative, ConnectionLost, InvalidRequest, RemoteProtocolError) as error:
         return _not_known(session, component, error)
 
 
@@ -94,8 +95,8 @@ def _ask_ctdbs_own(session: Session, component: str, refusal: NotNative) -> dict
     """Asks in the CTDB dialect; what the library says of it has the form of the native answer."""
     import attrs
 
-    from ctdb_event.blocking import Client
     from ctdb_event.errors import BrokerError, BrokerUnavailable
+    from ctdb_event.sync.client import Client
 
     try:
         with Client(session.path, dialect="ctdb") as client:

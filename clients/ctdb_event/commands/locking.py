@@ -16,8 +16,8 @@ import sys
 import threading
 
 from ctdb_event.commands.arguments import seconds, text
+from ctdb_event.commands.connection import CallFailed, DaemonConnection
 from ctdb_event.console import Failure, complain
-from ctdb_event.wire import CallFailed, Wire
 from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
@@ -47,29 +47,29 @@ def lock(session: Session) -> int:
     names = [text(name) for name in session.arguments.operands[0].split(",")]
     given = session.arguments.values.get("--wait")
     wait = None if given is None else seconds("--wait", given)
-    with session.connect() as wire:
+    with session.connect() as connection:
         try:
-            _acquire(wire, names, wait)
-            return _run(wire, names, session.arguments.behind)
+            _acquire(connection, names, wait)
+            return _run(connection, names, session.arguments.behind)
         finally:
-            wire.hang_up()
+            connection.hang_up()
 
 
-def _acquire(wire: Wire, names: list[str], wait: float | None) -> None:
-    if wait != 0 and sys.stderr is not None and sys.stderr.isatty() and _had_at_once(wire, names):
+def _acquire(connection: DaemonConnection, names: list[str], wait: float | None) -> None:
+    if wait != 0 and sys.stderr is not None and sys.stderr.isatty() and _had_at_once(connection, names):
         return
     try:
-        wire.call("lock", names=names, wait=wait)
+        connection.call("lock", names=names, wait=wait)
     except CallFailed as error:
         if error.data.get("kind") != "LockTimeout":
             raise
         raise Failure(f"{escaped(error.message)}; ctdb-event locks shows who holds what", _WAIT_OVER) from None
 
 
-def _had_at_once(wire: Wire, names: list[str]) -> bool:
+def _had_at_once(connection: DaemonConnection, names: list[str]) -> bool:
     """Tries without waiting, so that a person can be told what the wait is for."""
     try:
-        wire.call("lock", names=names, wait=0.0)
+        connection.call("lock", names=names, wait=0.0)
     except CallFailed as error:
         if error.data.get("kind") != "LockTimeout":
             raise
@@ -82,14 +82,14 @@ def _shown(names: list[str]) -> str:
     return f"lock{'s' if len(names) > 1 else ''} {escaped(', '.join(names))}"
 
 
-def _run(wire: Wire, names: list[str], command: list[str]) -> int:
+def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> int:
     """Runs the command. Signals wait from before it starts, so that none is missed."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
     try:
-        pid = _start(command, before, wire.fileno())
+        pid = _start(command, before, connection.fileno())
         with _PassingOn(pid):
-            _look_on(wire, names, pid)
+            _look_on(connection, names, pid)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return code if code >= 0 else 128 - code
     finally:
@@ -97,9 +97,9 @@ def _run(wire: Wire, names: list[str], command: list[str]) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(command: list[str], mask: Iterable[int], connection: int) -> int:
+def _start(command: list[str], mask: Iterable[int], descriptor: int) -> int:
     # onto itself: it is not closed when the command is executed
-    keep = [(os.POSIX_SPAWN_DUP2, connection, connection)]
+    keep = [(os.POSIX_SPAWN_DUP2, descriptor, descriptor)]
     try:
         return os.posix_spawnp(command[0], command, os.environ, file_actions=keep, setsigmask=mask, setsigdef=_RESET)
     except OSError as error:
@@ -134,18 +134,18 @@ class _PassingOn:
                 os.kill(self._pid, told.si_signo)
 
 
-def _look_on(wire: Wire, names: list[str], pid: int) -> None:
+def _look_on(connection: DaemonConnection, names: list[str], pid: int) -> None:
     """Waits for the command's end, and says so if the locks are lost before it."""
     descriptor = os.pidfd_open(pid)
     try:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
-        poller.register(wire, select.POLLIN)
+        poller.register(connection, select.POLLIN)
         while not any(ready == descriptor for ready, _ in poller.poll()):
             try:
-                wire.call("ping")
+                connection.call("ping")
             except Exception as error:  # whatever it is, the locks can't be relied on
                 complain(f"ctdb-event: {_shown(names)} lost, and the command goes on without: {error}")
-                poller.unregister(wire)
+                poller.unregister(connection)
     finally:
         os.close(descriptor)

@@ -12,9 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ctdb_event.commands.connection import DaemonConnection
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
-    from ctdb_event.wire import Wire
+    from ctdb_event.core import Mailbox
 
 __all__ = ["flat", "follow", "print_note", "sentence", "subscribe"]
 
@@ -22,9 +23,9 @@ __all__ = ["flat", "follow", "print_note", "sentence", "subscribe"]
 def subscribe(session: Session) -> int:
     """Prints notes until the daemon goes or Ctrl-C; the latter is the caller's to handle."""
     values = session.arguments.values
-    with session.connect() as wire:
+    with session.connect() as connection:
         params = {name: _given(values, name) for name in ("component", "event", "run")}
-        return follow(session, wire, wire.start("subscribe", {"kinds": _kinds(session), **params}))
+        return follow(session, connection, connection.start("subscribe", {"kinds": _kinds(session), **params}))
 
 
 def _given(values: dict[str, str], name: str) -> str | None:
@@ -44,23 +45,21 @@ def _kinds(session: Session) -> list[str] | None:
     return list(option.words)
 
 
-def follow(session: Session, wire: Wire, subscription: int) -> int:
+def follow(session: Session, connection: DaemonConnection, subscription: Mailbox) -> int:
     """Prints the notes of a subscription as they come, until the broker ends it.
 
     Args:
         session: Decides the form.
-        wire: Where the subscription was made.
-        subscription: Its id.
+        connection: Where the subscription was made.
+        subscription: What comes of it.
 
     Raises:
         ConnectionLost: The daemon has gone.
     """
-    while True:
-        what, kind, number, data = wire.receive(subscription)
-        if what == "result":
-            return 0
-        print_note(session, kind, number, data)
+    while (note := connection.next_note(subscription)) is not None:
+        print_note(session, *note)
         flush()  # whoever reads a pipe wants each line when it happens
+    return 0
 
 
 def print_note(session: Session, kind: str, number: int, data: dict[str, Any]) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import errno
 
-from ctdb_event.commands.catalogue import COMMANDS, nearest
+from ctdb_event.commands.catalogue import COMMANDS
+from ctdb_event.commands.connection import CallFailed, ConnectionLost, DaemonConnection, NotNative
 from ctdb_event.console import Failure
-from ctdb_event.refusal import NOT_ALLOWED, advice
-from ctdb_event.wire import CallFailed, ConnectionLost, NotNative, Wire
+from ctdb_event.errors import InvalidRequest
+from ctdb_event.refusal import NOT_ALLOWED
 from ctdb_eventd.errors import RemoteProtocolError
-from ctdb_eventd.text import escaped
+from ctdb_eventd.text import escaped, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["explained", "no_daemon", "unknown_command", "unreadable"]
+__all__ = ["explained", "unknown_command", "unreadable"]
 
 _SHOWN = 300
 """Characters of an error that are shown."""
@@ -31,7 +32,8 @@ def explained(path: str, error: Exception) -> Failure:
         return Failure(f"no answer from the event daemon: {error}; its log says why it ended or refused")
     if isinstance(error, RemoteProtocolError):
         return Failure(f"what answers on {path} does not speak the event protocol: {error}")
-    return Failure(f"this can't be asked: {error}", errno.EINVAL)
+    assert isinstance(error, InvalidRequest)
+    return Failure(f"this can't be asked: {error.message}", errno.EINVAL)
 
 
 def unreadable(path: str, error: Exception) -> Failure:
@@ -39,16 +41,6 @@ def unreadable(path: str, error: Exception) -> Failure:
     found = f"{type(error).__name__}: {escaped(str(error)[:_SHOWN])}"
     advice = "is it of another version? Restart CTDB after an upgrade; if that doesn't help, please report it"
     return Failure(f"the answer of the event daemon at {path} can't be read ({found}); {advice}", errno.EPROTO)
-
-
-def no_daemon(path: str, error: OSError) -> Failure:
-    """Says that nobody could be reached, or that root could."""
-    reason = error.strerror or str(error)  # a path too long for an address has no errno
-    if error.errno in (errno.EACCES, errno.EPERM):
-        who = f"run this as root, or {advice()}"
-        return Failure(f"not allowed to connect to the event daemon at {path}: {reason}; {who}")
-    what = "start CTDB (or ctdb-eventd), or name the daemon's socket with --socket PATH"
-    return Failure(f"no event daemon listens on {path}: {reason}; {what}")
 
 
 def _not_native(path: str) -> Failure:
@@ -99,8 +91,8 @@ _ADVICE = {
 
 def _components(path: str) -> str:
     try:
-        with Wire(path) as wire:
-            found: list[dict[str, Any]] = wire.call("components")
+        with DaemonConnection(path) as connection:
+            found: list[dict[str, Any]] = connection.call("components")
     except Exception:
         return "ctdb-event components lists those there are"  # the answer that is told counts, not this question
     names = ", ".join(escaped(component["name"]) for component in found)

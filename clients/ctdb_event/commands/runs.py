@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import select
 import signal
 import time
 
-from ctdb_event.commands.arguments import number, text
+from ctdb_event.argv import timeout_of
+from ctdb_event.commands.arguments import text
+from ctdb_event.commands.connection import ConnectionLost
 from ctdb_event.commands.jsonic import line
 from ctdb_event.commands.notes import flat
 from ctdb_event.commands.streaming import Stream
 from ctdb_event.console import Failure, complain, flush
-from ctdb_event.wire import ConnectionLost
 from ctdb_eventd.paths import test_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
+    from ctdb_event.commands.connection import DaemonConnection
     from ctdb_event.commands.session import Session
-    from ctdb_event.wire import Wire
+    from ctdb_event.core import Mailbox, Note
 
 __all__ = ["cancel", "run"]
 
@@ -44,13 +49,13 @@ def run(session: Session) -> int:
         "component": text(given[1]),
         "event": text(given[2]),
         "args": [text(argument) for argument in given[3:]],
-        "timeout": number("timeout", given[0]),
+        "timeout": timeout_of(given[0]),
         "run_all": test_mode(session.environ) and "CTDB_EVENT_RUN_ALL" in session.environ,
     }
     if detached:
         return _detach(session, params)
-    with session.connect() as wire:
-        return _Run(session, wire, streams).carry_out(params)
+    with session.connect() as connection:
+        return _Run(session, connection, streams).carry_out(params)
 
 
 def _detach(session: Session, params: dict[str, Any]) -> int:
@@ -65,34 +70,41 @@ def _detach(session: Session, params: dict[str, Any]) -> int:
 class _Run:
     """A run that this process waits for."""
 
-    def __init__(self, session: Session, wire: Wire, streams: bool) -> None:
+    def __init__(self, session: Session, connection: DaemonConnection, streams: bool) -> None:
         self._session = session
-        self._wire = wire
+        self._connection = connection
         self._streams = streams
         self._stream = Stream(session.screen)
         self._interrupted = False
-        self._call: int | None = None
+        self._call: Mailbox | None = None
 
     def carry_out(self, params: dict[str, Any]) -> int:
         try:
-            self._call = self._wire.start("run", {**params, "stream": self._streams})
+            self._call = self._connection.start("run", {**params, "stream": self._streams})
             result = self._follow(self._call)
         except KeyboardInterrupt:
             return self._cancel()
         return self._finish(result)
 
-    def _follow(self, call: int) -> dict[str, Any]:
+    def _follow(self, call: Mailbox) -> dict[str, Any]:
         """Shows what comes, and returns the result."""
-        while True:
-            what, value, note, data = self._wire.receive(call)
-            if what == "result":
-                result: dict[str, Any] = value
-                return result
+        while (note := self._next_note(call)) is not None:
             if self._session.json:
-                self._session.screen.write(line(flat(value, note, data)))
+                self._session.screen.write(line(flat(*note)))
             else:
-                self._stream.note(value, data)
+                self._stream.note(note[0], note[2])
             flush()
+        result: dict[str, Any] = call.value
+        return result
+
+    def _next_note(self, call: Mailbox) -> Note | None:
+        """As `next_note`, and Ctrl-C while it waits doesn't end the connection."""
+        while not (call.waiting or call.answered):
+            select.select([self._connection], [], [])
+            with _ctrl_c_held_back():
+                self._connection.receive()
+        with _ctrl_c_held_back():
+            return self._connection.next_note(call)
 
     def _finish(self, result: dict[str, Any]) -> int:
         if not self._session.json:
@@ -120,7 +132,7 @@ class _Run:
         complain("ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it")
         return _INTERRUPTED
 
-    def _cancelled(self, call: int, since: float) -> dict[str, Any] | None:
+    def _cancelled(self, call: Mailbox, since: float) -> dict[str, Any] | None:
         """Returns the result; None if it can't be waited for, or is not to be."""
         told = asked = False
         while True:
@@ -129,7 +141,8 @@ class _Run:
                     told = True
                     self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once")
                 if not asked:
-                    self._wire.start("cancel", {"call": call})
+                    with _ctrl_c_held_back():
+                        self._connection.start("cancel", {"call": call.request_id})
                     asked = True
                 return self._follow(call)
             except KeyboardInterrupt:
@@ -138,6 +151,16 @@ class _Run:
                     return None
             except ConnectionLost:
                 return None
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Lets Ctrl-C come after the block, which must not wait for anything: inside it would end the connection."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cancel(session: Session) -> int:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 
-from ctdb_event.console import say
+from ctdb_event.console import is_utf8, say
 from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any, TextIO
+    from typing import Any
 
-__all__ = ["Screen", "arguments_shown", "field", "is_utf8", "plain_line", "quoted", "width"]
+__all__ = ["Screen", "arguments_shown", "field", "plain_line", "quoted", "width"]
 
 _STYLES = {"good": "32", "bad": "31", "busy": "36", "dim": "2", "head": "1"}
 _SHORT = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\\"): "\\\\"}
@@ -77,12 +77,6 @@ class Screen:
             painted = self.paint(text, style)
             shown.append(blanks + painted if head.endswith(" ") else painted + blanks)
         return "  ".join(shown).rstrip(" ")
-
-
-def is_utf8(stream: TextIO | None) -> bool:
-    """Tells whether what reads a stream is known to take UTF-8."""
-    encoding = (stream.encoding if stream is not None else None) or "utf-8"
-    return encoding.lower().replace("-", "") == "utf8"
 
 
 def width(text: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ctdb_event.cli_places import find_socket
+from ctdb_event.cli_places import find_socket, no_daemon
 from ctdb_event.commands.arguments import Arguments
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.screen import Screen
-from ctdb_event.wire import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Session:
         """
         return find_socket(self.arguments.values.get("--socket"), self.environ)
 
-    def connect(self) -> Wire:
+    def connect(self) -> DaemonConnection:
         """Connects.
 
         Raises:
@@ -52,16 +52,14 @@ class Session:
         """
         path = self.path
         try:
-            return Wire(path)
+            return DaemonConnection(path)
         except OSError as error:
-            from ctdb_event.commands.problems import no_daemon
-
             raise no_daemon(path, error) from None
 
     def ask(self, method: str, /, **params: Any) -> Any:
         """Asks one thing on a connection of its own, and returns the result."""
-        with self.connect() as wire:
-            return wire.call(method, **params)
+        with self.connect() as connection:
+            return connection.call(method, **params)
 
     def print_json(self, value: Any) -> None:
         """Prints one JSON document, on lines of its own."""

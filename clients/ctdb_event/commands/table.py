@@ -1,12 +1,12 @@
 """What a command is: its words, operands, options and texts, as one row of the table.
 
 From the rows come the option parser, `ctdb-event help`, the completions, the man page and docs/cli.md. Plain classes:
-`ctdb-event ps --plain` runs from completions and prompts, and attrs or typing would double its time.
+`ctdb-event complete` and `ps --plain` run while somebody types, and attrs or typing would double their time.
 """
 
 from __future__ import annotations
 
-__all__ = ["DEBUG", "HELP", "JSON", "PLAIN", "SOCKET", "Command", "Operand", "Option"]
+__all__ = ["GLOBAL_OPTIONS", "JSON", "PLAIN", "SOCKET", "Command", "Operand", "Option"]
 
 
 class Operand:
@@ -68,6 +68,8 @@ class Option:
 HELP = Option("--help", "Say what the command does, and end.", short="-h")
 SOCKET = Option("--socket", "The daemon's socket, instead of the usual place.", "PATH", "file")
 DEBUG = Option("--debug", "Accepted as by CTDB's own program, and of no effect.", "LEVEL", short="-d")
+GLOBAL_OPTIONS = (SOCKET, DEBUG, HELP)
+"""Those that every command has."""
 JSON = Option("--json", "Print JSON.")
 PLAIN = Option("--plain", "Print lines for programs: one for each item, columns separated by tabs, no header.")
 
@@ -124,7 +126,7 @@ class Command:
     @property
     def all_options(self) -> tuple[Option, ...]:
         """Its own options and those that every command has."""
-        return (*self.options, SOCKET, DEBUG, HELP)
+        return (*self.options, *GLOBAL_OPTIONS)
 
     @property
     def takes_command(self) -> bool:

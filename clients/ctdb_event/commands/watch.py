@@ -6,11 +6,12 @@ import importlib.util
 import sys
 import time
 
+from ctdb_event.commands.connection import ConnectionLost, DaemonConnection, NotNative
 from ctdb_event.commands.lists import event_shown, left_out_lines, waits_shown
 from ctdb_event.commands.notes import follow
 from ctdb_event.commands.times import lasting
+from ctdb_event.commands.watch_source import RETRY
 from ctdb_event.console import Failure, complain, flush
-from ctdb_event.wire import ConnectionLost, NotNative, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
-__all__ = ["RETRY", "watch"]
+__all__ = ["watch"]
 
-RETRY = 1.0
-"""Seconds until the next attempt, when the daemon has gone."""
 _NO_RICH = "ctdb-event: for a live screen: {} -m pip install rich; without that package there are lines"
 
 
@@ -46,25 +45,25 @@ def watch(session: Session) -> int:
 
 def _lines(session: Session) -> int:
     """Prints a line for whatever happens, what is under way first. Ends by a signal only."""
-    wire, heard, lost = session.connect(), False, False
+    connection, heard, lost = session.connect(), False, False
     while True:
         reason = "the daemon ended the subscription"
-        with wire:
+        with connection:
             try:
                 # in this order: what happens between the two is told twice rather than not at all
-                subscription = wire.start("subscribe", {})
-                status = wire.call("status")
+                subscription = connection.start("subscribe", {})
+                status = connection.call("status")
                 if lost:
                     complain("ctdb-event: the daemon is back")
                 heard, lost = True, False
                 _print_jobs(session.screen, status)
-                follow(session, wire, subscription)
+                follow(session, connection, subscription)
             except (ConnectionLost, NotNative) as error:
                 if not heard:
                     raise
                 reason = str(error)
         complain(f"ctdb-event: {reason}; waiting for the daemon to come back")
-        wire, lost = _reconnected(session), True
+        connection, lost = _reconnected(session), True
 
 
 def _print_jobs(screen: Screen, status: dict[str, Any]) -> None:
@@ -76,7 +75,7 @@ def _print_jobs(screen: Screen, status: dict[str, Any]) -> None:
     flush()
 
 
-def _reconnected(session: Session) -> Wire:
+def _reconnected(session: Session) -> DaemonConnection:
     while True:
         time.sleep(RETRY)
         try:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 
-from ctdb_event.commands.watch import RETRY
 from ctdb_event.commands.watch_model import Model
-from ctdb_event.commands.watch_source import Source
+from ctdb_event.commands.watch_source import RETRY, Source
 from ctdb_event.commands.watch_view import draw
 
 if TYPE_CHECKING:

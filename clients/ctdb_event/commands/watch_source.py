@@ -11,13 +11,16 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.watch_model import Snapshot
-from ctdb_event.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Source"]
+__all__ = ["RETRY", "Source"]
+
+RETRY = 1.0
+"""Seconds until the next attempt, when the daemon has gone."""
 
 Told = tuple[str, Any, Any]
 """What the threads tell: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
@@ -31,7 +34,7 @@ class Source:
         threads: The two.
     """
 
-    def __init__(self, connect: Callable[[], Wire], wake: int) -> None:
+    def __init__(self, connect: Callable[[], DaemonConnection], wake: int) -> None:
         """Starts.
 
         Args:
@@ -42,7 +45,7 @@ class Source:
         self._wake = wake
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._wires: list[Wire] = []
+        self._connections: list[DaemonConnection] = []
         self._closed = False
         self.asked = False
         # end with the process: a daemon that doesn't answer must not keep it
@@ -62,8 +65,8 @@ class Source:
         """Ends the connections and, soon, the threads; waits for neither."""
         self._closed = True
         self._wanted.put(False)
-        for wire in list(self._wires):
-            wire.hang_up()
+        for connection in list(self._connections):
+            connection.hang_up()
 
     def told(self) -> Iterator[Told]:
         """Yields what was told since the last time."""
@@ -79,26 +82,27 @@ class Source:
         with contextlib.suppress(OSError):  # full: it is awake; or nobody listens any more
             os.write(self._wake, b"\0")
 
-    def _guarded(self, work: Callable[[Wire], None]) -> None:
+    def _guarded(self, work: Callable[[DaemonConnection], None]) -> None:
         try:
-            with self._connect() as wire:
-                self._wires.append(wire)
+            with self._connect() as connection:
+                self._connections.append(connection)
                 if not self._closed:  # after it can be found: nobody else would end it
-                    work(wire)
+                    work(connection)
         except Exception as error:  # whatever it is, the screen shows it and tries again
             self._tell("lost", str(error))
 
-    def _listen(self, wire: Wire) -> None:
-        subscription = wire.start("subscribe", {})
-        while True:
-            what, kind, _, data = wire.receive(subscription)
-            if what == "result":
-                self._tell("lost", "the daemon ended the subscription")
-                return
-            self._tell("note", kind, data)
+    def _listen(self, connection: DaemonConnection) -> None:
+        subscription = connection.start("subscribe", {})
+        while (note := connection.next_note(subscription)) is not None:
+            self._tell("note", note[0], note[2])
+        self._tell("lost", "the daemon ended the subscription")
 
-    def _look(self, wire: Wire) -> None:
-        self._tell("server", wire.call("hello", client="ctdb-event watch")["server"])
+    def _look(self, connection: DaemonConnection) -> None:
+        self._tell("server", connection.call("hello", client="ctdb-event watch")["server"])
         while self._wanted.get():
-            components, status, locks = wire.call("components"), wire.call("status"), wire.call("locks")
+            components, status, locks = (
+                connection.call("components"),
+                connection.call("status"),
+                connection.call("locks"),
+            )
             self._tell("snapshot", Snapshot(components=components, status=status, locks=locks))

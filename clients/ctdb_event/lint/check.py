@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ctdb_event.lint.content import Declaration, check_content, declarations, nearest
+from ctdb_event.lint.content import Declaration, check_content, declarations
 from ctdb_event.lint.files import check_left_behind, check_numbers, check_refused, check_script, check_unsafe
 from ctdb_event.lint.outdated import defined_functions
-from ctdb_event.lint.report import Check, Fault, Finding, Severity
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.files import Concern
 from ctdb_eventd.inspection import ComponentInspection, ScriptInspection, inspect_component
 from ctdb_eventd.safety import Trusted
 from ctdb_eventd.scripts import is_lock_name
+from ctdb_eventd.text import nearest
 
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
@@ -108,28 +109,23 @@ def component_findings(component: Component) -> list[Finding]:
     """Returns everything that is to be said about one component alone, in the order of its files."""
     found = component.found
     names = {script.path: script.name for script in found.scripts}
-    findings = [
-        _finding(fault, place, found.component, names.get(place))
-        for place, fault in check_unsafe(
-            found.scripts, found.directory, component.trusted, refused=component.refuse_unsafe
-        )
-    ]
-    for file in found.refused:
-        findings += (_finding(fault, file.path, found.component) for fault in check_refused(file))
-    for script, fault in check_numbers(found.scripts):
-        findings.append(_finding(fault, script.path, found.component, script.name))
+    placed = [*check_unsafe(found.scripts, found.directory, component.trusted, refused=component.refuse_unsafe)]
+    placed += [(file.path, finding) for file in found.refused for finding in check_refused(file)]
+    placed += [(script.path, finding) for script, finding in check_numbers(found.scripts)]
     for script in found.scripts:
-        faults = [*check_script(script), *_check_inside(script, component)]
-        findings += (_finding(fault, script.path, found.component, script.name) for fault in faults)
+        placed += [(script.path, finding) for finding in (*check_script(script), *_check_inside(script, component))]
+    findings = [
+        attrs.evolve(finding, path=path, component=found.component, script=names.get(path)) for path, finding in placed
+    ]
     return sorted(findings, key=lambda finding: (os.fsencode(finding.path), finding.line or 0))
 
 
-def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Fault]:
+def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Finding]:
     content = component.contents.get(script.path)
     if content is None:
         return
     if not content.is_whole:
-        yield Fault(
+        yield Finding(
             Severity.NOTE, Check.PARTLY, f"only its first {_MOST_READ >> 20} MiB was looked at, and not at its syntax"
         )
     remarks = (remark for remark in script.warnings if remark.concern is Concern.NO_SUCH_INTERPRETER)
@@ -138,19 +134,7 @@ def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Fa
 
 def left_behind_findings(events_dir: str) -> list[Finding]:
     """Finds scripts of a node in the directory of former versions of CTDB."""
-    return [_finding(fault, path) for path, fault in check_left_behind(events_dir)]
-
-
-def _finding(fault: Fault, path: str, component: str | None = None, script: str | None = None) -> Finding:
-    return Finding(
-        path=path,
-        line=fault.line,
-        severity=fault.severity,
-        check=fault.check,
-        message=fault.message,
-        component=component,
-        script=script,
-    )
+    return [attrs.evolve(finding, path=path) for path, finding in check_left_behind(events_dir)]
 
 
 # ---------------------------------------------------------------------- locks of all of them
@@ -168,32 +152,31 @@ def lock_findings(components: Iterable[Component], configured: Iterable[str], co
     """
     ours = set(parse("", config_file).locks)
     declared = _declared(components)
-    shared = {name for name, places in declared.items() if len({os.path.realpath(path) for path, *_ in places}) > 1}
+    shared = {name for name, places in declared.items() if len({os.path.realpath(path) for _, path, *_ in places}) > 1}
     findings = []
     for name in sorted(set(configured) - ours - set(declared)):
         near = _misspelt(name, ours | shared)
         if near:
-            fault = Fault(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), _line_of(name, config_file))
-            findings.append(_finding(fault, config_file))
+            line = _line_of(name, config_file)
+            findings.append(Finding(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), line, config_file))
     known = ours | shared | set(configured)
     for name in sorted(set(declared) - known):
         near = _misspelt(name, known)
         if near:
-            for path, line, component, script in declared[name]:
-                fault = Fault(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), line)
-                findings.append(_finding(fault, path, component, script))
+            found = (Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near))
+            findings += [Finding(*found, line, *place) for line, *place in declared[name]]
     return findings
 
 
-def _declared(components: Iterable[Component]) -> dict[str, list[tuple[str, int, str, str]]]:
-    """Returns for each lock where it is declared: path, line, component, script."""
+def _declared(components: Iterable[Component]) -> dict[str, list[tuple[int, str, str, str]]]:
+    """Returns for each lock where it is declared: line, path, component, script."""
     declared = defaultdict(list)
     for component in components:
         names = {script.path: script.name for script in component.found.scripts}
         for path, content in component.contents.items():
             for declaration in content.declared:
                 if is_lock_name(declaration.name):
-                    place = (path, declaration.line, component.found.component, names[path])
+                    place = (declaration.line, path, component.found.component, names[path])
                     declared[declaration.name].append(place)
     return declared
 
@@ -203,7 +186,7 @@ def _unknown(name: str, near: str) -> str:
 
 
 def _misspelt(name: str, known: Iterable[str]) -> str | None:
-    near = nearest(name, known)
+    near = nearest(name, known, similarity=0.8)
     # disk1 and disk2 are two names, not one and a slip
     return None if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", name) else near
 

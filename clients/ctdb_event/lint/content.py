@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 import attrs
 
 from ctdb_event.lint.declared_events import check_handled_events, check_handled_lines
 from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
 from ctdb_event.lint.outdated import check_outdated, code_lines
-from ctdb_event.lint.report import Check, Fault, Severity
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_event.lint.shell_cases import event_labels
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.files import Concern, Remark, shebang
 from ctdb_eventd.scripts import LOCKS_MARK, is_lock_name
+from ctdb_eventd.text import nearest
 
-__all__ = ["Declaration", "check_content", "declarations", "nearest"]
+__all__ = ["Declaration", "check_content", "declarations"]
 
 _MACHINE_CODE = b"\x7fELF"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -44,31 +46,9 @@ class Declaration:
     """Where, counted from 1."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns what a word is most likely a misspelling of: a quarter of its letters may differ, at least one."""
-    most = max(1, len(word) // 4)
-    possible = [other for other in known if abs(len(word) - len(other)) <= most]
-    near = [(distance, other) for other in possible if (distance := _distance(word.lower(), other.lower())) <= most]
-    return min(near)[1] if near else None
-
-
-def _distance(one: str, other: str) -> int:
-    """Counts the letters to add, leave out, replace or swap with their neighbours."""
-    before, last = [0] * (len(other) + 1), list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        row = [i]
-        for j, against in enumerate(other, 1):
-            least = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != against))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
-                least = min(least, before[j - 2] + 1)
-            row.append(least)
-        before, last = last, row
-    return last[-1]
-
-
 def check_content(
     content: bytes, fault: Remark | None, functions: frozenset[str] | None = None, *, is_whole: bool = True
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     """Looks at what is in a script.
 
     Args:
@@ -82,15 +62,15 @@ def check_content(
     first = content.partition(b"\n")[0]
     program, option = shebang(first.rstrip(b"\r"))
     if not program:
-        yield Fault(Severity.ERROR, Check.SHEBANG, _why_no_interpreter(content), 1)
+        yield Finding(Severity.ERROR, Check.SHEBANG, _why_no_interpreter(content), 1)
     else:
         yield from _check_first_line(first, fault)
     interpreter = find_interpreter(program, option)
     if interpreter.fault:
-        yield Fault(Severity.ERROR, Check.INTERPRETER, interpreter.fault, 1)
+        yield Finding(Severity.ERROR, Check.INTERPRETER, interpreter.fault, 1)
     elif os.path.basename(program) == "env" and interpreter.program and not interpreter.program.startswith("/"):
         text = f"{program} finds no program {interpreter.program!r} where event scripts look"
-        yield Fault(Severity.WARNING, Check.INTERPRETER, text, 1)
+        yield Finding(Severity.WARNING, Check.INTERPRETER, text, 1)
     text = content.decode("utf-8", "surrogateescape")
     yield from _check_declarations(text, [declaration.name for declaration in declarations(content)])
     yield from check_handled_lines(text)
@@ -113,75 +93,75 @@ def _why_no_interpreter(content: bytes) -> str:
     return text
 
 
-def _check_first_line(first: bytes, fault: Remark | None) -> Iterator[Fault]:
+def _check_first_line(first: bytes, fault: Remark | None) -> Iterator[Finding]:
     if first.endswith(b"\r"):
         program, option = shebang(first)
         text = f"the interpreter line ends in a carriage return, which becomes part of {(option or program)!r}"
-        yield Fault(Severity.ERROR, Check.LINE_ENDS, f"{text}; convert the file's line ends (sed -i 's/\\r$//')", 1)
+        yield Finding(Severity.ERROR, Check.LINE_ENDS, f"{text}; convert the file's line ends (sed -i 's/\\r$//')", 1)
     elif fault is not None and fault.concern is Concern.NO_SUCH_INTERPRETER:
-        yield Fault(Severity.ERROR, Check.INTERPRETER, fault.text, 1)
+        yield Finding(Severity.ERROR, Check.INTERPRETER, fault.text, 1)
     if len(first) > _LONGEST_FIRST_LINE:
         text = f"the interpreter line has {len(first)} bytes, and the kernel looks at {_LONGEST_FIRST_LINE}"
-        yield Fault(Severity.ERROR, Check.SHEBANG, text, 1)
+        yield Finding(Severity.ERROR, Check.SHEBANG, text, 1)
 
 
 def _check_shell(
     content: bytes, text: str, interpreter: Interpreter, functions: frozenset[str] | None
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     lines = content.split(b"\n")
     windows = [number for number, line in enumerate(lines, 1) if number > 1 and line.endswith(b"\r")]
     if windows:
         severity = Severity.ERROR if 2 * len(windows) >= len(lines) - 2 else Severity.WARNING
         message = f"{len(windows)} lines end in a carriage return, which a shell takes for a part of the last word"
-        yield Fault(severity, Check.LINE_ENDS, f"{message}; convert them (sed -i 's/\\r$//')", windows[0])
+        yield Finding(severity, Check.LINE_ENDS, f"{message}; convert them (sed -i 's/\\r$//')", windows[0])
         if severity is Severity.ERROR:
             return  # whatever the shell says is about these
     wrong = False
-    for fault in _check_syntax(content, interpreter):
-        wrong = wrong or fault.severity is Severity.ERROR
-        yield fault
+    for finding in _check_syntax(content, interpreter):
+        wrong = wrong or finding.severity is Severity.ERROR
+        yield finding
     if not wrong:
         yield from _check_events(text)
-        yield from check_handled_events(text, [(label.line, label.text) for label in event_labels(text)])
+        yield from check_handled_events(text, list(event_labels(text)))
         yield from _check_last_line(text)
         yield from check_outdated(text, functions)
 
 
-def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Fault]:
+def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Finding]:
     if not interpreter.program.startswith("/") or not os.path.exists(interpreter.program):
         return  # said already
     try:
         problems = check_syntax(interpreter, content)
     except Unchecked as error:
-        yield Fault(Severity.NOTE, Check.SYNTAX_UNCHECKED, f"the syntax was not checked: {error}")
+        yield Finding(Severity.NOTE, Check.SYNTAX_UNCHECKED, f"the syntax was not checked: {error}")
         return
     for problem in problems:
         severity = Severity.ERROR if problem.is_error else Severity.WARNING
         text = f"{os.path.basename(interpreter.program)} says: {problem.text}"
-        yield Fault(severity, Check.SYNTAX, text, problem.line)
+        yield Finding(severity, Check.SYNTAX, text, problem.line)
 
 
-def _check_events(text: str) -> Iterator[Fault]:
-    for label in event_labels(text):
-        if label.text.startswith("-") or any(re.fullmatch(label.pattern, event) for event in CATALOGUE):
+def _check_events(text: str) -> Iterator[Finding]:
+    for number, label in event_labels(text):
+        if label.startswith("-") or any(fnmatchcase(event, label) for event in CATALOGUE):
             continue
-        near = nearest(label.text, CATALOGUE)
-        message = f'"{label.text}" is none of CTDB\'s events'
+        near = nearest(label, CATALOGUE, similarity=0.8)
+        message = f'"{label}" is none of CTDB\'s events'
         if near:
-            yield Fault(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', label.line)
+            yield Finding(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', number)
         else:
             advice = "CTDB never asks for it, only `ctdb-event run` or the script itself can"
-            yield Fault(Severity.NOTE, Check.EVENT, f"{message}: {advice}", label.line)
+            yield Finding(Severity.NOTE, Check.EVENT, f"{message}: {advice}", number)
 
 
-def _check_last_line(text: str) -> Iterator[Fault]:
+def _check_last_line(text: str) -> Iterator[Finding]:
     """Looks for a test at the end, whose exit status becomes the script's when it doesn't hold."""
     lines = list(code_lines(text))
     begin = next((at for at in reversed(range(len(lines))) if not _GOES_ON.match(lines[at][1])), len(lines))
     statement = "\n".join(line for _, line in lines[begin:])
     if _TEST_AND.match(statement) and "||" not in statement and ";" not in re.sub(r"\{[^}]*\}", "", statement):
         message = "the script ends with this test: when it doesn't hold, the exit status is 1 and the event fails"
-        yield Fault(Severity.WARNING, Check.LAST_LINE, f"{message}; add a last line: exit 0", lines[begin][0])
+        yield Finding(Severity.WARNING, Check.LAST_LINE, f"{message}; add a last line: exit 0", lines[begin][0])
 
 
 # ---------------------------------------------------------------------- locks
@@ -198,22 +178,24 @@ def declarations(content: bytes) -> list[Declaration]:
     ]
 
 
-def _check_declarations(text: str, declared: list[str]) -> Iterator[Fault]:
+def _check_declarations(text: str, declared: list[str]) -> Iterator[Finding]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(LOCKS_MARK):
             yield from _check_declaration(number, line[len(LOCKS_MARK) :].split(), declared)
         elif _LOCKS_MEANT.match(line):
             message = f'this is not read as a declaration of locks; expected "{LOCKS_MARK} NAME" at the line\'s start'
-            yield Fault(Severity.WARNING, Check.LOCK_LINE, message, number)
+            yield Finding(Severity.WARNING, Check.LOCK_LINE, message, number)
 
 
-def _check_declaration(number: int, names: list[str], declared: list[str]) -> Iterator[Fault]:
+def _check_declaration(number: int, names: list[str], declared: list[str]) -> Iterator[Finding]:
     if not names:
-        yield Fault(Severity.WARNING, Check.LOCK_LINE, "this declares no lock: no name stands behind the colon", number)
+        yield Finding(
+            Severity.WARNING, Check.LOCK_LINE, "this declares no lock: no name stands behind the colon", number
+        )
     for name in names:
         if name not in declared:
             message = f'"{name}" is not declared: only the first {_HEAD} bytes of a script are looked at'
-            yield Fault(Severity.WARNING, Check.LOCK_LINE, message, number)
+            yield Finding(Severity.WARNING, Check.LOCK_LINE, message, number)
         elif not is_lock_name(name):
             expected = "expected letters, digits, dots, dashes and underscores, and blanks between names"
-            yield Fault(Severity.ERROR, Check.LOCK_NAME, f'no lock can be called "{name}"; {expected}', number)
+            yield Finding(Severity.ERROR, Check.LOCK_NAME, f'no lock can be called "{name}"; {expected}', number)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from ctdb_event.lint.report import Check, Fault, Severity
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.handled import ALL, EVENTS_MARK, bad_event
 
 __all__ = ["check_handled_events", "check_handled_lines"]
@@ -16,7 +16,7 @@ _HEAD = 4096
 _MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?event[-_ ]?d?[-_ ]?events?\s*[:=]", re.IGNORECASE)
 
 
-def check_handled_lines(text: str) -> Iterator[Fault]:
+def check_handled_lines(text: str) -> Iterator[Finding]:
     """Finds declarations that aren't read, and those that don't count."""
     declared = _declared(text)
     for number, line in enumerate(text.split("\n"), 1):
@@ -24,23 +24,23 @@ def check_handled_lines(text: str) -> Iterator[Fault]:
             yield from _check_line(number, line[len(EVENTS_MARK) :].split(), dict(declared))
         elif _MEANT.match(line):
             message = f'this declares no events; expected "{EVENTS_MARK} EVENT" at the line\'s start'
-            yield Fault(Severity.WARNING, Check.EVENT_LINE, message, number)
+            yield Finding(Severity.WARNING, Check.EVENT_LINE, message, number)
 
 
-def _check_line(number: int, words: list[str], declared: dict[str, int]) -> Iterator[Fault]:
+def _check_line(number: int, words: list[str], declared: dict[str, int]) -> Iterator[Finding]:
     every = "so the script is started for every event"
     if not words:
-        yield Fault(Severity.ERROR, Check.EVENT_LINE, f"this declares no event, {every}", number)
+        yield Finding(Severity.ERROR, Check.EVENT_LINE, f"this declares no event, {every}", number)
     for word in words:
         if word not in declared:
             message = f'"{word}" is not declared: only the first {_HEAD} bytes of a script are looked at'
-            yield Fault(Severity.WARNING, Check.EVENT_LINE, message, number)
+            yield Finding(Severity.WARNING, Check.EVENT_LINE, message, number)
         elif bad_event([word]) is not None:
             message = f'no event can be called "{word}", {every}; expected names of events, separated by blanks'
-            yield Fault(Severity.ERROR, Check.EVENT_LINE, message, number)
+            yield Finding(Severity.ERROR, Check.EVENT_LINE, message, number)
 
 
-def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterator[Fault]:
+def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterator[Finding]:
     """Compares what a shell script's head declares with the labels of its `case "$1" in`.
 
     Args:
@@ -55,11 +55,11 @@ def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterat
     for word, number in dict(declared).items():
         if not any(fnmatchcase(word, label) for _, label in labels):
             message = f'"{word}" is declared, and no label of a case has it: the script is started for it for nothing'
-            yield Fault(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
     for number, label in labels:
         if not label.startswith("-") and not any(fnmatchcase(word, label) for word in words):
             message = f'"{label}" is not declared in line {declared[0][1]}, so this never runs'
-            yield Fault(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
 
 
 def _declared(text: str) -> list[tuple[str, int]]:

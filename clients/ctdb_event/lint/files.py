@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 
-from ctdb_event.lint.report import Check, Fault, Severity
+from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.files import Concern
 from ctdb_eventd.inspection import Refusal, RefusedFile, ScriptInspection
 from ctdb_eventd.safety import Trusted, Ways
@@ -30,7 +30,7 @@ _ANY_EXECUTES = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 def check_unsafe(
     scripts: Sequence[ScriptInspection], directory: str, trusted: Trusted, *, refused: bool
-) -> Iterator[tuple[str, Fault]]:
+) -> Iterator[tuple[str, Finding]]:
     """Tells which files and directories others could change, each once, however many scripts are there.
 
     Args:
@@ -49,20 +49,20 @@ def check_unsafe(
             check, text = Check.UNSAFE, "whoever can change it can run anything as root"
         severity = Severity.ERROR if refused or flaw.everybody else Severity.WARNING
         refusal = ", so it is refused ([eventd] script security)" if refused else ""
-        yield flaw.place, Fault(severity, check, f"{flaw}: {text}{refusal}; {flaw.remedy}")
+        yield flaw.place, Finding(severity, check, f"{flaw}: {text}{refusal}; {flaw.remedy}")
 
 
-def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptInspection, Fault]]:
+def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptInspection, Finding]]:
     """Tells which scripts have the same two digits as one before them."""
     first: dict[str, ScriptInspection] = {}
     for script in scripts:
         other = first.setdefault(script.name[:2], script)
         if other is not script:
             text = f"has the same number as {other.name}, which runs first because of what stands behind the number"
-            yield script, Fault(Severity.NOTE, Check.NUMBER, text)
+            yield script, Finding(Severity.NOTE, Check.NUMBER, text)
 
 
-def check_left_behind(events_dir: str) -> Iterator[tuple[str, Fault]]:
+def check_left_behind(events_dir: str) -> Iterator[tuple[str, Finding]]:
     """Tells which scripts stand in `events.d` beside a node's directory of components, where nobody looks."""
     directory = f"{os.path.dirname(events_dir)}/events.d"
     try:
@@ -74,10 +74,10 @@ def check_left_behind(events_dir: str) -> Iterator[tuple[str, Fault]]:
         if meant is not None and meant["number"] is not None and not _BACKUP.fullmatch(name):
             text = f"never runs: CTDB looks in {events_dir}/COMPONENT only; remove it, or move it to"
             place = f"{events_dir}/legacy/{_suggest(meant)}"
-            yield f"{directory}/{name}", Fault(Severity.WARNING, Check.EVENTS_D, f"{text} {place}")
+            yield f"{directory}/{name}", Finding(Severity.WARNING, Check.EVENTS_D, f"{text} {place}")
 
 
-def check_refused(file: RefusedFile) -> Iterator[Fault]:
+def check_refused(file: RefusedFile) -> Iterator[Finding]:
     """Looks at a file that is no script: it may have been meant to be one."""
     name = os.path.basename(file.path)
     meant = _MEANT.fullmatch(name)
@@ -86,17 +86,17 @@ def check_refused(file: RefusedFile) -> Iterator[Fault]:
         return
     if file.refusal is Refusal.HIDDEN:
         advice = "never runs; remove one of them, or rename it"
-        yield Fault(Severity.WARNING, Check.NAME_HIDDEN, f"{file.reason}: it {advice}")
+        yield Finding(Severity.WARNING, Check.NAME_HIDDEN, f"{file.reason}: it {advice}")
     elif _BACKUP.fullmatch(name):
-        yield Fault(Severity.NOTE, Check.BACKUP, f"is no script, but a copy: {file.reason}")
+        yield Finding(Severity.NOTE, Check.BACKUP, f"is no script, but a copy: {file.reason}")
     elif file.refusal is Refusal.LEFT_OUT:
         text = f"does not run: {file.reason}; if it should run, name it {name}.script"
-        yield Fault(Severity.WARNING, Check.NAME_FORM, text)
+        yield Finding(Severity.WARNING, Check.NAME_FORM, text)
     elif file.refusal is Refusal.WRONG_FORM:
-        yield Fault(Severity.WARNING, Check.NAME_FORM, f"does not run: {file.reason}")
+        yield Finding(Severity.WARNING, Check.NAME_FORM, f"does not run: {file.reason}")
     else:
         advice = f"{file.reason}; if it should run, name it {_suggest(meant)}"
-        yield Fault(Severity.WARNING, Check.NAME, f"does not run: {advice}")
+        yield Finding(Severity.WARNING, Check.NAME, f"does not run: {advice}")
 
 
 def _stem(name: str) -> str:
@@ -112,13 +112,13 @@ def _suggest(meant: re.Match[str] | None) -> str:
     return f"{digits}.{_ENDINGS.sub('', rest)}.script{example}"
 
 
-def check_script(script: ScriptInspection) -> Iterator[Fault]:
+def check_script(script: ScriptInspection) -> Iterator[Finding]:
     """Looks at a script's name, mode and link."""
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
-            yield Fault(Severity.NOTE, Check.NAME_BARE, remark.text)
+            yield Finding(Severity.NOTE, Check.NAME_BARE, remark.text)
         elif remark.concern is Concern.UNREADABLE:
-            yield Fault(Severity.WARNING, Check.UNREADABLE, f"{remark}: nothing inside was checked; run this as root")
+            yield Finding(Severity.WARNING, Check.UNREADABLE, f"{remark}: nothing inside was checked; run this as root")
     try:
         mode = os.stat(script.path).st_mode
         is_noexec = bool(os.statvfs(script.path).f_flag & os.ST_NOEXEC)
@@ -130,7 +130,7 @@ def check_script(script: ScriptInspection) -> Iterator[Fault]:
     elif is_noexec:
         place = _mount_point(script.path)
         text = f"can't be executed, so its events fail (CTDB's own daemon skips it): {place} is mounted noexec"
-        yield Fault(Severity.ERROR, Check.NOEXEC, f"{text}; keep scripts elsewhere, or mount -o remount,exec {place}")
+        yield Finding(Severity.ERROR, Check.NOEXEC, f"{text}; keep scripts elsewhere, or mount -o remount,exec {place}")
 
 
 def _mount_point(path: str) -> str:
@@ -140,21 +140,21 @@ def _mount_point(path: str) -> str:
     return place
 
 
-def _not_there(script: ScriptInspection, error: OSError) -> Fault:
+def _not_there(script: ScriptInspection, error: OSError) -> Finding:
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
         text = f"can't be looked at ({error.strerror}): whether it would run is not known, and nothing inside was"
-        return Fault(Severity.WARNING, Check.UNREADABLE, f"{text} checked; run this as root")
+        return Finding(Severity.WARNING, Check.UNREADABLE, f"{text} checked; run this as root")
     remark = next((r for r in script.warnings if r.concern in (Concern.DANGLING, Concern.BROKEN)), None)
     if remark is None:
-        return Fault(Severity.NOTE, Check.DISABLED, "disabled: vanished")
+        return Finding(Severity.NOTE, Check.DISABLED, "disabled: vanished")
     text = "; ".join(filter(None, (script.reason, remark.text)))
-    return Fault(Severity.ERROR, Check.DANGLING, text)
+    return Finding(Severity.ERROR, Check.DANGLING, text)
 
 
-def _disabled(reason: str, mode: int) -> Fault:
+def _disabled(reason: str, mode: int) -> Finding:
     if not stat.S_ISREG(mode):
-        return Fault(Severity.WARNING, Check.NOT_A_FILE, f"has the name of a script, but is {reason}")
+        return Finding(Severity.WARNING, Check.NOT_A_FILE, f"has the name of a script, but is {reason}")
     if mode & _ANY_EXECUTES:
         advice = "others may execute it; chmod a+x to enable it, a-x to disable it"
-        return Fault(Severity.WARNING, Check.EXECUTE, f"disabled: {reason}, though {advice}")
-    return Fault(Severity.NOTE, Check.DISABLED, f"disabled: {reason}")
+        return Finding(Severity.WARNING, Check.EXECUTE, f"disabled: {reason}, though {advice}")
+    return Finding(Severity.NOTE, Check.DISABLED, f"disabled: {reason}")

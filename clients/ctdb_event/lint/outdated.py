@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ctdb_event.lint.report import Check, Fault, Severity
+from ctdb_event.lint.report import Check, Finding, Severity
 
 __all__ = ["COMMANDS_GONE", "FUNCTIONS_GONE", "FUNCTIONS_LATER", "check_outdated", "code_lines", "defined_functions"]
 
@@ -106,7 +106,7 @@ def defined_functions(text: str) -> frozenset[str]:
     return frozenset(found[1] or found[2] for found in _DEFINED.finditer(text))
 
 
-def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Fault]:
+def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Finding]:
     """Looks for what is gone from CTDB, or came only later.
 
     Args:
@@ -124,19 +124,19 @@ def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Faul
         for name in _CTDB_CALLED.findall(line):
             version, instead = COMMANDS_GONE[name]
             message = f'ctdb has no command "{name}" from version {version} on at the latest; use {instead}'
-            yield Fault(Severity.WARNING, Check.COMMAND, message, number)
+            yield Finding(Severity.WARNING, Check.COMMAND, message, number)
         if _EVENTS_D.search(line):
             message = "CTDB doesn't look in events.d, but in events/COMPONENT, such as events/legacy"
-            yield Fault(Severity.WARNING, Check.EVENTS_D, message, number)
+            yield Finding(Severity.WARNING, Check.EVENTS_D, message, number)
 
 
-def _function(name: str, node_known: bool, line: int) -> Fault:
+def _function(name: str, node_known: bool, line: int) -> Finding:
     if name in FUNCTIONS_GONE:
         message = f'CTDB 4.13 and later have no function "{name}"; use {FUNCTIONS_GONE[name]}'
-        return Fault(Severity.WARNING, Check.FUNCTION, message, line)
+        return Finding(Severity.WARNING, Check.FUNCTION, message, line)
     before, since = FUNCTIONS_LATER[name]
     versions = f"CTDB {since} has it, {before} has not"
     if node_known:
         message = f'this node\'s CTDB has no function "{name}", so the line fails: {versions}'
-        return Fault(Severity.WARNING, Check.FUNCTION, f"{message}; upgrade CTDB, or do without", line)
-    return Fault(Severity.NOTE, Check.FUNCTION, f'the function "{name}" needs a recent CTDB: {versions}', line)
+        return Finding(Severity.WARNING, Check.FUNCTION, f"{message}; upgrade CTDB, or do without", line)
+    return Finding(Severity.NOTE, Check.FUNCTION, f'the function "{name}" needs a recent CTDB: {versions}', line)

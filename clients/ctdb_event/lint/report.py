@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-__all__ = ["Check", "Fault", "Finding", "Severity"]
+__all__ = ["Check", "Finding", "Severity"]
 
 
 class Severity(enum.Enum):
@@ -57,8 +57,8 @@ class Check(enum.Enum):
 
 
 @attrs.frozen
-class Fault:
-    """One thing that is wrong with a file that is being looked at."""
+class Finding:
+    """One thing that was found."""
 
     severity: Severity
     """How grave it is."""
@@ -68,22 +68,8 @@ class Fault:
     """One line: what is wrong and what to do."""
     line: int | None = None
     """Where in the file, counted from 1; None if it is about the whole."""
-
-
-@attrs.frozen(kw_only=True)
-class Finding:
-    """One thing that was found."""
-
-    path: str
-    """The file or directory to look at."""
-    line: int | None = None
-    """Where in it, counted from 1; None if it is about the whole."""
-    severity: Severity
-    """How grave it is."""
-    check: Check
-    """What was checked."""
-    message: str
-    """One line: what is wrong and what to do."""
+    path: str = ""
+    """The file or directory to look at; empty where the caller knows it."""
     component: str | None = None
     """The component that was looked at; None for the configuration."""
     script: str | None = None

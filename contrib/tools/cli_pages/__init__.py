@@ -1,1 +1,1 @@
-"""Turns the command line's table into completions, man pages and a chapter of the documentation."""
+"""Turns the command line's table into man pages and a chapter of the documentation."""

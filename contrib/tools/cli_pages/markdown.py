@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from cli_pages.words import groups
+from ctdb_event.commands.catalogue import groups
 from ctdb_event.commands.table import Command
 
 __all__ = ["BEGIN", "END", "with_reference"]

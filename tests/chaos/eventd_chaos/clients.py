@@ -7,12 +7,12 @@ import random
 import sys
 from collections import Counter
 from itertools import count
+from typing import Any
 
 from nodes import Node
 
-from ctdb_eventd.protocol import frames, native, packet
-from ctdb_eventd.protocol.connection import native_client_connection
-from ctdb_eventd.protocol.messages import Call, Failure, Note, Result
+from ctdb_event.dialects import NativeDialect
+from ctdb_eventd.protocol import packet
 
 from .scripts import BEHAVIOURS, NEVER_ENDING
 
@@ -73,13 +73,13 @@ class Client:
     # ------------------------------------------------------------------ the native dialect
 
     async def _speak_native(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client, connection = next(_numbers), native_client_connection()
-        sent = [frames.PREFACE]
+        client, dialect = next(_numbers), NativeDialect()
+        sent = [dialect.greeting]
         open_calls: dict[int, str] = {}
         for call in range(1, self._random.randint(2, 60)):
             method, params = self._native_call(client, call, open_calls)
             open_calls[call] = method
-            sent.append(native.encode(call, Call(call, method, params)))
+            sent.append(dialect.encode(call, method, params))
             self.figures["calls"] += 1
         writer.write(b"".join(sent))
         await writer.drain()
@@ -91,11 +91,8 @@ class Client:
                     data = await reader.read(65536)
                     if not data:
                         raise ConnectionError
-                    connection.receive_data(data)
-                    while (received := connection.next_message()) is not None:
-                        call, answer = received
-                        assert isinstance(answer, Result | Failure | Note)
-                        self._on_answer(call, answer, open_calls)
+                    for call, (what, value, _, _) in dialect.receive_data(data, writer.write):
+                        self._on_answer(call, what, value, open_calls)
         except TimeoutError:
             if leave_after is None:
                 raise Impossible(f"no answer within {_PATIENCE:g} s to {open_calls}") from None
@@ -116,17 +113,17 @@ class Client:
             return "subscribe", {}
         return self._random.choice([("status", {}), ("ping", {}), ("locks", {}), ("stats", {})])
 
-    def _on_answer(self, call: int, answer: Result | Failure | Note, open_calls: dict[int, str]) -> None:
-        if isinstance(answer, Note):
+    def _on_answer(self, call: int, what: str, value: Any, open_calls: dict[int, str]) -> None:
+        if what == "note":
             self.figures["notes"] += 1
             return
         method = open_calls.pop(call, None)
         if method is None:
-            raise Impossible(f"a second answer to call {call}: {answer}")
-        if isinstance(answer, Failure):
+            raise Impossible(f"a second answer to call {call}: {what} {value}")
+        if what == "error":
             self.figures[f"{method} refused"] += 1
         elif method == "run":
-            outcome = answer.value["outcome"]
+            outcome = value["outcome"]
             if outcome not in _OUTCOMES:
                 raise Impossible(f"outcome {outcome!r}")
             self.figures[f"runs {outcome}"] += 1

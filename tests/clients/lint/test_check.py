@@ -11,10 +11,10 @@ import pytest
 
 from ctdb_event.lint import check
 from ctdb_event.lint.check import Component, component_findings, examine, lock_findings
-from ctdb_event.lint.content import nearest
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.safety import Trusted
+from ctdb_eventd.text import nearest
 
 TOP = Path(__file__).resolve().parents[3]
 ME = Trusted(users=frozenset({0, os.geteuid()}), groups=frozenset())
@@ -505,7 +505,7 @@ def test_a_configuration_that_vanishes_has_no_lines(directory: Directory, tmp_pa
     [("ab", "abc"), ("abdcx", "abcdx"), ("xyz", None), ("", None), ("ABC", "abc"), ("abcdefg", None)],
 )
 def test_what_is_near(word: str, near: str | None) -> None:
-    assert nearest(word, ["abc", "abcdx", "abcdefghijk"]) == near
+    assert nearest(word, ["abc", "abcdx", "abcdefghijk"], similarity=0.8) == near
 
 
 # ---------------------------------------------------------------------- documentation

@@ -18,7 +18,7 @@ import attrs
 import msgpack
 from nodes import Daemon, Node, start_daemon
 
-from ctdb_event.framing import read_frame
+from ctdb_event.dialects import read_frame
 from ctdb_eventd.errors import RemoteProtocolError
 from eventd_fuzz.configuration import check_configuration, configuration
 from eventd_fuzz.conversation import Conversation, Wrong, converse

@@ -1,0 +1,1 @@
+"""The blocking client: a plain socket around the core."""

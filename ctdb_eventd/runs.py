@@ -1,0 +1,269 @@
+"""What the scheduler and the runner agree on: a job, what can be done to its run, and what the run reports. Pure.
+
+The scheduler gives the runner a `Job` and itself as the `RunListener`, and gets a `RunHandle`. Neither knows the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+import attrs
+
+from ctdb_eventd.errors import RequestError
+from ctdb_eventd.events import Mode, Plan
+from ctdb_eventd.model import (
+    MOST_ARGUMENTS,
+    EventOutcome,
+    EventReport,
+    EventSpec,
+    RunRecord,
+    ScriptReport,
+    shortened,
+)
+
+__all__ = [
+    "Done",
+    "Job",
+    "LockDone",
+    "LockOwner",
+    "Progress",
+    "RunHandle",
+    "RunIds",
+    "RunListener",
+    "RunResult",
+    "make_record",
+]
+
+Done = Callable[[int, RunRecord | RequestError | None], None]
+"""Called once with 0 or a positive errno, and how the run went or why there was none, as far as that is known."""
+LockDone = Callable[[float | RequestError], None]
+"""Called once with the seconds for which a client waited for the locks that it has now, or why it doesn't get them."""
+
+
+# ---------------------------------------------------------------------- what can be done to a run
+
+
+@attrs.frozen
+class Progress:
+    """What a run is doing right now."""
+
+    script: str | None
+    """The script that runs, or waits to run."""
+    pid: int
+    """Its process, and process group; 0 if none runs."""
+    since: float
+    """When it was started, by the monotonic clock; 0 if none runs."""
+    left: float | None
+    """Seconds until the event times out, which stand still while a script waits; None if it never does."""
+
+
+class RunHandle(Protocol):
+    """What can be done to a run that was started."""
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        """Ends it; `yielding` if another event waits for its place, which speeds up an end that has begun already."""
+
+    def proceed(self) -> None:
+        """Lets the script start for which it waits."""
+
+    @property
+    def group(self) -> int:
+        """The process group of the script that runs right now, 0 if none does."""
+
+    @property
+    def progress(self) -> Progress:
+        """What it is doing right now."""
+
+
+# ---------------------------------------------------------------------- the job
+
+
+@attrs.frozen(kw_only=True)
+class LockOwner:
+    """Who has a lock, or waits for it: a job or a client."""
+
+    run: str | None
+    """The id of a job's run; None for a client."""
+    lock: int | None
+    """The number of a client's lock; None for a job."""
+    pid: int | None
+    """The client's process, or that of the job's script; None if none runs."""
+    text: str
+    """Who that is, for people."""
+    since: float
+    """Since when, by the clock on the wall."""
+    seconds: float
+    """How long that is."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@attrs.define(eq=False, kw_only=True)
+class Job:
+    """A request to run an event, from its arrival until nothing of it is left. Only the scheduler changes it."""
+
+    run: str
+    """Its id."""
+    spec: EventSpec
+    """What to run."""
+    plan: Plan
+    """How it is treated beside others."""
+    done: Done | None
+    """Whom to answer; None if nobody, or if that was done."""
+    arrived: float = attrs.field(factory=time.monotonic)
+    """When it came, by the monotonic clock."""
+    queued: float = attrs.field(factory=time.time)
+    """The same by the clock on the wall."""
+    started: float | None = None
+    """When its run started, by the monotonic clock; None if it didn't."""
+    handle: RunHandle | None = None
+    """What can be done to its run; None if none was started, or nothing of it is left."""
+    over: bool = False
+    """Its result is known; remains of it may still be there."""
+    wait_published: float = 0.0
+    """When subscribers were notified that it waits for locks, by the monotonic clock; 0 if they were not."""
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    @property
+    def address(self) -> str | None:
+        """The address of an address event, in canonical form."""
+        return _address_of(self.plan)
+
+    def record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
+        """Returns what is kept of it, as it ends now."""
+        now, started = time.monotonic(), self.started
+        return make_record(
+            *(self.run, self.spec, self.plan, outcome, report),
+            queued=self.queued,
+            waited=(now if started is None else started) - self.arrived,
+            seconds=0.0 if started is None else now - started,
+        )
+
+    def owner(self, seconds: float) -> LockOwner:
+        """Returns who this is, for a lock that it has or waits for since so many seconds."""
+        pid, since = 0 if self.handle is None else self.handle.group, time.time() - seconds
+        return LockOwner(run=self.run, lock=None, pid=pid or None, text=str(self), since=since, seconds=seconds)
+
+
+def make_record(
+    run: str,
+    spec: EventSpec,
+    plan: Plan,
+    outcome: EventOutcome,
+    report: EventReport,
+    *,
+    queued: float,
+    waited: float = 0.0,
+    seconds: float = 0.0,
+) -> RunRecord:
+    """Returns what is kept of a run; see RunRecord for the times."""
+    args = shortened(spec.args, MOST_ARGUMENTS)
+    if args is not spec.args:
+        spec = attrs.evolve(spec, args=args)
+    return RunRecord(
+        run=run,
+        spec=spec,
+        address=_address_of(plan),
+        outcome=outcome,
+        queued=queued,
+        waited=waited,
+        seconds=seconds,
+        report=report,
+    )
+
+
+def _address_of(plan: Plan) -> str | None:
+    return plan.resources[0].partition(":")[2] if plan.mode is Mode.ADDRESS else None
+
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class RunIds:
+    """Makes ids such as `mb3k9x2f-17`: the milliseconds at which the daemon started, and a number.
+
+    No id is used twice, not by the next daemon either: two daemons of a node can't start in the same millisecond, as
+    the second waits for the first to be gone.
+    """
+
+    def __init__(self, started: float | None = None) -> None:
+        """Starts counting; `started` is in seconds since the epoch, now by default."""
+        self._start = _in_base_36(int((time.time() if started is None else started) * 1000))
+        self._numbers = count(1)
+
+    def next(self) -> str:
+        """Returns the next id."""
+        return f"{self._start}-{next(self._numbers)}"
+
+
+def _in_base_36(number: int) -> str:
+    text = ""
+    while True:
+        number, digit = divmod(number, len(_DIGITS))
+        text = _DIGITS[digit] + text
+        if not number:
+            return text
+
+
+# ---------------------------------------------------------------------- what a run reports
+
+
+@attrs.frozen
+class RunResult:
+    """How a run ended, for whoever asked for it."""
+
+    errno: int
+    """0, or the positive errno of the reply."""
+    report: EventReport | None = None
+    """Script by script; of a run that was cancelled as far as it came. None if it could not even start."""
+    final: bool = True
+    """It came to an end of its own, and with a report this is the event's latest result from now on."""
+    refusal: RequestError | None = None
+    """Why it could not start, if it is known."""
+
+
+class RunListener(Protocol):
+    """Is asked and notified how the run of a job goes, from the event loop.
+
+    The last three are called once for each job, in this order.
+    """
+
+    def want_script(self, job: Job, name: str, locks: tuple[str, ...]) -> bool:
+        """This script is to start and needs these locks; False means that it has to wait for `RunHandle.proceed`.
+
+        Raises:
+            RequestError: It would have to wait for ever.
+        """
+
+    def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
+        """The script goes on after it had to wait for its locks, or for a slot."""
+
+    def script_started(self, job: Job, name: str, pid: int) -> None:
+        """The script runs."""
+
+    def printed(self, job: Job, name: str, data: bytes) -> None:
+        """The script has printed this."""
+
+    def script_finished(self, job: Job, report: ScriptReport) -> None:
+        """This is how a script went; called for every script that was looked at."""
+
+    def script_over(self, job: Job) -> None:
+        """The script is over, or won't start after all; also when it isn't clear which."""
+
+    def stuck(self, job: Job) -> None:
+        """The last script can't be ended, not even by SIGKILL; it may be so for ever."""
+
+    def reported(self, job: Job, result: RunResult) -> None:
+        """The result is known; remains of a run that was broken off may still be there."""
+
+    def released(self, job: Job) -> None:
+        """Other events may go on: the run is over, or timed out, or its remains can't be ended."""
+
+    def gone(self, job: Job) -> None:
+        """Nothing of the run is left."""

@@ -1,0 +1,110 @@
+"""A scheduler whose runs start no scripts: they note what is done to them, and go on until the test ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from happenings import KeepingFeed
+
+from ctdb_eventd.model import EventReport, EventSpec, RunRecord
+from ctdb_eventd.runs import Job, Progress, RunHandle, RunListener, RunResult
+from ctdb_eventd.scheduler.admission import Admission, Load
+from ctdb_eventd.scheduler.core import Core
+from ctdb_eventd.scheduler.service import Scheduler
+
+__all__ = ["REPORT", "HeldRun", "SchedulerNode", "end_run", "parents_of"]
+
+REPORT = EventReport(summary=0, scripts=())
+
+
+def end_run(listener: RunListener, job: Job, result: RunResult) -> None:
+    """Ends a run all at once."""
+    listener.reported(job, result)
+    listener.released(job)
+    listener.gone(job)
+
+
+def parents_of(asker: Job | None) -> frozenset[Hashable]:
+    """Returns the parents of what this job's script asks for."""
+    return frozenset(() if asker is None else (asker,))
+
+
+class HeldRun:
+    """A run that is over when the test calls `end`.
+
+    Attributes:
+        calls: What was done to it.
+    """
+
+    def __init__(self, job: Job, listener: RunListener) -> None:
+        """Starts without a script."""
+        self.job = job
+        self.group = 0
+        self.progress = Progress(script="10.first", pid=0, since=0.0, left=None)
+        self.calls: list[str] = []
+        self._listener = listener
+
+    def cancel(self, *, yielding: bool = False) -> None:
+        """Notes it."""
+        self.calls.append("yield" if yielding else "cancel")
+
+    def proceed(self) -> None:
+        """Notes it."""
+        self.calls.append("proceed")
+
+    def end(self, result: int = 0, report: EventReport | None = REPORT) -> None:
+        """Ends all at once."""
+        end_run(self._listener, self.job, RunResult(result, report))
+
+
+class SchedulerNode:
+    """A scheduler and what surrounds it.
+
+    Attributes:
+        runs: The runs that it started, by what they run; the last one of each.
+        records: What it stored, with the batches.
+        load: What the machine does.
+        looks: How often that was looked at.
+    """
+
+    def __init__(
+        self,
+        *,
+        processors: int = 1,
+        limit: int = 256,
+        queue_timeout: float | None = None,
+        start: Callable[[Job, RunListener], RunHandle | None] | None = None,
+        trivial_result: Callable[[EventSpec], RunResult | None] | None = None,
+        watched: bool = True,
+    ) -> None:
+        """Makes an idle one; `watched` if somebody has subscribed to everything."""
+        self.runs: dict[str, HeldRun] = {}
+        self.records: list[tuple[RunRecord, int | None]] = []
+        self.load: Load | None = None
+        self.looks = 0
+        self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
+        self.feed = KeepingFeed(active=watched)
+        self.scheduler = Scheduler(
+            core=self.core,
+            start=start or self.start,
+            trivial_result=trivial_result or (lambda spec: None),
+            record=lambda record, batch: self.records.append((record, batch)),
+            load=self.look,
+            feed=self.feed,
+            queue_timeout=queue_timeout,
+        )
+
+    def start(self, job: Job, listener: RunListener) -> HeldRun:
+        """Starts a run for the scheduler."""
+        made = self.runs[str(job)] = HeldRun(job, listener)
+        return made
+
+    def look(self) -> Load | None:
+        """Tells the scheduler what the machine does."""
+        self.looks += 1
+        return self.load
+
+    def run_of(self, job: Job) -> HeldRun:
+        """Returns a job's run, which must have been started."""
+        assert isinstance(job.handle, HeldRun)
+        return job.handle
