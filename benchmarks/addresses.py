@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,22 +16,25 @@ from benchmarks.client import burst, takeip_packets
 from benchmarks.daemons import Daemon, Node, node, running
 from benchmarks.setting import Programs
 
-__all__ = ["COUNT", "Taken", "lacking", "take"]
+__all__ = ["COUNT", "INTERFACE", "IN_NAMESPACE", "PROVIDED", "Taken", "lacking", "provide", "take"]
 
 COUNT = 30
-_SCRIPT = Path("/usr/share/ctdb/events/legacy/10.interface.script")
+PROVIDED = Path("/usr/share/ctdb/events/legacy")
+"""CTDB's own scripts."""
+_SCRIPT = "10.interface.script"
 _FUNCTIONS = Path("/etc/ctdb/functions")
-_INTERFACE = "bench0"
+INTERFACE = "bench0"
+"""Takes the addresses."""
 _PREFIX = "fd00:c7db::"
 # The namespace lives as long as the daemon and its scripts, so there is nothing to clean up. A veth pair, because
 # duplicate address detection, which is what takes the time, needs a link that carries something.
-_IN_NAMESPACE = (
+IN_NAMESPACE = (
     "unshare",
     "--net",
     "sh",
     "-c",
-    f"ip link add {_INTERFACE} type veth peer name bench1"
-    f" && ip link set lo up && ip link set bench1 up && ip link set {_INTERFACE} up"
+    f"ip link add {INTERFACE} type veth peer name bench1"
+    f" && ip link set lo up && ip link set bench1 up && ip link set {INTERFACE} up"
     ' && exec "$@"',
     "sh",
 )
@@ -53,7 +57,7 @@ def lacking() -> str:
     if os.geteuid() != 0:
         return "needs root for a network namespace"
     programs = [name for name in ("unshare", "nsenter", "ip", "ip6tables", "flock") if shutil.which(name) is None]
-    files = [str(path) for path in (_SCRIPT, _FUNCTIONS) if not path.exists()]
+    files = [str(path) for path in (PROVIDED / _SCRIPT, _FUNCTIONS) if not path.exists()]
     absent = ", ".join(programs + files)
     return f"needs {absent}: apt-get install ctdb iproute2 iptables util-linux" if absent else ""
 
@@ -66,20 +70,22 @@ def take(programs: Programs) -> Taken:
     """
     wanted = [f"{_PREFIX}{number:x}" for number in range(1, COUNT + 1)]
     with node({"legacy": {}}) as on:
-        _provide_script(on, wanted)
-        with running(programs, on, _IN_NAMESPACE) as daemon:
+        provide(on, [f"{address}/64" for address in wanted], [_SCRIPT])
+        with running(programs, on, IN_NAMESPACE) as daemon:
             with closing(daemon.connect()) as connection:
-                seconds, results = burst(connection, takeip_packets(wanted, _INTERFACE, 64))
+                seconds, results = burst(connection, takeip_packets(wanted, INTERFACE, 64))
             present = _addresses(daemon)
     succeeded = sum(result == 0 for result in results.values())
     return Taken(seconds=seconds, succeeded=succeeded, present=len(present & set(wanted)))
 
 
-def _provide_script(on: Node, wanted: list[str]) -> None:
+def provide(on: Node, wanted: Sequence[str], scripts: Iterable[str]) -> None:
+    """Enables some of CTDB's own scripts on a node that may have these addresses, each with its netmask bits."""
     shutil.copy(_FUNCTIONS, on.base / "functions")
-    # the script asks ctdbd only for other nodes' connections and interfaces, of which there are none
+    # scripts ask ctdbd for other nodes' connections and interfaces, of which there are none, and whether something
+    # listens at a port, which is what EADDRINUSE says
     stub = on.base / "ctdb"
-    stub.write_text("#!/bin/sh\nexit 0\n")
+    stub.write_text('#!/bin/sh\ncase "$*" in *checktcpport*) exit 98 ;; esac\nexit 0\n')
     stub.chmod(0o755)
     state = on.base / "var" / "scripts"
     state.mkdir()
@@ -87,13 +93,14 @@ def _provide_script(on: Node, wanted: list[str]) -> None:
     # the last one is CTDB's from 4.22 on, made of the one before at a time when this isn't read yet
     options = {"CTDB": stub, "CTDB_SCRIPT_VARDIR": state, "CTDB_MY_PUBLIC_IPS_CACHE": state / "my-public-ip-addresses"}
     (on.base / "script.options").write_text("".join(f"{name}={value}\n" for name, value in options.items()))
-    (on.base / "public_addresses").write_text("".join(f"{address}/64 {_INTERFACE}\n" for address in wanted))
-    (on.base / "events/legacy/10.interface.script").symlink_to(_SCRIPT)
+    (on.base / "public_addresses").write_text("".join(f"{address} {INTERFACE}\n" for address in wanted))
+    for script in scripts:
+        (on.base / "events/legacy" / script).symlink_to(PROVIDED / script)
 
 
 def _addresses(daemon: Daemon) -> set[str]:
     shown = subprocess.run(
-        ["nsenter", f"--net=/proc/{daemon.process.pid}/ns/net", "ip", "-6", "-o", "addr", "show", "dev", _INTERFACE],
+        ["nsenter", f"--net=/proc/{daemon.process.pid}/ns/net", "ip", "-6", "-o", "addr", "show", "dev", INTERFACE],
         check=True,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from benchmarks import addresses, queue
+from benchmarks import addresses, provided, queue
 from benchmarks.client import burst, takeip_packets
 from benchmarks.daemons import Daemon, DaemonError, both_running, node
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
@@ -129,5 +129,12 @@ CASES = (
         summary="30 IPv6 takeip with CTDB's 10.interface in a network namespace",
         rounds=2,
         measure=_real_addresses,
+    ),
+    Case(
+        name="provided",
+        group="parallel",
+        summary="60 IPv4 takeip and releaseip, and monitor, with CTDB's own scripts enabled",
+        rounds=3,
+        measure=provided.measure,
     ),
 )

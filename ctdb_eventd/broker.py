@@ -253,8 +253,13 @@ class Broker:
 
     def complete(self) -> None:
         """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+        import hashlib  # noqa: F401
+
         import ctdb_eventd.history.file
         import ctdb_eventd.inspection  # noqa: F401
+        from ctdb_eventd.handled import provided
+
+        provided()
 
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.
@@ -262,6 +267,7 @@ class Broker:
         Raises:
             RequestError: There is no such component, or it can't be read.
         """
+        from ctdb_eventd.handled import Library
         from ctdb_eventd.inspection import inspect_component  # late: it would slow the start
 
         directory = scripts.component_directory(self._paths.events_dir, component)
@@ -271,6 +277,8 @@ class Broker:
                 component,
                 self.config.script_names,
                 self.config.locks,
+                configured_events=self.config.events,
+                library=None if self.config.start_idle_scripts else Library(self._paths.config_dir),
                 refuse_unsafe=self.config.script_security == "refuse",
             )
         except OSError as error:
@@ -335,6 +343,7 @@ class Broker:
 
 
 def _script_value(script: ScriptInspection) -> dict[str, Any]:
+    handled = script.handled
     return {
         "name": script.name,
         "path": script.path,
@@ -343,4 +352,6 @@ def _script_value(script: ScriptInspection) -> dict[str, Any]:
         "reason": script.reason,
         "warnings": [str(warning) for warning in script.warnings],
         "locks": script.locks,
+        "events": None if handled is None else handled.events,
+        "known_from": None if handled is None else handled.origin.value,
     }

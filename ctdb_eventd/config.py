@@ -3,7 +3,8 @@
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
 passed over, with a warning. In `[eventd]`, `[history]`, `[access]` and `[limits]`, ours alone, an unknown key is an
-error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock.
+error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock, in
+`[events]` a script.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import attrs
 from ctdb_eventd.access import Rule
 from ctdb_eventd.config_lines import OURS, Line, read
 from ctdb_eventd.errors import ConfigError, InvalidName
+from ctdb_eventd.handled import ALL, bad_event
 from ctdb_eventd.names import HELD_LOCKS, NOT_FOR_SCRIPTS, check_name, is_for_scripts
 from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 
@@ -68,6 +70,8 @@ class Config:
     """Longest request packet, in bytes."""
     max_scripts: int = 256
     """Scripts that run at once at the most, however idle the processors are."""
+    start_idle_scripts: bool = False
+    """CTDB's own scripts are started for events too that they are known not to handle."""
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
     keep_environment: tuple[str, ...] = ()
@@ -78,6 +82,8 @@ class Config:
     """Commands that scripts run one at a time, besides iptables and its kin."""
     locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """For each lock the shown names of the scripts that hold it while they run."""
+    events: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """The events that scripts handle, by their shown names; `all` is every one."""
     limits: Mapping[str, Limits] = attrs.field(factory=dict)
     """For each component that has some, its limits."""
     history_days: float = 90.0
@@ -166,6 +172,10 @@ def _one_of(*words: str) -> Callable[[Line], str]:
     return parse_word
 
 
+def _yes_or_no(line: Line) -> bool:
+    return _one_of("yes", "no")(line) == "yes"
+
+
 _MOST_SECONDS = 365 * 24 * 3600
 
 
@@ -243,9 +253,24 @@ def _lock(line: Line) -> tuple[str, ...]:
         raise line.error("expected the name of a lock: letters, digits, dots, dashes and underscores")
     scripts = tuple(line.value.split())
     for script in scripts:
-        if shown_name(f"{script}.script") != script or script.endswith((".script", ",")):
+        if not _is_shown(script):
             raise line.error(f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"')
     return scripts
+
+
+def _is_shown(script: str) -> bool:
+    return shown_name(f"{script}.script") == script and not script.endswith((".script", ","))
+
+
+def _events(line: Line) -> tuple[str, ...]:
+    if not _is_shown(line.key):
+        raise line.remark("expected the name of a script as it is shown, such as 60.nfs")
+    events = line.value.split()
+    wrong = bad_event(events) or next((event for event in events if event.endswith(",")), None)
+    if not events or wrong is not None or (ALL in events and len(events) > 1):
+        found = "" if wrong is None else f': not "{wrong}"'
+        raise line.error(f'expected names of events, separated by blanks, or "{ALL}" alone{found}')
+    return tuple(dict.fromkeys(events))
 
 
 def _access(line: Line) -> Rule:
@@ -296,6 +321,7 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "max output": ("max_output", _size(1024)),
         "max packet": ("max_packet", _size(4096)),
         "max scripts": ("max_scripts", _count),
+        "start idle scripts": ("start_idle_scripts", _yes_or_no),
         "queue timeout": ("queue_timeout", _limit),
         "keep environment": ("keep_environment", _variables),
     },
@@ -306,10 +332,12 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "size": ("history_size", _size(1 << 20, "4096 G", "256 M")),
         "output": ("history_output", _size(1024)),
     },
+    "events": {},
     "access": {},
     "limits": {},
 }
 _LOCKS = "locks"
+_EVENTS = "events"
 _LIMITED = "limits"
 _ACCESS = "access"
 _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
@@ -342,7 +370,7 @@ def parse(text: str, path: str) -> Config:
     Raises:
         ConfigError: A line can't be used, see `load`; it names every such line.
     """
-    values: dict[str, Any] = {"locks": {}, "access": [], "limits": {}}
+    values: dict[str, Any] = {"locks": {}, "events": {}, "access": [], "limits": {}}
     found = read(text, path)
     warnings = list(found.warnings)
     errors: list[ConfigError] = []
@@ -386,6 +414,8 @@ def _take(line: Line, values: dict[str, Any]) -> ConfigError | None:
         values[field] = value
     elif line.section == _LOCKS:
         values["locks"][line.key] = _lock(line)
+    elif line.section == _EVENTS:
+        values["events"][line.key] = _events(line)
     elif line.section == _ACCESS:
         values["access"].append(_access(line))
     elif line.section == _LIMITED:

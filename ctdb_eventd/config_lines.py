@@ -19,7 +19,7 @@ __all__ = ["OURS", "SHARED", "Line", "Text", "read"]
 
 SHARED = frozenset({"logging", "event"})
 """Sections that CTDB's event daemon reads as well."""
-OURS = frozenset({"eventd", "locks", "history", "access", "limits"})
+OURS = frozenset({"eventd", "events", "locks", "history", "access", "limits"})
 """Sections that only this daemon reads."""
 _OTHERS = frozenset({"cluster", "database", "failover", "legacy"})
 _KNOWN = SHARED | OURS | _OTHERS
@@ -27,6 +27,8 @@ _KNOWN = SHARED | OURS | _OTHERS
 _BLANKS = " \t\v\f\r"
 _RUN_OF_BLANKS = re.compile(r"([ \t\v\f\r])[ \t\v\f\r]+")
 _BYTE_ORDER_MARK = "\ufeff"
+_FORMERLY = {"eventscript": "event"}
+"""Sections of CTDB's past, and what they are called now."""
 _READS_NOTHING = (
     "because of this line CTDB's daemons read nothing of the file, and [logging] and [event] are at their defaults here"
 )
@@ -146,7 +148,8 @@ class _Reader:
 
 
 def _advice(section: str) -> str:
-    near = nearest(section.strip("[ \t"), _KNOWN)
+    name = section.strip("[ \t")
+    near = _FORMERLY.get(name) or nearest(name, _KNOWN)
     return f"did you mean [{near}]?" if near else f"known are {', '.join(f'[{name}]' for name in sorted(_KNOWN))}"
 
 

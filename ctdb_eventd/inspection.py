@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ctdb_eventd.files import Concern, Remark, Tree, why_broken, why_disabled, why_no_program
+from ctdb_eventd.handled import Handled, Library, declared_events, handled_events, provided
 from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import Script, declared_locks, discover, form_of, is_lock_name, shown_name
 
@@ -71,6 +72,8 @@ class ScriptInspection:
     """The worst first."""
     locks: tuple[str, ...]
     """Locks that it holds while it runs: those its head declares, then those the configuration gives it."""
+    handled: Handled | None = None
+    """The events that it is started for; None if these are all."""
 
     @property
     def enabled(self) -> bool:
@@ -110,6 +113,8 @@ def inspect_component(
     rule: NameRule = "auto",
     configured_locks: Mapping[str, tuple[str, ...]] | None = None,
     *,
+    configured_events: Mapping[str, tuple[str, ...]] | None = None,
+    library: Library | None = None,
     tree: Tree | None = None,
     trusted: Trusted | None = None,
     refuse_unsafe: bool = False,
@@ -121,6 +126,8 @@ def inspect_component(
         component: Its name.
         rule: Which file names are scripts.
         configured_locks: For each lock the shown names of the scripts that hold it.
+        configured_events: The events of scripts, by their shown names.
+        library: What CTDB's own scripts read first; None if the table of their events doesn't count.
         tree: Where the node's files are; None is our own tree.
         trusted: Who may change scripts; None is whom a daemon trusts that we run.
         refuse_unsafe: Scripts that others can change don't run.
@@ -138,6 +145,8 @@ def inspect_component(
         rule=rule,
         form=form_of(file_names, rule),
         locks=configured_locks or {},
+        events=configured_events or {},
+        versions=frozenset() if library is None else library.versions(),
         tree=tree,
         ways=Ways(trusted, tree),
         refuse_unsafe=refuse_unsafe,
@@ -160,6 +169,8 @@ class _Look:
     rule: NameRule
     form: NameForm
     locks: Mapping[str, tuple[str, ...]]
+    events: Mapping[str, tuple[str, ...]]
+    versions: frozenset[str]
     tree: Tree
     ways: Ways
     refuse_unsafe: bool
@@ -170,7 +181,12 @@ class _Look:
         target = self.tree.resolve(path) if is_link else path
         is_file = self._is_file(path)
         # a named pipe must not be opened: nobody may ever write to it
-        declared = declared_locks(self.tree.below(target)) if is_file else []
+        file = self.tree.below(target)
+        declared = declared_locks(file) if is_file else []
+        events = declared_events(file) if is_file else None
+        row = provided().row(script.name, file) if is_file and self.versions else None
+        if row is not None and row.versions.isdisjoint(self.versions):
+            row = None
         reason = why_disabled(self.tree, path)
         configured = (lock for lock, names in self.locks.items() if script.name in names)
         return ScriptInspection(
@@ -181,6 +197,7 @@ class _Look:
             reason=reason,
             warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare, runs=reason is None)),
             locks=tuple(dict.fromkeys((*filter(is_lock_name, declared), *configured))),
+            handled=handled_events(events, self.events.get(script.name), row),
         )
 
     def _is_file(self, path: str) -> bool:

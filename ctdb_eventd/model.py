@@ -80,6 +80,8 @@ class ScriptReport:
     """0, an exit status, or a negative errno: see the constants above."""
     output: bytes = b""
     """What it printed, capped."""
+    known_from: str | None = attrs.field(default=None, repr=False)
+    """It was not started, for it doesn't handle the event: where that is known from, in one word. None for others."""
 
     @property
     def failed(self) -> bool:
@@ -88,7 +90,12 @@ class ScriptReport:
 
     @property
     def state(self) -> str:
-        """The result in a word: `ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-started`."""
+        """The result in a word: `ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-started`.
+
+        One that doesn't handle the event is `not-handled`.
+        """
+        if self.known_from is not None:
+            return "not-handled"
         return "failed" if self.result > 0 else _STATES.get(self.result, "not-started")
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "enable",
     "find",
     "form_of",
+    "head_words",
     "is_lock_name",
     "shown_name",
 ]
@@ -143,20 +144,22 @@ def is_lock_name(name: str) -> bool:
 
 
 def declared_locks(path: str) -> list[str]:
-    """Returns the names that a script's head declares as locks, good or not: see `is_lock_name`.
+    """Returns the names that a script's head declares as locks, good or not: see `is_lock_name`."""
+    return head_words(path, LOCKS_MARK) or []
 
-    The head is the first 4 KiB. A file that can't be read declares nothing.
+
+def head_words(path: str, mark: str) -> list[str] | None:
+    """Returns the words behind `mark` on the lines of a script's head that start with it; None if no line does.
+
+    The head is the first 4 KiB. A file that can't be read has no such line.
     """
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_SIZE)
     except OSError:
-        return []
-    names: list[str] = []
-    for line in head.decode("utf-8", "replace").split("\n"):
-        if line.startswith(LOCKS_MARK):
-            names += line[len(LOCKS_MARK) :].split()
-    return names
+        return None
+    lines = [line for line in head.decode("utf-8", "replace").split("\n") if line.startswith(mark)]
+    return [word for line in lines for word in line[len(mark) :].split()] if lines else None
 
 
 def component_directory(events_dir: str, component: str) -> str:

@@ -246,7 +246,7 @@ def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
         '"script names", "script security", "kill grace", "debug timeout", "max output", "max packet", '
-        '"max scripts", "queue timeout", "keep environment"'
+        '"max scripts", "start idle scripts", "queue timeout", "keep environment"'
     )
 
 
@@ -415,6 +415,42 @@ def test_locks_are_for_scripts_by_their_shown_names(script: str) -> None:
         f'c:2: [locks] mine = "10.interface {script}": '
         f'expected names of scripts as they are shown, such as 60.nfs: not "{script}"'
     )
+
+
+# ---------------------------------------------------------------------- events of scripts
+
+
+@pytest.mark.parametrize(("value", "meant"), [("yes", True), ("no", False)])
+def test_idle_scripts_are_started_or_not(value: str, meant: bool) -> None:
+    assert eventd("start idle scripts", value).start_idle_scripts is meant
+    assert DEFAULTS.start_idle_scripts is False
+
+
+def test_anything_else_is_refused_for_idle_scripts() -> None:
+    expected = 'c:2: [eventd] start idle scripts = "true": expected one of yes, no'
+    assert refused(text_of("eventd", "start idle scripts", "true"), "c") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "events"),
+    [("takeip", ("takeip",)), (" made-up\ttakeip made-up", ("made-up", "takeip")), ("all", ("all",))],
+)
+def test_a_script_is_configured_to_handle_events(value: str, events: tuple[str, ...]) -> None:
+    assert parse(text_of("events", "60.nfs", value), "c").events == {"60.nfs": events}
+
+
+@pytest.mark.parametrize("script", ["nfs", "60.nfs.script", "60.nfs,", "/60.nfs", "kill grace"])
+def test_events_are_for_scripts_by_their_shown_names(script: str) -> None:
+    expected = "expected the name of a script as it is shown, such as 60.nfs"
+    assert refused(text_of("events", script, "takeip"), "c") == f'c:2: [events] {script} = "takeip": {expected}'
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("", ""), ("all takeip", ""), ("takeip, monitor", ': not "takeip,"'), ("a/b", ': not "a/b"')]
+)
+def test_what_can_not_be_events_is_refused(value: str, found: str) -> None:
+    expected = f'expected names of events, separated by blanks, or "all" alone{found}'
+    assert refused(text_of("events", "60.nfs", value), "c") == f'c:2: [events] 60.nfs = "{value}": {expected}'
 
 
 @pytest.mark.parametrize(

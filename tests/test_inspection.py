@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from ctdb_eventd.errors import NoSuchComponent
+from ctdb_eventd.handled import Handled, Origin
 from ctdb_eventd.inspection import (
     ComponentInspection,
     Concern,
@@ -172,6 +173,19 @@ def test_a_links_locks_are_its_targets(directory: Path, tmp_path: Path) -> None:
     assert only(directory).locks == ("a",)
 
 
+# ---------------------------------------------------------------------- events
+
+
+def test_events_are_those_of_the_configuration_or_else_of_the_head(directory: Path) -> None:
+    write(directory, "10.a.script", "#!/bin/sh\n# ctdb-eventd-events: takeip\n")
+    write(directory, "20.b.script", "#!/bin/sh\n# ctdb-eventd-events: takeip\n")
+    write(directory, "30.c.script")
+    events = {"20.b": ("monitor",)}
+    found = inspect_component(str(directory), "legacy", configured_events=events).scripts
+    head, configured = Handled(("takeip",), Origin.HEAD), Handled(("monitor",), Origin.CONFIGURATION)
+    assert [script.handled for script in found] == [head, configured, None]
+
+
 # ---------------------------------------------------------------------- what is no script
 
 COPY = "its name has a further dot and doesn't end in .script"
@@ -260,7 +274,7 @@ def test_another_tree_is_looked_at_by_its_own_names(tmp_path: Path) -> None:
     assert [attrs.asdict(script) for script in found.scripts] == [
         {
             **{"name": "10.net", "path": "/etc/legacy/10.net.script", "target": "/usr/share/net", "bare": False},
-            **{"reason": None, "warnings": (), "locks": ("a",)},
+            **{"reason": None, "warnings": (), "locks": ("a",), "handled": None},
         }
     ]
     assert [file.path for file in found.refused] == ["/etc/legacy/README"]

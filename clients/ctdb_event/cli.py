@@ -79,14 +79,6 @@ _FIRST_WORDS = {command.words[0] for command in _COMMANDS}
 class _BadOption(Exception):
     """An option that isn't one, or lacks its value, or has one too many."""
 
-    def __init__(self, option: str, reason: str) -> None:
-        super().__init__(option, reason)
-        self.option = option
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"Invalid option {self.option}: {self.reason}"
-
 
 class _Options:
     """The command line taken apart.
@@ -112,14 +104,14 @@ class _Options:
             if name in (OPERAND, BEHIND):
                 self.words.append(word)
             elif name not in _OPTIONS:
-                raise _BadOption(word, "unknown option")
+                raise _BadOption(f"Invalid option {word}: unknown option")
             elif name in _WITH_VALUE:
                 if value is None:
-                    raise _BadOption(word, "missing argument")
+                    raise _BadOption(f"Invalid option {word}: missing argument")
                 # of --debug, CTDB's own program takes any level whatever; ours has nothing to log at one
                 self.socket = value if name == "--socket" else self.socket
             elif value is not None:
-                raise _BadOption(word, "option does not take an argument")
+                raise _BadOption(f"Invalid option {word}: option does not take an argument")
             else:
                 self.help = True
 

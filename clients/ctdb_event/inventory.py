@@ -52,6 +52,10 @@ class ScriptFile:
     """What is wrong with it: not safe, no interpreter, runs only here."""
     locks: tuple[str, ...]
     """The locks that it is given while it runs."""
+    events: tuple[str, ...] | None = None
+    """The events that it is started for; None if these are all."""
+    known_from: str | None = None
+    """Where that is known from: `head`, `configuration`, `table`; None if it is started for all."""
 
 
 @attrs.frozen(kw_only=True)

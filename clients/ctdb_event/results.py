@@ -20,7 +20,7 @@ class Script:
     name: str
     """Of the file, without `.script`."""
     state: str
-    """`ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached` or `not-started`."""
+    """`ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-handled` or `not-started`."""
     result: int
     """0, an exit status, or a negative errno that says why there is none."""
     started: float | None
@@ -29,6 +29,8 @@ class Script:
     """How long it ran."""
     output: bytes
     """What it printed, as it came; long output is cut in its middle by the broker."""
+    known_from: str | None = None
+    """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`, `table`."""
 
     @property
     def text(self) -> str:

@@ -1,11 +1,18 @@
-"""Which locks a script needs while it runs: what its head declares, and what the configuration adds."""
+"""What is known of a script before it starts: the locks it needs and the events it handles.
+
+Both are from its head and from the configuration, events also from the table of CTDB's own scripts.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
+
+import attrs
 
 from ctdb_eventd.config import Config
+from ctdb_eventd.handled import Handled, Library, Row, bad_event, declared_events, handled_events, provided
 from ctdb_eventd.scripts import Script, declared_locks, is_lock_name
 from ctdb_eventd.text import shown
 
@@ -13,32 +20,78 @@ __all__ = ["Declarations"]
 
 _log = logging.getLogger(__name__)
 
-_Stamp = tuple[int, int, int]
+_SETTLED_NS = 1_000_000_000
+"""Age from which a file's time of change can be trusted to tell the next change apart; see `listing`."""
+
+_Stamp = tuple[int, int, int, int, int]
+
+
+@attrs.frozen
+class _File:
+    """What a script's file says."""
+
+    stamp: _Stamp | None
+    """As long as the file bears it nothing has changed; None if that can't be told yet."""
+    lock_names: list[str]
+    """Good or not."""
+    locks: tuple[str, ...]
+    events: list[str] | None
+    """Good or not."""
+    row: Row | None
+    """What the table says of its content."""
 
 
 class Declarations:
-    """Reads scripts' heads, and remembers them for as long as the files stay as they are."""
+    """Reads scripts' files, and remembers them for as long as they stay as they are."""
 
-    def __init__(self) -> None:
-        """Starts with nothing read."""
-        self._heads: dict[str, tuple[_Stamp, tuple[str, ...]]] = {}
+    def __init__(self, config_dir: str) -> None:
+        """Starts with nothing read; `config_dir` has what CTDB's own scripts read first."""
+        self._files: dict[str, _File] = {}
+        self._library = Library(config_dir)
 
     def locks(self, script: Script, status: os.stat_result, config: Config) -> tuple[str, ...]:
         """Returns the locks of a script whose file has `status`."""
-        declared = self._declared(script, status)
+        declared = self._file(script, status).locks
         configured = tuple(lock for lock, names in config.locks.items() if script.name in names)
         return tuple(dict.fromkeys((*declared, *configured))) if configured else declared
 
-    def _declared(self, script: Script, status: os.stat_result) -> tuple[str, ...]:
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-        known = self._heads.get(script.path)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        names = declared_locks(script.path)
-        for name in names:
-            if not is_lock_name(name):
-                text = "%s: its head declares a lock that can't be one, it is ignored: %s"
-                _log.error(text, script.path, shown(name))
-        locks = tuple(dict.fromkeys(name for name in names if is_lock_name(name)))
-        self._heads[script.path] = stamp, locks
-        return locks
+    def handled(self, script: Script, status: os.stat_result, config: Config) -> Handled | None:
+        """Returns which events a script handles whose file has `status`; None if it is to be started for all."""
+        file = self._file(script, status)
+        row = None if config.start_idle_scripts else file.row
+        if row is not None and row.versions.isdisjoint(self._library.versions()):
+            row = None
+        return handled_events(file.events, config.events.get(script.name), row)
+
+    def _file(self, script: Script, status: os.stat_result) -> _File:
+        stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev, status.st_size)
+        known = self._files.get(script.path)
+        if known is not None and known.stamp == stamp:
+            return known
+        names, events = declared_locks(script.path), declared_events(script.path)
+        file = self._files[script.path] = _File(
+            stamp if time.time_ns() - status.st_mtime_ns > _SETTLED_NS else None,
+            names,
+            tuple(dict.fromkeys(name for name in names if is_lock_name(name))),
+            events,
+            provided().row(script.name, script.path),
+        )
+        if known is None or known.lock_names != names:
+            _check_locks(script.path, names)
+        if events is not None and (known is None or known.events != events):
+            _check_events(script.path, events)
+        return file
+
+
+def _check_locks(path: str, names: list[str]) -> None:
+    for name in names:
+        if not is_lock_name(name):
+            _log.error("%s: its head declares a lock that can't be one, it is ignored: %s", path, shown(name))
+
+
+def _check_events(path: str, words: list[str]) -> None:
+    wrong = bad_event(words)
+    if words and wrong is None:
+        return
+    what = "no event" if wrong is None else f"an event that can't be one: {shown(wrong)}"
+    _log.error("%s: its head declares %s; it is started for every event, as if it declared nothing", path, what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 
 from anyio.abc import TaskGroup
@@ -41,7 +42,7 @@ class EventRunner:
 
         Args:
             config: The configuration in force.
-            events_dir: Holds one directory of scripts for each component.
+            events_dir: Holds one directory of scripts for each component; stands in the configuration directory.
             tasks: Where events run; is expected to outlive them.
             spawn: What every script is given.
             debugger: Looks at scripts that hang.
@@ -49,7 +50,7 @@ class EventRunner:
         self.config = config
         self.spawn = spawn
         self._debugger = debugger
-        self._declarations = Declarations()
+        self._declarations = Declarations(os.path.dirname(events_dir))
         self._notices = Notices(events_dir)
         self._listings = Listings(events_dir, self._notices)
         self._tasks = tasks

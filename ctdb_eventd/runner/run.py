@@ -61,7 +61,7 @@ class RunContext:
     debugger: Debugger
     """Looks at a script that hangs."""
     declarations: Declarations
-    """Knows the locks that scripts need."""
+    """Knows the locks that scripts need, and the events that they handle."""
     notices: Notices
     """Warns about scripts that don't run."""
 
@@ -192,6 +192,9 @@ class RunningEvent:
             if self._config.script_security == "refuse":
                 return self._reports.not_started(script, began, PermissionError(errno.EPERM, flaw.sentence))
             self._context.notices.unsafe(script.path, flaw)
+        handled = self._context.declarations.handled(script, status, self._config)
+        if handled is not None and handled.leaves_out(self._spec.event, self._spec.args):
+            return ScriptReport(name=script.name, begin=began, end=began, result=0, known_from=handled.origin.value)
         locks = self._context.declarations.locks(script, status, self._config)
         try:
             may_start = self._listener.want_script(self._job, script.name, locks)

@@ -177,7 +177,8 @@ async def test_scripts_and_what_is_to_be_said_of_them(node: Node) -> None:
         by_name = {script["name"]: script for script in answer["scripts"]}
         assert list(by_name) == ["10.first", "20.locked", "30.linked", "40.gone"]
         for name, script in by_name.items():
-            assert script.keys() == {"name", "path", "target", "enabled", "reason", "warnings", "locks"}
+            known = {"name", "path", "target", "enabled", "reason", "warnings", "locks", "events", "known_from"}
+            assert script.keys() == known
             assert script["path"] == f"{directory}/{name}.script"
         assert [script["enabled"] for script in by_name.values()] == [True, False, True, False]
         assert (by_name["10.first"]["target"], by_name["10.first"]["reason"]) == (None, None)

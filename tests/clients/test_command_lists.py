@@ -13,7 +13,7 @@ from fake_broker import FakeBroker
 from ctdb_event import cli
 
 COMPONENT = {"name": "legacy", "directory": "/e/legacy", "scripts": 20, "enabled": 12, "error": None}
-SCRIPTS = {
+SCRIPTS: dict[str, Any] = {
     "component": "legacy",
     "directory": "/e/legacy",
     "scripts": [
@@ -55,6 +55,40 @@ def said(broker: FakeBroker) -> FakeBroker:
     broker.reply("stats", {**STATS, "runs": {"success": 3, "failed": 1}})
     broker.reply("hello", {"server": "ctdb-eventd 0.1.0", "pid": 42})
     return broker
+
+
+SOME_EVENTS: dict[str, Any] = {
+    **SCRIPTS,
+    "scripts": [
+        {**SCRIPTS["scripts"][0], "events": None, "known_from": None},
+        {**SCRIPTS["scripts"][1], "events": ["made-up", "takeip"], "known_from": "head"},
+        {**SCRIPTS["scripts"][0], "name": "60.nfs", "events": ["monitor"], "known_from": "table"},
+    ],
+}
+
+
+def test_scripts_against_events(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    said.reply("scripts", SOME_EVENTS)
+    said.reply("events", [{"name": name, "mode": "exclusive", "args": ()} for name in ("monitor", "takeip")])
+    assert say(capfdbinary, "scripts", "--events", "legacy") == (
+        "SCRIPT   STATE     monitor  takeip  made-up  KNOWN FROM\n"
+        "00.ctdb  enabled   yes      yes     yes\n"
+        "50.x     disabled  -        yes     yes      says its head\n"
+        "60.nfs   enabled   yes      -       yes      a script of CTDB's, known by its content\n"
+    )
+    assert json.loads(say(capfdbinary, "scripts", "--events", "--json", "legacy")) == SOME_EVENTS
+    plain = [line.split("\t") for line in say(capfdbinary, "scripts", "--events", "--plain", "legacy").splitlines()]
+    assert [(line[0], *line[-2:]) for line in plain] == [
+        *(("00.ctdb", "", ""), ("50.x", "made-up takeip", "head"), ("60.nfs", "monitor", "table"), ("README", "", "")),
+    ]
+
+
+def test_scripts_say_for_which_events_they_are_started(
+    said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    said.reply("scripts", SOME_EVENTS)
+    shown = say(capfdbinary, "scripts", "legacy").splitlines()
+    assert shown[2].endswith("runs only here; not safe; only for made-up takeip (says its head)")
 
 
 PEOPLE = {
@@ -108,9 +142,9 @@ PROGRAMS = {
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [
-        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script",
-        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone",
-        "README|refused|no digits|||/e/legacy/README|",
+        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script||",
+        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone||",
+        "README|refused|no digits|||/e/legacy/README|||",
     ],
     "events": ["takeip|address|interface 'netmask bits'"],
     "locks": [

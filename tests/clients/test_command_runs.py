@@ -316,7 +316,7 @@ def test_results_of_everything(broker: FakeBroker, capfdbinary: Capture) -> None
     )
     nothing = {"component": None, "event": None, "address": None}
     assert broker.asked("status") == {**nothing, "addresses": True, "output": False}
-    line = "mb-1|legacy|monitor|||failed|3|1700000000.250|0.500|1.250||||||".replace("|", "\t")
+    line = "mb-1|legacy|monitor|||failed|3|1700000000.250|0.500|1.250|||||||".replace("|", "\t")
     assert say(capfdbinary, "results", "--plain")[0].splitlines()[0] == line
     assert len(json.loads(say(capfdbinary, "results", "--json")[0])) == 2
 
@@ -340,11 +340,30 @@ def test_results_of_one_event(broker: FakeBroker, capfdbinary: Capture) -> None:
     lines = say(capfdbinary, "results", "legacy", "monitor", "--plain")[0].splitlines()
     run = "mb-1|legacy|monitor|||failed|3|1700000000.250|0.500|1.250|"
     assert lines == [
-        (run + "00.ctdb|ok|0|1700000000.250|0.400|fine\\n").replace("|", "\t"),
-        (run + "60.nfs|failed|3|1700000000.250|0.400|no \x1b[31m\udcff\\n\\tserver\\n").replace("|", "\t"),
-        (run + "70.x|not-reached|-42||0.400|").replace("|", "\t"),
-        "mb-1|legacy|monitor|||success|0|1700000000.250|0.500|1.250||||||".replace("|", "\t"),
+        (run + "00.ctdb|ok|0|1700000000.250|0.400|fine\\n|").replace("|", "\t"),
+        (run + "60.nfs|failed|3|1700000000.250|0.400|no \x1b[31m\udcff\\n\\tserver\\n|").replace("|", "\t"),
+        (run + "70.x|not-reached|-42||0.400||").replace("|", "\t"),
+        "mb-1|legacy|monitor|||success|0|1700000000.250|0.500|1.250|||||||".replace("|", "\t"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("known_from", "shown"),
+    [
+        ("head", "says its head"),
+        ("configuration", "says [events] in ctdb.conf"),
+        ("of later brokers", "of later brokers"),
+    ],
+)
+def test_a_script_that_does_not_handle_the_event(
+    known_from: str, shown: str, broker: FakeBroker, capfdbinary: Capture
+) -> None:
+    script = {**samples.script("60.nfs", "not-handled"), "known_from": known_from}
+    broker.reply("status", samples.status(results=[samples.run(scripts=[script])]))
+    line = say(capfdbinary, "results", "legacy", "monitor")[0].splitlines()[1]
+    assert line == f"  60.nfs               does not handle this event ({shown})"
+    plain = say(capfdbinary, "results", "legacy", "monitor", "--plain")[0].rstrip("\n").split("\t")
+    assert (plain[11], plain[-1]) == ("not-handled", known_from)
 
 
 def test_no_results(broker: FakeBroker, capfdbinary: Capture) -> None:

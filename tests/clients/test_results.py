@@ -10,7 +10,7 @@ import pytest
 from ctdb_event.broker import Hello, Stats
 from ctdb_event.decoding import decode
 from ctdb_event.errors import MalformedAnswer
-from ctdb_event.inventory import Component, EventInfo, Lock, Owner, ScriptFiles
+from ctdb_event.inventory import Component, EventInfo, Lock, Owner, ScriptFile, ScriptFiles
 from ctdb_event.results import Overview, Run, Script
 from ctdb_eventd.errors import RemoteProtocolError
 
@@ -21,6 +21,7 @@ SCRIPT = {
     "started": 1700000000.5,
     "seconds": 0.25,
     "output": b"no \xff\n",
+    "known_from": None,
 }
 RUN = {
     "run": "abc-1",
@@ -75,6 +76,8 @@ FILE = {
     "reason": "not executable",
     "warnings": ["runs only here"],
     "locks": ["iptables"],
+    "events": ["takeip", "releaseip"],
+    "known_from": "head",
 }
 FILES = {"component": "legacy", "directory": "/e", "scripts": [FILE], "refused": [{"path": "/e/x", "reason": "why"}]}
 EVENT = {"name": "takeip", "mode": "address", "args": ["interface"]}
@@ -110,7 +113,7 @@ KINDS: list[tuple[type[Any], dict[str, Any]]] = [
     (Owner, OWNER),
     (Stats, STATS),
 ]
-LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0}
+LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "known_from": None}
 KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 
 
@@ -131,6 +134,9 @@ def test_what_older_brokers_do_not_say_is_nothing() -> None:
     overview = decode(Overview, {"results": [], "jobs": [job], "health": []})
     assert (overview.more, overview.jobs[0].waits_for_more) == ((), 0)
     assert decode(Lock, {"name": "x", "kind": "named", "holder": None, "waiting": []}).waiting_more == 0
+    assert decode(Script, {name: value for name, value in SCRIPT.items() if name not in LATER}).known_from is None
+    file = decode(ScriptFile, {name: value for name, value in FILE.items() if name not in ("events", "known_from")})
+    assert (file.events, file.known_from) == (None, None)
 
 
 @pytest.mark.parametrize(("kind", "value", "key"), [case for case in KEYS if case[2] not in LATER])

@@ -7,6 +7,7 @@ import gc
 import weakref
 from typing import Any
 
+import attrs
 import msgpack
 import pytest
 from happenings import record_of
@@ -68,8 +69,17 @@ def test_a_run_has_every_key() -> None:
                 "started": 1_700_000_000.5,
                 "seconds": 0.25,
                 "output": b"no\xff",
+                "known_from": None,
             }
         ],
+    }
+
+
+def test_a_script_that_does_not_handle_the_event_was_not_started() -> None:
+    (value,) = run_value(record(attrs.evolve(script(0), end=BEGIN, known_from="head")))["scripts"]
+    assert value == {
+        **{"name": "10.first", "state": "not-handled", "result": 0, "started": None, "seconds": 0.0, "output": b""},
+        "known_from": "head",
     }
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import attrs
 
 _SECTIONS = (
-    "known are [access], [cluster], [database], [event], [eventd], [failover], [history], [legacy], [limits], [locks], "
-    "[logging]"
+    "known are [access], [cluster], [database], [event], [eventd], [events], [failover], [history], [legacy], "
+    "[limits], [locks], [logging]"
 )
 _LEVELS = "expected one of ERROR, WARNING, NOTICE, INFO, DEBUG"
 _LOCATIONS = "expected file:/ABSOLUTE/PATH, file: (standard error), syslog or syslog:nonblocking|udp|udp-rfc5424"

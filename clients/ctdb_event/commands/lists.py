@@ -15,13 +15,33 @@ if TYPE_CHECKING:
 
     from ctdb_event.commands.session import Session
 
-__all__ = ["HANDLERS", "event_shown", "left_out_lines", "lock_lines", "state_style", "waits_shown"]
+__all__ = [
+    "HANDLERS",
+    "event_shown",
+    "left_out_lines",
+    "lock_lines",
+    "origin_shown",
+    "state_style",
+    "waits_shown",
+]
 
 _STYLES = {
     **{"success": "good", "ok": "good", "enabled": "good", "running": "busy", "ending": "busy"},
     **{"failed": "bad", "timed-out": "bad", "cancelled": "dim", "disabled": "dim", "queued": "dim", "refused": "dim"},
-    **{"killed": "bad", "not-started": "bad", "not-reached": "dim"},
+    **{"killed": "bad", "not-started": "bad", "not-reached": "dim", "not-handled": "dim"},
 }
+
+
+_KNOWN_FROM = {
+    "head": "says its head",
+    "configuration": "says [events] in ctdb.conf",
+    "table": "a script of CTDB's, known by its content",
+}
+
+
+def origin_shown(known_from: str) -> str:
+    """Returns where it is known from that a script doesn't handle an event."""
+    return _KNOWN_FROM.get(known_from, known_from)
 
 
 def state_style(state: str) -> str:
@@ -105,8 +125,28 @@ def _scripts(session: Session) -> int:
     component = text(session.arguments.operands[0])
     found = session.ask("scripts", component=component)
     items = [*map(_script_item, found["scripts"]), *map(_refused_item, found["refused"])]
+    nothing = f"There is nothing in {found['directory']}."
+    if "--events" in session.arguments.flags:
+        return _print_events(session, found, items, nothing)
     heads = ("SCRIPT", "STATE", "LOCKS", "REMARKS")
-    return _print(session, found, items, heads, _script, f"There is nothing in {found['directory']}.")
+    return _print(session, found, items, heads, _script, nothing)
+
+
+def _print_events(session: Session, found: Any, items: list[dict[str, Any]], nothing: str) -> int:
+    """Prints which script is started for which event; in the other forms that is there anyway."""
+    known = [event["name"] for event in session.ask("events")]
+    scripts = [item for item in items if item["state"] != "refused"]
+    events = list(dict.fromkeys((*known, *(event for item in scripts for event in item.get("events") or ()))))
+
+    def row(item: dict[str, Any]) -> list[str | tuple[str, str]]:
+        only, origin = item.get("events"), item.get("known_from")
+        beyond = [] if origin != "table" else [event for event in events if event not in known]
+        starts = [only is None or event in only or event in beyond for event in events]
+        marks: list[str | tuple[str, str]] = [("yes", "good") if one else ("-", "dim") for one in starts]
+        return [*_script(item)[:2], *marks, "" if origin is None else origin_shown(origin)]
+
+    shown = items if session.json or session.is_plain else scripts
+    return _print(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
 
 
 def _script_item(script: dict[str, Any]) -> dict[str, Any]:
@@ -115,12 +155,14 @@ def _script_item(script: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refused_item(refused: dict[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"state": "refused", "locks": [], "warnings": "", "target": None}
+    empty: dict[str, Any] = {"state": "refused", "locks": [], "warnings": "", "target": None, "events": None}
     return {**refused, **empty, "name": refused["path"].rpartition("/")[2]}
 
 
 def _script(item: dict[str, Any]) -> list[str | tuple[str, str]]:
-    remarks = "; ".join(filter(None, (item["reason"], item["warnings"])))
+    only = item.get("events")
+    handled = "" if only is None else f"only for {' '.join(only)} ({origin_shown(item['known_from'])})"
+    remarks = "; ".join(filter(None, (item["reason"], item["warnings"], handled)))
     return [item["name"], (item["state"], state_style(item["state"])), " ".join(item["locks"]), remarks]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.lists import event_shown, origin_shown, state_style
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["is_bad", "outcome_shown", "output_lines", "print_scripts", "results", "script_ended", "script_outcome"]
 
 _HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
-_DID_NOT_RUN = ("disabled", "not-reached", "not-started")
+_DID_NOT_RUN = ("disabled", "not-reached", "not-handled", "not-started")
 _BAD = ("failed", "killed", "timed-out", "not-started")
 
 
@@ -87,6 +87,8 @@ def script_outcome(script: dict[str, Any]) -> str:
     """Says in words how a script went."""
     if script["state"] == "failed":
         return f"exit status {script['result']}"
+    if script["state"] == "not-handled":
+        return "does not handle this event"
     return str(script["state"])
 
 
@@ -116,6 +118,8 @@ def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
 def _print_script(screen: Screen, script: dict[str, Any]) -> None:
     outcome = screen.paint(f"{script_outcome(script):18}", state_style(script["state"]))
     took = "" if script["state"] in _DID_NOT_RUN else f"{lasting(script['seconds'])}, started {at(script['started'])}"
+    if known_from := script.get("known_from"):
+        took = f"({origin_shown(known_from)})"
     screen.write(f"  {screen.safe(script['name']):20} {outcome} {took}".rstrip(" ") + "\n")
     for line in output_lines(script["output"]):
         screen.write(f"      {screen.safe(line, chr(9))}\n")

@@ -133,6 +133,7 @@ _RESULTS = Command(
         ("started", "time"),
         ("script_seconds", ""),
         ("output", "what it printed"),
+        ("known_from", "where it is known from that it doesn't handle the event, if it is `not-handled`"),
     ),
     json="A list of runs, as `status` in [the protocol](protocol.md#a-run) has them.",
 )

@@ -37,11 +37,18 @@ _SCRIPTS = Command(
     "scripts",
     "List a component's scripts, and why some don't run.",
     "In the order in which they run: whether each is enabled, why not, the locks that it needs, and what is wrong with "
-    "it. Then files that are no scripts, and why.",
+    "it, and the events for which it is started if these are not all. Then files that are no scripts, and why.",
     group="Scripts",
     operands=(COMPONENT,),
-    options=(JSON, PLAIN),
-    examples=(("ctdb-event scripts legacy", "Why doesn't my script run?"),),
+    options=(
+        Option("--events", "A table of scripts against events: which script is started for which, and why."),
+        JSON,
+        PLAIN,
+    ),
+    examples=(
+        ("ctdb-event scripts legacy", "Why doesn't my script run?"),
+        ("ctdb-event scripts --events legacy", "Which scripts does a takeip start?"),
+    ),
     statuses=(("0", "listed"), ("2", "there is no such component (ENOENT)"), ("1", "wrong usage, or no daemon")),
     columns=(
         ("name", "of the script, or of the file"),
@@ -51,6 +58,8 @@ _SCRIPTS = Command(
         ("warnings", "joined by `; `"),
         ("path", ""),
         ("target", "of a link"),
+        ("events", "for which it is started, empty for all"),
+        ("known_from", "where that is known from: `head`, `configuration`, `table`"),
     ),
     json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it.",
 )

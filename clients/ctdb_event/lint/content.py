@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 import attrs
 
+from ctdb_event.lint.declared_events import check_handled_events, check_handled_lines
 from ctdb_event.lint.interpreters import Interpreter, Unchecked, check_syntax, find_interpreter
 from ctdb_event.lint.outdated import check_outdated, code_lines
 from ctdb_event.lint.report import Check, Finding, Severity
@@ -72,6 +73,7 @@ def check_content(
         yield Finding(Severity.WARNING, Check.INTERPRETER, text, 1)
     text = content.decode("utf-8", "surrogateescape")
     yield from _check_declarations(text, [declaration.name for declaration in declarations(content)])
+    yield from check_handled_lines(text)
     if not is_whole:
         return
     if interpreter.is_shell:
@@ -120,6 +122,7 @@ def _check_shell(
         yield finding
     if not wrong:
         yield from _check_events(text)
+        yield from check_handled_events(text, list(event_labels(text)))
         yield from _check_last_line(text)
         yield from check_outdated(text, functions)
 

@@ -48,6 +48,8 @@ class Check(enum.Enum):
     LOCK_UNKNOWN = "lock-unknown"
     LOCK_LINE = "lock-line"
     EVENT = "event"
+    EVENT_LINE = "event-line"
+    EVENT_DECLARED = "event-declared"
     LAST_LINE = "last-line"
     FUNCTION = "function"
     COMMAND = "command"

@@ -521,3 +521,16 @@ def test_every_check_is_documented_and_no_other() -> None:
 def test_the_limits_are_what_is_documented() -> None:
     assert check._MOST_READ == 1 << 20
     assert "longer than 1 MiB" in (TOP / "docs" / "lint.md").read_text()
+
+
+# ---------------------------------------------------------------------- declared events
+
+
+def test_events_that_are_declared_otherwise_than_handled(directory: Directory) -> None:
+    head = "#!/bin/sh\n# ctdb-eventd-events: monitor takeip\n# ctdb-eventd-event: x\n"
+    directory.script("50.web.script", head + 'case "$1" in\nmonitor) : ;;\nreleaseip) : ;;\nesac\nexit 0\n')
+    assert directory.found() == [
+        ("50.web.script", 2, "warning", "event-declared"),
+        ("50.web.script", 3, "warning", "event-line"),
+        ("50.web.script", 6, "warning", "event-declared"),
+    ]

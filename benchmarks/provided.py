@@ -1,0 +1,92 @@
+"""What CTDB's own scripts cost when all are enabled that can run without their service: most have nothing to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import attrs
+
+from benchmarks.addresses import IN_NAMESPACE, INTERFACE, PROVIDED, lacking, provide
+from benchmarks.client import burst, run_packet
+from benchmarks.daemons import Daemon, DaemonError, node, running
+from benchmarks.results import Figure, Unit, compared
+from benchmarks.setting import Programs, Setting
+
+__all__ = ["measure"]
+
+_COUNT = 60
+_MONITORS = 5
+_NEED_NFS = ("06.nfs", "60.nfs")
+_NEED_SERVICE = (*_NEED_NFS, "31.clamd", "47.samba-dcerpcd", "48.netbios", "49.winbind", "50.samba")
+"""Their monitor fails without it; of the others that look for a port they are told that something listens."""
+
+
+@attrs.frozen(kw_only=True)
+class Times:
+    """Seconds that one daemon took."""
+
+    take: float
+    """Until the last takeip was answered, all asked for at once."""
+    release: float
+    """The same for releaseip."""
+    monitor: float
+    """A monitor event."""
+
+
+def measure(setting: Setting) -> Iterator[Figure]:
+    """Measures takeip, releaseip and monitor with the provided scripts, both daemons in turn."""
+    names = f"{_COUNT} IPv4 {{}} at once, {len(_scripts(_NEED_NFS))} of CTDB's scripts enabled"
+    if why := lacking():
+        yield Figure(name=names.format("takeip"), unit=Unit.SECONDS, note=why)
+        return
+    theirs: list[Times] = []
+    ours: list[Times] = []
+    for number in range(setting.rounds):
+        sides = [(setting.theirs, theirs), (setting.ours, ours)]
+        for programs, times in sides if number % 2 == 0 else reversed(sides):
+            times.append(_run(programs))
+
+    def samples(of: Callable[[Times], float]) -> list[list[float]]:
+        return [[of(times) for times in side] for side in (theirs, ours)]
+
+    yield compared(names.format("takeip"), samples(lambda times: times.take), at_most=0.3)
+    yield compared("  the same for releaseip", samples(lambda times: times.release), at_most=0.42)
+    name = f"  a monitor event with the {len(_scripts(_NEED_SERVICE))} of them that need no service"
+    # 05.system and 10.interface handle it, one after the other, and take most of its time with either daemon
+    yield compared(name, samples(lambda times: times.monitor), at_most=1.0)
+
+
+def _scripts(without: tuple[str, ...]) -> list[str]:
+    return [file.name for file in sorted(PROVIDED.glob("*.script")) if file.name.removesuffix(".script") not in without]
+
+
+def _run(programs: Programs) -> Times:
+    addresses = [f"10.77.0.{number}" for number in range(1, _COUNT + 1)]
+    arguments = [f"{INTERFACE} {address} 24" for address in addresses]
+    with node({"legacy": {}}) as on:
+        provide(on, [f"{address}/24" for address in addresses], _scripts(_NEED_NFS))
+        on.settle("legacy")
+        with running(programs, on, IN_NAMESPACE) as daemon, closing(daemon.connect()) as connection:
+            take, release = (
+                _events(
+                    daemon, connection, [run_packet("legacy", event, words, n) for n, words in enumerate(arguments)]
+                )
+                for event in ("takeip", "releaseip")
+            )
+            for name in set(_scripts(_NEED_NFS)) - set(_scripts(_NEED_SERVICE)):
+                (on.base / "events/legacy" / name).unlink()
+            on.settle("legacy")
+            monitor = [_events(daemon, connection, [run_packet("legacy", "monitor")]) for _ in range(_MONITORS)]
+    return Times(take=take, release=release, monitor=statistics.median(monitor))
+
+
+def _events(daemon: Daemon, connection: socket.socket, packets: list[bytes]) -> float:
+    seconds, results = burst(connection, packets)
+    failed = sorted(set(results.values()) - {0})
+    if failed:
+        raise DaemonError(f"{daemon.label}: an event failed with {', '.join(map(os.strerror, failed))}")
+    return seconds

@@ -1,0 +1,73 @@
+"""What `ctdb-event lint` finds about the line in a script's head that declares which events it handles. Pure text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from ctdb_event.lint.report import Check, Finding, Severity
+from ctdb_eventd.handled import ALL, EVENTS_MARK, bad_event
+
+__all__ = ["check_handled_events", "check_handled_lines"]
+
+_HEAD = 4096
+"""Bytes in which `scripts.head_words` looks."""
+_MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?event[-_ ]?d?[-_ ]?events?\s*[:=]", re.IGNORECASE)
+
+
+def check_handled_lines(text: str) -> Iterator[Finding]:
+    """Finds declarations that aren't read, and those that don't count."""
+    declared = _declared(text)
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(EVENTS_MARK):
+            yield from _check_line(number, line[len(EVENTS_MARK) :].split(), dict(declared))
+        elif _MEANT.match(line):
+            message = f'this declares no events; expected "{EVENTS_MARK} EVENT" at the line\'s start'
+            yield Finding(Severity.WARNING, Check.EVENT_LINE, message, number)
+
+
+def _check_line(number: int, words: list[str], declared: dict[str, int]) -> Iterator[Finding]:
+    every = "so the script is started for every event"
+    if not words:
+        yield Finding(Severity.ERROR, Check.EVENT_LINE, f"this declares no event, {every}", number)
+    for word in words:
+        if word not in declared:
+            message = f'"{word}" is not declared: only the first {_HEAD} bytes of a script are looked at'
+            yield Finding(Severity.WARNING, Check.EVENT_LINE, message, number)
+        elif bad_event([word]) is not None:
+            message = f'no event can be called "{word}", {every}; expected names of events, separated by blanks'
+            yield Finding(Severity.ERROR, Check.EVENT_LINE, message, number)
+
+
+def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterator[Finding]:
+    """Compares what a shell script's head declares with the labels of its `case "$1" in`.
+
+    Args:
+        text: The script.
+        labels: Each alternative with its line, as a pattern of the shell. Without any nothing is said: the script looks
+            at its events in another way.
+    """
+    declared = _declared(text)
+    words = [word for word, _ in declared]
+    if not declared or not labels or ALL in words or bad_event(words) is not None:
+        return
+    for word, number in dict(declared).items():
+        if not any(fnmatchcase(word, label) for _, label in labels):
+            message = f'"{word}" is declared, and no label of a case has it: the script is started for it for nothing'
+            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+    for number, label in labels:
+        if not label.startswith("-") and not any(fnmatchcase(word, label) for word in words):
+            message = f'"{label}" is not declared in line {declared[0][1]}, so this never runs'
+            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+
+
+def _declared(text: str) -> list[tuple[str, int]]:
+    """Returns the words of the declarations in the head, with their lines."""
+    head = text.encode("utf-8", "surrogateescape")[:_HEAD].decode("utf-8", "replace")
+    return [
+        (word, number)
+        for number, line in enumerate(head.split("\n"), 1)
+        if line.startswith(EVENTS_MARK)
+        for word in line[len(EVENTS_MARK) :].split()
+    ]
