@@ -60,7 +60,7 @@ class FakeDomain:
     def cancel_run(self, job: Ongoing) -> None:
         job.cancel()
 
-    def revoke_run(self, job: Ongoing) -> bool:
+    def revoke_run(self, job: Ongoing, peer: Peer) -> bool:
         return job.revoke()
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> Ongoing:
