@@ -68,6 +68,7 @@ async def test_nothing_is_left_after_every_way_out(node: Node) -> None:
         await every_way(daemon, client)
         await until(lambda: daemon.children() == [], "all children to be reaped")
         await client.run("ok")
+        await until(lambda: not any("cgroup.procs" in link for link in daemon.descriptors()), "its cgroup to be closed")
         descriptors = daemon.descriptors()
         for _ in range(3):
             await every_way(daemon, client)
@@ -83,6 +84,9 @@ async def test_memory_does_not_grow_with_the_number_of_events(node: Node) -> Non
             for reqid in ids:
                 assert await client.result(reqid) == 0
 
+        await many()
+        history = node.var / "eventd" / "history" / "history.db"
+        await until(history.exists, "what the history takes to be loaded")
         await many()
         before = resident(daemon)
         for _ in range(3):
