@@ -128,7 +128,7 @@ async def test_stats_count_what_there_is(node: Node) -> None:
         assert (stats["slots"]["running"], stats["slots"]["waiting"]) == (0, 0)
         assert stats["slots"]["limit"] == Config().max_scripts
         assert stats["memory"] > 1 << 20
-        assert stats["descriptors"] == len(daemon.descriptors())
+        assert len(daemon.descriptors()) <= stats["descriptors"] <= daemon.descriptor_count()
         assert 0 < stats["processor_seconds"]
         assert 0 < stats["uptime"] <= time.time() - stats["started"] + 1
         assert stats["requests"] == 4

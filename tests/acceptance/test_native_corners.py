@@ -80,7 +80,7 @@ async def test_scripts_can_be_started_however_many_clients_there_are(node: Node)
     clients = []
     try:
         async with native_client(daemon) as client:
-            while len(daemon.descriptors()) < 64:
+            while daemon.descriptor_count() < 64:
                 clients.append(connect(node.socket))
                 await client.call("ping")
             result = await client.call("run", component="legacy", event="startup")

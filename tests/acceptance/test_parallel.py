@@ -66,7 +66,7 @@ async def test_scripts_get_the_descriptors_that_they_need(node: Node) -> None:
     """The soft limit is a default and no wish: it is raised when it is reached."""
     node.script("10.meet.script", MEETING)
     async with running_daemon(node) as daemon, daemon.client() as client:
-        limit = len(daemon.descriptors()) + 7
+        limit = daemon.descriptor_count() + 7
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, 4096))
         ids = [take(client, f"10.0.0.{number}") for number in range(1, 16)]
         await begun(node, 15)

@@ -165,12 +165,16 @@ class Daemon:
                 await writer.wait_closed()
 
     def descriptors(self) -> list[str]:
-        """Lists what the daemon has open."""
+        """Lists what the daemon has open, but for the history's file, which it opens once, a moment after the start."""
         links = []
         for name in os.listdir(f"/proc/{self.process.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):
                 links.append(os.readlink(f"/proc/{self.process.pid}/fd/{name}"))
-        return sorted(links)
+        return sorted(link for link in links if "/history/history.db" not in link)
+
+    def descriptor_count(self) -> int:
+        """Returns how many descriptors the daemon has open in all."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def children(self) -> list[int]:
         """Returns the pids of the daemon's children, zombies too, but not its guardian."""

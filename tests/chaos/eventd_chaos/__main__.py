@@ -54,7 +54,7 @@ async def _rush(daemons: Daemons, seconds: float, options: argparse.Namespace) -
 def _usage(daemons: Daemons) -> Counter[str]:
     pid = daemons.daemon.process.pid
     resident = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
-    return Counter(memory=resident, descriptors=len(os.listdir(f"/proc/{pid}/fd")), children=len(children_of(pid)))
+    return Counter(memory=resident, descriptors=len(daemons.daemon.descriptors()), children=len(children_of(pid)))
 
 
 async def _usage_of_idle(daemons: Daemons, fresh: Counter[str]) -> Counter[str]:
