@@ -84,6 +84,11 @@ class ScriptReport:
     """It was not started, for it doesn't handle the event: where that is known from, in one word. None for others."""
 
     @property
+    def started(self) -> float | None:
+        """When it was started, in seconds since the epoch; None if it was not."""
+        return self.begin / 1e6 if self.begin and self.known_from is None else None
+
+    @property
     def failed(self) -> bool:
         """Tells whether this result makes its event fail."""
         return self.result not in (0, DISABLED, NOT_REACHED)

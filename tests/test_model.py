@@ -86,3 +86,10 @@ def test_arguments_are_shortened(args: tuple[str, ...], expected: tuple[str, ...
 def test_an_event_is_named_in_a_bounded_number_of_characters() -> None:
     spec = EventSpec(component="legacy", event="x", args=("a b",) * 500_000, timeout=0, run_all=False)
     assert len(str(spec)) < 1200
+
+
+@pytest.mark.parametrize(
+    ("begin", "known_from", "started"), [(1_500_000, None, 1.5), (0, None, None), (1_500_000, "head", None)]
+)
+def test_when_a_script_was_started(begin: int, known_from: str | None, started: float | None) -> None:
+    assert ScriptReport(name="x", begin=begin, end=begin, result=0, known_from=known_from).started == started

@@ -39,12 +39,11 @@ def run_value(record: RunRecord, *, output: bool = True) -> dict[str, Any]:
 
 
 def _script_value(script: ScriptReport, output: bool) -> dict[str, Any]:
-    was_started = script.begin and script.known_from is None
     return {
         "name": script.name,
         "state": script.state,
         "result": script.result,
-        "started": script.begin / 1e6 if was_started else None,
+        "started": script.started,
         "seconds": (script.end - script.begin) / 1e6,
         "output": script.output if output else b"",
         "known_from": script.known_from,

@@ -196,10 +196,9 @@ def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds)
 
 def _script_rows(number: int, scripts: Iterable[ScriptReport], bounds: Bounds) -> Iterable[tuple[object, ...]]:
     for position, script in enumerate(scripts):
-        began = script.begin / 1e6 if script.begin else None
         seconds = max(0.0, (script.end - script.begin) / 1e6)
         output = _shortened(script.output, bounds.output)
-        yield number, position, script.name, script.state, script.result, began, seconds, output
+        yield number, position, script.name, script.state, script.result, script.started, seconds, output
 
 
 def _shortened(output: bytes, most: int) -> bytes:
