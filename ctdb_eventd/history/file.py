@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from ctdb_eventd.history.records import Bounds, Ended, Started
+from ctdb_eventd.history.records import Bounds, Ended, Started, storable
 from ctdb_eventd.model import ScriptReport
 
 __all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]
@@ -168,8 +168,8 @@ def _insert_started(connection: sqlite3.Connection, record: Started) -> None:
         "INSERT INTO run (run, component, event, args, address, uid, pid, program, queued)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO NOTHING",
         (
-            *(record.run, record.component, record.event, json.dumps(record.args), record.address),
-            *(record.uid, record.pid, record.program, record.queued),
+            *(record.run, storable(record.component), storable(record.event), json.dumps(record.args), record.address),
+            *(record.uid, record.pid, storable(record.program or "") or None, record.queued),
         ),
     )
 
@@ -188,7 +188,10 @@ def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds)
     connection.executemany(
         "INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            (found[0], position, wait.script, wait.what, wait.holder, wait.began, wait.seconds)
+            (
+                *(found[0], position, storable(wait.script or "") or None, storable(wait.what)),
+                *(storable(wait.holder or "") or None, wait.began, wait.seconds),
+            )
             for position, wait in enumerate(record.waits)
         ),
     )
@@ -198,7 +201,7 @@ def _script_rows(number: int, scripts: Iterable[ScriptReport], bounds: Bounds) -
     for position, script in enumerate(scripts):
         seconds = max(0.0, (script.end - script.begin) / 1e6)
         output = _shortened(script.output, bounds.output)
-        yield number, position, script.name, script.state, script.result, script.started, seconds, output
+        yield number, position, storable(script.name), script.state, script.result, script.started, seconds, output
 
 
 def _shortened(output: bytes, most: int) -> bytes:

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from ctdb_eventd.history.records import storable
+
 __all__ = ["NO_FILE", "Unreadable", "Wanted", "read_run", "read_runs", "read_slow"]
 
 NO_FILE = "there is none"
@@ -89,9 +91,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     conditions = ["(outcome IS NULL OR outcome != 'success')"] if wanted.failed else []
     values: list[object] = []
     for condition, value in (
-        ("component = ?", wanted.component),
-        ("event = ?", wanted.event),
-        ("address = ?", wanted.address),
+        ("component = ?", None if wanted.component is None else storable(wanted.component)),
+        ("event = ?", None if wanted.event is None else storable(wanted.event)),
+        ("address = ?", None if wanted.address is None else storable(wanted.address)),
         ("uid = ?", wanted.uid),
         ("r.queued + coalesce(r.waited, 0) + coalesce(r.seconds, 0) >= ?", wanted.since),
         ("queued < ?", wanted.until),
@@ -129,7 +131,7 @@ def read_run(path: str, run: str | None, *, failed: bool = False) -> dict[str, A
         row = connection.execute(
             f"SELECT number, {_RUN} FROM run WHERE {'run = ?' if run is not None else which}"
             " ORDER BY number DESC LIMIT 1",
-            () if run is None else (run,),
+            () if run is None else (storable(run),),
         ).fetchone()
         if row is None:
             return None

@@ -90,6 +90,10 @@ class History:
                 if closing:
                     lost += len(waiting)
                     break
+            except Exception:
+                # no record may stop those after it
+                _log.exception("records of the history are lost: this is a bug in ctdb-eventd, please report it")
+                del waiting[:_MOST_AT_ONCE]
             else:
                 if trouble:
                     _log.warning("the history %s can be written again; %d records were lost", self.path, lost)

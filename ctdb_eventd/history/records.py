@@ -9,7 +9,7 @@ import attrs
 
 from ctdb_eventd.model import ScriptReport, Wait
 
-__all__ = ["Bounds", "Ended", "Started", "history_file"]
+__all__ = ["Bounds", "Ended", "Started", "history_file", "storable"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,3 +60,8 @@ class Ended:
 def history_file(state_dir: str) -> str:
     """Returns where a node's history is."""
     return os.path.join(state_dir, "eventd", "history", "history.db")
+
+
+def storable(text: str) -> str:
+    """Returns a text that SQLite can keep: what is no character in it is written as `\\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ctdb_eventd.history.reader import Wanted, read_run, read_runs
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Bounds, Ended, Started
 from ctdb_eventd.model import ScriptReport, Wait
@@ -95,6 +96,21 @@ def test_what_came_before_the_thread_is_written_too(path: str) -> None:
     history.record(started(1))
     history.close()
     assert rows(path, "SELECT run FROM run") == [("a-1",)]
+
+
+def test_what_is_no_text_is_written_all_the_same(path: str) -> None:
+    history = opened(path, Bounds())
+    history.record(started(1, component="\udcffa", event="\udcfe", args=("\udcfd",), program="p\udcff"))
+    wait = Wait(what="lock\udcff", holder="h\udcff", began=1.0, seconds=0.1, script="s\udcff")
+    script = ScriptReport(name="10.\udcff", begin=1, end=2, result=0)
+    history.record(ended(1, scripts=(script,), waits=(wait,)))
+    history.close()
+    [run] = read_runs(path, Wanted(component="\udcffa", event="\udcfe"))
+    assert (run["component"], run["event"], run["args"]) == (r"\udcffa", r"\udcfe", ["\udcfd"])
+    shown = read_run(path, "a-1")
+    assert shown is not None
+    assert shown["scripts"][0]["name"] == r"10.\udcff"
+    assert shown["waits"][0]["holder"] == r"h\udcff"
 
 
 def test_long_output_is_cut_in_the_middle(path: str) -> None:
