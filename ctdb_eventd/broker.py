@@ -16,7 +16,14 @@ from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.domain import Jobs
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
-from ctdb_eventd.errors import InvalidName, NeverRan, NoSuchComponent, UnreadableComponent
+from ctdb_eventd.errors import (
+    InvalidName,
+    NeverRan,
+    NoSuchComponent,
+    RequestError,
+    TooMuchDetached,
+    UnreadableComponent,
+)
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
@@ -30,12 +37,15 @@ from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.snapshot import LockSnapshot, snapshot_jobs, snapshot_locks, snapshot_queue
-from ctdb_eventd.traffic import MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
+from ctdb_eventd.traffic import MOST_DETACHED, MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
     from ctdb_eventd.inspection import ScriptInspection
 
 __all__ = ["Broker"]
+
+_DETACHED_SIZE = 100
+"""Bytes that a detached run takes besides its arguments, about."""
 
 
 class Broker:
@@ -76,6 +86,8 @@ class Broker:
         self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
         self._control = control
         self._history = history
+        self._detached = 0
+        """Bytes of detached runs that are not over."""
         self._paths = paths
         self._results = LatestResults()
         self._health = Health()
@@ -137,11 +149,25 @@ class Broker:
 
     # ------------------------------------------------------------------ runs
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
-        """Runs an event; see Domain."""
-        if peer is None:
-            return self._scheduler.submit(spec, done, run=run)
-        return self._scheduler.submit(spec, done, self._parents(peer), run, peer)
+    def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Job | None:
+        """Runs an event; see Domain.
+
+        Raises:
+            RequestError: It would wait for itself, or there are too many detached ones.
+        """
+        if not detached:
+            return self._scheduler.submit(spec, done, self._parents(peer), run, peer)
+        size = _DETACHED_SIZE + sum(map(len, spec.args))
+        if self._detached + size > MOST_DETACHED:
+            raise TooMuchDetached(MOST_DETACHED)
+        self._detached += size
+
+        def over(result: int, details: RunRecord | RequestError | None) -> None:
+            self._detached -= size
+            done(result, details)
+
+        # no parents: whoever asks doesn't wait for it, so a script can't wait for itself by it
+        return self._scheduler.submit(spec, over, run=run, asked_by=peer)
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
         """Makes sure that a peer may run an event, and logs who does; see Domain.

@@ -25,6 +25,7 @@
         ├── InvalidParameter       EINVAL
         ├── NoSuchMethod           ENOSYS
         ├── TooManySubscriptions   EMFILE
+        ├── TooMuchDetached        ENOBUFS
         └── NotThere               ENOENT: what is named is over, or never was
             ├── NoSuchRun
             ├── NoSuchCall
@@ -67,6 +68,7 @@ __all__ = [
     "RequestError",
     "StartupError",
     "TooManySubscriptions",
+    "TooMuchDetached",
     "UnreadableComponent",
     "VersionNotSupported",
     "WouldDeadlock",
@@ -387,6 +389,22 @@ class NoSuchMethod(RequestError):
 
     def __str__(self) -> str:
         return f"there is no method {shown(self.method)} here; there are {', '.join(self.methods)}"
+
+
+class TooMuchDetached(RequestError):
+    """The arguments of the detached runs that are not over take as much memory as they may."""
+
+    errno = _errno.ENOBUFS
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"detached runs with {self.limit >> 20} MiB of arguments wait or run already; "
+            "wait until some are over (ctdb-event ps), or cancel some"
+        )
 
 
 class TooManySubscriptions(RequestError):

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["MOST_CONNECTIONS", "MOST_HELD", "MOST_IN_FLIGHT", "MOST_SUBSCRIPTIONS", "MOST_UNSENT_NOTES", "Traffic"]
+__all__ = [
+    "MOST_CONNECTIONS",
+    "MOST_DETACHED",
+    "MOST_HELD",
+    "MOST_IN_FLIGHT",
+    "MOST_SUBSCRIPTIONS",
+    "MOST_UNSENT_NOTES",
+    "Traffic",
+]
 
 MOST_IN_FLIGHT = 1 << 14
 """Requests of one client under way at once: ctdbd sends one for each public address, and no cluster has so many."""
 MOST_HELD = 16 << 20
 """Bytes of them: one that makes them more is the last that is read before another is answered."""
+MOST_DETACHED = 64 << 20
+"""Bytes of the arguments of detached runs that are not over: no connection keeps their number small."""
 MOST_CONNECTIONS = 100
 """Connections of one user who is neither root nor the daemon's own: there are others."""
 MOST_SUBSCRIPTIONS = 100

@@ -1,4 +1,4 @@
-"""What the broker adds to a request on its way to the scheduler: whose child asks for it."""
+"""What the broker adds to a request on its way to the scheduler: whose child asks for it, and a bound."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import attrs
 import pytest
 from happenings import spec_of
 from scheduling import SchedulerNode
@@ -15,11 +16,11 @@ from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.peer import Peer
-from ctdb_eventd.errors import InvalidName, RequestError, WouldDeadlock
+from ctdb_eventd.errors import InvalidName, RequestError, TooMuchDetached, WouldDeadlock
 from ctdb_eventd.model import RunRecord
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.runs import Job
-from ctdb_eventd.traffic import Traffic
+from ctdb_eventd.traffic import MOST_DETACHED, Traffic
 
 Answer = tuple[int, RunRecord | RequestError | None]
 
@@ -44,9 +45,13 @@ class Node(SchedulerNode):
         self.locked: list[float | RequestError] = []
 
     def run(self, text: str, peer: Peer | None = None) -> Job:
-        job = self.broker.run(spec_of(text), lambda result, details: self.answers.append((result, details)), peer)
+        """Has an event run for a peer, or, without one, for this process, which doesn't wait for it."""
+        job = self.broker.run(spec_of(text), self.answer, peer or client(), detached=peer is None)
         assert job is not None
         return job
+
+    def answer(self, result: int, details: RunRecord | RequestError | None) -> None:
+        self.answers.append((result, details))
 
     def script(self, job: Job, pid: int, *locks: str) -> None:
         """Has a job's script run as this process."""
@@ -129,3 +134,17 @@ def test_a_run_is_cancelled_without_an_answer_and_revoked_with_one(tmp_path: Pat
     assert [result for result, _ in node.answers] == [errno.ECANCELED]
     assert node.broker.revoke_run(first, client()) is True
     assert node.run_of(first).calls == ["cancel"]
+
+
+def test_detached_runs_wait_with_a_bound_in_bytes(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.run("legacy startup")
+    spec = attrs.evolve(spec_of("legacy setup"), args=("y" * (1 << 20),))
+    most = MOST_DETACHED // (1 << 20) - 1
+    jobs = [node.broker.run(spec, node.answer, client(), detached=True) for _ in range(most)]
+    with pytest.raises(TooMuchDetached, match="detached runs with 64 MiB of arguments wait or run already"):
+        node.broker.run(spec, node.answer, client(), detached=True)
+    assert jobs[0] is not None
+    node.broker.revoke_run(jobs[0], client())
+    assert node.broker.run(spec, node.answer, client(), detached=True) is not None, "as one is over"
+    assert [result for result, _ in node.answers] == [errno.ECANCELED]

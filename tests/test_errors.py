@@ -32,6 +32,7 @@ from ctdb_eventd.errors import (
     RequestError,
     StartupError,
     TooManySubscriptions,
+    TooMuchDetached,
     UnreadableComponent,
     VersionNotSupported,
     WouldDeadlock,
@@ -131,6 +132,12 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
         errno.EMFILE,
         "this connection has 100 subscriptions, as many as it may; "
         "cancel one, or leave out `event` and `run` to be told of all of them by one",
+    ),
+    (
+        TooMuchDetached(64 << 20),
+        errno.ENOBUFS,
+        "detached runs with 64 MiB of arguments wait or run already; "
+        "wait until some are over (ctdb-event ps), or cancel some",
     ),
     (NoSuchLock(7), errno.ENOENT, "this connection holds no lock 7"),
 ]

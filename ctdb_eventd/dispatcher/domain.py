@@ -53,8 +53,11 @@ class Domain(Protocol):
             run: Its id, from `new_run`; empty for one that is needed only for the log.
         """
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
-        """Runs an event, for a peer or for nobody; returns None if it is over already. `run` is from `new_run`."""
+    def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Job | None:
+        """Runs an event for a peer, which doesn't wait for it if it is `detached`; returns None if it is over already.
+
+        `run` is from `new_run`.
+        """
 
     def new_run(self) -> str:
         """Returns an id for a run."""

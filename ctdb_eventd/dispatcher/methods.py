@@ -145,15 +145,14 @@ class Methods:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
         run = self._domain.admit_run(peer, spec, self._domain.new_run())
         if detach:
-            self._detach(spec, run, reply)
+            self._detach(spec, run, reply, peer)
             return None
         wanted = Filter(kinds=_STREAMED, run=run) if stream else None
         return RunCall(call.id, reply, peer).begin(self._domain, spec, run, wanted)
 
-    def _detach(self, spec: EventSpec, run: str, reply: ReplyTo) -> None:
+    def _detach(self, spec: EventSpec, run: str, reply: ReplyTo, peer: Peer) -> None:
         outcomes: list[RunRecord | RequestError | None] = []
-        # for nobody: whoever asks doesn't wait for it, so it can't be a script that waits for itself either
-        self._domain.run(spec, lambda _, details: outcomes.append(details), None, run)
+        self._domain.run(spec, lambda _, details: outcomes.append(details), peer, run, detached=True)
         if outcomes and not isinstance(outcomes[0], RunRecord):
             reply(failure_of(outcomes[0]))
         else:

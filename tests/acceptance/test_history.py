@@ -121,6 +121,13 @@ async def test_a_run_that_a_killed_daemon_left_is_interrupted(node: Node) -> Non
     ]
 
 
+async def test_of_a_detached_run_it_is_there_too_who_asked(node: Node) -> None:
+    async with running_daemon(node) as daemon, native_client(daemon) as client:
+        await client.call("run", component="legacy", event="startup", detach=True)
+        await written(node, 1)
+    assert rows(node, "SELECT event, uid, pid FROM run") == [("startup", os.geteuid(), os.getpid())]
+
+
 async def test_none_is_kept_if_none_is_wanted(node: Node) -> None:
     node.configure("[history]\n days = 0\n")
     async with running_daemon(node) as daemon, daemon.client() as client:

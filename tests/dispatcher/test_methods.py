@@ -89,8 +89,9 @@ class FakeDomain(Rights):
         if self.error is not None:
             raise self.error
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Ongoing | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Ongoing | None:
         self.ask("run", spec, peer, run)
+        self.detached = detached
         if self.at_once is not None:
             done(*self.at_once)
             return None
@@ -421,7 +422,7 @@ def test_a_detached_run_belongs_to_nobody() -> None:
     client = Client()
     assert client.call("run", component="legacy", event="startup", detach=True) == {"run": "t-9"}
     ((_, _, peer, run),) = client.domain.asked
-    assert (peer, run) == (None, "t-9")
+    assert (peer, run, client.domain.detached) == (client.peer, "t-9", True)
     assert client.peer.calls == {}
 
 

@@ -53,7 +53,7 @@ class FakeDomain:
         self.run_done: Done
         self.lock_done: LockDone
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Ongoing | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Ongoing | None:
         self.run_done = done
         return self.begin()
 

@@ -51,7 +51,7 @@ class FakeDomain(Rights):
         if self.error is not None:
             raise self.error
 
-    def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
+    def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Job | None:
         self.ask(spec, peer)
         self.done = done
         return JOB
@@ -99,7 +99,7 @@ def test_a_run_is_answered_when_it_is_over() -> None:
 @pytest.mark.parametrize("job", [JOB, None])
 def test_a_run_that_is_over_at_once_is_answered_at_once(job: Job | None) -> None:
     class AtOnce(FakeDomain):
-        def run(self, spec: EventSpec, done: Done, peer: Peer | None, run: str = "") -> Job | None:
+        def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Job | None:
             done(0, None)
             return job
 
