@@ -93,9 +93,9 @@ def test_scripts_say_for_which_events_they_are_started(
 
 PEOPLE = {
     "ps": """\
-RUN   STATE    EVENT                               AGE  LEFT  SCRIPT        SINCE  WAITS FOR
-mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s   27s  10.interface   2.5s
-mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s                             mb-2 address:10.0.0.1
+RUN   STATE    EVENT                               AGE  LEFT  SCRIPT        SINCE   PID  WAITS FOR
+mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s   27s  10.interface   2.5s  4711
+mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s                                   mb-2 address:10.0.0.1
 """,
     "components": """\
 COMPONENT  SCRIPTS  ENABLED  DIRECTORY

@@ -90,7 +90,7 @@ def _print(
 def _ps(session: Session) -> int:
     status = session.ask("status")
     jobs = status["jobs"]
-    heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "WAITS FOR")
+    heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
     _print(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
     for line in left_out_lines(status):
         if session.json or session.is_plain:
@@ -104,7 +104,7 @@ def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
     left = lasting(job["left"]) if job["timeout"] else "no limit"
     return [
         *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"]), left),
-        *(job["script"] or "", lasting(job["script_seconds"]), waits_shown(job)),
+        *(job["script"] or "", lasting(job["script_seconds"]), str(job["pid"] or ""), waits_shown(job)),
     ]
 
 

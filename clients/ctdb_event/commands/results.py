@@ -5,7 +5,6 @@ from __future__ import annotations
 from ctdb_event.commands.arguments import text
 from ctdb_event.commands.lists import event_shown, origin_shown, state_style
 from ctdb_event.commands.times import at, lasting
-from ctdb_event.console import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +22,10 @@ _BAD = ("failed", "killed", "timed-out", "not-started")
 
 
 def results(session: Session) -> int:
-    """Prints the latest results.
-
-    Raises:
-        Failure: `--address` without a component.
-    """
+    """Prints the latest results."""
     arguments = session.arguments
     component, event = arguments.operand(0), arguments.operand(1)
     address = arguments.values.get("--address")
-    if address is not None and component is None:
-        raise Failure("--address needs a component: ctdb-event results --address ADDRESS COMPONENT [EVENT]", 22)
     if component is not None and event is None:
         session.ask("scripts", component=text(component))  # a component that isn't there has no results either
     found = session.ask(

@@ -101,7 +101,7 @@ _RESULTS = Command(
     ),
     options=(
         Option("--addresses", "The latest result of address events for each address."),
-        Option("--address", "Only for this address; needs a component.", "ADDRESS"),
+        Option("--address", "Only for this address.", "ADDRESS"),
         JSON,
         PLAIN,
     ),
