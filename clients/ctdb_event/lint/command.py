@@ -54,10 +54,6 @@ class _Place:
     """It is one of this node's, where its daemon looks."""
 
 
-class _NotLooked(Exception):
-    """Something can't be looked at; the text says what and why."""
-
-
 def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Looks for mistakes in event scripts, as the command line asks for it.
 
