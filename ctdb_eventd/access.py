@@ -55,7 +55,7 @@ class Access:
         return any(members != Members() for members in (self.read, *self.operate.values()))
 
     def may_read(self, uid: int, groups: frozenset[int]) -> bool:
-        """Tells whether a user may look; whoever may operate anything may."""
+        """Tells whether a user may read; every user who may operate anything may."""
         return any(members.include(uid, groups) for members in (self.read, *self.operate.values()))
 
     def may_operate(self, uid: int, groups: frozenset[int], component: str = "", event: str = "") -> bool:

@@ -27,7 +27,7 @@ _ODD = re.compile(r"[^A-Za-z0-9_.,:/+@-]")
 
 
 class AccessControl:
-    """Knows what is allowed now, and to whom.
+    """Decides what each client may do.
 
     Attributes:
         access: What the configuration in force says; may be replaced.

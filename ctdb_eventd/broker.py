@@ -166,7 +166,7 @@ class Broker:
             self._detached -= size
             done(result, details)
 
-        # no parents: whoever asks doesn't wait for it, so a script can't wait for itself by it
+        # no parents: the client doesn't wait for it, so it can't cause a deadlock
         return self._scheduler.submit(spec, over, run=run, asked_by=peer)
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
@@ -219,7 +219,7 @@ class Broker:
         try:
             return self._results.get(component, event)
         except NeverRan:
-            # Only whoever asks for what isn't known learns whether that is because of a name that was misspelt.
+            # Checked only when there is no result: the component's name may be misspelt.
             directory = scripts.component_directory(self._paths.events_dir, component)
             if not os.path.isdir(directory):
                 raise NoSuchComponent(component, directory) from None

@@ -1,6 +1,6 @@
 """The composition root: makes every part, gives each what it needs of the others, starts and stops them in order.
 
-The only module that knows everybody.
+The composition root: the only module that imports all parts.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Options:
     """What the daemon is told on its command line."""
 
     watched_pid: int | None = None
-    """The daemon ends when this process does; None if nobody is watched."""
+    """The daemon ends when this process does; None if no process is watched."""
     startup_fd: int | None = None
-    """Told when the daemon listens, and kept open until it ends; None if nobody waits."""
+    """Written to when the daemon listens, and kept open until it ends; None if there is none."""
 
 
 class Daemon:
@@ -391,7 +391,7 @@ class Daemon:
         #    the grace period.
         idle = asyncio.Event()
         self._scheduler.shut_down(idle.set)
-        # 2. Nobody gets in, and those who are in are let go, in the same step.
+        # 2. No new clients, and all sessions end, in the same step.
         self._server.shutdown()
         with anyio.move_on_after(self._config.kill_grace + _SHUTDOWN_MARGIN):
             await idle.wait()

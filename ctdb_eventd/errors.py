@@ -16,12 +16,12 @@
         ├── NoSuchScript           ENOENT
         ├── NotAFile               EINVAL: a directory or device where a script should be
         ├── NeverRan               EINVAL: no result of that event is known
-        ├── NotAllowed             EACCES: whoever asks may not
+        ├── NotAllowed             EACCES: the client lacks the right
         ├── WouldDeadlock          EDEADLK: a script asks for what would wait for the script's own event
         ├── QueueTimeout           EBUSY: it waited longer than it may, and was not run
         ├── AddressHeld            EBUSY: its address is held by a script that can't be ended
         ├── LockTimeout            ETIMEDOUT: a client's wait for a lock is over
-        ├── Cancelled              ECANCELED: whoever asked took it back
+        ├── Cancelled              ECANCELED: the client took it back
         ├── InvalidParameter       EINVAL
         ├── NoSuchMethod           ENOSYS
         ├── TooManySubscriptions   EMFILE
@@ -271,7 +271,7 @@ class NeverRan(RequestError):
 
 
 class NotAllowed(RequestError):
-    """Whoever asks may not: neither root nor the daemon's own user, and `[access]` doesn't say otherwise."""
+    """The client lacks the right: it is neither root nor the daemon's own user, and `[access]` doesn't say otherwise."""
 
     errno = _errno.EACCES
 
@@ -348,7 +348,7 @@ class LockTimeout(RequestError):
 
 
 class Cancelled(RequestError):
-    """Whoever asked for it took it back."""
+    """The client took it back."""
 
     errno = _errno.ECANCELED
 

@@ -162,7 +162,7 @@ class Feed:
         self._delay = min(max(_DELAY, self.subscribers * _DELAY_EACH), _LONGEST_DELAY)
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
-        """Tells whether somebody wants to see what this run's scripts print."""
+        """Tells whether any subscriber wants the output of this run's scripts."""
         return self.active and any(
             "output" in channel.filter.kinds for channel in self._interested((run, component, event))
         )

@@ -179,7 +179,7 @@ class FileHandler(logging.Handler):
         self._torn = False
 
     def _open(self) -> int:
-        # not to wait for whoever reads a FIFO
+        # don't block on a FIFO without a reader
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
     def reopen(self) -> None:

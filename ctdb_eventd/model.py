@@ -159,7 +159,7 @@ def shortened(args: tuple[str, ...], characters: int) -> tuple[str, ...]:
 # have nothing to do. Compared by identity, so that encodings can be kept for each.
 @attrs.define(kw_only=True, eq=False)
 class RunRecord:
-    """One run of an event, when it is over. Nobody changes one."""
+    """One run of an event, when it is over. Treat as immutable."""
 
     run: str
     """Its id."""

@@ -29,7 +29,7 @@ class PidFile:
         """Takes the lock and writes our pid.
 
         Raises:
-            AlreadyRunning: Somebody else holds the lock.
+            AlreadyRunning: Another process holds the lock.
             StartupError: The file can't be made.
         """
         self._path = path

@@ -65,7 +65,7 @@ def own_file(path: str, what: str = "file") -> int:
         StartupError: It can't be made, isn't a file or belongs to somebody else; with the command that mends it.
     """
     try:
-        # not to wait for whoever reads a FIFO
+        # don't block on a FIFO without a reader
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):

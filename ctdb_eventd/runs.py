@@ -128,7 +128,7 @@ class Job:
     asked_by: object = None
     """Who asked for it; of no meaning here."""
     ended_by: str | None = None
-    """Who cancelled it, in words; None if nobody did, or if its client has gone."""
+    """Who cancelled it, in words; None if it wasn't cancelled, or if its client has gone."""
     waits: list[Wait] = attrs.field(factory=list)
     """What it waited for."""
     waits_for: tuple[str, str | None, str | None, float] | None = None

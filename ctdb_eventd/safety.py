@@ -33,7 +33,7 @@ class Trusted:
 
     @classmethod
     def by_us(cls) -> Trusted:
-        """Returns whom a daemon trusts that we run: root and our user.
+        """Returns the users that a daemon of ours trusts: root and our own.
 
         Unless we are root, our group too: that is the user's own on most systems, whose umask lets it write.
         """
@@ -48,11 +48,11 @@ class Unsafe:
     place: str
     """Its path."""
     owner: int | None
-    """Its owner if nobody trusts him."""
+    """Its owner, if that user isn't trusted."""
     group: bool
     """Its group may write."""
     everybody: bool
-    """Everybody may write."""
+    """Every user may write."""
     set_id: bool = False
     """It is a file with the set-user-ID or set-group-ID bit."""
 
@@ -151,8 +151,8 @@ class Ways:
 def _judge(place: str, path: str, status: os.stat_result, trusted: Trusted) -> Unsafe | None:
     mode = status.st_mode
     is_file = stat.S_ISREG(mode)
-    # In a sticky directory (/tmp) nobody can rename or remove what isn't his. A link's mode means nothing, and what is
-    # written to a device or a pipe doesn't stay.
+    # In a sticky directory (/tmp) users can rename or remove only their own files. A link's mode means nothing, and
+    # what is written to a device or a pipe doesn't stay.
     writers = mode & (stat.S_IWGRP | stat.S_IWOTH)
     if not is_file and not (stat.S_ISDIR(mode) and not mode & stat.S_ISVTX):
         writers = 0

@@ -258,7 +258,7 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
     try:
         os.symlink(os.path.realpath(provided.path), link)
     except FileExistsError:
-        pass  # somebody else enabled it in this very moment
+        pass  # it was enabled in the same moment
 
 
 def disable(events_dir: str, component: str, name: str, rule: NameRule = "auto") -> None:
@@ -280,7 +280,7 @@ def disable(events_dir: str, component: str, name: str, rule: NameRule = "auto")
         else:
             _set_executable(script.path, False)
     except FileNotFoundError:
-        pass  # somebody else removed it in this very moment
+        pass  # it was removed in the same moment
 
 
 def _set_executable(path: str, executable: bool) -> None:

@@ -1,4 +1,4 @@
-"""The Unix listener: takes over a stale socket, lets in whom it may, and makes a session of each connection."""
+"""The Unix listener: takes over a stale socket, checks who connects, and makes a session of each connection."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _tables: dict[str, dict[int, str]] = {}
 
 
 def shown(value: object) -> str:
-    """Returns a value as Python writes it, cut if that is long, for messages about what somebody else sent."""
+    """Returns a value as Python writes it, cut if that is long, for messages about received data."""
     try:
         if isinstance(value, (str, bytes)) and len(value) > _SHOWN:
             return f"{value[:_SHOWN]!r}..."

@@ -37,4 +37,4 @@ class Traffic:
     requests: int = 0
     """Read in all."""
     notes_lost: int = 0
-    """Left out, as somebody read too slowly."""
+    """Left out, as a client read too slowly."""

@@ -111,7 +111,7 @@ def _ask(path: str, request: bytes) -> bytes:
     """Sends one request on a connection of its own and returns the whole packet of its reply.
 
     Raises:
-        Failure: Nobody listens, or the connection ended before the reply.
+        Failure: No daemon listens, or the connection ended before the reply.
         RemoteProtocolError: The reply isn't one.
     """
     import socket  # late: bad arguments are told without it

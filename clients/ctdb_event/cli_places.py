@@ -35,7 +35,7 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
 
 
 def no_daemon(path: str, error: OSError) -> Failure:
-    """Says that nobody listens there, or that this user may not connect."""
+    """Explains that no daemon listens there, or that this user may not connect."""
     from ctdb_event.refusal import unreachable
 
     what, advice = unreachable("event daemon", path, error)

@@ -1,4 +1,4 @@
-"""What the command line says, and to whom: answers to stdout, complaints to stderr, both as bytes.
+"""Output of the command line: answers to stdout, complaints to stderr, both as bytes.
 
 Names and output of scripts need not be text in anybody's encoding; what came in as bytes leaves as the same bytes. Only
 a terminal, which would obey some of them, is shown escapes.
@@ -37,7 +37,7 @@ class OutputLost(Exception):
     """stdout doesn't take what is written; kept apart from the errors of the files that a command works on.
 
     Attributes:
-        reader_gone: Whoever read from the pipe has had enough.
+        reader_gone: The reader of the pipe has closed it.
     """
 
     def __init__(self, error: OSError) -> None:

@@ -113,7 +113,7 @@ def _weight(note: Note) -> int:
 
 
 def _ignore() -> None:
-    """Nobody waits."""
+    """No request is pending."""
 
 
 class Core:
@@ -145,7 +145,7 @@ class Core:
         self._queue(dialect.greeting)
         self._last = 0
         self._mailboxes: dict[int, Mailbox] = {}
-        # requests whose answer nobody waits for any more, and what they were
+        # requests whose answers will be dropped, and what they were
         self._abandoned: dict[int, str] = {}
 
     def data_to_send(self) -> bytes:
@@ -236,7 +236,7 @@ class Core:
         return self._last
 
     def _post(self, method: str, params: Mapping[str, Any]) -> None:
-        """Queues a request whose answer nobody waits for."""
+        """Queues a request whose answer is dropped."""
         if self.ended is None:
             request_id, data = self._encode(method, params)
             self._abandoned[request_id] = method

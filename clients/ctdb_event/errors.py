@@ -1,7 +1,7 @@
 """Every error of the client library, in one tree.
 
 BrokerError                    code, message, data, advice
-├── BrokerUnavailable          nobody listens, or the connection ended: see `fate_unknown`
+├── BrokerUnavailable          no daemon listens, or the connection ended: see `fate_unknown`
 ├── NotSupported               the dialect that is spoken, or this broker, can't do it
 ├── MalformedAnswer            the broker's answer isn't what the protocol says; a RemoteProtocolError too
 ├── EventError                 the event ran, and did not succeed: see `run`
@@ -79,7 +79,7 @@ class BrokerError(Exception):
 
 
 class BrokerUnavailable(BrokerError):
-    """Nobody listens, or the connection ended. A client does not reconnect by itself: make a new one."""
+    """No daemon listens, or the connection ended. A client does not reconnect by itself: make a new one."""
 
     advice = "start CTDB (or ctdb-eventd), or name the broker's socket, and connect again"
 

@@ -114,7 +114,7 @@ class Owner:
 
 @attrs.frozen(kw_only=True)
 class Lock:
-    """A lock that somebody holds or waits for."""
+    """A lock that is held or waited for."""
 
     name: str
     """`address:10.0.0.1`, or what scripts and clients call it."""

@@ -14,7 +14,7 @@ _SOON = 1.0
 
 
 def hangs_up_on_native(path: str) -> bool:
-    """Tells whether whoever listens there now hangs up on the native preface, without a word and at once.
+    """Tells whether the server that listens there now hangs up on the native preface, without a word and at once.
 
     A connection that ended before the first word does not tell: our own daemon is silent too until it has an answer.
     """

@@ -153,7 +153,7 @@ def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_
 
 
 def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[str]:
-    """Starts a run that belongs to nobody; the result is its id."""
+    """Starts a detached run; the result is its id."""
     params = {**_run_params(component, event, args, timeout, run_all), "detach": True}
     return Request("run", params, lambda value: take(str, value, "run", "run"))
 

@@ -117,7 +117,7 @@ class Transport:
         self._socket.close()
 
     def close(self) -> None:
-        """Ends the connection, as nobody needs it any more."""
+        """Ends the connection, which is not needed any more."""
         self.end("it was closed here")
 
     def _send(self) -> None:

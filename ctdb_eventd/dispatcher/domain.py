@@ -1,4 +1,4 @@
-"""What requests can ask for, and of whom it is asked: the broker's side of the dispatcher. Nothing is done here."""
+"""The interface between dispatcher and broker: what requests can ask for. No implementation."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
 
 _READING = frozenset("components events hello locks ping scripts stats status subscribe".split())
-"""Methods for whoever may look."""
+"""Methods that need the right to read."""
 _FOR_OWN = frozenset({"cancel", "unlock"})
 """Methods for the same, since they are about what the peer began itself; `cancel` of a run looks further."""
 _BY_EVENT = frozenset({"run"})
-"""Methods that look themselves which event it is about. All others are for whoever may operate everything."""
+"""Methods that check the right to operate by event. All others need the right to operate everything."""
 
 
 class Methods:

@@ -89,7 +89,7 @@ class RunCall(_Ongoing):
         """Takes it back, as the client has gone."""
         notes, self._notes = self._notes, None
         if notes is not None:
-            notes.drop()  # nobody is there to be told what happened up to now
+            notes.drop()  # the client has gone: drop what is pending
         self._end()
         if self._job is not None:
             self._domain.cancel_run(self._job)

@@ -43,7 +43,7 @@ class Status:
         """Asks `domain`."""
         self._domain = domain
         # Monitoring asks for the same event again and again: the answer is kept until the event has run once more,
-        # or somebody's health has changed.
+        # or a component's health has changed.
         self._usual: WeakKeyDictionary[RunRecord, tuple[object, Result]] = WeakKeyDictionary()
 
     def ask(self, params: Params, peer: Peer) -> Result:

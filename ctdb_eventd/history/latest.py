@@ -14,7 +14,7 @@ from ctdb_eventd.model import RunRecord
 __all__ = ["LatestResults"]
 
 _MOST_EVENTS = 1000
-"""Events remembered. There are a dozen; whoever makes up names must not fill the memory with them."""
+"""Events remembered. There are a dozen; made-up names must not fill the memory."""
 _MOST_ADDRESSES = 10_000
 """Results by address: three events for each of 3,000 addresses, which is above any cluster."""
 _MOST_OUTPUT = 64 << 20

@@ -211,20 +211,20 @@ class Cgroup:
         return [pid for pid in map(int, os.pread(self._procs, _MOST_READ, 0).split()) if pid != own]
 
     def let_go(self) -> None:
-        """Moves everybody out, to go on as if never started by us."""
+        """Moves all its processes out; they go on in the daemon's own cgroup."""
         for pid in self.members():
             with contextlib.suppress(OSError):  # it has ended
                 _move(pid, self._outside)
 
     def tell(self, number: signal.Signals, *, but_group: int) -> None:
-        """Sends a signal to everybody but the members of a process group, which have got it already."""
+        """Sends a signal to all processes but the members of a process group, which have got it already."""
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 if os.getpgid(pid) != but_group:
                     os.kill(pid, number)
 
     async def end(self, deadline: float) -> None:
-        """Waits until nobody is left, and kills who is at the deadline. Cancellation-safe."""
+        """Waits until it is empty; kills what is left at the deadline. Cancellation-safe."""
         while self.members():
             if time.monotonic() >= deadline:
                 self._kill()
@@ -235,7 +235,7 @@ class Cgroup:
         self.tell(signal.SIGKILL, but_group=0)
 
     def close(self, *, kill: bool = False) -> None:
-        """Removes it; whoever is still there is let go, after SIGKILL if that is wanted."""
+        """Removes it; processes that are left are moved out, after SIGKILL if `kill`."""
         self._all.leave(self)
         if kill:
             self._kill()

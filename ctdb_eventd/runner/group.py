@@ -120,7 +120,7 @@ async def exited(pidfd: int) -> None:
 
 async def _group_gone(pgid: int) -> None:
     walks = _walks.setdefault(asyncio.get_running_loop(), _Walks())
-    # Members may fork while we look, hence again until a look finds nobody.
+    # Members may fork meanwhile, hence again until a look finds no process.
     while True:
         try:
             pids = await walks.members(pgid)
@@ -159,7 +159,7 @@ def _signal_group(pgid: int, number: signal.Signals) -> None:
 
 
 def kill_group(pgid: int) -> None:
-    """Kills every member of a group at once. One of which nobody is left is no error."""
+    """Kills every member of a group at once. An empty group is no error."""
     _signal_group(pgid, signal.SIGKILL)
 
 

@@ -43,7 +43,7 @@ HEAD_SIZE = 8192
 _PAUSE = 0.05
 """Seconds between two looks: one takes some milliseconds, with thousands of processes some dozens."""
 _LOOKS = 2
-"""So many in a row must find nobody."""
+"""So many looks in a row must find no process."""
 _TO_DIE = 2.0
 """Seconds: what doesn't end by then after KILL is held by the kernel."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

@@ -132,7 +132,7 @@ class Child:
         pipe, its_end = _output_pipe()
         line = -1
         try:
-            # before the start: whoever kills us in the middle of it leaves a script
+            # before the start: if the daemon is killed during it, a script is left
             line = context.guardian.protect()
             os.set_blocking(its_end, True)
             context.cgroups.enter(cgroup)
@@ -199,13 +199,13 @@ class Child:
         return self._capture.result()
 
     async def wait(self) -> None:
-        """Waits until the process has exited, whoever still holds its output. Cancellation-safe."""
+        """Waits until the process has exited, even if others still hold its output open. Cancellation-safe."""
         if not self._exited:
             self._exit_waiter = self._loop.create_future()
             await self._exit_waiter
 
     async def end(self, grace: anyio.CancelScope) -> None:
-        """Ends its whole group: TERM, at the deadline of `grace` KILL. Returns when nobody of it is left."""
+        """Ends its whole group: TERM, at the deadline of `grace` KILL. Returns when the group is empty."""
         await group.end_group(self.pid, grace)
         await self.wait()
 

@@ -112,7 +112,7 @@ class Backlog(Generic[J]):
         return _NOTHING
 
     def blockers(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that have to be over before a waiting one can start; nobody for any other."""
+        """Returns the jobs that have to be over before a waiting one can start; none for any other."""
         mode = self._waiting.get(job)
         if mode is None:
             return ()

@@ -253,7 +253,7 @@ class Core(Generic[J]):
             True if it may start now, False if it has to wait for GO.
 
         Raises:
-            WouldDeadlock: Whoever holds one of the locks waits for this very job.
+            WouldDeadlock: The holder of one of the locks waits for this job.
         """
         entry = self._jobs[job]
         if locks and self.graph.has_parents:

@@ -1,4 +1,4 @@
-"""Who waits for whom, and whether that would be for ever. Pure: reads the core's tables and changes none of them.
+"""The graph of waits, and the search for deadlocks in it. Pure: reads the core's tables and changes none of them.
 
 Jobs and clients wait for each other in backlogs, for addresses and for script locks. A script, or a client's command,
 that asks for an event or for locks waits for these too: it is a *parent* of what it asked for. If a circle would close,

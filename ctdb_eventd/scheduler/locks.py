@@ -48,7 +48,7 @@ class _Lock(Generic[O]):
 
 
 class LockTable(Generic[O]):
-    """All locks that somebody holds or waits for. The cost of a call grows with the locks it names, not with others."""
+    """All locks that are held or waited for. The cost of a call grows with the locks it names, not with others."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Starts with every lock free; `clock` is only for those who want to know since when one is held."""
@@ -109,7 +109,7 @@ class LockTable(Generic[O]):
         return owner in self._held
 
     def blockers(self, owner: O) -> tuple[O, ...]:
-        """Returns for whom an owner waits: holders of its locks, and who asked for one of them before it."""
+        """Returns whom an owner waits for: holders of its locks, and earlier requests for one of them."""
         if owner in self._held:
             return ()
         found: dict[O, None] = {}

@@ -53,8 +53,8 @@ class AsyncClient:
         """Connects, and finds out which dialect to speak.
 
         Raises:
-            BrokerUnavailable: Nobody listens.
-            BrokerError: Whoever listens doesn't speak the dialect that was asked for.
+            BrokerUnavailable: No daemon listens there.
+            BrokerError: The server doesn't speak the requested dialect.
         """
         await self._connection.open()
         return self
@@ -130,7 +130,7 @@ class AsyncClient:
             timeout: Seconds from the moment it starts to run; 0 is no limit.
             run_all: Go on after a script has failed.
             stream: Returns what can be iterated: `async for update in client.run(..., stream=True)`.
-            detach: Returns the run's id at once. The run belongs to nobody and goes on when this program ends.
+            detach: Returns the run's id at once. The run is not tied to this client and goes on when it ends.
 
         Raises:
             EventError: It did not succeed; `run` of the exception says how it went.
@@ -200,7 +200,7 @@ class AsyncClient:
         await self._connection.call(requests.switch("disable", component, script))
 
     async def locks(self) -> tuple[Lock, ...]:
-        """Lists the locks that somebody holds or waits for."""
+        """Lists the locks that are held or waited for."""
         return await self._connection.call(requests.locks())
 
     def lock(self, *names: str, wait: float | None = None) -> HeldLock:

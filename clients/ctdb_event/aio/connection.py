@@ -66,8 +66,8 @@ class Connection:
         """Connects, and starts the two tasks in the caller's.
 
         Raises:
-            BrokerUnavailable: Nobody listens.
-            BrokerError: Whoever listens speaks none of the dialects.
+            BrokerUnavailable: No daemon listens there.
+            BrokerError: The server speaks none of the dialects.
         """
         if self._core is not None:
             raise connection_lost(self.path, "a client connects only once; make a new one", None)

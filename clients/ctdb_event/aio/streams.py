@@ -28,7 +28,7 @@ _UNLOCK_PATIENCE = 5.0
 
 
 class _Bell:
-    """Rings when something has come. Apart from the stream, which nobody but its user may keep alive."""
+    """Wakes the reader when an update has come. Separate from the stream, so that only its user keeps that alive."""
 
     def __init__(self) -> None:
         self._rung = anyio.Event()

@@ -55,7 +55,7 @@ def event_shown(run: dict[str, Any]) -> str:
 
 
 def waits_shown(job: dict[str, Any]) -> str:
-    """Returns for whom a job waits."""
+    """Returns what a job waits for."""
     more: int = job.get("waits_for_more", 0)
     return " ".join((*job["waits_for"], f"and {more} more")) if more else " ".join(job["waits_for"])
 

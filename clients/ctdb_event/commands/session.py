@@ -48,7 +48,7 @@ class Session:
         """Connects.
 
         Raises:
-            Failure: Nobody listens.
+            Failure: No daemon listens.
         """
         path = self.path
         try:

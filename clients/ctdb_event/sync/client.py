@@ -40,8 +40,8 @@ class Client:
             environ: Decides the default place; the process's own if None.
 
         Raises:
-            BrokerUnavailable: Nobody listens.
-            BrokerError: Whoever listens doesn't speak the dialect that was asked for.
+            BrokerUnavailable: No daemon listens there.
+            BrokerError: The server doesn't speak the requested dialect.
         """
         path = default_path(os.environ if environ is None else environ) if path is None else path
         self._connection = connect(path, choose_dialects(dialect))
@@ -153,7 +153,7 @@ class Client:
         self._connection.call(requests.switch("disable", component, script))
 
     def locks(self) -> tuple[Lock, ...]:
-        """Lists the locks that somebody holds or waits for."""
+        """Lists the locks that are held or waited for."""
         return self._connection.call(requests.locks())
 
     def lock(self, *names: str, wait: float | None = None) -> HeldLock:

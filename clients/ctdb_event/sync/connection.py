@@ -29,8 +29,8 @@ def connect(path: str, dialects: Sequence[Callable[[], Dialect]]) -> Connection:
         dialects: What to try in turn.
 
     Raises:
-        BrokerUnavailable: Nobody listens.
-        BrokerError: Whoever listens speaks none of the dialects.
+        BrokerUnavailable: No daemon listens there.
+        BrokerError: The server speaks none of the dialects.
     """
     for make in dialects:
         try:
