@@ -271,7 +271,7 @@ class NeverRan(RequestError):
 
 
 class NotAllowed(RequestError):
-    """The client lacks the right: it is neither root nor the daemon's own user, and `[access]` doesn't say otherwise."""
+    """The client lacks the right: it is neither root nor the daemon's own user, and `[access]` doesn't allow it."""
 
     errno = _errno.EACCES
 
