@@ -38,7 +38,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("-P", "--pid", type=_number, metavar="PID", help="end when this process ends")
     parser.add_argument(
-        "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is told when the daemon listens"
+        "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is written to when the daemon listens"
     )
     parser.add_argument(
         "--helper-dir", metavar="DIR", help="where CTDB's helper programs are, if that is no usual place"
@@ -85,7 +85,7 @@ def _number(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the daemon until it is told to end.
+    """Runs the daemon until it is asked to end.
 
     Returns:
         0 after a clean end, 1 if it could not start; standard error and the log say why.

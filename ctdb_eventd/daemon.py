@@ -65,7 +65,7 @@ _COMPLETION_DELAY = 1.0
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What the daemon is told on its command line."""
+    """The daemon's command-line options."""
 
     watched_pid: int | None = None
     """The daemon ends when this process does; None if no process is watched."""
@@ -112,7 +112,7 @@ class Daemon:
         try:
             await self.startup(tasks)
         except EventdError as error:
-            # Standard error is told as well, but only ctdbd reads that.
+            # It goes to standard error as well, but only ctdbd reads that.
             if self._log.is_open:
                 _log.error("can't start: %s", error)
             raise

@@ -402,7 +402,7 @@ def _open_syslog(method: str) -> logging.Handler:
 
 
 def complain(text: str) -> None:
-    """Says on standard error what must be known before there is a log; if that is impossible, nobody can be told."""
+    """Writes to standard error before there is a log; drops the text if that is impossible."""
     try:
         sys.stderr.write(f"{_PROGRAM}: {_harmless(text)}\n")
         sys.stderr.flush()

@@ -62,7 +62,7 @@ class EventOutcome(enum.Enum):
 
     @property
     def word(self) -> str:
-        """As it is told to people and programs: `success`, `failed`, `timed-out`, `cancelled`."""
+        """Its name for people and programs: `success`, `failed`, `timed-out`, `cancelled`."""
         return self.name.lower().replace("_", "-")
 
 

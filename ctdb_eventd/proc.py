@@ -15,7 +15,7 @@ _MOST_SHOWN = 120
 def command_of(pid: int) -> str:
     """Returns a process's command line for people: without directories and interpreter, and shortened.
 
-    Empty if it can't be told.
+    Empty if it is unknown.
     """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -30,7 +30,7 @@ def command_of(pid: int) -> str:
 
 
 def program_of(pid: int) -> str:
-    """Returns the name that a process goes by, of at most 15 bytes; it can choose it. Empty if it can't be told."""
+    """Returns the name that a process goes by, of at most 15 bytes; it can choose it. Empty if it is unknown."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().removesuffix(b"\n").decode("utf-8", "replace")
@@ -39,7 +39,7 @@ def program_of(pid: int) -> str:
 
 
 def memory() -> int:
-    """Returns the bytes of memory that this process uses; 0 if that can't be told."""
+    """Returns the bytes of memory that this process uses; 0 if it is unknown."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -48,7 +48,7 @@ def memory() -> int:
 
 
 def open_descriptors() -> int:
-    """Returns how many descriptors this process has open; 0 if that can't be told."""
+    """Returns how many descriptors this process has open; 0 if it is unknown."""
     try:
         return len(os.listdir("/proc/self/fd")) - 1  # without the one that lists them
     except OSError:

@@ -23,7 +23,7 @@ MOST_DETACHED = 64 << 20
 MOST_CONNECTIONS = 100
 """Connections of one user who is neither root nor the daemon's own: there are others."""
 MOST_SUBSCRIPTIONS = 100
-"""Calls of `subscribe` of one client under way at once: each is told whatever happens."""
+"""Calls of `subscribe` of one client under way at once: each is notified of everything."""
 MOST_UNSENT_NOTES = 1 << 18
 """Bytes that wait for a client that doesn't read, from which on notes to it are left out."""
 

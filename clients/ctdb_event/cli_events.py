@@ -114,7 +114,7 @@ def _ask(path: str, request: bytes) -> bytes:
         Failure: No daemon listens, or the connection ended before the reply.
         RemoteProtocolError: The reply isn't one.
     """
-    import socket  # late: bad arguments are told without it
+    import socket  # late: not needed to report bad arguments
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:

@@ -182,7 +182,7 @@ def _carry_out(paths: Paths, action: str, component: str, name: str, rule: NameR
 
 
 def _link_failed(error: OSError) -> int:
-    """Tells of a link that couldn't be made or removed as CTDB's program does, and the reason on stderr.
+    """Reports a link that couldn't be made or removed as CTDB's program does, with the reason on stderr.
 
     Raises:
         OSError: The error, if it wasn't about a link.

@@ -101,10 +101,10 @@ def flush() -> None:
 
 
 def complain(text: str, *, styled: bool = False) -> None:
-    """Writes a line to stderr; if that is gone, nobody can be told and nothing else is to be done.
+    """Writes a line to stderr; if that is closed, the text is dropped.
 
     Args:
-        text: What is to be told; a terminal is shown escapes, as with `show`.
+        text: The text; a terminal is shown escapes, as with `show`.
         styled: It has been made harmless before, and its escape sequences are meant.
     """
     try:

@@ -1,4 +1,4 @@
-"""What a user is told who can't reach the daemon or may not ask it, and which line of its configuration would help."""
+"""Messages for users who can't reach the daemon or lack a right, with the configuration line that would help."""
 
 from __future__ import annotations
 

@@ -153,5 +153,5 @@ class Transport:
         poller = poll()
         poller.register(self._socket, events)
         ready: int = poller.poll()[0][1]
-        # an error or hang-up is told by the next attempt to read
+        # the next read reports an error or hang-up
         return ready if ready & (POLLIN | POLLOUT) else POLLIN

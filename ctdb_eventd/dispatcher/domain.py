@@ -25,7 +25,7 @@ class Domain(Protocol):
 
     @property
     def feed(self) -> Feed:
-        """Tells what happens."""
+        """Publishes what happens."""
 
     def check_read(self, peer: Peer, method: str) -> None:
         """Makes sure that a peer may look."""

@@ -22,7 +22,7 @@ class _Ongoing(ABC):
     """One call: whom it answers.
 
     Attributes:
-        ending: What Domain.audit is told when the client ends it; empty if it only looks.
+        ending: Arguments of Domain.audit when the client ends it; empty if it only reads.
     """
 
     ending: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class RunCall(_Ongoing):
             domain: Runs it.
             spec: What to run.
             run: Its id.
-            wanted: What the client is to be told meanwhile, None is nothing.
+            wanted: What the client is notified of meanwhile; None is nothing.
         """
         self._domain = domain
         self.ending = "cancel", f"{spec.component}/{spec.event}", run
@@ -160,13 +160,13 @@ class WatchCall(_Ongoing):
         return self
 
     def cancel(self) -> None:
-        """Tells nothing any more, as the client has gone."""
+        """Stops notifying, as the client has gone."""
         self._is_over()
         self._peer.subscriptions -= 1
         self._notes.drop()
 
     def revoke(self) -> bool:
-        """Tells what happened up to now, and how many notes that was in all."""
+        """Delivers what has happened so far, and the number of notes in all."""
         self._is_over()
         self._peer.subscriptions -= 1
         self._notes.end()

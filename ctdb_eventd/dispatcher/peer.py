@@ -29,7 +29,7 @@ class OwnCall(Revocable, Protocol):
 
     @property
     def ending(self) -> tuple[str, ...]:
-        """What `audit` is told when the client ends it; empty if it only looks."""
+        """Arguments of `audit` when the client ends it; empty if it only reads."""
 
 
 class NamedLock(Revocable, Protocol):

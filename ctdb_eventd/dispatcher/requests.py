@@ -110,7 +110,7 @@ _run_reply = lru_cache(maxsize=64)(RunReply)
 
 
 def _errno(error: Exception, request: Request, peer: Peer) -> int:
-    """Returns the errno that answers a request, and logs what the client can't be told."""
+    """Returns the errno of the reply, and logs the details, for which the dialect has no room."""
     if isinstance(error, RequestError):
         log_refusal(_log, type(request).__name__, error, peer)
         return error.errno

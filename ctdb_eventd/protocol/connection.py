@@ -91,7 +91,7 @@ class Connection:
         return self._encode(reqid, reply)
 
     def last_words(self) -> bytes:
-        """Returns what has to be sent before closing after an error: a client of a later version is told of ours."""
+        """Returns what has to be sent before closing after an error: our version, for a client of a later one."""
         error = self._error
         if not isinstance(error, VersionNotSupported):
             return b""

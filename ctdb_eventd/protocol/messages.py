@@ -132,7 +132,7 @@ class Note:
 
 @attrs.frozen(eq=False)
 class Notes:
-    """A few notes at once. Compared by identity, so that many who are told the same share its encoding."""
+    """A few notes at once. Compared by identity, so that subscribers of the same share its encoding."""
 
     notes: tuple[Note, ...]
 

@@ -37,7 +37,7 @@ def encode(request_id: int, reply: Reply) -> bytes:
             raise LocalProtocolError(f"{type(reply).__name__} is of the CTDB dialect, this is the native one")
 
 
-# Whoever subscribes to the same is told the same, and most do so by the same id: the first call of a connection.
+# Subscribers of the same get the same notes, most of them by the same id: the first call of a connection.
 _encoded: WeakKeyDictionary[Notes, dict[int, bytes]] = WeakKeyDictionary()
 
 

@@ -31,7 +31,7 @@ class _File:
     """What a script's file says."""
 
     stamp: _Stamp | None
-    """As long as the file bears it nothing has changed; None if that can't be told yet."""
+    """As long as the file bears it nothing has changed; None if that isn't certain yet."""
     lock_names: list[str]
     """Good or not."""
     locks: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 Scripts that wait (for duplicate address detection, for a TCP reset, for a lock) cost nothing and should all run.
 Scripts that compute only fight for the processors; past a point they run into time limits of their own. Neither can
-be told from the outside before it runs, so a number of them starts freely, and more only while processors are idle.
+be known before it runs, so a number of them starts freely, and more only while processors are idle.
 
 A few of each component may start beside all that, so that one whose scripts all hang keeps no other from its work.
 """

@@ -135,7 +135,7 @@ class _Asker:
             arguments.values[SOCKET.name] = self._socket
         try:
             found = Session(arguments, self._environ).ask(method, **params)
-        except Exception:  # whatever it is, a person in the middle of a line can't be told
+        except Exception:  # no error may appear in the middle of a command line
             return []
         items: list[Any] = found[key] if key else found
         return items

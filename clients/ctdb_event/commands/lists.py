@@ -75,7 +75,7 @@ def _print(
     row: Callable[[dict[str, Any]], Sequence[str | tuple[str, str]]],
     nothing: str,
 ) -> int:
-    """Prints a list in the form that is asked for; `nothing` is what people are told of an empty one."""
+    """Prints a list in the requested form; `nothing` is printed for people if it is empty."""
     if session.json:
         session.print_json(value)
     elif session.is_plain:

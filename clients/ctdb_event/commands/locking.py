@@ -67,7 +67,7 @@ def _acquire(connection: DaemonConnection, names: list[str], wait: float | None)
 
 
 def _had_at_once(connection: DaemonConnection, names: list[str]) -> bool:
-    """Tries without waiting, so that a person can be told what the wait is for."""
+    """Tries without waiting first, so that the reason for a wait can be shown."""
     try:
         connection.call("lock", names=names, wait=0.0)
     except CallFailed as error:

@@ -95,7 +95,7 @@ def _print_for_people(screen: Screen, kind: str, data: dict[str, Any]) -> None:
 
 
 def sentence(kind: str, data: dict[str, Any]) -> tuple[str, str]:
-    """Says what a note tells, and in which style. Kinds of later versions are told by their names."""
+    """Returns a note's text and its style. Unknown kinds (of later versions) are shown by name."""
     event = event_shown(data) if data.get("event") else ""
     script = f"{event}: {data['script']}" if data.get("script") else event
     if kind == "started":

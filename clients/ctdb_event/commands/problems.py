@@ -94,6 +94,6 @@ def _components(path: str) -> str:
         with DaemonConnection(path) as connection:
             found: list[dict[str, Any]] = connection.call("components")
     except Exception:
-        return "ctdb-event components lists those there are"  # the answer that is told counts, not this question
+        return "ctdb-event components lists those there are"  # the original answer counts, not this question
     names = ", ".join(escaped(component["name"]) for component in found)
     return f"there are: {names}" if names else "there is none: is CTDB's package installed?"

@@ -39,7 +39,7 @@ def watch(session: Session) -> int:
         return _lines(session)
     from ctdb_event.commands.watch_loop import run
 
-    session.ask("ping")  # a daemon that can't be asked is told as by every other command
+    session.ask("ping")  # an unreachable daemon is reported as by every other command
     return run(session)
 
 
@@ -50,7 +50,7 @@ def _lines(session: Session) -> int:
         reason = "the daemon ended the subscription"
         with connection:
             try:
-                # in this order: what happens between the two is told twice rather than not at all
+                # in this order: what happens between the two is shown twice rather than not at all
                 subscription = connection.start("subscribe", {})
                 status = connection.call("status")
                 if lost:

@@ -46,7 +46,7 @@ class Interpreter:
     """What the first line of a script means."""
 
     program: str
-    """The interpreter's path; a bare name if `env` is to find it and doesn't; empty if it can't be told."""
+    """The interpreter's path; a bare name if `env` is to find it and doesn't; empty if it is unknown."""
     words: tuple[str, ...] = ()
     """What goes before the script's name, for an interpreter in an interpreter (busybox sh)."""
     fault: str = ""
