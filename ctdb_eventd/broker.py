@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Jobs
+from ctdb_eventd.dispatcher.domain import HistoryDone, Jobs
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import (
+    HistoryUnreadable,
     InvalidName,
     NeverRan,
     NoSuchComponent,
@@ -29,7 +30,7 @@ from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Ended, Started
+from ctdb_eventd.history.records import Ended, Started, Wanted
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors, program_of
@@ -245,6 +246,20 @@ class Broker:
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
         return self._health.components
+
+    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+        """Reads the history in a thread; see Domain.
+
+        Raises:
+            HistoryUnreadable: None is kept.
+        """
+        if self._history is None:
+            raise HistoryUnreadable("as none is kept: [history] days is 0")
+
+        def over(found: object, error: str | None) -> None:
+            done(found if error is None else HistoryUnreadable(error))
+
+        self._history.read(view, wanted, run, over)
 
     # ------------------------------------------------------------------ scripts
 

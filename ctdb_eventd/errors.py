@@ -24,6 +24,7 @@
         ├── Cancelled              ECANCELED: the client took it back
         ├── InvalidParameter       EINVAL
         ├── NoSuchMethod           ENOSYS
+        ├── HistoryUnreadable      EIO
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
         └── NotThere               ENOENT: what is named is over, or never was
@@ -47,6 +48,7 @@ __all__ = [
     "Cancelled",
     "ConfigError",
     "EventdError",
+    "HistoryUnreadable",
     "InvalidName",
     "InvalidParameter",
     "LocalProtocolError",
@@ -389,6 +391,19 @@ class NoSuchMethod(RequestError):
 
     def __str__(self) -> str:
         return f"there is no method {shown(self.method)} here; there are {', '.join(self.methods)}"
+
+
+class HistoryUnreadable(RequestError):
+    """The history can't be read, or none is kept."""
+
+    errno = _errno.EIO
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"can't read the history {self.reason}"
 
 
 class TooMuchDetached(RequestError):

@@ -13,6 +13,7 @@ from ctdb_eventd.errors import (
     Cancelled,
     ConfigError,
     EventdError,
+    HistoryUnreadable,
     InvalidName,
     InvalidParameter,
     LocalProtocolError,
@@ -133,6 +134,7 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
         "this connection has 100 subscriptions, as many as it may; "
         "cancel one, or leave out `event` and `run` to be told of all of them by one",
     ),
+    (HistoryUnreadable("/h: no"), errno.EIO, "can't read the history /h: no"),
     (
         TooMuchDetached(64 << 20),
         errno.ENOBUFS,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ctdb_eventd.dispatcher.peer import NamedLock, Peer
 from ctdb_eventd.feed import Feed
+from ctdb_eventd.history.records import Wanted
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
-__all__ = ["Domain", "Jobs"]
+__all__ = ["Domain", "HistoryDone", "Jobs"]
 
 Jobs = tuple[list[JobSnapshot], list[LeftOut]]
 """`jobs` and `more` of `status`."""
+HistoryDone = Callable[[object], None]
+"""Called once with what was found in the history, or a RequestError."""
 
 
 class Domain(Protocol):
@@ -89,6 +92,9 @@ class Domain(Protocol):
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
+
+    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+        """Reads the history; `done` is called once with what the view shows, in a moment; see history.reader.read."""
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
         """Enables or disables a component's script."""

@@ -22,6 +22,7 @@ from ctdb_eventd.errors import (
     RequestError,
 )
 from ctdb_eventd.feed import KINDS, Filter
+from ctdb_eventd.history.records import Wanted
 from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
@@ -37,8 +38,11 @@ ReplyTo = Callable[[Reply], None]
 _STREAMED = frozenset(KINDS) - {"health"}
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
+_VIEWS = ("runs", "run", "slow")
+_USUAL_RUNS = 50
+_MOST_RUNS = 1000
 
-_READING = frozenset("components events hello locks ping scripts stats status subscribe".split())
+_READING = frozenset("components events hello history locks ping scripts stats status subscribe".split())
 """Methods that need the right to read."""
 _FOR_OWN = frozenset({"cancel", "unlock"})
 """Methods for the same, since they are about what the peer began itself; `cancel` of a run looks further."""
@@ -60,6 +64,7 @@ class Methods:
         "enable",
         "events",
         "hello",
+        "history",
         "lock",
         "locks",
         "ping",
@@ -93,6 +98,7 @@ class Methods:
         }
         self._ongoing: dict[str, Callable[[Call, Params, ReplyTo, Peer], Cancellable | None]] = {
             "run": self._run,
+            "history": self._history,
             "lock": self._lock,
             "subscribe": self._subscribe,
         }
@@ -175,6 +181,32 @@ class Methods:
         self._domain.check_operate(peer, "cancel", job.spec)
         self._domain.audit(peer, "cancel", f"{job.spec.component}/{job.spec.event}", job.run)
         return _cancelled(self._domain.revoke_run(job, peer))
+
+    # ------------------------------------------------------------------ history
+
+    def _history(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> None:
+        view, limit = params.optional_text("view") or _VIEWS[0], params.number("limit")
+        if view not in _VIEWS:
+            raise InvalidParameter("view", f"one of {', '.join(_VIEWS)}", shown(view))
+        if limit is not None and not 1 <= limit <= _MOST_RUNS:
+            raise InvalidParameter("limit", f"a number from 1 to {_MOST_RUNS}", str(limit))
+        wanted = Wanted(
+            component=params.optional_text("component"),
+            event=params.optional_text("event"),
+            address=params.optional_text("address"),
+            failed=params.flag("failed"),
+            since=params.wait("since"),
+            until=params.wait("until"),
+            slower=params.wait("slower"),
+            uid=params.number("uid"),
+            by_ctdbd=True if params.flag("by_ctdbd") else None,
+            limit=limit or _USUAL_RUNS,
+        )
+
+        def done(found: object) -> None:
+            reply(failure_of(found) if isinstance(found, RequestError) else Result(found))
+
+        self._domain.history(view, wanted, params.optional_text("run"), done)
 
     # ------------------------------------------------------------------ scripts
 

@@ -9,17 +9,19 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
+from ctdb_eventd.history.records import Wanted, storable
 
-from ctdb_eventd.history.records import storable
-
-__all__ = ["NO_FILE", "Unreadable", "Wanted", "read_run", "read_runs", "read_slow"]
+__all__ = ["NO_FILE", "Unreadable", "read", "read_run", "read_runs", "read_slow"]
 
 NO_FILE = "there is none"
 _BUSY_PATIENCE = 5.0
+"""Seconds that a lock of the file is waited for."""
+_STEPS = 10_000
+"""Steps of SQLite's between two looks at the clock."""
 _RUN = "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by"
 
 
@@ -27,63 +29,58 @@ class Unreadable(Exception):
     """The history can't be read; the text says why."""
 
 
-@attrs.frozen(kw_only=True)
-class Wanted:
-    """Which runs. None, and False, is no restriction."""
+def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float | None = None) -> Any:
+    """Returns what a view of the history shows.
 
-    component: str | None = None
-    event: str | None = None
-    address: str | None = None
-    failed: bool = False
-    """Only those that did not end well."""
-    since: float | None = None
-    """Seconds since the epoch: those that were not over then."""
-    until: float | None = None
-    """Those that were asked for before."""
-    slower: float | None = None
-    """Those that waited and ran for more seconds than this."""
-    uid: int | None = None
-    """Those that this user asked for."""
-    by_ctdbd: bool | None = None
-    """Those that ctdbd asked for, or those that it did not."""
-    limit: int = 50
-    """The latest so many."""
+    Args:
+        path: The file.
+        view: `runs`, `run` or `slow`: see `read_runs`, `read_run` and `read_slow`.
+        wanted: Which runs; of `run` only whether it is a failed one.
+        run: For the view `run`.
+        patience: Seconds after which a search is given up; None is no limit.
+
+    Raises:
+        Unreadable: The file can't be read, or not within that time.
+    """
+    with _opened(path, patience) as connection:
+        if view == "run":
+            return read_run(connection, run, failed=wanted.failed)
+        return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[sqlite3.Connection]:
+def _opened(path: str, patience: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
         raise Unreadable(f"{path}: {NO_FILE}: no run has been written to it yet, or [history] days is 0")
     try:
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_PATIENCE)
         try:
             connection.row_factory = sqlite3.Row
+            if patience is not None:
+                end = time.monotonic() + patience
+                connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise Unreadable(f"{path}: {error}") from error
+        text = f"not found within {patience:g} s: ask for less" if str(error) == "interrupted" else str(error)
+        raise Unreadable(f"{path}: {text}") from error
 
 
 def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def read_runs(path: str, wanted: Wanted) -> list[dict[str, Any]]:
-    """Returns the latest runs that are wanted, the oldest first, without their scripts.
-
-    Raises:
-        Unreadable: The file can't be read.
-    """
+def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+    """Returns the latest runs that are wanted, the oldest first, without their scripts."""
     conditions, values = _conditions(wanted)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    with _opened(path) as connection:
-        found = connection.execute(
-            f"SELECT {_RUN}, (SELECT group_concat(name, ' ') FROM script s WHERE s.number = r.number AND"
-            f" s.state IN ('failed', 'killed', 'timed-out', 'not-started')) AS bad_scripts"
-            f" FROM run r {where} ORDER BY number DESC LIMIT ?",
-            (*values, wanted.limit),
-        ).fetchall()
+    found = connection.execute(
+        f"SELECT {_RUN}, (SELECT group_concat(name, ' ') FROM script s WHERE s.number = r.number AND"
+        f" s.state IN ('failed', 'killed', 'timed-out', 'not-started')) AS bad_scripts"
+        f" FROM run r {where} ORDER BY number DESC LIMIT ?",
+        (*values, wanted.limit),
+    ).fetchall()
     return [_run(row) for row in reversed(found)]
 
 
@@ -115,65 +112,56 @@ def _run(row: sqlite3.Row) -> dict[str, Any]:
     return run
 
 
-def read_run(path: str, run: str | None, *, failed: bool = False) -> dict[str, Any] | None:
+def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = False) -> dict[str, Any] | None:
     """Returns one run with its scripts and what it waited for; None if there is no such run.
 
     Args:
-        path: The file.
+        connection: The file.
         run: Its id; None for the latest one that is over.
         failed: The latest one that did not end well.
-
-    Raises:
-        Unreadable: The file can't be read.
     """
     which = "outcome IS NOT NULL AND outcome != 'success'" if failed else "outcome IS NOT NULL"
-    with _opened(path) as connection:
-        row = connection.execute(
-            f"SELECT number, {_RUN} FROM run WHERE {'run = ?' if run is not None else which}"
-            " ORDER BY number DESC LIMIT 1",
-            () if run is None else (storable(run),),
-        ).fetchone()
-        if row is None:
-            return None
-        found = _run(row)
-        number = found.pop("number")
-        found["scripts"] = [
-            dict(script)
-            for script in connection.execute(
-                "SELECT name, state, result, began AS started, seconds, output FROM script"
-                " WHERE number = ? ORDER BY position",
-                (number,),
-            )
-        ]
-        found["waits"] = [
-            dict(wait)
-            for wait in connection.execute(
-                "SELECT what, holder, script, began, seconds FROM wait WHERE number = ? ORDER BY position", (number,)
-            )
-        ]
+    row = connection.execute(
+        f"SELECT number, {_RUN} FROM run WHERE {'run = ?' if run is not None else which} ORDER BY number DESC LIMIT 1",
+        () if run is None else (storable(run),),
+    ).fetchone()
+    if row is None:
+        return None
+    found = _run(row)
+    number = found.pop("number")
+    found["scripts"] = [
+        dict(script)
+        for script in connection.execute(
+            "SELECT name, state, result, began AS started, seconds, output FROM script"
+            " WHERE number = ? ORDER BY position",
+            (number,),
+        )
+    ]
+    found["waits"] = [
+        dict(wait)
+        for wait in connection.execute(
+            "SELECT what, holder, script, began, seconds FROM wait WHERE number = ? ORDER BY position", (number,)
+        )
+    ]
     return found
 
 
-def read_slow(path: str, wanted: Wanted) -> list[dict[str, Any]]:
+def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
     """Returns how long scripts ran and what was waited for, what took most in all first.
 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %
     took no longer) and `longest`, in seconds.
-
-    Raises:
-        Unreadable: The file can't be read.
     """
     conditions, values = _conditions(wanted)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     times: dict[tuple[str, str, str | None], list[float]] = {}
-    with _opened(path) as connection:
-        for kind, name, event, seconds in connection.execute(
-            "SELECT 'script', s.name, event, s.seconds FROM run r JOIN script s USING (number)"
-            f" {where} {'AND' if where else 'WHERE'} s.began IS NOT NULL"
-            f" UNION ALL SELECT 'wait', w.what, NULL, w.seconds FROM run r JOIN wait w USING (number) {where}",
-            (*values, *values),
-        ):
-            times.setdefault((kind, name, event), []).append(seconds)
+    for kind, name, event, seconds in connection.execute(
+        "SELECT 'script', s.name, event, s.seconds FROM run r JOIN script s USING (number)"
+        f" {where} {'AND' if where else 'WHERE'} s.began IS NOT NULL"
+        f" UNION ALL SELECT 'wait', w.what, NULL, w.seconds FROM run r JOIN wait w USING (number) {where}",
+        (*values, *values),
+    ):
+        times.setdefault((kind, name, event), []).append(seconds)
     found: list[dict[str, Any]] = []
     for (kind, name, event), each in times.items():
         each.sort()

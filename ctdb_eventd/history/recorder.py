@@ -8,15 +8,18 @@ While nothing can be written (disk full, file locked), records wait, up to a bou
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
-from ctdb_eventd.history.records import Bounds, Ended, Started
+from ctdb_eventd.history.records import Bounds, Ended, Started, Wanted
 
-__all__ = ["History"]
+__all__ = ["History", "ReadDone"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +33,12 @@ _MOST_AT_ONCE = 1000
 """Records in one transaction."""
 _CLOSE_PATIENCE = 5.0
 """Seconds that the end of the daemon waits for the last write."""
+_READ_PATIENCE = 5.0
+"""Seconds after which a search in the history is given up: others wait for theirs."""
+
+ReadDone = Callable[[Any, str | None], None]
+"""Called once with what was found, or with why it can't be read."""
+_Question = tuple[str, Wanted, str | None, ReadDone, asyncio.AbstractEventLoop]
 
 
 class History:
@@ -46,6 +55,8 @@ class History:
         self.bounds = bounds
         self._queue: queue.SimpleQueue[Started | Ended | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
+        self._reader: threading.Thread | None = None
 
     def startup(self) -> None:
         """Starts the thread; what came before is written too."""
@@ -64,7 +75,30 @@ class History:
             self._queue.put(None)
             self._writer.join(_CLOSE_PATIENCE)
 
-    # ------------------------------------------------------------------ in the thread
+    def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
+        """Reads the file in another thread, one question after the other; see `reader.read`."""
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read_all, name="history reader", daemon=True)
+            self._reader.start()
+        self._questions.put((view, wanted, run, done, asyncio.get_running_loop()))
+
+    # ------------------------------------------------------------------ in the threads
+
+    def _read_all(self) -> None:
+        from ctdb_eventd.history import reader  # here, as in `_write_all`
+
+        while True:
+            view, wanted, run, done, loop = self._questions.get()
+            found, error = None, None
+            try:
+                found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
+            except reader.Unreadable as unreadable:
+                error = str(unreadable)
+            except Exception:
+                _log.exception("the history can't be read: this is a bug in ctdb-eventd, please report it")
+                error = f"{self.path}: this is a bug in ctdb-eventd"
+            with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+                loop.call_soon_threadsafe(done, found, error)
 
     def _write_all(self) -> None:
         # here, as SQLite would slow the daemon's start

@@ -1,15 +1,14 @@
-"""What is put into the history, and how much of it is kept. Pure."""
+"""What is put into the history, how much of it is kept, and what can be asked of it. Pure."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import attrs
 
 from ctdb_eventd.model import ScriptReport, Wait
 
-__all__ = ["Bounds", "Ended", "Started", "history_file", "storable"]
+__all__ = ["Bounds", "Ended", "Started", "Wanted", "history_file", "storable"]
 
 
 @attrs.frozen(kw_only=True)
@@ -57,9 +56,32 @@ class Ended:
     """Who cancelled it, or what for it gave way."""
 
 
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which runs. None, and False, is no restriction."""
+
+    component: str | None = None
+    event: str | None = None
+    address: str | None = None
+    failed: bool = False
+    """Only those that did not end well."""
+    since: float | None = None
+    """Seconds since the epoch: those that were not over then."""
+    until: float | None = None
+    """Those that were asked for before."""
+    slower: float | None = None
+    """Those that waited and ran for more seconds than this."""
+    uid: int | None = None
+    """Those that this user asked for."""
+    by_ctdbd: bool | None = None
+    """Those that ctdbd asked for, or those that it did not."""
+    limit: int = 50
+    """The latest so many."""
+
+
 def history_file(state_dir: str) -> str:
     """Returns where a node's history is."""
-    return os.path.join(state_dir, "eventd", "history", "history.db")
+    return f"{state_dir}/eventd/history/history.db"
 
 
 def storable(text: str) -> str:

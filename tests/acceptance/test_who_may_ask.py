@@ -86,6 +86,7 @@ def run(event: str, component: str = "legacy", **more: Any) -> tuple[str, dict[s
 READING: tuple[tuple[str, dict[str, Any]], ...] = (
     *((method, {}) for method in ("hello", "ping", "status", "components", "events", "locks", "stats")),
     ("scripts", {"component": "legacy"}),
+    *(("history", {"view": view}) for view in ("runs", "run", "slow")),
 )
 OPERATING: tuple[tuple[str, dict[str, Any]], ...] = (
     run("startup"),
@@ -144,6 +145,17 @@ sys.stdin.read()
             process.stdin.close()
         assert refused(ask(node, ALICE, *READING)) == [False] * len(READING)
     assert f"(uid {ALICE}): refused, its user has {MOST_CONNECTIONS} connections" in node.log
+
+
+async def test_who_may_read_gets_the_history_from_the_daemon(node: Node) -> None:
+    allow(node)
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        await client.run("startup")
+        found: list[Any] = []
+        while not found or not isinstance(found[0], dict) or found[0]["outcome"] is None:  # it is written in a moment
+            [found] = ask(node, ALICE, ("history", {"event": "startup"}))
+        assert (found[0]["outcome"], found[0]["uid"], found[0]["bad_scripts"]) == ("success", os.geteuid(), [])
+        assert refused(ask(node, STRANGER, ("history", {}))) == [True]
 
 
 async def test_who_may_operate_may_do_everything_and_look_too(node: Node) -> None:

@@ -12,12 +12,21 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Domain, Jobs
+from ctdb_eventd.dispatcher.domain import Domain, HistoryDone, Jobs
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
-from ctdb_eventd.errors import Cancelled, ConfigError, NeverRan, NoSuchComponent, NotAllowed, WouldDeadlock
+from ctdb_eventd.errors import (
+    Cancelled,
+    ConfigError,
+    HistoryUnreadable,
+    NeverRan,
+    NoSuchComponent,
+    NotAllowed,
+    WouldDeadlock,
+)
 from ctdb_eventd.feed import KINDS, Feed
+from ctdb_eventd.history.records import Wanted
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
 from ctdb_eventd.runs import Done, LockDone
@@ -83,6 +92,7 @@ class FakeDomain(Rights):
         self.healths: Sequence[ComponentHealth] = ()
         self.latest = {("legacy", "monitor"): MONITOR, ("legacy", "takeip"): TAKEIP, ("other", "takeip"): OTHER}
         self.at_once: tuple[int, Any] | None = None
+        self.past: object = [{"run": "t-1"}]
 
     def ask(self, *what: object) -> None:
         self.asked.append(what)
@@ -125,6 +135,10 @@ class FakeDomain(Rights):
 
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
+
+    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+        self.ask("history", view, wanted, run)
+        done(self.past)
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
         self.ask("set_script", component, script, enable)
@@ -675,6 +689,46 @@ def test_output_is_there_if_it_is_asked_for_or_an_event_is_named() -> None:
     assert not has_output(component="legacy", event="monitor", output=False)
 
 
+# ---------------------------------------------------------------------- history
+
+
+def test_the_history_is_asked_for_what_is_wanted() -> None:
+    client = Client()
+    assert client.call("history") == [{"run": "t-1"}]
+    wanted: dict[str, Any] = {
+        **{"component": "legacy", "event": "takeip", "address": "10.0.0.1", "failed": True, "since": 1.5, "until": 2},
+        **{"slower": 0.5, "uid": 7, "by_ctdbd": True, "limit": 1000},
+    }
+    client.call("history", view="slow", **wanted)
+    client.call("history", view="run", run="t-1")
+    assert client.domain.asked == [
+        ("history", "runs", Wanted(limit=50), None),
+        ("history", "slow", Wanted(**wanted), None),
+        ("history", "run", Wanted(limit=50), "t-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"view": "all"}, "one of runs, run, slow"),
+        ({"limit": 0}, "a number from 1 to 1000"),
+        ({"limit": 1001}, "a number from 1 to 1000"),
+        ({"since": "now"}, "a number of seconds from 0"),
+    ],
+)
+def test_what_the_history_can_not_be_asked(params: dict[str, Any], expected: str) -> None:
+    failure = Client().refused("history", **params)
+    assert (failure.code, failure.data["expected"]) == ("EINVAL", expected)
+
+
+def test_a_history_that_can_not_be_read_is_an_error() -> None:
+    client = Client()
+    client.domain.past = HistoryUnreadable("/v/history.db: disk I/O error")
+    failure = client.refused("history")
+    assert (failure.code, failure.message) == ("EIO", "can't read the history /v/history.db: disk I/O error")
+
+
 # ---------------------------------------------------------------------- who may what
 
 EVERY_METHOD: dict[str, tuple[str, dict[str, Any]]] = {
@@ -684,6 +738,7 @@ EVERY_METHOD: dict[str, tuple[str, dict[str, Any]]] = {
     "enable": ("operate", {"component": "legacy", "script": "10.x"}),
     "events": ("read", {}),
     "hello": ("read", {}),
+    "history": ("read", {}),
     "lock": ("operate", {"names": ["a", "b"]}),
     "locks": ("read", {}),
     "ping": ("read", {}),

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from ctdb_eventd.history.reader import Wanted, read_run, read_runs
+from ctdb_eventd.history.reader import read
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, Ended, Started
+from ctdb_eventd.history.records import Bounds, Ended, Started, Wanted
 from ctdb_eventd.model import ScriptReport, Wait
 
 PATIENCE = 60.0
@@ -105,9 +105,9 @@ def test_what_is_no_text_is_written_all_the_same(path: str) -> None:
     script = ScriptReport(name="10.\udcff", begin=1, end=2, result=0)
     history.record(ended(1, scripts=(script,), waits=(wait,)))
     history.close()
-    [run] = read_runs(path, Wanted(component="\udcffa", event="\udcfe"))
+    [run] = read(path, "runs", Wanted(component="\udcffa", event="\udcfe"), None)
     assert (run["component"], run["event"], run["args"]) == (r"\udcffa", r"\udcfe", ["\udcfd"])
-    shown = read_run(path, "a-1")
+    shown = read(path, "run", Wanted(), "a-1")
     assert shown is not None
     assert shown["scripts"][0]["name"] == r"10.\udcff"
     assert shown["waits"][0]["holder"] == r"h\udcff"

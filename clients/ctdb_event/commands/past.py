@@ -1,9 +1,12 @@
-"""`ctdb-event history`, `show` and `slow`: what the history file says, whether a daemon runs or not."""
+"""`ctdb-event history`, `show` and `slow`: what the history's file says; read by the daemon for who may not."""
 
 from __future__ import annotations
 
+import os
 import re
 import time
+
+import attrs
 
 from ctdb_event.cli_places import node_paths
 from ctdb_event.commands.arguments import text
@@ -11,8 +14,8 @@ from ctdb_event.commands.lists import event_shown, state_style
 from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure
-from ctdb_eventd.history.reader import Unreadable, Wanted, read_run, read_runs, read_slow
-from ctdb_eventd.history.records import history_file
+from ctdb_eventd.history.reader import Unreadable, read
+from ctdb_eventd.history.records import Wanted, history_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,13 +106,18 @@ def _limit(values: dict[str, str], otherwise: int) -> int:
     return int(value)
 
 
-def _file(session: Session) -> str:
-    return history_file(node_paths(session.environ).state_dir)
+def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) -> Any:
+    """Reads the file, or has the daemon read it for who may not (or for another daemon than this node's)."""
+    if "--socket" not in session.arguments.values:
+        path = history_file(node_paths(session.environ).state_dir)
+        if os.access(path, os.R_OK) or os.geteuid() == 0:
+            return read(path, view, wanted, run)
+    return session.ask("history", view=view, run=run, **attrs.asdict(wanted))
 
 
 def _history(session: Session) -> int:
     """Lists runs."""
-    found = read_runs(_file(session), _wanted(session, 50))
+    found = _found(session, "runs", _wanted(session, 50))
     if session.json:
         session.print_json(found)
     elif session.is_plain:
@@ -143,7 +151,8 @@ def _asked_by(run: dict[str, Any]) -> str:
 def _show(session: Session) -> int:
     """Shows one run."""
     given = session.arguments.operands[0]
-    run = read_run(_file(session), None if given in ("last", "failed") else text(given), failed=given == "failed")
+    wanted = Wanted(failed=given == "failed")
+    run = _found(session, "run", wanted, None if given in ("last", "failed") else text(given))
     if run is None:
         what = {"last": "no run that is over", "failed": "no run that failed"}.get(given, f"no run {given}")
         raise Failure(f"the history has {what}; `ctdb-event history` lists them", _UNKNOWN)
@@ -172,7 +181,7 @@ def _show(session: Session) -> int:
 
 def _slow(session: Session) -> int:
     """Lists what took time."""
-    found = read_slow(_file(session), _wanted(session, 20))
+    found = _found(session, "slow", _wanted(session, 20))
     if session.json:
         session.print_json(found)
     elif session.is_plain:

@@ -23,7 +23,7 @@ _READ = (
 )
 _TIMES = (
     "A TIME is a time of day (`02:30`, the latest that is past), a date (`2026-11-27`), both (`2026-11-27T02:30`), or "
-    "how long ago (`20m`, `3h`, `2d`). The file is read, so no daemon is needed, but root."
+    "how long ago (`20m`, `3h`, `2d`). Root reads the file, so no daemon is needed; for others the daemon does."
 )
 
 _HISTORY = Command(
@@ -63,7 +63,7 @@ _SHOW = Command(
     "show",
     "Show a run: scripts, output, waits, who asked.",
     "The run is named by its id, as `history` and the log have it. `last` is the latest that is over, `failed` the "
-    "latest that did not end well. The file is read, so no daemon is needed, but root.",
+    "latest that did not end well. Root reads the file, so no daemon is needed; for others the daemon does.",
     group="Past",
     operands=(Operand("RUN", "run", "Its id, `last` or `failed`."),),
     options=(JSON,),

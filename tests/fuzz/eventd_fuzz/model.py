@@ -193,6 +193,7 @@ _CODES = {
     ),
     **dict.fromkeys(("NoSuchComponent", "NoSuchScript", "NoSuchRun", "NoSuchCall", "NoSuchLock"), "ENOENT"),
     **{"NoSuchMethod": "ENOSYS", "QueueTimeout": "EBUSY", "AddressHeld": "EBUSY", "WouldDeadlock": "EDEADLK"},
+    "HistoryUnreadable": "EIO",
     **{"LockTimeout": "ETIMEDOUT", "Cancelled": "ECANCELED", "VersionNotSupported": "EPROTONOSUPPORT"},
 }
 
@@ -378,8 +379,25 @@ def _subscribe(request_id: int, params: Mapping[str, Any]) -> Expected:
     return take.expected(request_id, "subscribe", _result(_has("notes")), may_wait=good, notes=good)
 
 
+def _history(request_id: int, params: Mapping[str, Any]) -> Expected:
+    take = _Params(params)
+    take.must(take.text("view") in (None, "", "runs", "run", "slow"))
+    take.whole("limit", 1, 1000), take.whole("uid"), take.flag("failed"), take.flag("by_ctdbd")
+    for name in ("component", "event", "address", "run"):
+        take.text(name)
+    for name in ("since", "until", "slower"):
+        take.number(name)
+    return take.expected(
+        request_id,
+        "history",
+        _result(lambda value: value is None or isinstance(value, list | dict), "HistoryUnreadable"),
+        may_wait=not take.wrong,
+    )
+
+
 _METHODS: dict[str, Callable[[int, Mapping[str, Any]], Expected]] = {
     "hello": _hello,
+    "history": _history,
     "ping": lambda request_id, params: Expected(request_id, "ping", _result(lambda value: value == {})),
     "run": _run,
     "cancel": _cancel,

@@ -35,6 +35,8 @@ _CALLS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (6, "unlock", {"lock": 1}),
     (4, "subscribe", {"kinds": ["started", "health"], "component": "legacy", "event": None, "run": None}),
     (2, "stats", {}),
+    (1, "history", {"view": "slow", "component": "legacy", "since": 1.5, "failed": False, "uid": 0, "limit": 20}),
+    (1, "history", {"view": "run", "run": "mb3k9x2f-17"}),
     (4, "fly", {"to": "the moon"}),
 )
 _DRAWN = [(method, params) for times, method, params in _CALLS for _ in range(times * 10)]
