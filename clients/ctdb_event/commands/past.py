@@ -110,9 +110,20 @@ def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) 
     """Reads the file, or has the daemon read it for who may not (or for another daemon than this node's)."""
     if "--socket" not in session.arguments.values:
         path = history_file(node_paths(session.environ).state_dir)
-        if os.access(path, os.R_OK) or os.geteuid() == 0:
+        if _may_read(path):
             return read(path, view, wanted, run)
     return session.ask("history", view=view, run=run, **attrs.asdict(wanted))
+
+
+def _may_read(path: str) -> bool:
+    """Tells whether this user may read a file, or may at least see that there is none."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return os.access(path, os.R_OK)
 
 
 def _history(session: Session) -> int:

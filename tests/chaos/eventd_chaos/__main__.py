@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from native_client import native_client
 from nodes import children_of
 
 from .clients import Client, Impossible
@@ -74,7 +75,10 @@ async def _chaos(daemons: Daemons, options: argparse.Namespace) -> list[str]:
 
 
 async def _soak(daemons: Daemons, options: argparse.Namespace) -> list[str]:
-    fresh = _usage(daemons)
+    async with native_client(daemons.daemon) as client:
+        await client.call("ping")  # once it answers, it has started its guardian too
+        fresh = _usage(daemons)
+        fresh["descriptors"] -= 1  # this client's
     await _rush(daemons, options.seconds * _WARM, options)
     early = await _usage_of_idle(daemons, fresh)
     await _rush(daemons, options.seconds * (1 - _WARM), options)
