@@ -68,7 +68,11 @@ class Cgroups:
             try:
                 os.mkdir(base, 0o755)
             except FileExistsError:
-                pass
+                # of a daemon that had this process's number and was killed
+                for directory, _, _ in os.walk(base, topdown=False):
+                    if directory != base:
+                        with contextlib.suppress(OSError):
+                            os.rmdir(directory)
             except OSError as error:
                 raise NoCgroups(f"can't make {base}: {error.strerror}") from error
 

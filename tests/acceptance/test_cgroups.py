@@ -10,7 +10,7 @@ import pytest
 from native_client import native_client
 from nodes import Node, alive, can_make_cgroups, running_daemon, until
 
-from ctdb_eventd.runner.cgroups import base_for
+from ctdb_eventd.runner.cgroups import Cgroups, base_for
 
 LEAVES = """
 setsid sh -c 'trap "" TERM; echo $$ > $CTDB_BASE/var/stray; while :; do sleep 1000; done' </dev/null >/dev/null 2>&1 &
@@ -92,3 +92,15 @@ async def test_a_killed_daemon_leaves_nobody(node: Node, kills: str) -> None:
     async with running_daemon(node):
         assert not alive(stray(node))
         assert not os.path.isdir(base_for(former))
+
+
+async def test_what_a_killed_daemon_with_the_same_number_left_is_no_obstacle(node: Node) -> None:
+    os.makedirs(f"{base_for(os.getpid())}/1")
+    cgroups = Cgroups(base_for(os.getpid()))
+    try:
+        made = cgroups.make("legacy")
+        assert made is not None
+        made.close()
+    finally:
+        cgroups.remove()
+    assert not os.path.isdir(base_for(os.getpid()))
