@@ -72,7 +72,7 @@ async def test_what_a_script_leaves_on_purpose_goes_on(node: Node, status: int) 
         assert alive(stray(node)), "a later script's timeout is not its own"
     for pid in (first, stray(node)):
         assert alive(pid), "nor is the daemon's end"
-        os.kill(pid, 9)
+        os.killpg(pid, 9)
 
 
 @pytest.mark.parametrize("kills", ["daemon", "both"])
