@@ -139,9 +139,10 @@ class Job:
     def __str__(self) -> str:
         return str(self.spec)
 
-    def begin_wait(self, what: str, holder: str | None, script: str | None = None) -> None:
-        """Notes that it waits from now on."""
-        self.waits_for = what, holder, script, time.monotonic()
+    def begin_wait(self, what: str, holder: object, script: str | None = None) -> None:
+        """Notes that it waits from now on, and for what it waited before no more; `holder` is None if unknown."""
+        self.end_wait()
+        self.waits_for = what, None if holder is None else str(holder), script, time.monotonic()
 
     def end_wait(self) -> None:
         """Notes that it goes on, or ends, if it waited."""

@@ -117,6 +117,16 @@ class Core(Generic[J]):
         """Returns the jobs that a job waits for before it can start; none once it has."""
         return self.graph.blockers(job)
 
+    def first_blocker(self, job: J) -> J | None:
+        """Returns the first of `blockers`, None if there are none; the cost doesn't grow with their number."""
+        entry = self._jobs.get(job)
+        if entry is None:
+            return None
+        if entry.stage is Stage.QUEUED:
+            return next((first for first in self._backlogs[entry.component].first(1) if first != job), None)
+        obstacle = self._addresses.first_obstacle(job) if entry.stage is Stage.LOCKING else None
+        return None if obstacle is None else obstacle[0]
+
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
         """Tells whether a job with these parents could start only after one of them is over."""
         return self.graph.would_deadlock(component, plan, parents)

@@ -142,16 +142,12 @@ class Scheduler:
         self._begun(job)
         self.core.submit(job, spec.component, its_plan, parents)
         if self.core.waits(job):
-            job.begin_wait("queue", self._first_blocker(job))
+            job.begin_wait("queue", self.core.first_blocker(job))
             self._publisher.queued(job)
         self._obey()
         if self.core.waits(job):
             self.queue_timers.begin(job)
         return job
-
-    def _first_blocker(self, job: Job) -> str | None:
-        blocker = next(iter(self.core.blockers(job)), None)
-        return None if blocker is None else str(blocker)
 
     def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
@@ -238,7 +234,7 @@ class Scheduler:
             self._obey()  # others may have got a slot by it
             if wanted := self.core.wants(job):
                 obstacle = self.core.obstacle(job)
-                job.begin_wait(" ".join(wanted), None if obstacle is None else str(obstacle[0]), name)
+                job.begin_wait(" ".join(wanted), None if obstacle is None else obstacle[0], name)
             if locks and self.core.wants(job) == locks:
                 self._publisher.lock_waiting(job, locks, f"{job}: {name}")
         return granted
@@ -371,8 +367,7 @@ class Scheduler:
         if action is Action.START:
             self._start_run(job)
         elif action is Action.WAIT:
-            job.end_wait()
-            job.begin_wait(" ".join(job.plan.resources), self._first_blocker(job))
+            job.begin_wait(" ".join(job.plan.resources), self.core.first_blocker(job))
             self._publisher.lock_waiting(job, job.plan.resources, str(job))
         elif action is Action.REFUSE:
             self._drop(job, errno.ECANCELED)

@@ -164,6 +164,7 @@ class Driver:
             assert self.core.waits(book.number) == (book.stage in WAITING)
             assert bool(self.core.blockers(book.number)) == (book.stage in WAITING), "waits for nobody"
             assert book.number not in self.core.blockers(book.number)
+            assert self.core.first_blocker(book.number) == next(iter(self.core.blockers(book.number)), None)
 
     # ------------------------------------------------------------------ obeying
 
