@@ -95,13 +95,19 @@ class AccessControl:
         """Tells whether a client is ctdbd, whose requests are no news."""
         return peer.pid == self._ctdbd
 
+    def program(self, peer: Peer) -> str:
+        """Returns the name that a client's process goes by, which is looked up once; empty if it is unknown."""
+        if peer.program is None:
+            peer.program = "ctdbd" if self.is_ctdbd(peer) else program_of(peer.pid)
+        return peer.program
+
     def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
         """Logs that a client has something done or changed, unless it is ctdbd."""
         if self.is_ctdbd(peer):
             return
         if not peer.label:
-            user, program = _shown(_user_name(peer.uid)), _shown(program_of(peer.pid))
-            peer.label = f"uid={peer.uid} ({user}) pid={peer.pid} ({program})"
+            user = _shown(_user_name(peer.uid))
+            peer.label = f"uid={peer.uid} ({user}) pid={peer.pid} ({_shown(self.program(peer))})"
         text = f"{action} {_shown(subject)}" if subject else action
         if run:
             text += f", run id {run}"

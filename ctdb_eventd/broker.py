@@ -33,7 +33,7 @@ from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Ended, Started, Wanted
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
 from ctdb_eventd.paths import Paths
-from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors, program_of
+from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.client_locks import ClientLock
 from ctdb_eventd.scheduler.service import Scheduler
@@ -123,7 +123,7 @@ class Broker:
                 queued=job.queued,
                 uid=None if peer is None else peer.uid,
                 pid=None if peer is None else peer.pid,
-                program=None if peer is None else self._program(peer),
+                program=None if peer is None else self._control.program(peer),
             )
         )
 
@@ -142,11 +142,6 @@ class Broker:
                     ended_by=job.ended_by,
                 )
             )
-
-    def _program(self, peer: Peer) -> str:
-        if peer.program is None:
-            peer.program = "ctdbd" if self._control.is_ctdbd(peer) else program_of(peer.pid)
-        return peer.program
 
     # ------------------------------------------------------------------ runs
 
@@ -205,7 +200,7 @@ class Broker:
 
     def revoke_run(self, job: Job, peer: Peer) -> bool:
         """Has a run answered as cancelled; see Domain."""
-        return self._scheduler.revoke(job, f"uid {peer.uid}, {self._program(peer)} {peer.pid}")
+        return self._scheduler.revoke(job, f"uid {peer.uid}, {self._control.program(peer)} {peer.pid}")
 
     def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
@@ -297,6 +292,7 @@ class Broker:
         import hashlib  # noqa: F401
 
         import ctdb_eventd.history.file
+        import ctdb_eventd.history.reader
         import ctdb_eventd.inspection  # noqa: F401
         from ctdb_eventd.handled import provided
 
