@@ -67,7 +67,7 @@ def left_out_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"and {' and '.join(counts)} more in {left['component']}, the oldest since {at(left['oldest'])}"
 
 
-def _print(
+def print_list(
     session: Session,
     value: Any,
     items: Sequence[dict[str, Any]],
@@ -91,7 +91,7 @@ def _ps(session: Session) -> int:
     status = session.ask("status")
     jobs = status["jobs"]
     heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
-    _print(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
+    print_list(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
     for line in left_out_lines(status):
         if session.json or session.is_plain:
             complain(f"ctdb-event: {line}")
@@ -111,7 +111,7 @@ def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
 def _components(session: Session) -> int:
     found = session.ask("components")
     heads = ("COMPONENT", "SCRIPTS ", "ENABLED ", "DIRECTORY", "")
-    return _print(session, found, found, heads, _component, "There are no components.")
+    return print_list(session, found, found, heads, _component, "There are no components.")
 
 
 def _component(item: dict[str, Any]) -> list[str | tuple[str, str]]:
@@ -129,7 +129,7 @@ def _scripts(session: Session) -> int:
     if "--events" in session.arguments.flags:
         return _print_events(session, found, items, nothing)
     heads = ("SCRIPT", "STATE", "LOCKS", "REMARKS")
-    return _print(session, found, items, heads, _script, nothing)
+    return print_list(session, found, items, heads, _script, nothing)
 
 
 def _print_events(session: Session, found: Any, items: list[dict[str, Any]], nothing: str) -> int:
@@ -146,7 +146,7 @@ def _print_events(session: Session, found: Any, items: list[dict[str, Any]], not
         return [*_script(item)[:2], *marks, "" if origin is None else origin_shown(origin)]
 
     shown = items if session.json or session.is_plain else scripts
-    return _print(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
+    return print_list(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
 
 
 def _script_item(script: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _script(item: dict[str, Any]) -> list[str | tuple[str, str]]:
 def _events(session: Session) -> int:
     found = session.ask("events")
     heads = ("EVENT", "MODE", "ARGUMENTS")
-    return _print(session, found, found, heads, _event, "There are no events.")
+    return print_list(session, found, found, heads, _event, "There are no events.")
 
 
 def _event(item: dict[str, Any]) -> list[str | tuple[str, str]]:
@@ -179,7 +179,7 @@ def _event(item: dict[str, Any]) -> list[str | tuple[str, str]]:
 def _locks(session: Session) -> int:
     found = session.ask("locks")
     heads = ("LOCK", "ROLE", "SINCE ", "OWNER", "RUN", "PID ")
-    return _print(session, found, list(lock_lines(found)), heads, _lock_line, "No lock is held.")
+    return print_list(session, found, list(lock_lines(found)), heads, _lock_line, "No lock is held.")
 
 
 def lock_lines(locks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -204,7 +204,7 @@ def _lock_line(line: dict[str, Any]) -> list[str | tuple[str, str]]:
 def _stats(session: Session) -> int:
     found = session.ask("stats")
     items = list(_figures(found))
-    return _print(session, found, items, ("FIGURE", "VALUE"), _figure, "")
+    return print_list(session, found, items, ("FIGURE", "VALUE"), _figure, "")
 
 
 def _figures(stats: dict[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import attrs
 
 from ctdb_event.cli_places import node_paths
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, state_style
+from ctdb_event.commands.lists import event_shown, print_list, state_style
 from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure
@@ -129,16 +129,8 @@ def _may_read(path: str) -> bool:
 def _history(session: Session) -> int:
     """Lists runs."""
     found = _found(session, "runs", _wanted(session, 50))
-    if session.json:
-        session.print_json(found)
-    elif session.is_plain:
-        session.print_plain(found)
-    elif found:
-        heads = ("RUN", "ASKED FOR", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
-        session.screen.table(heads, [_row(run) for run in found])
-    else:
-        session.screen.write("The history has no such run.\n")
-    return 0
+    heads = ("RUN", "ASKED FOR", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
+    return print_list(session, found, found, heads, _row, "The history has no such run.")
 
 
 def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
@@ -193,16 +185,8 @@ def _show(session: Session) -> int:
 def _slow(session: Session) -> int:
     """Lists what took time."""
     found = _found(session, "slow", _wanted(session, 20))
-    if session.json:
-        session.print_json(found)
-    elif session.is_plain:
-        session.print_plain(found)
-    elif found:
-        heads = ("", "NAME", "EVENT", "COUNT ", "IN ALL ", "MEDIAN ", "95 % ", "LONGEST ")
-        session.screen.table(heads, [_slow_row(one) for one in found])
-    else:
-        session.screen.write("The history has nothing of that time.\n")
-    return 0
+    heads = ("", "NAME", "EVENT", "COUNT ", "IN ALL ", "MEDIAN ", "95 % ", "LONGEST ")
+    return print_list(session, found, found, heads, _slow_row, "The history has nothing of that time.")
 
 
 def _slow_row(one: dict[str, Any]) -> list[str]:
