@@ -30,7 +30,7 @@ import anyio
 
 from ctdb_eventd.config import Limits
 
-__all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for"]
+__all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for", "remove_empty"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,12 @@ class NoCgroups(Exception):
 
 
 class Cgroups:
-    """Makes them."""
+    """Makes them.
+
+    Attributes:
+        base: The directory of the one below which all others are; None if there are none.
+        home: The directory of the daemon's own, in which processes go on that are moved out of a run's.
+    """
 
     def __init__(self, base: str | None) -> None:
         """Makes the one below which all others are.
@@ -64,15 +69,10 @@ class Cgroups:
         self._where: Cgroup | None = None
         self._limited: dict[str, _Limited] = {}
         if base is not None:
-            self._home = _own_directory()
+            self.home = _own_directory()
+            remove_empty(base)  # of a daemon that had this process's number and was killed
             try:
-                os.mkdir(base, 0o755)
-            except FileExistsError:
-                # of a daemon that had this process's number and was killed
-                for directory, _, _ in os.walk(base, topdown=False):
-                    if directory != base:
-                        with contextlib.suppress(OSError):
-                            os.rmdir(directory)
+                os.makedirs(base, 0o755, exist_ok=True)
             except OSError as error:
                 raise NoCgroups(f"can't make {base}: {error.strerror}") from error
 
@@ -107,7 +107,7 @@ class Cgroups:
             if cgroup is not None:
                 cgroup.add(_MYSELF)
             else:
-                _move(_MYSELF, self._home)
+                _move(_MYSELF, self.home)
         except OSError as error:
             _log.warning("can't change the cgroup: %s; what leaves a script's process group is not found", error)
         else:
@@ -125,17 +125,15 @@ class Cgroups:
         limited = self._limited.get(component)
         above = self.base if limited is None else limited.path
         try:
-            return Cgroup(self, f"{above}/{next(self._numbers)}", self._home, limited)
+            return Cgroup(self, f"{above}/{next(self._numbers)}", limited)
         except OSError as error:
             _log.warning("no cgroup for a run: %s; what leaves its scripts' process groups is not found", error)
             return None
 
     def remove(self) -> None:
         """Removes the one below which all others were."""
-        for directory in (*(limited.path for limited in self._limited.values()), self.base):
-            if directory is not None:
-                with contextlib.suppress(OSError):
-                    os.rmdir(directory)
+        if self.base is not None:
+            remove_empty(self.base)
 
 
 class _Limited:
@@ -171,15 +169,14 @@ _COUNTERS = (
 class Cgroup:
     """One run's."""
 
-    __slots__ = ("_all", "_limited", "_outside", "_path", "_procs")
+    __slots__ = ("_all", "_limited", "_path", "_procs")
 
-    def __init__(self, all_of_them: Cgroups, path: str, outside: str, limited: _Limited | None) -> None:
+    def __init__(self, all_of_them: Cgroups, path: str, limited: _Limited | None) -> None:
         """Makes it.
 
         Args:
             all_of_them: Made it.
             path: Its directory.
-            outside: The directory of the cgroup in which those go on that are let go.
             limited: It is in that.
 
         Raises:
@@ -188,7 +185,6 @@ class Cgroup:
         os.mkdir(path, 0o755)
         self._all = all_of_them
         self._path = path
-        self._outside = outside
         self._limited = limited
         self._procs = os.open(f"{path}/cgroup.procs", os.O_RDWR | os.O_CLOEXEC)
 
@@ -218,7 +214,7 @@ class Cgroup:
         """Moves all its processes out; they go on in the daemon's own cgroup."""
         for pid in self.members():
             with contextlib.suppress(OSError):  # it has ended
-                _move(pid, self._outside)
+                _move(pid, self._all.home)
 
     def tell(self, number: signal.Signals, *, but_group: int) -> None:
         """Sends a signal to all processes but the members of a process group, which have got it already."""
@@ -251,6 +247,13 @@ class Cgroup:
                 with contextlib.suppress(OSError):
                     os.rmdir(self._path)
         os.close(self._procs)
+
+
+def remove_empty(base: str) -> None:
+    """Removes a cgroup and those in it, as far as no process is in them; nothing if there is none."""
+    for directory, _, _ in os.walk(base, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
 
 
 def _move(pid: int, directory: str) -> None:
