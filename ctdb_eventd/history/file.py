@@ -169,7 +169,7 @@ def _insert_started(connection: sqlite3.Connection, record: Started) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO NOTHING",
         (
             *(record.run, storable(record.component), storable(record.event), json.dumps(record.args), record.address),
-            *(record.uid, record.pid, storable(record.program or "") or None, record.queued),
+            *(record.uid, record.pid, storable(record.program or None), record.queued),
         ),
     )
 
@@ -189,8 +189,8 @@ def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds)
         "INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             (
-                *(found[0], position, storable(wait.script or "") or None, storable(wait.what)),
-                *(storable(wait.holder or "") or None, wait.began, wait.seconds),
+                *(found[0], position, storable(wait.script), storable(wait.what)),
+                *(storable(wait.holder), wait.began, wait.seconds),
             )
             for position, wait in enumerate(record.waits)
         ),

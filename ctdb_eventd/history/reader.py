@@ -15,9 +15,8 @@ from typing import Any
 
 from ctdb_eventd.history.records import Wanted, storable
 
-__all__ = ["NO_FILE", "Unreadable", "read", "read_run", "read_runs", "read_slow"]
+__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow"]
 
-NO_FILE = "there is none"
 _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
 _STEPS = 10_000
@@ -51,7 +50,7 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
 @contextlib.contextmanager
 def _opened(path: str, patience: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
-        raise Unreadable(f"{path}: {NO_FILE}: no run has been written to it yet, or [history] days is 0")
+        raise Unreadable(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
     try:
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_PATIENCE)
         try:
@@ -73,24 +72,24 @@ def _quoted(path: str) -> str:
 
 def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
     """Returns the latest runs that are wanted, the oldest first, without their scripts."""
-    conditions, values = _conditions(wanted)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    where, values = _where(wanted)
     found = connection.execute(
         f"SELECT {_RUN}, (SELECT group_concat(name, ' ') FROM script s WHERE s.number = r.number AND"
         f" s.state IN ('failed', 'killed', 'timed-out', 'not-started')) AS bad_scripts"
-        f" FROM run r {where} ORDER BY number DESC LIMIT ?",
+        f" FROM run r WHERE {where} ORDER BY number DESC LIMIT ?",
         (*values, wanted.limit),
     ).fetchall()
     return [_run(row) for row in reversed(found)]
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
-    conditions = ["(outcome IS NULL OR outcome != 'success')"] if wanted.failed else []
+def _where(wanted: Wanted) -> tuple[str, list[object]]:
+    """Returns a condition, and the values of its parameters."""
+    conditions = ["outcome IS NOT 'success'" if wanted.failed else "TRUE"]
     values: list[object] = []
     for condition, value in (
-        ("component = ?", None if wanted.component is None else storable(wanted.component)),
-        ("event = ?", None if wanted.event is None else storable(wanted.event)),
-        ("address = ?", None if wanted.address is None else storable(wanted.address)),
+        ("component = ?", storable(wanted.component)),
+        ("event = ?", storable(wanted.event)),
+        ("address = ?", storable(wanted.address)),
         ("uid = ?", wanted.uid),
         ("r.queued + coalesce(r.waited, 0) + coalesce(r.seconds, 0) >= ?", wanted.since),
         ("queued < ?", wanted.until),
@@ -101,7 +100,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
             values.append(value)
     if wanted.by_ctdbd is not None:
         conditions.append("program = 'ctdbd'" if wanted.by_ctdbd else "program IS NOT 'ctdbd'")
-    return conditions, values
+    return " AND ".join(conditions), values
 
 
 def _run(row: sqlite3.Row) -> dict[str, Any]:
@@ -152,13 +151,12 @@ def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %
     took no longer) and `longest`, in seconds.
     """
-    conditions, values = _conditions(wanted)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    where, values = _where(wanted)
     times: dict[tuple[str, str, str | None], list[float]] = {}
     for kind, name, event, seconds in connection.execute(
         "SELECT 'script', s.name, event, s.seconds FROM run r JOIN script s USING (number)"
-        f" {where} {'AND' if where else 'WHERE'} s.began IS NOT NULL"
-        f" UNION ALL SELECT 'wait', w.what, NULL, w.seconds FROM run r JOIN wait w USING (number) {where}",
+        f" WHERE {where} AND s.began IS NOT NULL"
+        f" UNION ALL SELECT 'wait', w.what, NULL, w.seconds FROM run r JOIN wait w USING (number) WHERE {where}",
         (*values, *values),
     ):
         times.setdefault((kind, name, event), []).append(seconds)

@@ -16,7 +16,7 @@ class Bounds:
     """How much is kept; what is older, or more, goes."""
 
     days: float = 90.0
-    runs: int = 1_000_000
+    runs: int = 500_000
     size: int = 256 << 20
     """Bytes of the file."""
     output: int = 16 << 10
@@ -84,6 +84,6 @@ def history_file(state_dir: str) -> str:
     return f"{state_dir}/eventd/history/history.db"
 
 
-def storable(text: str) -> str:
-    """Returns a text that SQLite can keep: what is no character in it is written as `\\udcff`."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def storable(text: str | None) -> str | None:
+    """Returns a text that SQLite can keep: what is no character in it is written as `\\udcff`. None stays None."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
