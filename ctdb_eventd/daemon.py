@@ -33,7 +33,7 @@ from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.private import own_directory, own_file
 from ctdb_eventd.runner import leftovers
-from ctdb_eventd.runner.cgroups import Cgroups, NoCgroups, base_for, remove_empty
+from ctdb_eventd.runner.cgroups import Cgroups, NoCgroups, base_for
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.event import EventRunner
 from ctdb_eventd.runner.guardian import Guardian, own_session
@@ -175,7 +175,7 @@ class Daemon:
         former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
         if former.left():
             await self._end_those_of(former)
-        remove_empty(former.cgroups)
+        leftovers.remove_empty(former.cgroups)
 
     async def _end_those_of(self, former: leftovers.Table) -> None:
         _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")

@@ -29,8 +29,9 @@ from itertools import count
 import anyio
 
 from ctdb_eventd.config import Limits
+from ctdb_eventd.runner.leftovers import remove_empty
 
-__all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for", "remove_empty"]
+__all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ _LOOK_AGAIN = 0.05
 _MOST_READ = 1 << 16
 _MYSELF = 0
 """To the kernel, the process that writes it."""
+_OF_ANOTHER_NAMESPACE = 0
+"""From the kernel, a process that has no number here; a signal to 0 would go to this process's own group."""
 
 
 class NoCgroups(Exception):
@@ -207,8 +210,8 @@ class Cgroup:
 
     def members(self) -> list[int]:
         """Returns the processes that are in it, but for this one; zombies don't count."""
-        own = os.getpid()
-        return [pid for pid in map(int, os.pread(self._procs, _MOST_READ, 0).split()) if pid != own]
+        not_meant = (_OF_ANOTHER_NAMESPACE, os.getpid())
+        return [pid for pid in map(int, os.pread(self._procs, _MOST_READ, 0).split()) if pid not in not_meant]
 
     def let_go(self) -> None:
         """Moves all its processes out; they go on in the daemon's own cgroup."""
@@ -249,13 +252,6 @@ class Cgroup:
         os.close(self._procs)
 
 
-def remove_empty(base: str) -> None:
-    """Removes a cgroup and those in it, as far as no process is in them; nothing if there is none."""
-    for directory, _, _ in os.walk(base, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(directory)
-
-
 def _move(pid: int, directory: str) -> None:
     _write(f"{directory}/cgroup.procs", b"%d" % pid)
 
@@ -286,6 +282,12 @@ def _allow_limits(directory: str) -> None:
 def base_for(pid: int) -> str:
     """Returns where a daemon may have its cgroups.
 
+    Containers can have the same cgroups in sight, and each of them a process of the same number: the name has the
+    namespace of the number too.
+
+    Args:
+        pid: The daemon's number, in this process's namespace.
+
     Raises:
         NoCgroups: Nowhere.
     """
@@ -295,7 +297,7 @@ def base_for(pid: int) -> str:
             if place == "/":
                 raise NoCgroups("the unit that starts this has no Delegate=yes")
             place = os.path.dirname(place)
-    return os.path.join(place, f"ctdb-eventd.{pid}")
+    return os.path.join(place, f"ctdb-eventd.{os.stat('/proc/self/ns/pid').st_ino}.{pid}")
 
 
 def _own_directory() -> str:

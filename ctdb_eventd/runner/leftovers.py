@@ -32,6 +32,7 @@ __all__ = [
     "empty_line",
     "ending",
     "head",
+    "remove_empty",
     "running_line",
     "starting_line",
     "ticks",
@@ -236,6 +237,19 @@ def ending(table: Table, grace: float) -> Iterator[float]:
             yield _PAUSE
 
 
+def remove_empty(cgroup: str) -> None:
+    """Removes a cgroup and those in it, as far as no process is in them; nothing if there is none.
+
+    Args:
+        cgroup: Its directory; may be empty.
+    """
+    for directory, _, _ in os.walk(cgroup, topdown=False):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            pass
+
+
 def _tell(target: int, number: signal.Signals) -> None:
     try:
         os.kill(target, number)
@@ -252,6 +266,7 @@ def _guard(grace: float) -> None:
             time.sleep(pause)
     except Unended:
         sys.exit(1)
+    remove_empty(table.cgroups)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,8 @@ async def test_a_killed_daemon_leaves_nobody(node: Node, kills: str) -> None:
         daemon.process.kill()
         daemon.process.wait()
     former = daemon.process.pid
+    if kills == "daemon":
+        await until(lambda: not os.path.isdir(base_for(former)), "the guardian to remove its cgroups")
     async with running_daemon(node):
         assert not alive(stray(node))
         assert not os.path.isdir(base_for(former))
@@ -104,3 +108,40 @@ async def test_what_a_killed_daemon_with_the_same_number_left_is_no_obstacle(nod
     finally:
         cgroups.remove()
     assert not os.path.isdir(base_for(os.getpid()))
+
+
+def in_another_pid_namespace(code: str, *arguments: str) -> str:
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a namespace of processes")
+def test_daemons_of_two_containers_with_the_same_number_have_cgroups_of_their_own(node: Node) -> None:
+    code = "import sys; from ctdb_eventd.runner.cgroups import base_for; print(base_for(int(sys.argv[1])))"
+    theirs, ours = in_another_pid_namespace(code, "69"), base_for(69)
+    assert os.path.dirname(theirs) == os.path.dirname(ours)
+    assert theirs != ours
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a namespace of processes")
+def test_a_process_of_another_container_is_no_member(node: Node) -> None:
+    code = """
+import signal, sys
+from ctdb_eventd.runner.cgroups import Cgroups
+cgroups = Cgroups(sys.argv[1])
+cgroup = cgroups.make("legacy")
+open(f"{sys.argv[2]}/made", "w").close()
+while not open(f"{sys.argv[1]}/1/cgroup.procs").read():
+    pass
+print(open(f"{sys.argv[1]}/1/cgroup.procs").read().split(), cgroup.members())
+cgroup.tell(signal.SIGKILL, but_group=0)
+print("lives")
+"""
+    base = base_for(os.getpid())
+    joins = 'until [ -e "$1/made" ]; do sleep 0.01; done; echo $$ >"$0/1/cgroup.procs"; exec sleep 1000'
+    with subprocess.Popen(["sh", "-c", joins, base, str(node.var)]) as other:
+        try:
+            assert in_another_pid_namespace(code, base, str(node.var)) == "['0'] []\nlives"
+        finally:
+            other.kill()
+    Cgroups(base).remove()
