@@ -166,6 +166,73 @@ def test_what_took_most_time(file: str, capfdbinary: pytest.CaptureFixture[bytes
     assert "wait    routes                    1  0.400s  0.400s  0.400s   0.400s" in say(capfdbinary, "slow")
 
 
+@pytest.fixture
+def monitors(node: Path) -> None:
+    """Five runs of monitor: good, failed, of another component, good with another output, failed."""
+    path = history_file(os.fspath(node / "var"))
+    os.makedirs(os.path.dirname(path))
+    history = History(path, Bounds(days=1e9))
+    history.startup()
+    samba = script("50.samba", output=b"smbd: 3 clients\nwinbind: up\n")
+    for number, component, outcome, waits, scripts in (
+        (1, "legacy", "success", [], [script("40.vsftpd"), samba]),
+        (2, "legacy", "failed", [], [script("50.samba", 2)]),
+        (3, "other", "success", [], [samba]),
+        (4, "legacy", "failed", [0.25, 0.5], [script("50.samba", 1, b"smbd: 3 clients\nwinbind: \x1b[0mdown\n")]),
+    ):
+        began = T + number
+        history.record(
+            Started(run=f"m-{number}", component=component, event="monitor", args=(), address=None, queued=began)
+        )
+        ended: dict[str, Any] = {
+            "outcome": outcome,
+            "summary": scripts[-1].result,
+            "waited": 0.0,
+            "seconds": float(number),
+        }
+        each = [Wait(what="samba", holder=None, began=began, seconds=one, script="50.samba") for one in waits]
+        history.record(Ended(run=f"m-{number}", scripts=tuple(scripts), waits=each, **ended))
+    history.close()
+
+
+def test_what_differs_from_the_last_good_run(monitors: None, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert [line.rstrip() for line in say(capfdbinary, "diff", "failed", "good").splitlines()] == [
+        "        NAME             m-4            m-1      TOOK  TOOK   MORE",
+        "run     legacy monitor   failed         success  4.0s  1.0s  +3.0s",
+        "script  40.vsftpd        -              ok             0.2s",
+        "script  50.samba         exit status 1  ok       0.2s  0.2s  +0.0s",
+        "wait    50.samba: samba                          0.8s",
+        "",
+        "--- 50.samba, m-1, asked for 2023-11-14 22:13:21",
+        "+++ 50.samba, m-4, asked for 2023-11-14 22:13:24",
+        "@@ -1,2 +1,2 @@",
+        " smbd: 3 clients",
+        "-winbind: up",
+        "+winbind: \\x1b[0mdown",
+    ]
+
+
+def test_two_runs_compared_for_programs(monitors: None, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    found = json.loads(say(capfdbinary, "diff", "m-3", "m-1", "--json"))
+    assert [(one["kind"], one["name"], one["state"], one["differs"]) for one in found] == [
+        ("run", "other monitor / legacy monitor", "success", False),
+        ("script", "40.vsftpd", None, True),
+        ("script", "50.samba", "ok", False),
+    ]
+    assert say(capfdbinary, "diff", "m-4", "m-2", "--plain").splitlines() == [
+        "run\tlegacy monitor\tfailed\tfailed\t1\t2\t4.000\t2.000\tyes",
+        "script\t50.samba\tfailed\tfailed\t1\t2\t0.250\t0.250\tyes",
+        "wait\t50.samba: samba\t\t\t\t\t0.750\t\tyes",
+    ]
+
+
+def test_runs_without_an_earlier_good_one_are_named(monitors: None, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    said = "ctdb-event: no run of legacy monitor before m-1 ended well\n"
+    assert refuse(capfdbinary, "diff", "m-1", "good") == (2, said)
+    said = "ctdb-event: the history has no run m-9; `ctdb-event history` lists them\n"
+    assert refuse(capfdbinary, "diff", "m-1", "m-9") == (2, said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

@@ -99,6 +99,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.commands.locking import lock
 
         return lock
+    if words == "diff":
+        from ctdb_event.commands.comparing import diff
+
+        return diff
     if words in ("history", "show", "slow"):
         from ctdb_event.commands import past
 

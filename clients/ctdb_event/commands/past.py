@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from ctdb_event.commands.session import Session
 
-__all__ = ["HANDLERS", "moment"]
+__all__ = ["HANDLERS", "last_good_before", "moment", "one_run", "reads_history"]
 
 _INVALID = 22
 _UNKNOWN = 2
 _MOST = 1_000_000
+_LOOKED_AT = 1000
+"""Runs; the daemon tells no more at once."""
 _DAY = 24 * 3600
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
 _WHEN = "expected a time of day (02:30), a date (2026-11-27), both (2026-11-27T02:30), or how long ago (20m, 3h, 2d)"
@@ -153,12 +155,7 @@ def _asked_by(run: dict[str, Any]) -> str:
 
 def _show(session: Session) -> int:
     """Shows one run."""
-    given = session.arguments.operands[0]
-    wanted = Wanted(failed=given == "failed")
-    run = _found(session, "run", wanted, None if given in ("last", "failed") else text(given))
-    if run is None:
-        what = {"last": "no run that is over", "failed": "no run that failed"}.get(given, f"no run {given}")
-        raise Failure(f"the history has {what}; `ctdb-event history` lists them", _UNKNOWN)
+    run = one_run(session, session.arguments.operands[0])
     if session.json:
         session.print_json(run)
         return 0
@@ -182,6 +179,46 @@ def _show(session: Session) -> int:
     return 0
 
 
+def one_run(session: Session, given: str) -> dict[str, Any]:
+    """Returns a run with scripts and waits.
+
+    Args:
+        session: Of the command.
+        given: Its id, `last` or `failed`.
+
+    Raises:
+        Failure: There is none.
+        Unreadable: The history can't be read.
+    """
+    wanted = Wanted(failed=given == "failed")
+    run: dict[str, Any] | None = _found(session, "run", wanted, None if given in ("last", "failed") else text(given))
+    if run is None:
+        what = {"last": "no run that is over", "failed": "no run that failed"}.get(given, f"no run {given}")
+        raise Failure(f"the history has {what}; `ctdb-event history` lists them", _UNKNOWN)
+    return run
+
+
+def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
+    """Returns the latest run of the same event, for the same address, that was asked for before and ended well.
+
+    Args:
+        session: Of the command.
+        run: One that is in the history.
+
+    Raises:
+        Failure: There is none.
+        Unreadable: The history can't be read.
+    """
+    same = {name: run[name] for name in ("component", "event", "address")}
+    found = _found(session, "runs", Wanted(**same, until=run["queued"], limit=_LOOKED_AT))
+    good = [one["run"] for one in found if one["outcome"] == "success"]
+    if not good:
+        what = f"the latest {len(found)} runs" if len(found) == _LOOKED_AT else "no run"
+        did = "did not end well" if len(found) == _LOOKED_AT else "ended well"
+        raise Failure(f"{what} of {event_shown(run)} before {run['run']} {did}", _UNKNOWN)
+    return one_run(session, good[-1])
+
+
 def _slow(session: Session) -> int:
     """Lists what took time."""
     found = _found(session, "slow", _wanted(session, 20))
@@ -194,7 +231,9 @@ def _slow_row(one: dict[str, Any]) -> list[str]:
     return [one["kind"], one["name"], one["event"] or "", str(one["count"]), *times]
 
 
-def _reads(handler: Callable[[Session], int]) -> Callable[[Session], int]:
+def reads_history(handler: Callable[[Session], int]) -> Callable[[Session], int]:
+    """Has a command that can't read the history say so."""
+
     def read(session: Session) -> int:
         try:
             return handler(session)
@@ -204,5 +243,5 @@ def _reads(handler: Callable[[Session], int]) -> Callable[[Session], int]:
     return read
 
 
-HANDLERS = {"history": _reads(_history), "show": _reads(_show), "slow": _reads(_slow)}
+HANDLERS = {"history": reads_history(_history), "show": reads_history(_show), "slow": reads_history(_slow)}
 """What carries out the commands, by their words."""

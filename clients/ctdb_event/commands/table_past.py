@@ -75,6 +75,36 @@ _SHOW = Command(
     json="A run as in [the protocol](protocol.md#a-run), with `uid`, `pid`, `program`, `ended_by`, and `waits`: a list "
     "of `what`, `holder`, `script`, `began` and `seconds`.",
 )
+_DIFF = Command(
+    "diff",
+    "Compare two runs: scripts, times, output, waits.",
+    "First each script and wait with how it went in either run, what differs in colour; then what the scripts printed "
+    "differently, as `diff -u` shows it. `good` is the latest run before the first one that ended well, of the same "
+    "event, for the same address. Root reads the file, so no daemon is needed; for others the daemon does.",
+    group="Past",
+    operands=(
+        Operand("RUN", "run", "Its id, `last` or `failed`."),
+        Operand("OTHER", "run", "The other's id, `last`, `failed` or `good`."),
+    ),
+    options=(JSON, PLAIN),
+    examples=(
+        ("ctdb-event diff failed good", "What is different since it ended well?"),
+        ("ctdb-event diff mb3k9x2f-17 mb3k9x2f-12", "The runs with these ids."),
+    ),
+    statuses=(("0", "shown"), ("2", "there is no such run (ENOENT)"), ("1", "the history can't be read")),
+    columns=(
+        ("kind", "`run`, `script` or `wait`"),
+        ("name", "of event, or events, or script; what was waited for"),
+        ("state", "how the run or script went; nothing if it isn't there"),
+        ("other_state", "the same in the other run"),
+        ("result", "exit status"),
+        ("other_result", ""),
+        ("seconds", "of several waits for the same their sum"),
+        ("other_seconds", ""),
+        ("differs", "`yes` if state, result or output do, or if only one has it"),
+    ),
+    json="A list of objects with the columns of `--plain`, of scripts `output` and `other_output` besides.",
+)
 _SLOW = Command(
     "slow",
     "List which scripts and waits took most time.",
@@ -97,5 +127,5 @@ _SLOW = Command(
     json="A list of objects with the columns of `--plain`.",
 )
 
-ROWS = (_HISTORY, _SHOW, _SLOW)
+ROWS = (_HISTORY, _SHOW, _DIFF, _SLOW)
 """In the order in which they are shown."""
