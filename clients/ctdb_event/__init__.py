@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WouldDeadlock,
     )
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
+    from ctdb_event.past import PastRun, TimeSpent, Wait, Which
     from ctdb_event.results import ComponentHealth, Job, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
     from ctdb_event.updates import (
@@ -92,6 +93,7 @@ __all__ = [
     "Output",
     "Overview",
     "Owner",
+    "PastRun",
     "QueueTimeout",
     "Queued",
     "RefusedFile",
@@ -106,8 +108,11 @@ __all__ = [
     "Started",
     "Stats",
     "Subscription",
+    "TimeSpent",
     "Unknown",
     "Update",
+    "Wait",
+    "Which",
     "WouldDeadlock",
     "connect",
 ]
@@ -123,6 +128,7 @@ _PLACES = {
         "NotSupported QueueTimeout WouldDeadlock"
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
+    "past": "PastRun TimeSpent Wait Which",
     "results": "ComponentHealth Job LeftOut Overview Run Script",
     "sync.client": "Client",
     "updates": (

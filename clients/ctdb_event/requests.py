@@ -17,6 +17,7 @@ from ctdb_event.decoding import decode, decode_list, take
 from ctdb_event.errors import InvalidRequest
 from ctdb_event.failures import check_run
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
+from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 
 __all__ = [
@@ -29,12 +30,15 @@ __all__ = [
     "detach",
     "events",
     "hello",
+    "history",
     "lock",
     "locks",
+    "past_run",
     "ping",
     "reload",
     "run",
     "scripts",
+    "slow",
     "stats",
     "status",
     "stream",
@@ -109,6 +113,12 @@ def _flag(name: str, value: object) -> bool:
 def _whole_seconds(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
         _refuse(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", value)
+    return value
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        _refuse(name, "a whole number from 0", value)
     return value
 
 
@@ -232,6 +242,51 @@ def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | N
         "run": _optional_text("run", run),
     }
     return Request("subscribe", params, _nothing)
+
+
+def _which(
+    limit: int,
+    *,
+    component: str | None = None,
+    event: str | None = None,
+    address: str | None = None,
+    failed: bool = False,
+    since: float | None = None,
+    until: float | None = None,
+    slower: float | None = None,
+    uid: int | None = None,
+    by_ctdbd: bool = False,
+) -> dict[str, Any]:
+    return {
+        "component": _optional_text("component", component),
+        "event": _optional_text("event", event),
+        "address": _optional_text("address", address),
+        "failed": _flag("failed", failed),
+        "since": _wait("since", since),
+        "until": _wait("until", until),
+        "slower": _wait("slower", slower),
+        "uid": None if uid is None else _whole("uid", uid),
+        "by_ctdbd": _flag("by_ctdbd", by_ctdbd),
+        "limit": _whole("limit", limit),
+    }
+
+
+def history(limit: int, which: Which) -> Request[tuple[PastRun, ...]]:
+    """The latest runs, without their scripts."""
+    params = {"view": "runs", **_which(limit, **which)}
+    return Request("history", params, lambda value: decode_list(PastRun, value, "history"))
+
+
+def past_run(run: str | None, failed: bool) -> Request[PastRun | None]:
+    """One run with all that is known; None if there is none."""
+    params = {"view": "run", "run": _optional_text("run", run), "failed": _flag("failed", failed)}
+    return Request("history", params, lambda value: None if value is None else decode(PastRun, value))
+
+
+def slow(limit: int, which: Which) -> Request[tuple[TimeSpent, ...]]:
+    """What took most time."""
+    params = {"view": "slow", **_which(limit, **which)}
+    return Request("history", params, lambda value: decode_list(TimeSpent, value, "history"))
 
 
 def stats() -> Request[Stats]:

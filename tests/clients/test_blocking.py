@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_broker import Asked, FakeBroker, run_value, running_broker
+from fake_broker import EVERYTHING, SOMETHING, Asked, FakeBroker, run_value, running_broker
 
 from ctdb_event import (
     BrokerError,
@@ -156,6 +156,10 @@ def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
             (lambda: blocking.scripts("c").directory, "scripts", {"component": "c"}, files, "/c"),
             (blocking.events, "events", {}, [], ()),
             (blocking.locks, "locks", {}, [], ()),
+            (blocking.history, "history", {"view": "runs", **EVERYTHING, "limit": 50}, [], ()),
+            (lambda: blocking.slow(limit=7), "history", {"view": "slow", **EVERYTHING, "limit": 7}, [], ()),
+            (lambda: blocking.slow(**SOMETHING), "history", {"view": "slow", **SOMETHING, "limit": 50}, [], ()),
+            (lambda: blocking.past_run("r"), "history", {"view": "run", "run": "r", "failed": False}, None, None),
             (blocking.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
             (lambda: blocking.enable("c", "s"), "enable", script, {}, None),
             (lambda: blocking.disable("c", "s"), "disable", script, {}, None),
@@ -200,6 +204,11 @@ WRONG: list[tuple[str, Callable[[Any], Any]]] = [
     ("event: a text is expected, not 5", lambda client: client.status("legacy", 5)),
     ("addresses: True or False", lambda client: client.status("legacy", "x", addresses=1)),
     ("output: True or False", lambda client: client.status("legacy", "x", output=1)),
+    ("event: a text is expected, not 5", lambda client: client.history(event=5)),
+    ("since: a number of seconds from 0 is expected, not '02:30'", lambda client: client.slow(since="02:30")),
+    ("limit: a whole number from 0 is expected, not None", lambda client: client.history(limit=None)),
+    ("uid: a whole number from 0 is expected, not 'root'", lambda client: client.history(uid="root")),
+    ("run: a text is expected, not 5", lambda client: client.past_run(5)),
     ("script: a text is expected, not None", lambda client: client.enable("legacy", None)),
     ("component: a text is expected", lambda client: client.disable(None, "x")),
     ("component: a text is expected", lambda client: client.scripts(None)),

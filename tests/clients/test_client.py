@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from backends import PATIENCE, on_both_backends
-from fake_broker import HELLO, Asked, FakeBroker, run_value, running_broker
+from fake_broker import EVERYTHING, HELLO, SOMETHING, Asked, FakeBroker, run_value, running_broker
 from threaded_listener import ThreadedListener
 
 import ctdb_event
@@ -210,6 +210,10 @@ async def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
             (client.components, "components", {}, [], ()),
             (client.events, "events", {}, [], ()),
             (client.locks, "locks", {}, [], ()),
+            (client.history, "history", {"view": "runs", **EVERYTHING, "limit": 50}, [], ()),
+            (lambda: client.slow(limit=7), "history", {"view": "slow", **EVERYTHING, "limit": 7}, [], ()),
+            (lambda: client.slow(**SOMETHING), "history", {"view": "slow", **SOMETHING, "limit": 50}, [], ()),
+            (lambda: client.past_run("r"), "history", {"view": "run", "run": "r", "failed": False}, None, None),
             (lambda: stats_of(client), "stats", {}, STATS, 12),
             (client.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
             (lambda: client.enable("c", "s"), "enable", {"component": "c", "script": "s"}, {}, None),

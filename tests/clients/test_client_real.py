@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -13,11 +14,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 from backends import on_both_backends
-from nodes import Daemon, Node, running_daemon, start_daemon
+from nodes import Daemon, Node, running_daemon, start_daemon, until
 
 import ctdb_event
 from ctdb_event import (
     AsyncClient,
+    BrokerError,
     BrokerUnavailable,
     Client,
     ConfigRejected,
@@ -198,6 +200,26 @@ def test_a_detached_run_goes_on_and_can_be_cancelled(daemon: Daemon) -> None:
         assert [job.run for job in client.status().jobs] == [run]
         assert client.cancel(run) == "running"
         assert next(updates).run == run
+
+
+async def test_what_ran_is_told_later(daemon: Daemon) -> None:
+    def outcomes() -> list[str | None]:
+        with contextlib.suppress(BrokerError):  # it is made with the first record
+            return [one.outcome for one in client.history(address="10.0.0.1")]
+        return []
+
+    with client_of(daemon) as client:
+        run = client.run("legacy", "takeip", "eth0", "10.0.0.1", "24").run
+        await until(lambda: outcomes() == ["success"], "the record")
+        past = client.past_run(run)
+        assert past is not None
+        assert (past.run, past.uid, past.pid) == (run, os.getuid(), os.getpid())
+        assert [(script.name, script.state) for script in past.scripts] == [("10.first", "ok"), ("20.off", "disabled")]
+        assert "10.first" in [one.name for one in client.slow(event="takeip")]
+        assert client.history(uid=12345) == ()
+        assert client.past_run("none") is None
+        with pytest.raises(InvalidRequest, match="a number from 1 to 1000"):
+            client.history(limit=1001)
 
 
 def test_locks(daemon: Daemon) -> None:

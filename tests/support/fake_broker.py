@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 import anyio.to_thread
 from threaded_listener import PATIENCE, ThreadedListener
 
+from ctdb_event import Which
 from ctdb_eventd.protocol import frames
 
-__all__ = ["HELLO", "Asked", "FakeBroker", "run_value", "running_broker"]
+__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "Asked", "FakeBroker", "run_value", "running_broker"]
 
 HELLO = {
     "version": 1,
@@ -26,6 +27,22 @@ HELLO = {
     "methods": ["hello", "ping"],
     "limits": {"packet": 1 << 20, "requests": 16384, "unsent": 1 << 20},
     "of later": True,
+}
+EVERYTHING: dict[str, Any] = {
+    **dict.fromkeys(("component", "event", "address", "since", "until", "slower", "uid")),
+    **{"failed": False, "by_ctdbd": False},
+}
+"""What is sent for a question about the history that restricts nothing."""
+SOMETHING: Which = {
+    "component": "c",
+    "event": "e",
+    "address": "10.0.0.1",
+    "failed": True,
+    "since": 1.5,
+    "until": 2,
+    "slower": 0.5,
+    "uid": 1000,
+    "by_ctdbd": True,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 from ctdb_event import requests
 from ctdb_event.aio.connection import Connection
@@ -16,6 +16,7 @@ from ctdb_event.aio.streams import HeldLock, RunStream, Subscription
 from ctdb_event.broker import Hello, Stats
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.opening import choose_dialects, default_path
+from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 
 __all__ = ["AsyncClient", "connect"]
@@ -178,6 +179,33 @@ class AsyncClient:
             NoSuchComponent: There is no such component.
         """
         return await self._connection.call(requests.status(component, event, address, addresses, output))
+
+    async def history(self, *, limit: int = 50, **which: Unpack[Which]) -> tuple[PastRun, ...]:
+        """Lists runs of this daemon and former ones, the latest at the end, without their scripts.
+
+        Args:
+            limit: Not more than so many, the latest; from 1 to 1000.
+            **which: See `Which`.
+        """
+        return await self._connection.call(requests.history(limit, which))
+
+    async def past_run(self, run: str | None = None, *, failed: bool = False) -> PastRun | None:
+        """Returns a run with scripts, output and waits; None if the history has no such run.
+
+        Args:
+            run: Its id; None for the latest one that is over.
+            failed: Of those the latest that did not end well.
+        """
+        return await self._connection.call(requests.past_run(run, failed))
+
+    async def slow(self, *, limit: int = 50, **which: Unpack[Which]) -> tuple[TimeSpent, ...]:
+        """Lists how long scripts ran and what was waited for, what took most in all first.
+
+        Args:
+            limit: Not more than so many; from 1 to 1000.
+            **which: In which runs, see `Which`.
+        """
+        return await self._connection.call(requests.slow(limit, which))
 
     async def components(self) -> tuple[Component, ...]:
         """Lists the components."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
 from ctdb_event import requests
 from ctdb_event.broker import Hello, Stats
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.opening import choose_dialects, default_path
+from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 from ctdb_event.sync.connection import connect
 from ctdb_event.sync.streams import HeldLock, RunStream, Subscription
@@ -131,6 +132,18 @@ class Client:
     ) -> Overview:
         """Asks what ran, what runs and what waits; NeverRan if that event has no result yet."""
         return self._connection.call(requests.status(component, event, address, addresses, output))
+
+    def history(self, *, limit: int = 50, **which: Unpack[Which]) -> tuple[PastRun, ...]:
+        """As `AsyncClient.history`."""
+        return self._connection.call(requests.history(limit, which))
+
+    def past_run(self, run: str | None = None, *, failed: bool = False) -> PastRun | None:
+        """As `AsyncClient.past_run`."""
+        return self._connection.call(requests.past_run(run, failed))
+
+    def slow(self, *, limit: int = 50, **which: Unpack[Which]) -> tuple[TimeSpent, ...]:
+        """As `AsyncClient.slow`."""
+        return self._connection.call(requests.slow(limit, which))
 
     def components(self) -> tuple[Component, ...]:
         """Lists the components."""
