@@ -180,7 +180,7 @@ async def test_a_thousand_events_in_a_row_leave_nothing_behind(node: Node) -> No
     (node.base / "events/empty").mkdir()
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("warm-up") == 0
-        descriptors = daemon.descriptors()
+        descriptors = await daemon.idle_descriptors()
         ids = [client.start("ipreallocated", component="empty") for _ in range(1000)]
         for reqid in ids:
             assert await client.result(reqid) == 0

@@ -172,6 +172,11 @@ class Daemon:
                 links.append(os.readlink(f"/proc/{self.process.pid}/fd/{name}"))
         return sorted(link for link in links if "/history/history.db" not in link)
 
+    async def idle_descriptors(self) -> list[str]:
+        """Lists what the daemon has open when no event runs; an event's cgroup is closed a moment after its answer."""
+        await until(lambda: not any("cgroup.procs" in link for link in self.descriptors()), "cgroups to be closed")
+        return self.descriptors()
+
     def descriptor_count(self) -> int:
         """Returns how many descriptors the daemon has open in all."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
