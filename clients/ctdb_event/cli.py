@@ -168,6 +168,11 @@ def _execute(arguments: list[str]) -> int:
         from ctdb_event.commands.complete import complete
 
         return complete(arguments[2:] if arguments[1:2] == ["--"] else arguments[1:], os.environ)
+    if arguments == ["--version"]:
+        from ctdb_eventd import __version__
+
+        say(f"ctdb-event {__version__}\n")
+        return 0
     if _is_new(arguments):
         from ctdb_event.commands.entry import carry_out
 

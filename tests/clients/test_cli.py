@@ -14,6 +14,7 @@ import pytest
 from fake_ctdb import FakeDaemon
 
 from ctdb_event import cli, console
+from ctdb_eventd import __version__
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "cli-vectors.json").read_text())
 PROGRAM = [sys.executable, "-m", "ctdb_event"]
@@ -24,7 +25,7 @@ def vector_name(vector: dict[str, Any]) -> str:
     return " ".join(vector["args"]) or "(nothing)"
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=vector_name)
+@pytest.mark.parametrize("vector", [v for v in VECTORS if v["args"] != ["--version"]], ids=vector_name)
 def test_same_as_ctdbs_own_program(
     vector: dict[str, Any], node: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -66,6 +67,11 @@ def test_socket_option_names_another_daemon(
     monkeypatch.delenv("CTDB_BASE")  # not needed then
     cli.main([argument.replace("{}", str(daemon.path)) for argument in arguments])
     assert len(daemon.requests) == 1
+
+
+def test_the_version_which_ctdbs_own_program_does_not_tell(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capfdbinary.readouterr() == (f"ctdb-event {__version__}\n".encode(), b"")
 
 
 def test_socket_option_needs_a_value(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

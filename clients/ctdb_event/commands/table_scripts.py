@@ -73,7 +73,7 @@ _LINT = Command(
     operands=(Operand("COMPONENT|DIRECTORY", "component", "What to look at.", required=False, many=True),),
     options=(
         JSON,
-        Option("--plain", "One line for each finding, `FILE:LINE: SEVERITY: MESSAGE [CHECK]`: the default."),
+        Option("--plain", "Only a line for each finding: `FILE:LINE: SEVERITY: MESSAGE [CHECK]`."),
         Option("--strict", "Warnings count as errors."),
     ),
     examples=(

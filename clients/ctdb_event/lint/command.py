@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -84,7 +84,9 @@ def look(arguments: Arguments, environ: Mapping[str, str]) -> int:
         looked = f"looking in the built-in ones, {paths.config_file} and {paths.events_dir}"
         complain(f"ctdb-event lint: can't learn CTDB's places: {paths.problem}; {looked}")
     flags = arguments.flags
-    return _Lint(paths, environ).carry_out(arguments.operands, as_json="--json" in flags, strict="--strict" in flags)
+    return _Lint(paths, environ).carry_out(
+        arguments.operands, as_json="--json" in flags, plain="--plain" in flags, strict="--strict" in flags
+    )
 
 
 class _Lint:
@@ -114,7 +116,7 @@ class _Lint:
         self._findings += [_configured(path, text, Severity.WARNING) for text in config.warnings]
         return config
 
-    def carry_out(self, names: list[str], *, as_json: bool, strict: bool) -> int:
+    def carry_out(self, names: list[str], *, as_json: bool, plain: bool, strict: bool) -> int:
         components = list(self._examine(names))
         for component, _ in components:
             self._findings += component_findings(component)
@@ -131,6 +133,8 @@ class _Lint:
         else:
             for finding in self._findings:
                 screen.write(_line(finding, screen) + "\n")
+            if not plain:
+                complain(f"ctdb-event lint: {self._summary([component for component, _ in components])}")
         return self._status(strict)
 
     def _status(self, strict: bool) -> int:
@@ -203,10 +207,17 @@ class _Lint:
 
     # ------------------------------------------------------------------ what is said
 
+    def _count(self) -> dict[Severity, int]:
+        return {severity: sum(finding.severity is severity for finding in self._findings) for severity in Severity}
+
+    def _summary(self, components: Sequence[Component]) -> str:
+        """Says what was looked at: that nothing was found means nothing if there was nothing."""
+        scripts = sum(len(component.found.scripts) for component in components)
+        found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
+        return f"looked at {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
+
     def _as_json(self, components: Iterable[Component]) -> dict[str, Any]:
-        count = dict.fromkeys(Severity, 0)
-        for finding in self._findings:
-            count[finding.severity] += 1
+        count = self._count()
         return {
             "format": _FORMAT,
             "errors": count[Severity.ERROR],
@@ -216,6 +227,10 @@ class _Lint:
             "findings": [_finding_as_json(finding) for finding in self._findings],
             "problems": self._problems,
         }
+
+
+def _number(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _advice(place: _Place) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,10 +45,14 @@ class LintNode:
         return path
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Returns the exit status and what was said on stdout and stderr, with the base directory as `BASE`."""
+        """Returns the exit status and what was said on stdout and stderr, with the base directory as `BASE`.
+
+        The last line on stderr, how much was looked at, is kept in `closing`.
+        """
         code = lint(list(arguments), self.environ)
         said = self.capsys.readouterr()
-        return code, said.out.replace(str(self.base), "BASE"), said.err.replace(str(self.base), "BASE")
+        err, self.closing = without_closing(said.err)
+        return code, said.out.replace(str(self.base), "BASE"), err.replace(str(self.base), "BASE")
 
     def command(self, *words: str) -> tuple[int, str, str]:
         """The same with a whole command line."""
@@ -56,7 +61,14 @@ class LintNode:
                 patch.setenv(name, value)
             code = cli.main(list(words))
         said = self.capsys.readouterr()
-        return code, said.out, said.err
+        return code, said.out, without_closing(said.err)[0]
+
+
+def without_closing(err: str) -> tuple[str, str]:
+    """Returns what was said on stderr without the last line, how much was looked at, and that line."""
+    *rest, last = err.splitlines(keepends=True) or [""]
+    is_closing = last.startswith("ctdb-event lint: looked at ")
+    return ("".join(rest), last) if is_closing else (err, "")
 
 
 @pytest.fixture
@@ -70,6 +82,16 @@ def node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> LintNode:
 def test_nothing_wrong_is_said_with_nothing(node: LintNode) -> None:
     node.script("50.web.script")
     assert node.run() == (EXIT_CLEAN, "", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--plain"]])
+def test_at_the_end_people_are_told_how_much_was_looked_at(node: LintNode, arguments: list[str]) -> None:
+    node.script("50.web.script", NOTE)
+    node.script("60.web.script", ERROR, "events/other")
+    node.script("70.web.script", directory="events/other")
+    node.run(*arguments)
+    counted = "ctdb-event lint: looked at 3 scripts in 2 components: 1 error, 0 warnings, 1 note\n"
+    assert node.closing == ("" if arguments else counted)
 
 
 @pytest.mark.parametrize(
@@ -405,7 +427,7 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
     os.close(terminal)
     said = os.read(controller, 1 << 16)
     os.close(controller)
-    assert (done.returncode, done.stderr) == (EXIT_CLEAN, b"")
+    assert (done.returncode, without_closing(done.stderr.decode())[0]) == (EXIT_CLEAN, "")
     assert b"/50-\\x1b[31m\\xff" in said
     assert b"\x1b" not in said
 
@@ -413,10 +435,10 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
 # ---------------------------------------------------------------------- the project's own scripts
 
 
-@pytest.mark.parametrize("name", ["contrib/events", "contrib/demo"])
-def test_the_projects_own_directories_are_clean(node: LintNode, name: str) -> None:
-    code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/{name}")
+def test_the_projects_own_scripts_are_clean(node: LintNode) -> None:
+    code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/contrib/events")
     assert (code, complaints) == (EXIT_CLEAN, ""), said
+    assert re.match(r"ctdb-event lint: looked at [1-9]\d* scripts in 1 component: 0 errors, 0 warnings", node.closing)
 
 
 def test_what_the_configurations_reader_passes_over_is_a_warning(node: LintNode) -> None:
