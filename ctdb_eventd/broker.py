@@ -391,4 +391,7 @@ def _script_value(script: ScriptInspection) -> dict[str, Any]:
         "locks": script.locks,
         "events": None if handled is None else handled.events,
         "known_from": None if handled is None else handled.origin.value,
+        "owner": script.owner,
+        "modified": script.modified,
+        "digest": script.digest,
     }

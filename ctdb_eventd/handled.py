@@ -28,6 +28,7 @@ __all__ = [
     "Table",
     "bad_event",
     "declared_events",
+    "digest_of",
     "handled_events",
     "provided",
 ]
@@ -108,15 +109,16 @@ class Table:
     def row(self, name: str, path: str) -> Row | None:
         """Looks a script up by its shown name and its content, which is read only if there is such a name."""
         rows = self._rows.get(name)
-        digest = None if rows is None else _digest(path)
+        digest = None if rows is None else digest_of(path)
         return None if rows is None or digest is None else rows.get(digest)
 
     def functions(self, path: str) -> frozenset[str]:
         """Returns the versions of CTDB that have this very file `functions`."""
-        return self._functions.get(_digest(path) or "", frozenset())
+        return self._functions.get(digest_of(path) or "", frozenset())
 
 
-def _digest(path: str) -> str | None:
+def digest_of(path: str) -> str | None:
+    """Returns a file's SHA-256 in hex; None if it can't be read or has over 1 MiB."""
     import hashlib  # late: it would slow the start
 
     try:

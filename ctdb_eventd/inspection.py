@@ -6,6 +6,7 @@ counts of it is handed in. Paths are those of the node, which may stand below an
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import stat
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ctdb_eventd.files import Concern, Remark, Tree, why_broken, why_disabled, why_no_program
-from ctdb_eventd.handled import Handled, Library, declared_events, handled_events, provided
+from ctdb_eventd.handled import Handled, Library, declared_events, digest_of, handled_events, provided
 from ctdb_eventd.safety import Trusted, Ways
 from ctdb_eventd.scripts import Script, declared_locks, discover, form_of, is_lock_name, shown_name
 
@@ -74,6 +75,12 @@ class ScriptInspection:
     """Locks that it holds while it runs: those its head declares, then those the configuration gives it."""
     handled: Handled | None = None
     """The events that it is started for; None if these are all."""
+    owner: int | None = None
+    """The user whose file it is; None if there is no file."""
+    modified: float | None = None
+    """When its content was last changed, in seconds since the epoch."""
+    digest: str | None = None
+    """SHA-256 of its content, in hex; None if it can't be read, or is too long for a script."""
 
     @property
     def enabled(self) -> bool:
@@ -179,7 +186,8 @@ class _Look:
         path = f"{self.directory}/{os.path.basename(script.path)}"
         is_link = self.tree.target(path) is not None
         target = self.tree.resolve(path) if is_link else path
-        is_file = self._is_file(path)
+        status = self._file_status(path)
+        is_file = status is not None
         # a named pipe must not be opened: nobody may ever write to it
         file = self.tree.below(target)
         declared = declared_locks(file) if is_file else []
@@ -198,13 +206,18 @@ class _Look:
             warnings=tuple(self._remarks(path, target, is_file=is_file, bare=script.bare, runs=reason is None)),
             locks=tuple(dict.fromkeys((*filter(is_lock_name, declared), *configured))),
             handled=handled_events(events, self.events.get(script.name), row),
+            owner=None if status is None else status.st_uid,
+            modified=None if status is None else status.st_mtime,
+            digest=digest_of(file) if is_file else None,
         )
 
-    def _is_file(self, path: str) -> bool:
-        try:
-            return stat.S_ISREG(self.tree.status(path).st_mode)
-        except OSError:
-            return False
+    def _file_status(self, path: str) -> os.stat_result | None:
+        """Returns the status of what is a file in the end, None of anything else."""
+        with contextlib.suppress(OSError):
+            status = self.tree.status(path)
+            if stat.S_ISREG(status.st_mode):
+                return status
+        return None
 
     def _remarks(self, path: str, target: str, *, is_file: bool, bare: bool, runs: bool) -> Iterator[Remark]:
         judgement = "every event fails" if runs and self.refuse_unsafe else "unsafe"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,12 +61,22 @@ def said(script: ScriptInspection) -> list[str]:
 
 def test_a_good_script_is_nothing_to_speak_of(directory: Path) -> None:
     path = write(directory, "10.net.script")
+    os.utime(path, (1.5, 2.5))
     assert inspect(directory) == ComponentInspection(
         component="legacy",
         directory=str(directory),
         scripts=(
             ScriptInspection(
-                name="10.net", path=str(path), target=None, bare=False, reason=None, warnings=(), locks=()
+                name="10.net",
+                path=str(path),
+                target=None,
+                bare=False,
+                reason=None,
+                warnings=(),
+                locks=(),
+                owner=os.geteuid(),
+                modified=2.5,
+                digest=hashlib.sha256(path.read_bytes()).hexdigest(),
             ),
         ),
         refused=(),
@@ -266,7 +277,7 @@ def test_without_a_directory_there_is_no_component(tmp_path: Path) -> None:
 def test_another_tree_is_looked_at_by_its_own_names(tmp_path: Path) -> None:
     for name in ("etc/legacy", "usr/share", "bin"):
         (tmp_path / name).mkdir(parents=True)
-    write(tmp_path / "usr/share", "net", "#!/bin/shell\n# ctdb-eventd-locks: a\n")
+    file = write(tmp_path / "usr/share", "net", "#!/bin/shell\n# ctdb-eventd-locks: a\n")
     write(tmp_path / "bin", "shell")
     (tmp_path / "etc/legacy/10.net.script").symlink_to("/usr/share/net")
     write(tmp_path / "etc/legacy", "README")
@@ -275,6 +286,8 @@ def test_another_tree_is_looked_at_by_its_own_names(tmp_path: Path) -> None:
         {
             **{"name": "10.net", "path": "/etc/legacy/10.net.script", "target": "/usr/share/net", "bare": False},
             **{"reason": None, "warnings": (), "locks": ("a",), "handled": None},
+            **{"owner": file.stat().st_uid, "modified": file.stat().st_mtime},
+            "digest": hashlib.sha256(file.read_bytes()).hexdigest(),
         }
     ]
     assert [file.path for file in found.refused] == ["/etc/legacy/README"]

@@ -56,6 +56,12 @@ class ScriptFile:
     """The events that it is started for; None if these are all."""
     known_from: str | None = None
     """Where that is known from: `head`, `configuration`, `table`; None if it is started for all."""
+    owner: int | None = None
+    """The user whose file it is; None if there is no file."""
+    modified: float | None = None
+    """When its content was last changed."""
+    digest: str | None = None
+    """SHA-256 of its content, in hex."""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import random
 import resource
@@ -178,11 +179,15 @@ async def test_scripts_and_what_is_to_be_said_of_them(node: Node) -> None:
         assert list(by_name) == ["10.first", "20.locked", "30.linked", "40.gone"]
         for name, script in by_name.items():
             known = {"name", "path", "target", "enabled", "reason", "warnings", "locks", "events", "known_from"}
-            assert script.keys() == known
+            assert script.keys() == known | {"owner", "modified", "digest"}
             assert script["path"] == f"{directory}/{name}.script"
         assert [script["enabled"] for script in by_name.values()] == [True, False, True, False]
         assert (by_name["10.first"]["target"], by_name["10.first"]["reason"]) == (None, None)
         assert by_name["20.locked"]["reason"]
+        linked, status = by_name["30.linked"], provided.stat()
+        assert (linked["owner"], linked["modified"]) == (status.st_uid, status.st_mtime)
+        assert linked["digest"] == hashlib.sha256(provided.read_bytes()).hexdigest()
+        assert [by_name["40.gone"][key] for key in ("owner", "modified", "digest")] == [None] * 3
         assert sorted(by_name["20.locked"]["locks"]) == ["iptables", "routes"]
         assert by_name["30.linked"]["target"] == str(provided)
         assert "/nowhere/40.gone.script" in by_name["40.gone"]["reason"]

@@ -20,6 +20,7 @@ SCRIPTS: dict[str, Any] = {
         {
             **{"name": "00.ctdb", "path": "/e/legacy/00.ctdb.script", "target": "/p/00.ctdb.script", "enabled": True},
             **{"reason": None, "warnings": [], "locks": ["a", "b"]},
+            **{"owner": 0, "modified": samples.BEGIN, "digest": "0123456789abcdef" * 4},
         },
         {
             **{"name": "50.x", "path": "/e/legacy/50.x", "target": "/gone", "enabled": False},
@@ -78,7 +79,7 @@ def test_scripts_against_events(said: FakeBroker, capfdbinary: pytest.CaptureFix
     )
     assert json.loads(say(capfdbinary, "scripts", "--events", "--json", "legacy")) == SOME_EVENTS
     plain = [line.split("\t") for line in say(capfdbinary, "scripts", "--events", "--plain", "legacy").splitlines()]
-    assert [(line[0], *line[-2:]) for line in plain] == [
+    assert [(line[0], *line[7:9]) for line in plain] == [
         *(("00.ctdb", "", ""), ("50.x", "made-up takeip", "head"), ("60.nfs", "monitor", "table"), ("README", "", "")),
     ]
 
@@ -103,10 +104,10 @@ legacy          20       12  /e/legacy
 x               20       12  /e/legacy  x can't be read
 """,
     "scripts legacy": """\
-SCRIPT   STATE     LOCKS  REMARKS
-00.ctdb  enabled   a b
-50.x     disabled         dangling link to /gone; runs only here; not safe
-README   refused          no digits
+SCRIPT   STATE     OWNER  CHANGED              CONTENT     LOCKS  REMARKS
+00.ctdb  enabled   root   2023-11-14 22:13:20  0123456789  a b
+50.x     disabled                                                 dangling link to /gone; runs only here; not safe
+README   refused                                                  no digits
 """,
     "events": """\
 EVENT   MODE     ARGUMENTS
@@ -142,9 +143,9 @@ PROGRAMS = {
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [
-        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script||",
-        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone||",
-        "README|refused|no digits|||/e/legacy/README|||",
+        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script|||0|1700000000.250|" + "0123456789abcdef" * 4,
+        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone|||||",
+        "README|refused|no digits|||/e/legacy/README||||||",
     ],
     "events": ["takeip|address|interface 'netmask bits'"],
     "locks": [

@@ -78,6 +78,9 @@ FILE = {
     "locks": ["iptables"],
     "events": ["takeip", "releaseip"],
     "known_from": "head",
+    "owner": 0,
+    "modified": 1.5,
+    "digest": "e3b0c44298fc1c14",
 }
 FILES = {"component": "legacy", "directory": "/e", "scripts": [FILE], "refused": [{"path": "/e/x", "reason": "why"}]}
 EVENT = {"name": "takeip", "mode": "address", "args": ["interface"]}
@@ -113,7 +116,8 @@ KINDS: list[tuple[type[Any], dict[str, Any]]] = [
     (Owner, OWNER),
     (Stats, STATS),
 ]
-LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "known_from": None}
+LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0}
+LATER |= dict.fromkeys(("known_from", "owner", "modified", "digest"))
 KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 
 

@@ -32,6 +32,8 @@ _STYLES = {
 }
 
 
+_SHORT_DIGEST = 10
+"""Of a digest so many digits are shown to people."""
 _KNOWN_FROM = {
     "head": "says its head",
     "configuration": "says [events] in ctdb.conf",
@@ -128,7 +130,7 @@ def _scripts(session: Session) -> int:
     nothing = f"There is nothing in {found['directory']}."
     if "--events" in session.arguments.flags:
         return _print_events(session, found, items, nothing)
-    heads = ("SCRIPT", "STATE", "LOCKS", "REMARKS")
+    heads = ("SCRIPT", "STATE", "OWNER", "CHANGED", "CONTENT", "LOCKS", "REMARKS")
     return print_list(session, found, items, heads, _script, nothing)
 
 
@@ -163,7 +165,22 @@ def _script(item: dict[str, Any]) -> list[str | tuple[str, str]]:
     only = item.get("events")
     handled = "" if only is None else f"only for {' '.join(only)} ({origin_shown(item['known_from'])})"
     remarks = "; ".join(filter(None, (item["reason"], item["warnings"], handled)))
-    return [item["name"], (item["state"], state_style(item["state"])), " ".join(item["locks"]), remarks]
+    return [
+        *(item["name"], (item["state"], state_style(item["state"]))),
+        *(_user(item.get("owner")), at(item.get("modified")), (item.get("digest") or "")[:_SHORT_DIGEST]),
+        *(" ".join(item["locks"]), remarks),
+    ]
+
+
+def _user(uid: int | None) -> str:
+    if uid is None:
+        return ""
+    import pwd  # late: only this list needs it
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
 
 
 def _events(session: Session) -> int:

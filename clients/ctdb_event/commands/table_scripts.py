@@ -36,8 +36,10 @@ _COMPONENTS = Command(
 _SCRIPTS = Command(
     "scripts",
     "List a component's scripts, and why some don't run.",
-    "In the order in which they run: whether each is enabled, why not, the locks that it needs, and what is wrong with "
-    "it, and the events for which it is started if these are not all. Then files that are no scripts, and why.",
+    "In the order in which they run: whether each is enabled, whose file it is, when it was changed, the beginning of "
+    "its content's SHA-256 (by which nodes can be compared), the locks that it needs, why it doesn't run or what is "
+    "wrong with it, and the events for which it is started if these are not all. Then files that are no scripts, and "
+    "why.",
     group="Scripts",
     operands=(COMPONENT,),
     options=(
@@ -60,6 +62,9 @@ _SCRIPTS = Command(
         ("target", "of a link"),
         ("events", "for which it is started, empty for all"),
         ("known_from", "where that is known from: `head`, `configuration`, `table`"),
+        ("owner", "number of the user whose file it is"),
+        ("modified", "when its content was last changed"),
+        ("digest", "SHA-256 of its content, of which people see the first ten digits"),
     ),
     json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it.",
 )
