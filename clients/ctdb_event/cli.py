@@ -174,7 +174,7 @@ def _execute(arguments: list[str]) -> int:
         say(f"ctdb-event {__version__}\n")
         return 0
     if _is_new(arguments):
-        from ctdb_event.commands.entry import carry_out
+        from ctdb_event.cli_commands import carry_out
 
         return carry_out(arguments, os.environ)
     try:

@@ -26,7 +26,7 @@ OURS = {
     *(
         "ctdb_event.commands.catalogue",
         "ctdb_event.commands.connection",
-        "ctdb_event.commands.entry",
+        "ctdb_event.cli_commands",
         "ctdb_event.commands.lists",
     ),
     *("ctdb_event.commands.screen", "ctdb_event.commands.session", "ctdb_event.commands.table"),

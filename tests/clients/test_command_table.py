@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fake_broker import FakeBroker
 
-from ctdb_event import cli
+from ctdb_event import cli, cli_commands
 from ctdb_event.argv import timeout_of
-from ctdb_event.commands import arguments, entry
+from ctdb_event.commands import arguments
 from ctdb_event.commands.arguments import Usage, command_of, parse
 from ctdb_event.commands.catalogue import COMMANDS, find
 from ctdb_event.commands.explain import overview, pages
@@ -69,7 +69,7 @@ def test_the_usage_shows_exactly_the_commands_of_ctdbs_program() -> None:
 @new_command
 def test_every_new_command_is_carried_out_by_something(command: Command) -> None:
     if command.words not in ("help", "lint"):
-        assert callable(entry._handler(command.words))
+        assert callable(cli_commands._handler(command.words))
 
 
 @pytest.mark.parametrize("words", [["-h"], ["status", "--help"], [], ["foo"]])
