@@ -81,9 +81,15 @@ class Reports:
         """
         log_output(name, output)
         if status > 0:
-            _log.error("%s: %s failed with exit status %d after %.3f s", self._spec, name, status, took / 1e6)
+            _log.error(
+                "%s: %s failed with exit status %d after %.3f s (ctdb-event show %s)",
+                *(self._spec, name, status, took / 1e6, self._job.run),
+            )
         elif status < 0:
-            _log.error("%s: %s was killed by %s after %.3f s", self._spec, name, _signal_name(-status), took / 1e6)
+            _log.error(
+                "%s: %s was killed by %s after %.3f s (ctdb-event show %s)",
+                *(self._spec, name, _signal_name(-status), took / 1e6, self._job.run),
+            )
         result = SIGNALLED if status < 0 else status
         return ScriptReport(name=name, begin=began, end=began + took, result=result, output=output)
 
@@ -119,9 +125,9 @@ class Reports:
         output = b"" if child is None else child.output
         log_output(name, output)
         _log.error(
-            "%s: timed out: its %d s were over while %s ran, for %.3f s%s",
+            "%s: timed out: its %d s were over while %s ran, for %.3f s%s (ctdb-event show %s)",
             *(self._spec, self._spec.timeout, name, took / 1e6),
-            "" if child is None else f" as process {child.pid}",
+            *("" if child is None else f" as process {child.pid}", self._job.run),
         )
         self.add(ScriptReport(name=name, begin=began, end=began + took, result=TIMED_OUT, output=output))
         return RunResult(EventOutcome.TIMED_OUT.errno, self._finish(TIMED_OUT))

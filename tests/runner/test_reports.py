@@ -78,7 +78,7 @@ def test_the_time_of_what_timed_out_is_not_of_the_clock_on_the_wall(caplog: pyte
     assert result.report is not None
     (script,) = result.report.scripts
     assert (script.begin, script.end, script.result) == (future, future + 30_250_000, TIMED_OUT)
-    assert "while 10.x ran, for 30.250 s as process 4711" in caplog.text
+    assert "while 10.x ran, for 30.250 s as process 4711 (ctdb-event show " in caplog.text
 
 
 def test_so_is_that_of_what_was_cancelled() -> None:
