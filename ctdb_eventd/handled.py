@@ -108,9 +108,11 @@ class Table:
 
     def row(self, name: str, path: str) -> Row | None:
         """Looks a script up by its shown name and its content, which is read only if there is such a name."""
-        rows = self._rows.get(name)
-        digest = None if rows is None else digest_of(path)
-        return None if rows is None or digest is None else rows.get(digest)
+        return self.row_of(name, digest_of(path)) if name in self._rows else None
+
+    def row_of(self, name: str, digest: str | None) -> Row | None:
+        """Looks a script up by its shown name and what `digest_of` says of its content."""
+        return self._rows.get(name, {}).get(digest or "")
 
     def functions(self, path: str) -> frozenset[str]:
         """Returns the versions of CTDB that have this very file `functions`."""

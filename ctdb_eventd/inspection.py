@@ -192,7 +192,8 @@ class _Look:
         file = self.tree.below(target)
         declared = declared_locks(file) if is_file else []
         events = declared_events(file) if is_file else None
-        row = provided().row(script.name, file) if is_file and self.versions else None
+        digest = digest_of(file) if is_file else None
+        row = provided().row_of(script.name, digest) if self.versions else None
         if row is not None and row.versions.isdisjoint(self.versions):
             row = None
         reason = why_disabled(self.tree, path)
@@ -208,7 +209,7 @@ class _Look:
             handled=handled_events(events, self.events.get(script.name), row),
             owner=None if status is None else status.st_uid,
             modified=None if status is None else status.st_mtime,
-            digest=digest_of(file) if is_file else None,
+            digest=digest,
         )
 
     def _file_status(self, path: str) -> os.stat_result | None:
