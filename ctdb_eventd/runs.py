@@ -140,7 +140,7 @@ class Job:
         return str(self.spec)
 
     def begin_wait(self, what: str, holder: object, script: str | None = None) -> None:
-        """Notes that it waits from now on, and for what it waited before no more; `holder` is None if unknown."""
+        """Notes that it waits from now on, and ends the wait before; `holder` is None if unknown."""
         self.end_wait()
         self.waits_for = what, None if holder is None else str(holder), script, time.monotonic()
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import attrs
 
-from ctdb_event.results import Script
+from ctdb_event.results import Requested, Script
 
 __all__ = ["PastRun", "TimeSpent", "Wait", "Which"]
 
@@ -51,19 +51,9 @@ class Wait:
 
 
 @attrs.frozen(kw_only=True)
-class PastRun:
+class PastRun(Requested):
     """A run that the history knows, by this daemon or a former one."""
 
-    run: str
-    """Its id."""
-    component: str
-    """Names the directory of scripts."""
-    event: str
-    """The scripts' first argument."""
-    args: tuple[str, ...]
-    """Their further arguments."""
-    address: str | None
-    """Of an address event, in its canonical form."""
     outcome: str | None
     """As of a `Run`, or `interrupted`: the daemon was killed meanwhile. None if it goes on."""
     summary: int | None

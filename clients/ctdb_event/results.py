@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["ComponentHealth", "Job", "LeftOut", "Overview", "Run", "Script"]
+__all__ = ["ComponentHealth", "Job", "LeftOut", "Overview", "Requested", "Run", "Script"]
 
 _FAILURES = frozenset({"failed", "killed", "timed-out", "not-started"})
 
@@ -39,8 +39,8 @@ class Script:
 
 
 @attrs.frozen(kw_only=True)
-class Run:
-    """How one run of an event went."""
+class Requested:
+    """An event that was requested: which one, and by what id it goes."""
 
     run: str
     """Its id; empty in the CTDB dialect."""
@@ -52,6 +52,12 @@ class Run:
     """Their further arguments."""
     address: str | None
     """Of an address event, in its canonical form."""
+
+
+@attrs.frozen(kw_only=True)
+class Run(Requested):
+    """How one run of an event went."""
+
     outcome: str
     """`success`, `failed`, `timed-out` or `cancelled`."""
     summary: int
@@ -72,19 +78,9 @@ class Run:
 
 
 @attrs.frozen(kw_only=True)
-class Job:
+class Job(Requested):
     """A run that is not over."""
 
-    run: str
-    """Its id."""
-    component: str
-    """Names the directory of scripts."""
-    event: str
-    """The scripts' first argument."""
-    args: tuple[str, ...]
-    """Their further arguments."""
-    address: str | None
-    """Of an address event, in its canonical form."""
     state: str
     """`queued`, `running`, or `ending`: it is over, and what is left of its last script is being ended."""
     queued: float

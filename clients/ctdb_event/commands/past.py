@@ -213,9 +213,10 @@ def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
     found = _found(session, "runs", Wanted(**same, until=run["queued"], limit=_LOOKED_AT))
     good = [one["run"] for one in found if one["outcome"] == "success"]
     if not good:
-        what = f"the latest {len(found)} runs" if len(found) == _LOOKED_AT else "no run"
-        did = "did not end well" if len(found) == _LOOKED_AT else "ended well"
-        raise Failure(f"{what} of {event_shown(run)} before {run['run']} {did}", _UNKNOWN)
+        which = f"of {event_shown(run)} before {run['run']}"
+        is_all = len(found) < _LOOKED_AT
+        said = f"no run {which} ended well" if is_all else f"the latest {_LOOKED_AT} runs {which} did not end well"
+        raise Failure(said, _UNKNOWN)
     return one_run(session, good[-1])
 
 
@@ -232,7 +233,7 @@ def _slow_row(one: dict[str, Any]) -> list[str]:
 
 
 def reads_history(handler: Callable[[Session], int]) -> Callable[[Session], int]:
-    """Has a command that can't read the history say so."""
+    """Wraps a command: that the history can't be read is told as its failure."""
 
     def read(session: Session) -> int:
         try:

@@ -118,23 +118,24 @@ class _Lint:
 
     def carry_out(self, names: list[str], *, as_json: bool, plain: bool, strict: bool) -> int:
         components = list(self._examine(names))
-        for component, _ in components:
+        looked_at = [component for component, _ in components]
+        for component in looked_at:
             self._findings += component_findings(component)
         is_ours = any(place.is_ours for _, place in components)
         if is_ours:
             self._findings += left_behind_findings(self._paths.events_dir)
         configured = self._config.locks if is_ours else {}
-        self._findings += lock_findings([component for component, _ in components], configured, self._paths.config_file)
+        self._findings += lock_findings(looked_at, configured, self._paths.config_file)
         for problem in self._problems:
             complain(f"ctdb-event lint: {escaped(problem)}")
         screen = Screen(self._environ)
         if as_json:
-            screen.write(document(self._as_json([component for component, _ in components])))
+            screen.write(document(self._as_json(looked_at)))
         else:
             for finding in self._findings:
                 screen.write(_line(finding, screen) + "\n")
             if not plain:
-                complain(f"ctdb-event lint: {self._summary([component for component, _ in components])}")
+                complain(f"ctdb-event lint: {self._summary(looked_at)}")
         return self._status(strict)
 
     def _status(self, strict: bool) -> int:
@@ -211,7 +212,7 @@ class _Lint:
         return {severity: sum(finding.severity is severity for finding in self._findings) for severity in Severity}
 
     def _summary(self, components: Sequence[Component]) -> str:
-        """Says what was looked at: that nothing was found means nothing if there was nothing."""
+        """Says how much was looked at: else no finding could also mean that there was no script."""
         scripts = sum(len(component.found.scripts) for component in components)
         found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
         return f"looked at {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
