@@ -99,22 +99,26 @@ class HistoryFile:
             sqlite3.Error: It can't be done now.
         """
         try:
-            connection = self._connection or self._open()
-            with connection:
-                for record in records:
-                    if isinstance(record, Started):
-                        _insert_started(connection, record)
-                    else:
-                        _insert_ended(connection, record, bounds)
-            self._until_tidy -= len(records)
-            if self._until_tidy <= 0:
-                _tidy(connection, bounds)
-                self._until_tidy = _TIDY_EVERY
+            self._write(records, bounds)
         except sqlite3.Error as error:
             self.close()
-            if _is_broken(error):
-                self._keep_aside(str(error))
-            raise
+            if not _is_broken(error):
+                raise
+            self._keep_aside(str(error))
+            self._write(records, bounds)
+
+    def _write(self, records: Sequence[Started | Ended], bounds: Bounds) -> None:
+        connection = self._connection or self._open()
+        with connection:
+            for record in records:
+                if isinstance(record, Started):
+                    _insert_started(connection, record)
+                else:
+                    _insert_ended(connection, record, bounds)
+        self._until_tidy -= len(records)
+        if self._until_tidy <= 0:
+            _tidy(connection, bounds)
+            self._until_tidy = _TIDY_EVERY
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=1.0, isolation_level="IMMEDIATE")
