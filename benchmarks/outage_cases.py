@@ -121,9 +121,11 @@ def outages(
         for fault in faults:
             theirs: Gaps = []
             ours: Gaps = []
-            for _ in range(rounds):
-                theirs.append(_outage(labs[0], fault))
-                ours.append(_outage(labs[1], fault))
+            for number in range(rounds):
+                # ctdbd looks for changes once a second, in step with what was done before: each round meets it elsewhere
+                pause = (number + 0.5) / rounds
+                theirs.append(_outage(labs[0], fault, pause))
+                ours.append(_outage(labs[1], fault, pause))
             yield fault, (theirs, ours)
 
 
@@ -139,10 +141,11 @@ def _plan(scripts: Scripts, count: int, eventd: str) -> Plan:
     )
 
 
-def _outage(lab: Lab, fault: Fault) -> list[float]:
+def _outage(lab: Lab, fault: Fault, pause: float) -> list[float]:
     node = lab.nodes[_NUMBER]
     hosted = [address for address, hosts in lab.hosting().items() if node.number in hosts]
     with writing(lab, _spread(hosted, _CLIENTS)) as writers:
+        time.sleep(pause)
         begin = time.monotonic()
         fault.strike(lab, node)
         _wait_until_elsewhere(lab, node, hosted)
