@@ -122,7 +122,7 @@ def outages(
             theirs: Gaps = []
             ours: Gaps = []
             for number in range(rounds):
-                # ctdbd looks for changes once a second, in step with what was done before: each round meets it elsewhere
+                # ctdbd looks for changes once a second, in step with what was done before: each round differs
                 pause = (number + 0.5) / rounds
                 theirs.append(_outage(labs[0], fault, pause))
                 ours.append(_outage(labs[1], fault, pause))
