@@ -202,6 +202,7 @@ class Child:
     @property
     def output(self) -> bytes:
         """What it has printed so far, capped."""
+        self._drain()
         return self._capture.result()
 
     async def wait(self) -> None:
