@@ -140,18 +140,19 @@ class Job:
         return str(self.spec)
 
     def begin_wait(self, what: str, holder: object, script: str | None = None) -> None:
-        """Notes that it waits from now on, and ends the wait before; `holder` is None if unknown."""
-        self.end_wait()
+        """Notes that it waits from now on; `holder` is None if unknown."""
         self.waits_for = what, None if holder is None else str(holder), script, time.monotonic()
 
-    def end_wait(self) -> None:
-        """Notes that it goes on, or ends, if it waited."""
-        if self.waits_for is not None:
-            what, holder, script, since = self.waits_for
-            seconds = time.monotonic() - since
-            began = time.time() - seconds
-            self.waits.append(Wait(what=what, holder=holder, script=script, began=began, seconds=seconds))
-            self.waits_for = None
+    def end_wait(self) -> Wait | None:
+        """Notes that it goes on, or ends; returns what it has waited for, None if it didn't."""
+        if self.waits_for is None:
+            return None
+        what, holder, script, since = self.waits_for
+        self.waits_for = None
+        seconds = time.monotonic() - since
+        wait = Wait(what=what, holder=holder, script=script, began=time.time() - seconds, seconds=seconds)
+        self.waits.append(wait)
+        return wait
 
     @property
     def address(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
 from itertools import count
@@ -11,11 +12,17 @@ from typing import Any
 import attrs
 
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.runs import LockDone, LockOwner
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
 
-__all__ = ["ClientLock", "ClientLocks"]
+__all__ = ["NOTABLE_WAIT", "ClientLock", "ClientLocks"]
+
+_log = logging.getLogger(__name__)
+
+NOTABLE_WAIT = 1.0
+"""Seconds of waiting from which on the log tells of it."""
 
 
 class ClientLocks:
@@ -72,6 +79,7 @@ class ClientLocks:
         else:
             if wait is not None:
                 lock.timer = asyncio.get_running_loop().call_later(wait, self._give_up, lock, wait)
+            lock.behind = self.holder_for(lock).text
             self._publish("lock-waiting", lock)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
@@ -81,6 +89,9 @@ class ClientLocks:
         waited = time.monotonic() - lock.requested
         self._publish("lock-acquired", lock, seconds=waited)
         lock.stop_timer()
+        if waited >= NOTABLE_WAIT:
+            names = " ".join(lock.names)
+            _log.log(NOTICE, "%s waited %.3f s for %s, held by %s", lock.text, waited, names, lock.behind)
         self._answer(lock, waited)
 
     def _give_up(self, lock: ClientLock, seconds: float) -> None:
@@ -152,6 +163,8 @@ class ClientLock:
     """Answers the request; None if that is not wanted, or was done."""
     requested: float = attrs.field(factory=time.monotonic)
     """When it was, by the monotonic clock."""
+    behind: str = ""
+    """Who had them, or was to get them first, when it was asked for; empty if it didn't wait."""
     timer: asyncio.TimerHandle | None = None
     """Ends its wait; None if nothing does."""
     _locks: ClientLocks

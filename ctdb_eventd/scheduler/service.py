@@ -12,10 +12,11 @@ from weakref import WeakValueDictionary
 from ctdb_eventd.errors import AddressHeld, QueueTimeout, RequestError, WouldDeadlock
 from ctdb_eventd.events import Mode, plan
 from ctdb_eventd.feed import Feed
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.runs import Done, Job, RunHandle, RunIds, RunListener, RunResult, make_record
 from ctdb_eventd.scheduler.admission import Load
-from ctdb_eventd.scheduler.client_locks import ClientLocks
+from ctdb_eventd.scheduler.client_locks import NOTABLE_WAIT, ClientLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadWatch
 from ctdb_eventd.scheduler.publisher import Publisher
@@ -142,7 +143,7 @@ class Scheduler:
         self._begun(job)
         self.core.submit(job, spec.component, its_plan, parents)
         if self.core.waits(job):
-            job.begin_wait("queue", self.core.first_blocker(job))
+            self._begin_wait(job, "queue", self.core.first_blocker(job))
             self._publisher.queued(job)
         self._obey()
         if self.core.waits(job):
@@ -215,9 +216,23 @@ class Scheduler:
         self._answer(job, result, refusal or record)
 
     def _finished(self, job: Job, record: RunRecord) -> None:
-        job.end_wait()
+        self._end_wait(job)
         self._ended(job, record)
         self._publisher.finished(record)
+
+    def _begin_wait(self, job: Job, what: str, holder: object, script: str | None = None) -> None:
+        self._end_wait(job)
+        job.begin_wait(what, holder, script)
+
+    def _end_wait(self, job: Job) -> None:
+        wait = job.end_wait()
+        if wait is not None and wait.seconds >= NOTABLE_WAIT:
+            _log.log(
+                logging.INFO if wait.what == "slot" else NOTICE,
+                "%s: %swaited %.3f s for %s%s (ctdb-event show %s)",
+                *(job, f"{wait.script} " if wait.script else "", wait.seconds, wait.what),
+                *(f", held by {wait.holder}" if wait.holder else "", job.run),
+            )
 
     def _answer(self, job: Job, result: int, details: RunRecord | RequestError | None = None) -> None:
         done, job.done = job.done, None
@@ -234,14 +249,14 @@ class Scheduler:
             self._obey()  # others may have got a slot by it
             if wanted := self.core.wants(job):
                 obstacle = self.core.obstacle(job)
-                job.begin_wait(" ".join(wanted), None if obstacle is None else obstacle[0], name)
+                self._begin_wait(job, " ".join(wanted), None if obstacle is None else obstacle[0], name)
             if locks and self.core.wants(job) == locks:
                 self._publisher.lock_waiting(job, locks, f"{job}: {name}")
         return granted
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
         """Publishes that a script goes on after it had to wait."""
-        job.end_wait()
+        self._end_wait(job)
         self._publisher.lock_acquired(job, locks, f"{job}: {name}")
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
@@ -367,7 +382,7 @@ class Scheduler:
         if action is Action.START:
             self._start_run(job)
         elif action is Action.WAIT:
-            job.begin_wait(" ".join(job.plan.resources), self.core.first_blocker(job))
+            self._begin_wait(job, " ".join(job.plan.resources), self.core.first_blocker(job))
             self._publisher.lock_waiting(job, job.plan.resources, str(job))
         elif action is Action.REFUSE:
             self._drop(job, errno.ECANCELED)
@@ -397,7 +412,7 @@ class Scheduler:
             return
         self.queue_timers.stop(job)
         job.started = time.monotonic()
-        job.end_wait()
+        self._end_wait(job)
         self._publisher.lock_acquired(job, job.plan.resources, str(job))
         self._publisher.started(job)
         try:
