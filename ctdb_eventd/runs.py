@@ -127,6 +127,8 @@ class Job:
     """Its result is known; remains of it may still be there."""
     asked_by: object = None
     """Who asked for it; of no meaning here."""
+    inherited: str = ""
+    """Commands' locks that its parents have, as `names.HELD_LOCKS` tells them to scripts."""
     ended_by: str | None = None
     """Who cancelled it, in words; None if it wasn't cancelled, or if its client has gone."""
     waits: list[Wait] = attrs.field(factory=list)
@@ -267,6 +269,9 @@ class RunListener(Protocol):
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
         """The script goes on after it had to wait for its locks, or for a slot."""
+
+    def holds(self, job: Job) -> str:
+        """Returns the locks of commands that the script which is about to start has; see `names.HELD_LOCKS`."""
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
         """The script runs."""

@@ -246,11 +246,12 @@ class RunningEvent:
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
         printed = partial(self._listener.printed, self._job, script.name)
+        spawn = self._context.spawn.holding(self._listener.holds(self._job))
         patience: float | None = None
         while True:
             try:
                 return Child.spawn(
-                    *(script.path, argv, self._context.spawn, self._config.max_output),
+                    *(script.path, argv, spawn, self._config.max_output),
                     printed=printed,
                     cgroup=self._cgroup,
                 )

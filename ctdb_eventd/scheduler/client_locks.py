@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,6 +15,7 @@ import attrs
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.runs import LockDone, LockOwner
+from ctdb_eventd.scheduler.command_locks import CommandLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
 
@@ -28,15 +30,19 @@ NOTABLE_WAIT = 1.0
 class ClientLocks:
     """Takes clients' requests for locks, and answers them."""
 
-    def __init__(self, core: Core[Any], publisher: Publisher, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, core: Core[Any], command_locks: CommandLocks, publisher: Publisher, settle: Callable[[], None]
+    ) -> None:
         """Prepares.
 
         Args:
             core: Has the locks.
+            command_locks: Has the files of those that are commands' too.
             publisher: Is notified of waits.
             settle: Sees to it that what was given back comes to those who wait for it.
         """
         self._core = core
+        self._command_locks = command_locks
         self._publisher = publisher
         self._settle = settle
         self._numbers = count(1)
@@ -72,7 +78,7 @@ class ClientLocks:
         has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
-        if has_them:
+        if has_them and self._command_locks.take(lock, names, partial(self._goes_on, lock)):
             self._answer(lock, time.monotonic() - lock.requested)
         elif wait == 0:
             self._give_up(lock, 0)
@@ -85,7 +91,11 @@ class ClientLocks:
         return lock
 
     def granted(self, lock: ClientLock) -> None:
-        """Answers that a client has the locks for which it waited."""
+        """Answers that a client has the locks for which it waited, unless it has to wait for a command that runs."""
+        if self._command_locks.take(lock, lock.names, partial(self._goes_on, lock)):
+            self._goes_on(lock)
+
+    def _goes_on(self, lock: ClientLock) -> None:
         waited = time.monotonic() - lock.requested
         self._publish("lock-acquired", lock, seconds=waited)
         lock.stop_timer()
@@ -118,6 +128,7 @@ class ClientLocks:
             del its[lock]
             if not its:
                 del self._of_process[lock.pid]
+        self._command_locks.release(lock)
         self._core.drop_locks(lock)
         self._settle()
 
@@ -131,6 +142,9 @@ class ClientLocks:
 
     def holder_for(self, lock: ClientLock) -> LockOwner:
         """Returns who has a lock for which a request waits, or waits for it before that."""
+        if commands := self._command_locks.waits_for(lock):
+            text = f"{commands[0]} which a script runs right now"
+            return LockOwner(run=None, lock=None, pid=None, text=text, since=time.time(), seconds=0.0)
         found = self._core.obstacle(lock)
         if found is None:
             raise RuntimeError(f"nobody has {lock.names}, and yet somebody waits for them")

@@ -158,8 +158,10 @@ _LOCK = Command(
     "lock",
     "Run a command while holding locks.",
     "Waits for all the locks together, runs the command, and gives them back at its end. They are the locks that "
-    "scripts declare, so a script that needs one of them doesn't run meanwhile. Any other name serves for commands "
-    "among themselves.\n\nThe exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
+    "scripts declare, so a script that needs one of them doesn't run meanwhile. `iptables`, and the name of a command "
+    "in `[locks] serialise`, is also the lock of that command: in scripts it waits, and fails when `command wait` is "
+    "over. Any other name serves for commands among themselves.\n\n"
+    "The exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
     "SIGINT are passed on to it; Ctrl-C reaches it by itself. Should the daemon go, its locks go with it: that is said "
     "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the "
     "command goes on too, and the locks last until it, and whatever it leaves running, has gone.\n\nThe command can't "
