@@ -16,6 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable
 from itertools import count
+from typing import Any
 
 import attrs
 
@@ -73,9 +74,12 @@ class CommandLocks:
             for name in request.names:
                 self._files[name].unlock()
 
-    def waiting(self, name: str) -> Hashable | None:
-        """Returns the owner that waits for the file of this lock, None if none does."""
-        return next((owner for owner, request in self._of_owner.items() if name in request.waits_for), None)
+    def owner(self, name: str, *, waits: bool) -> Any:
+        """Returns the owner that has the file of this lock, or waits for it; None if none does."""
+        for owner, request in self._of_owner.items():
+            if name in request.names and (name in request.waits_for) == waits:
+                return owner
+        return None
 
     def waits_for(self, owner: Hashable) -> tuple[str, ...]:
         """Returns the locks whose files an owner waits for."""

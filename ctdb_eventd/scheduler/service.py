@@ -339,6 +339,11 @@ class Scheduler:
         self._settle()
         self._check_idle()
 
+    @property
+    def groups(self) -> list[int]:
+        """The process groups of the scripts that run."""
+        return [group for group in self._groups if self.job_of({group}) is not None]
+
     def job_of(self, groups: set[int]) -> Job | None:
         """Returns the job whose running script has one of these process groups."""
         for group in groups:

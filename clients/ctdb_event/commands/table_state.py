@@ -39,7 +39,7 @@ _PS = Command(
         ("script", "the one that runs, or waits to run"),
         ("script_seconds", "for how long it has been running"),
         ("pid", "its process, and process group"),
-        ("waits_for", "runs and locks, and `slot`"),
+        ("waits_for", "runs, locks with who holds those of commands and files, and `slot`"),
         ("waits_for_more", "how many further runs"),
     ),
     json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
@@ -136,14 +136,16 @@ _SUBSCRIBE = Command(
 _LOCKS = Command(
     "locks",
     "List locks, their holders and who waits.",
-    "Locks of addresses are held by runs, named ones by scripts that declare them and by `ctdb-event lock`.",
+    "Locks of addresses are held by runs, named ones by scripts that declare them and by `ctdb-event lock`. Locks of "
+    "commands that scripts run one at a time, such as `iptables`, and of files that scripts lock themselves are listed "
+    "if a script waits for them.",
     group="Now",
     options=(JSON, PLAIN),
     examples=(("ctdb-event locks", "Who keeps whom waiting?"),),
     statuses=_SEEN,
     columns=(
         ("name", ""),
-        ("kind", "`address` or `named`"),
+        ("kind", "`address`, `named`, `command` or `file`"),
         ("role", "`holder` or `waiting`: one line for each owner, in order; `more`: how many more wait, as `text`"),
         ("run", "id of the run whose it is"),
         ("lock", "number of a client's lock"),
