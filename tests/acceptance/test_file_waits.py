@@ -86,6 +86,8 @@ async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> No
         holder = f"{matched[1]} (first monitor: 20.slow)"
         assert (wait["what"], wait["script"], wait["holder"]) == (str(path), "10.x", holder)
         assert 1 <= wait["seconds"] <= results[1]["seconds"] + 0.1
+        (past,) = await client.call("history", component="second")
+        assert past["script_waits"] == wait["seconds"]
         assert await client.call("locks") == []
     assert node.log.count(line) == 1
     assert f" s so far, held by {holder} (ctdb-event show {second})" in node.log
