@@ -21,7 +21,12 @@ _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
 _STEPS = 10_000
 """Steps of SQLite's between two looks at the clock."""
-_RUN = "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by"
+_RUN = (
+    "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by,"
+    " (SELECT coalesce(sum(w.seconds), 0.0) FROM wait w WHERE w.number = r.number AND w.script IS NOT NULL)"
+    " AS script_waits"
+)
+"""Columns of the table `run r`, and what its scripts waited."""
 
 
 class Unreadable(Exception):
@@ -120,8 +125,9 @@ def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = 
         failed: The latest one that did not end well.
     """
     which = "outcome IS NOT NULL AND outcome != 'success'" if failed else "outcome IS NOT NULL"
+    which = which if run is None else "run = ?"
     row = connection.execute(
-        f"SELECT number, {_RUN} FROM run WHERE {'run = ?' if run is not None else which} ORDER BY number DESC LIMIT 1",
+        f"SELECT number, {_RUN} FROM run r WHERE {which} ORDER BY number DESC LIMIT 1",
         () if run is None else (storable(run),),
     ).fetchone()
     if row is None:

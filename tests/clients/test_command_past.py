@@ -94,7 +94,7 @@ def test_a_table_for_people(file: str, capfdbinary: pytest.CaptureFixture[bytes]
         "RUN   ASKED FOR            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
         "SCRIPTS THAT FAILED",
         "mb-1  2023-11-14 22:13:30  legacy takeip eth0 10.0.0.1 24  success    1.0s    0.5s  ctdbd",
-        "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.5s  python3 (uid 1000)  "
+        "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.9s  python3 (uid 1000)  "
         "13.route",
         "mb-3  2023-11-14 22:13:50  legacy takeip eth0 10.0.0.3 24  cancelled  0.0s    0.5s  ctdbd",
         "mb-4  2023-11-14 22:14:00  legacy takeip eth0 10.0.0.4 24  going on                 ctdbd",

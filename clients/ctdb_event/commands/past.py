@@ -137,9 +137,10 @@ def _history(session: Session) -> int:
 
 def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
     outcome = _outcome(run)
+    waited = None if run["waited"] is None else run["waited"] + run.get("script_waits", 0.0)
     return [
         *(run["run"], at(run["queued"]), event_shown(run), (outcome, state_style(outcome))),
-        *(lasting(run["seconds"]), lasting(run["waited"]), _asked_by(run), ", ".join(run["bad_scripts"])),
+        *(lasting(run["seconds"]), lasting(waited), _asked_by(run), ", ".join(run["bad_scripts"])),
     ]
 
 

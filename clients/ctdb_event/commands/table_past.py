@@ -48,16 +48,17 @@ _HISTORY = Command(
         ("outcome", "`success`, `failed`, `timed-out`, `cancelled`, `interrupted`, or nothing if it goes on"),
         ("summary", "result of the script that failed, 0 if none did"),
         ("queued", "time of the request"),
-        ("waited", "seconds"),
+        ("waited", "seconds until it started; WAITED has `script_waits` too"),
         ("seconds", "from its start to its end"),
         ("uid", "who asked"),
         ("pid", ""),
         ("program", "`ctdbd`, or the name that the process went by"),
         ("ended_by", "who cancelled it, or why it gave way"),
         ("bad_scripts", "those that failed"),
+        ("script_waits", "seconds that its scripts waited for locks, slots, commands and files"),
     ),
     json="A list of runs, as in [the protocol](protocol.md#a-run) but without scripts, with `uid`, `pid`, `program`, "
-    "`ended_by` and `bad_scripts` besides.",
+    "`ended_by`, `bad_scripts` and `script_waits` besides.",
 )
 _SHOW = Command(
     "show",
