@@ -32,11 +32,18 @@ _HISTORY = Command(
     f"Every run of the last weeks (`[history]` in `ctdb.conf`), also of former daemons: when it was asked for and by "
     f"whom, how it ended, what it took and waited, and which scripts failed. {_TIMES}",
     group="Past",
-    options=(*_WHICH, Option("--limit", "Not more than so many, the latest; 50.", "NUMBER"), JSON, PLAIN),
+    options=(
+        *_WHICH,
+        Option("--limit", "Not more than so many, the latest; 50, with `--export` 1000.", "NUMBER"),
+        Option("--export", "Print each run whole, with scripts, output and waits, as JSON on a line of its own."),
+        JSON,
+        PLAIN,
+    ),
     examples=(
         ("ctdb-event history --failed --since 20m", "What went wrong in the last twenty minutes?"),
         ("ctdb-event history --address 10.0.0.31", "What happened to this address?"),
         ("ctdb-event history --since 02:30 --until 03:00 --slower 2", "What was slow that night?"),
+        ("ctdb-event history --export --since 10m", "For `ctdb-event timeline`, here or elsewhere."),
     ),
     statuses=_READ,
     columns=(
@@ -57,7 +64,8 @@ _HISTORY = Command(
         ("bad_scripts", "those that failed"),
     ),
     json="A list of runs, as in [the protocol](protocol.md#a-run) but without scripts, with `uid`, `pid`, `program`, "
-    "`ended_by` and `bad_scripts` besides.",
+    "`ended_by` and `bad_scripts` besides. `--export`: on each line a run as `show --json` has it, and `node`, the "
+    "host's name. Times are seconds since the epoch.",
 )
 _SHOW = Command(
     "show",
