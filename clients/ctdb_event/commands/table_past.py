@@ -135,5 +135,37 @@ _SLOW = Command(
     json="A list of objects with the columns of `--plain`.",
 )
 
-ROWS = (_HISTORY, _SHOW, _DIFF, _SLOW)
+_TIMELINE = Command(
+    "timeline",
+    "Draw runs: what ran and waited when, and what failed.",
+    "A row for each address, or for each event without one, and below it one for each of its scripts; waits have a "
+    "shade of their own, failures a cross. Without a file's name the picture goes to the terminal. It is of the runs "
+    "that are named, or that `ctdb-event history --export` has written to files, also on other nodes, which then stand "
+    "below one another; without any of them, of those that the options say, as of `history`, and without `--since` and "
+    f"`--until` of the last ten minutes. A FILE has a dot or a slash in its name. {_TIMES}",
+    group="Past",
+    operands=(
+        Operand("RUN|FILE", "run", "A run's id, `last`, `failed`, or an exported file.", required=False, many=True),
+    ),
+    options=(
+        *_WHICH,
+        Option("--limit", "Not more than so many, the latest; 1000.", "NUMBER"),
+        Option("--html", "Write a page that needs no network; output is shown on hovering.", "FILE", "file"),
+        Option("--svg", "Write the picture alone.", "FILE", "file"),
+        Option("--perfetto", "Write a trace for ui.perfetto.dev, or Chrome.", "FILE", "file"),
+    ),
+    examples=(
+        ("ctdb-event timeline --since 02:30 --until 02:35", "What happened at night?"),
+        ("ctdb-event timeline failed", "Where did the time go that the last failure took?"),
+        ("ctdb-event timeline --html failover.html node1.jsonl node2.jsonl node3.jsonl", "The failover of a cluster."),
+    ),
+    statuses=(
+        ("0", "drawn"),
+        ("2", "there is no such run (ENOENT)"),
+        ("22", "a value, or a line of a file, can't be understood (EINVAL)"),
+        ("1", "wrong usage, or the history can't be read, or a file can't be read or written"),
+    ),
+)
+
+ROWS = (_HISTORY, _SHOW, _DIFF, _SLOW, _TIMELINE)
 """In the order in which they are shown."""
