@@ -145,7 +145,7 @@ _TIMELINE = Command(
     f"`--until` of the last ten minutes. A FILE has a dot or a slash in its name. {_TIMES}",
     group="Past",
     operands=(
-        Operand("RUN|FILE", "run", "A run's id, `last`, `failed`, or an exported file.", required=False, many=True),
+        Operand("RUN|FILE", "file", "A run's id, `last`, `failed`, or an exported file.", required=False, many=True),
     ),
     options=(
         *_WHICH,

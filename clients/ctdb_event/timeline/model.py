@@ -119,19 +119,20 @@ def _rows(runs: Iterable[PastRun], end: float) -> Iterator[Row]:
 def _lanes(label: str, is_script: bool, units: list[list[Bar]]) -> Iterator[Row]:
     """Yields as many rows as are needed for units, which stay together, not to overlap."""
     lanes: list[list[Bar]] = []
-    for unit in sorted(units, key=lambda unit: _extent(unit)[0]):
-        begin = _extent(unit)[0]
-        lane = next((lane for lane in lanes if _extent(lane)[1] <= begin), None)
-        if lane is None:
-            lanes.append(list(unit))
-        else:
-            lane.extend(unit)
+    ends: list[float] = []
+    for begin, end, unit in sorted(map(_with_extent, units), key=lambda one: one[0]):
+        number = next((number for number, former in enumerate(ends) if former <= begin), len(ends))
+        if number == len(ends):
+            lanes.append([])
+            ends.append(end)
+        lanes[number] += unit
+        ends[number] = end
     for lane in lanes:
         yield Row(label=label, is_script=is_script, bars=tuple(lane))
 
 
-def _extent(bars: list[Bar]) -> tuple[float, float]:
-    return min(bar.begin for bar in bars), max(bar.end for bar in bars)
+def _with_extent(unit: list[Bar]) -> tuple[float, float, list[Bar]]:
+    return min(bar.begin for bar in unit), max(bar.end for bar in unit), unit
 
 
 def _run_bars(run: PastRun, end: float) -> list[Bar]:

@@ -6,8 +6,11 @@ could not have, and nothing is markup.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from html import escape
+
+import attrs
 
 from ctdb_event.commands.times import at, clock, lasting
 from ctdb_event.timeline.model import Bar, Chart, Kind, Row, ticks
@@ -29,6 +32,9 @@ _CHARACTER = 6.3
 """Pixels of a character of 11 pixels, on average."""
 _LONGEST_LABEL = 32
 _TICKS = 10
+_NARROWEST = 1.5
+_INSTANT = 1e-6
+"""Seconds that a bar takes at least."""
 _LEGEND: tuple[tuple[str, str], ...] = (
     ("run ok", "run ended well"),
     ("script ok", "script ended well"),
@@ -162,31 +168,50 @@ def _row(chart: Chart, row: Row, top: int) -> Iterator[str]:
     label = row.label if len(row.label) <= _LONGEST_LABEL else row.label[: _LONGEST_LABEL - 1] + "…"
     classes = "soft end" if row.is_script else "end"
     yield f"<g><title>{_safe(row.label)}</title>{_text(_LEFT - 8, middle, label, classes)}</g>\n"
-    for bar in row.bars:
-        before = [_x(chart, other.end) for other in row.bars if other.end <= bar.begin and other is not bar]
-        behind = [_x(chart, other.begin) for other in row.bars if other.begin >= bar.end and other is not bar]
-        free = max(before, default=_LEFT), min(behind, default=_LEFT + _PLOT + _RIGHT)
-        yield from _bar(chart, bar, row, top, free)
+    begins, ends = sorted(bar.begin for bar in row.bars), sorted(_last(bar) for bar in row.bars)
+    free_from = float(_LEFT)
+    for bar in sorted(row.bars, key=lambda bar: (bar.begin, -bar.end)):
+        before, behind = bisect_right(ends, bar.begin), bisect_left(begins, _last(bar))
+        free_from = max(free_from, _x(chart, ends[before - 1]) if before else _LEFT)
+        free_until = _x(chart, begins[behind]) if behind < len(begins) else _LEFT + _PLOT + _RIGHT
+        left = _x(chart, bar.begin)
+        right = max(_x(chart, bar.end), left + _NARROWEST)
+        words = _place(bar, left, right, free_from, free_until)
+        yield f'<g class="bar {_classes(bar.kind, row)}"><title>{_safe(bar.detail)}</title>'
+        where = f'x="{left:.1f}" y="{top + 1.5}" width="{right - left:.1f}" height="{_height(row) - 3}"'
+        yield f"<rect {where}/>"
+        if words is not None:
+            yield _text(words.x, middle, words.text, words.classes)
+            free_from = max(free_from, words.end)
+        yield "</g>\n"
 
 
-def _bar(chart: Chart, bar: Bar, row: Row, top: int, free: tuple[float, float]) -> Iterator[str]:
-    """Yields a bar, and its text where there is room: in it, behind it or before it."""
-    left = _x(chart, bar.begin)
-    wide = max(_x(chart, bar.end) - left, 1.5)
-    height = _height(row)
-    words = f"✗ {bar.text}".rstrip() if bar.kind == "failed" else bar.text
-    needed = len(words) * _CHARACTER + 8
-    yield f'<g class="bar {_classes(bar.kind, row)}"><title>{_safe(bar.detail)}</title>'
-    yield f'<rect x="{left:.1f}" y="{top + 1.5}" width="{wide:.1f}" height="{height - 3}"/>'
-    if words and needed <= wide:
-        yield _text(left + 4, top + height / 2, words, "inside")
-    elif words and left + wide + needed <= free[1]:
-        yield _text(left + wide + 4, top + height / 2, words)
-    elif words and free[0] <= left - needed:
-        yield _text(left - 4, top + height / 2, words, "end")
-    elif bar.kind == "failed":
-        yield _text(left + wide + 2, top + height / 2, "✗")
-    yield "</g>\n"
+def _last(bar: Bar) -> float:
+    return max(bar.end, bar.begin + _INSTANT)  # later than its begin, so that it is not taken for its own neighbour
+
+
+@attrs.frozen
+class _Words:
+    """Where a bar's text stands."""
+
+    text: str
+    x: float
+    end: float
+    """Where it ends."""
+    classes: str
+
+
+def _place(bar: Bar, left: float, right: float, free_from: float, free_until: float) -> _Words | None:
+    """Returns where there is room for a bar's text: in it, behind it or before it; at least a failure's cross."""
+    text = f"✗ {bar.text}".rstrip() if bar.kind == "failed" else bar.text
+    wide = len(text) * _CHARACTER
+    if text and wide + 8 <= right - left:
+        return _Words(text, left + 4, right, "inside")
+    if text and right + wide + 8 <= free_until:
+        return _Words(text, right + 4, right + wide + 8, "")
+    if text and free_from <= left - wide - 8:
+        return _Words(text, left - 4, left, "end")
+    return _Words("✗", right + 2, right + _CHARACTER + 6, "") if bar.kind == "failed" else None
 
 
 def _classes(kind: Kind, row: Row) -> str:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from past_runs import past_run, script, wait
 
+from ctdb_event.timeline import svg
 from ctdb_event.timeline.model import Chart, draw
 from ctdb_event.timeline.svg import page, picture
 
@@ -39,8 +40,8 @@ def test_bars_are_where_their_times_are() -> None:
         ("bar run wait", "x takeip x: failed after 9.0s", 220.0, 100.0),
         ("bar run failed", "x takeip x: failed after 9.0s", 320.0, 900.0),
         ("bar script ok", "10.interface of x takeip x: ok after 4.0s", 320.0, 400.0),
-        ("bar script failed", "x of x takeip x: exit status 3 after 0.5s", 920.0, 50.0),
         ("bar script wait", "x waited 2.0s for x, which x had", 720.0, 200.0),
+        ("bar script failed", "x of x takeip x: exit status 3 after 0.5s", 920.0, 50.0),
     ]
 
 
@@ -55,9 +56,31 @@ def test_a_failure_has_a_cross_and_its_reason_and_a_wait_what_it_was_for() -> No
     assert found.count("routes") == 4  # a script, what it waited for, a node, and an event
 
 
+def test_a_row_of_many_bars_takes_no_longer_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for number in (50, 100):
+        looked_at: list[float] = []
+
+        def place(chart: Chart, moment: float, looked_at: list[float] = looked_at) -> float:
+            looked_at.append(moment)
+            return 220.0
+
+        monkeypatch.setattr(svg, "_x", place)
+        picture(draw(("n", past_run(f"a{at}", at, 0, 1)) for at in range(number)))
+        counts.append(len(looked_at))
+    assert counts[1] <= 2 * counts[0]
+
+
 def test_what_a_script_printed_is_shown_on_hovering() -> None:
     assert "<title>x of x takeip x: exit status 3 after 0.5s" in picture(chart("x", b"one\ntwo\n"))
     assert "\none\ntwo</title>" in picture(chart("x", b"one\ntwo\n"))
+
+
+def test_texts_of_neighbours_do_not_overlap() -> None:
+    monitors = [past_run(f"m{at}", at, 0, 1, event="monitor", address=None) for at in (0, 50, 51, 52, 900)]
+    assert texts(picture(draw(("n", run) for run in monitors))).count("monitor") == 3  # none between two others
+    never_started = past_run("b", 99, 0, 0, outcome="cancelled")
+    assert "takeip cancelled" in texts(picture(draw([("n", past_run("a", 0, 0, 1)), ("n", never_started)])))
 
 
 class Tags(HTMLParser):
