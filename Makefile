@@ -15,7 +15,7 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
-.PHONY: chaos soak fuzz fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab
+.PHONY: chaos soak fuzz fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab bench-outage
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -84,10 +84,10 @@ check-imports: $(VENV)/.stamp-dev
 check-shell:
 	contrib/tools/check-shell.sh contrib .ci
 
-# INTEROP is what of them, as pytest has it: files, directories, -k.
+# INTEROP is what of them, as pytest has it: files, directories, -k. Samba is for tests/lab/test_samba.py alone.
 interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
-	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3
+	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3 $(if $(INTEROP),,samba smbclient)
 	$(VENV)/bin/python -m pytest -m interop $(INTEROP)
 
 # Each in a root of its own, two of them at a time (JOBS), with an environment that is kept there.
@@ -127,23 +127,27 @@ fuzz: $(VENV)/.stamp-run ## Attack a daemon with mutated packets for five minute
 
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 
-# EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go.
+# EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go;
+# SAMBA=yes has an smbd on each node.
 # CTDB=4.25 (4.17, 4.22, 4.24) takes nodes of that version: the lab is in a root of its own then, with an environment
 # that is kept there; what looks at it from outside, or ends it, needs no CTDB.
 LAB ?= /tmp/ctdb-lab
 lab_packages := ctdb iproute2 iptables ethtool psmisc
+samba_packages := samba smbclient
+with_samba := $(filter yes,$(SAMBA))
 ctdb_lab = PYTHONPATH=contrib/lab $(VENV)/bin/python -m ctdb_lab --directory "$(LAB)"
 lab_options = --eventd "$(EVENTD)" $(if $(NODES),--nodes $(NODES)) \
-	$(if $(ADDRESSES4),--addresses4 $(ADDRESSES4)) $(if $(ADDRESSES6),--addresses6 $(ADDRESSES6))
+	$(if $(ADDRESSES4),--addresses4 $(ADDRESSES4)) $(if $(ADDRESSES6),--addresses6 $(ADDRESSES6)) \
+	$(if $(with_samba),--samba)
 
 ifdef CTDB
 lab:
 	@contrib/tools/in-root.sh --lasting --bind "$(abspath $(dir $(abspath $(LAB))))" "$(CTDB)" \
 		make VENV=/opt/venv/lab lab LAB="$(abspath $(LAB))" NODES="$(NODES)" \
-		ADDRESSES4="$(ADDRESSES4)" ADDRESSES6="$(ADDRESSES6)" $(if $(filter file,$(origin EVENTD)),,EVENTD="$(EVENTD)")
+		ADDRESSES4="$(ADDRESSES4)" ADDRESSES6="$(ADDRESSES6)" SAMBA="$(SAMBA)" $(if $(filter file,$(origin EVENTD)),,EVENTD="$(EVENTD)")
 else
 lab: $(VENV)/.stamp-run ## Bring up a cluster of real ctdbd nodes (Debian, root)
-	@contrib/tools/need-packages.sh $(lab_packages)
+	@contrib/tools/need-packages.sh $(lab_packages) $(if $(with_samba),$(samba_packages))
 	@$(ctdb_lab) up $(lab_options)
 endif
 
@@ -159,6 +163,10 @@ lab-down: $(VENV)/.stamp-run ## End the cluster and remove all traces of it
 bench-lab: $(VENV)/.stamp-run ## Measure failovers on that cluster against CTDB's own daemon (Debian, root)
 	@contrib/tools/need-packages.sh $(lab_packages)
 	$(VENV)/bin/python -m benchmarks.lab $(BENCH_LAB_OPTIONS)
+
+bench-outage: $(VENV)/.stamp-run ## Measure there how long clients of Samba can't write (Debian, root)
+	@contrib/tools/need-packages.sh $(lab_packages) $(samba_packages)
+	$(VENV)/bin/python -m benchmarks.outage $(BENCH_OUTAGE_OPTIONS)
 
 # --- Installing it, see docs/installation.md ---------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from ctdb_lab.plan import eventd_path
 from ctdb_lab.requirements import missing_requirements
 
 from benchmarks.lab_cases import CASES, Case, Samples, Sides, failovers, figures
-from benchmarks.lab_plot import Plotted, draw, lacking
+from benchmarks.lab_plot import Panel, draw, lacking
 from benchmarks.results import Figure, Unit, Verdict
 from benchmarks.table import heading, row, write_json
 
@@ -58,13 +58,14 @@ def _measured(case: Case, sides: Sides, options: argparse.Namespace) -> Iterator
         yield count, samples
 
 
-def _run(cases: Sequence[Case], sides: Sides, options: argparse.Namespace) -> tuple[list[Figure], Plotted]:
+def _run(cases: Sequence[Case], sides: Sides, options: argparse.Namespace) -> tuple[list[Figure], dict[str, Panel]]:
     found: list[Figure] = []
-    plotted: Plotted = {}
+    plotted: dict[str, Panel] = {}
     for case in cases:
         try:
-            plotted[case] = dict(_measured(case, sides, options))
-            measured = list(figures(case, plotted[case][case.count]))
+            samples = dict(_measured(case, sides, options))
+            plotted[case.summary] = {count: taken.medians_away for count, taken in samples.items()}
+            measured = list(figures(case, samples[case.count]))
         except LabError as error:
             print(error, file=sys.stderr)
             note = str(error).partition("\n")[0]
@@ -75,7 +76,7 @@ def _run(cases: Sequence[Case], sides: Sides, options: argparse.Namespace) -> tu
     return found, plotted
 
 
-def _unwritable(*files: Path | None) -> str:
+def unwritable(*files: Path | None) -> str:
     """Names what could not be written in the end; empty if nothing. Measuring takes minutes."""
     for file in filter(None, files):
         if not file.parent.is_dir():
@@ -86,17 +87,21 @@ def _unwritable(*files: Path | None) -> str:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    # as an exception, so that the labs go down and their files with them
     raise SystemExit(128 + number)
+
+
+def end_in_order() -> None:
+    """Makes SIGTERM and SIGHUP an exception, so that the labs go down and their files with them."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     options = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    end_in_order()
     ours = eventd_path(options.ours)
-    missing = _unwritable(options.json, options.plot) or (lacking() if options.plot else "")
+    missing = unwritable(options.json, options.plot) or (lacking() if options.plot else "")
     missing = missing or missing_requirements(CTDB_EVENTD) or missing_requirements(ours)
     if missing:
         print(missing, file=sys.stderr)
@@ -111,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         write_json(options.json, found)
     if options.plot and plotted:
-        draw(options.plot, plotted)
+        title = "ctdb disable on one of three nodes: a third of the addresses moves"
+        draw(options.plot, [plotted], title, "seconds until every address is usable again")
     elif options.plot:
         print(f"no case was measured to its end: {options.plot} is not drawn", file=sys.stderr)
     return 1 if options.check and missed else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ctdb_lab.failover import timed_away, timed_back
 from benchmarks.results import Figure, compared
 from benchmarks.timing import in_turn
 
-__all__ = ["CASES", "Case", "Samples", "Sides", "failovers", "figures"]
+__all__ = ["CASES", "WAITING_SCRIPT", "Case", "Samples", "Sides", "failovers", "figures"]
 
 _NODES = 3
 _MOVED_NODE = 1
@@ -21,7 +22,7 @@ _HEALTHY_SECONDS = 300
 # Each monitor event uses the processors that the failover needs: as rare as on a real node, by default.
 _TUNABLES = {"MonitorInterval": 15}
 
-_WAITING_SCRIPT = """#!/bin/sh
+WAITING_SCRIPT = """#!/bin/sh
 case "$1" in
 takeip | releaseip) sleep 0.2 ;;
 esac
@@ -75,7 +76,7 @@ CASES = (
         family=4,
         at_most=0.25,
         plotted=(15, 45),
-        scripts={"50.waiting": _WAITING_SCRIPT},
+        scripts={"50.waiting": WAITING_SCRIPT},
     ),
 )
 
@@ -97,6 +98,12 @@ class Samples:
     """From `ctdb disable` until every address was usable on another node."""
     back: list[list[float]]
     """From `ctdb enable` until the node had its share and every address was usable."""
+
+    @property
+    def medians_away(self) -> tuple[float, float]:
+        """Theirs and ours."""
+        theirs, ours = self.away
+        return statistics.median(theirs), statistics.median(ours)
 
 
 def failovers(case: Case, count: int, sides: Sides, rounds: int) -> Samples:

@@ -1,19 +1,16 @@
-"""The picture of the lab's failovers: time against number of addresses, one panel for each case."""
+"""Pictures of what was measured on the lab: time against number of addresses, one panel for each case."""
 
 from __future__ import annotations
 
 import importlib.util
-import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lab_cases import Case, Samples
+__all__ = ["Panel", "draw", "lacking"]
 
-__all__ = ["Plotted", "draw", "lacking"]
-
-Plotted = dict[Case, Mapping[int, Samples]]
-"""For each case the samples by number of addresses."""
+Panel = Mapping[int, tuple[float, float]]
+"""By number of addresses: seconds with CTDB's event daemon, and with ours."""
 
 _SIDES = (("CTDB's event daemon", "#b3541e", "o"), ("ctdb-eventd", "#1f6f8b", "s"))
 
@@ -25,8 +22,15 @@ def lacking() -> str:
     )
 
 
-def draw(path: Path, plotted: Plotted) -> None:
-    """Writes the SVG file."""
+def draw(path: Path, rows: Sequence[Mapping[str, Panel]], title: str, measure: str) -> None:
+    """Writes the SVG file.
+
+    Args:
+        path: The file.
+        rows: Panels by their titles, row by row; each row has as many.
+        title: Of all of it.
+        measure: What the seconds are.
+    """
     # not at the top: only who draws needs it, and it takes a second
     import matplotlib  # type: ignore[import-not-found,unused-ignore]
 
@@ -35,24 +39,26 @@ def draw(path: Path, plotted: Plotted) -> None:
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "lab", "font.size": 9})
     from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
 
-    figure, axes = pyplot.subplots(1, len(plotted), figsize=(4 * len(plotted), 3.4), squeeze=False)
-    for axis, (case, samples) in zip(axes[0], plotted.items(), strict=True):
-        _panel(axis, case, samples)
-    axes[0][0].set_ylabel("seconds until every address is usable again")
+    columns = len(rows[0])
+    figure, axes = pyplot.subplots(len(rows), columns, figsize=(4 * columns, 3.4 * len(rows)), squeeze=False)
+    for row, line in zip(rows, axes, strict=True):
+        for (name, panel), axis in zip(row.items(), line, strict=True):
+            _draw_panel(axis, name, panel)
+        line[0].set_ylabel(measure)
+    for axis in axes[-1]:
+        axis.set_xlabel("public addresses of the cluster")
     axes[0][0].legend(frameon=False)
-    figure.suptitle("ctdb disable on one of three nodes: a third of the addresses moves")
+    figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})
     pyplot.close(figure)
 
 
-def _panel(axis: Any, case: Case, samples: Mapping[int, Samples]) -> None:
-    counts = sorted(samples)
+def _draw_panel(axis: Any, name: str, panel: Panel) -> None:
+    counts = sorted(panel)
     for side, (label, colour, marker) in enumerate(_SIDES):
-        taken = [statistics.median(samples[count].away[side]) for count in counts]
-        axis.plot(counts, taken, color=colour, marker=marker, label=label)
-    axis.set_title(case.summary, fontsize=9)
-    axis.set_xlabel("public addresses of the cluster")
+        axis.plot(counts, [panel[count][side] for count in counts], color=colour, marker=marker, label=label)
+    axis.set_title(name, fontsize=9)
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)

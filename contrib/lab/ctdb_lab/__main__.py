@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="bring it up and wait until it is healthy")
     for name, what in (("nodes", "nodes"), ("addresses4", "public IPv4 addresses"), ("addresses6", "and IPv6")):
         up.add_argument(f"--{name}", type=int, default=_DEFAULT[name].default, help=f"{what} (%(default)s)")
+    up.add_argument("--samba", action="store_true", help="with an smbd on each node, which 50.samba starts and watches")
     up.add_argument("--eventd", default="ours", help="`ours`, `ctdb` for CTDB's own, or a path (%(default)s)")
     commands.add_parser("status", help="who hosts what, and how each node does")
     commands.add_parser("failover", help="take a node out and in again in every way, with times")
@@ -46,6 +47,7 @@ def _up(options: argparse.Namespace) -> None:
         nodes=options.nodes,
         addresses4=options.addresses4,
         addresses6=options.addresses6,
+        samba=options.samba,
     )
     lab = Lab(options.directory, plan)
     addresses = f"{plan.addresses4} IPv4 and {plan.addresses6} IPv6 addresses"

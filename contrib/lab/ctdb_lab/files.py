@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ctdb_lab import samba
 from ctdb_lab.errors import LabError
 from ctdb_lab.places import ask_ctdb, run_here
 from ctdb_lab.plan import PROVIDED_SCRIPTS, Plan
@@ -16,7 +17,6 @@ MARK = ".ctdb-lab"
 
 # What hold-node.sh mounts something over.
 _HIDDEN = ("/run", "/proc", "/etc/ctdb", "/var/lib/ctdb", "/var/log/ctdb")
-_ENABLED = ("00.ctdb", "10.interface")
 _EMPTY = ("run/lock", "var/persistent", "var/volatile", "var/state", "log")
 _CONFIGURATION = """[logging]
 	location = file:/var/log/ctdb/log.ctdb
@@ -45,11 +45,16 @@ def create(directory: Path, plan: Plan) -> None:
         raise LabError(f"{directory} is there already: a lab that runs (make lab-status), or its remains") from None
     (directory / MARK).touch()
     plan.save(directory / "plan.json")
+    if plan.samba:
+        samba.create(directory)
     # /run is each node's own and empty; on a real one systemd makes CTDB's directories there
     files = [ask_ctdb(run_here, kind, daemon) for kind in ("socket", "pidfile") for daemon in ("ctdbd", "eventd")]
+    socket = files[0]
     places = sorted({str(file.parent.relative_to("/")) for file in files})
     for number in range(plan.nodes):
-        _create_node(directory, plan, number, places)
+        node = _create_node(directory, plan, number, places)
+        if plan.samba:
+            samba.create_node(directory, node, socket)
 
 
 def remove(directory: Path) -> None:
@@ -67,7 +72,7 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory)
 
 
-def _create_node(directory: Path, plan: Plan, number: int, places: list[str]) -> None:
+def _create_node(directory: Path, plan: Plan, number: int, places: list[str]) -> Path:
     node = directory / f"node{number}"
     node.mkdir()
     for name in (*_EMPTY, *places):
@@ -75,6 +80,7 @@ def _create_node(directory: Path, plan: Plan, number: int, places: list[str]) ->
     (node / "address").write_text(f"{plan.node_addresses[number]}/24\n")
     (node / "eventd").write_text(plan.eventd)
     _create_configuration(node, directory, plan)
+    return node
 
 
 def _create_configuration(node: Path, directory: Path, plan: Plan) -> None:
@@ -88,7 +94,7 @@ def _create_configuration(node: Path, directory: Path, plan: Plan) -> None:
     scripts = etc / "events" / "legacy"
     shutil.rmtree(scripts, ignore_errors=True)
     scripts.mkdir(parents=True)
-    for name in _ENABLED:
+    for name in plan.enabled:
         (scripts / f"{name}.script").symlink_to(f"{PROVIDED_SCRIPTS}/{name}.script")
     for name, text in plan.scripts.items():
         script = scripts / f"{name}.script"

@@ -2,7 +2,8 @@
 # hold-lab.sh DIRECTORY lab: process 1 of a lab's own namespaces (processes, mounts, network, host name). Makes the
 # bridge, starts a holder for each node, and holds everything: with the end of this process the kernel ends all others
 # and takes the namespaces down, however this end came.
-# Environment: LAB_NODES, how many nodes; LAB_HOLD, the command whose end is the lab's end.
+# Environment: LAB_NODES, how many nodes; LAB_HOLD, the command whose end is the lab's end; LAB_CLIENT, addresses of
+# the bridge itself, from which clients reach the public addresses (may be empty).
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -14,6 +15,9 @@ ip link set lo up
 # multicast that it would hold back.
 ip link add lab0 type bridge stp_state 0 mcast_snooping 0
 ip link set lab0 up
+for address in $LAB_CLIENT; do
+	ip address add "$address" dev lab0
+done
 # The nodes put the far ends of their links here.
 exec 3</proc/self/ns/net
 

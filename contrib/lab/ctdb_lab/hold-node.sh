@@ -14,6 +14,11 @@ hostname "$2"
 mount --bind "$directory/etc" /etc/ctdb
 mount --bind "$directory/var" /var/lib/ctdb
 mount --bind "$directory/log" /var/log/ctdb
+if [ -d "$directory/samba" ]; then
+	for place in etc var/lib var/cache var/log; do
+		mount --bind "$directory/samba/$place" "/$place/samba"
+	done
+fi
 # The whole of it: the lock of iptables is there, and it is each host's own.
 mount --bind "$directory/run" /run
 

@@ -14,7 +14,7 @@ from ctdb_lab.addresses import State
 from ctdb_lab.errors import LabError, NoAnswer
 from ctdb_lab.node import ANSWER_SECONDS, Node
 from ctdb_lab.places import run_here
-from ctdb_lab.plan import Plan
+from ctdb_lab.plan import CLIENT_ADDRESSES, Plan
 from ctdb_lab.processes import find_holder, wait_for_end, watched_children
 from ctdb_lab.requirements import missing_requirements
 from ctdb_lab.waiting import wait_until
@@ -84,7 +84,7 @@ class Lab:
         Raises:
             LabError: It can't come up; nothing of it is left then.
         """
-        problem = missing_requirements(self.plan.eventd)
+        problem = missing_requirements(self.plan.eventd, samba=self.plan.samba)
         if problem:
             raise LabError(problem)
         files.create(self.directory, self.plan)
@@ -103,6 +103,7 @@ class Lab:
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LAB_NODES": str(self.plan.nodes),
+            "LAB_CLIENT": " ".join(CLIENT_ADDRESSES) if self.plan.samba else "",
             "LAB_HOLD": "sleep infinity" if detached else "cat",
         }
         with (self.directory / "setup.log").open("wb") as log:
@@ -162,11 +163,13 @@ class Lab:
         Raises:
             LabError: There is no such link.
         """
-        holder = find_holder(self.directory, "lab")
-        entering = ["nsenter", f"--target={holder}", "--net"]
-        done = run_here(*entering, "ip", "link", "set", f"node{number}-{link}", "up" if put_in else "down")
+        done = run_here(*self.entering("ip", "link", "set", f"node{number}-{link}", "up" if put_in else "down"))
         if done.returncode != 0:
             raise LabError(f"node {number}: the cable of {link}: {done.stderr}")
+
+    def entering(self, *argv: str) -> list[str]:
+        """A command line that runs `argv` in the lab's own network, where the bridge is; all else is this machine's."""
+        return ["nsenter", f"--target={find_holder(self.directory, 'lab')}", "--net", *argv]
 
     # Looking at it
 

@@ -239,8 +239,15 @@ class Node:
 
     def daemon(self, name: str) -> Process | None:
         """The process that a daemon's pid file (`ctdbd`, `eventd`) names; None if it doesn't run."""
+        return self._of_file(self.run_file("pidfile", name))
+
+    def smbd(self) -> Process | None:
+        """Samba's parent process; None if it doesn't run."""
+        return self._of_file(self.directory / "run/samba/smbd.pid")
+
+    def _of_file(self, file: Path) -> Process | None:
         try:
-            inner = int(self.run_file("pidfile", name).read_text())
+            inner = int(file.read_text())
         except (FileNotFoundError, ValueError):
             return None
         return next((process for process in self.processes() if process.inner == inner), None)

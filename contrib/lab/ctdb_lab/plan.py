@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 __all__ = [
+    "CLIENT_ADDRESSES",
     "CTDBD",
     "CTDB_EVENTD",
     "CTDB_HELPER",
@@ -32,6 +33,8 @@ CTDB_HELPERS = "/usr/libexec/ctdb"
 CTDB_HELPER = f"{CTDB_HELPERS}/ctdb-eventd"
 """What every ctdbd starts: CTDB's own event daemon, or what was put in its place."""
 PROVIDED_SCRIPTS = "/usr/share/ctdb/events/legacy"
+PROVIDED = ("00.ctdb", "10.interface")
+"""Those of CTDB's scripts that every lab runs."""
 NODE_INTERFACE = "node0"
 PUBLIC_INTERFACE = "pub0"
 
@@ -52,6 +55,8 @@ DEFAULT_TUNABLES = {"RerecoveryTimeout": 2, "MonitorInterval": 3, "RecoveryBanPe
 _NODE_NETWORK = ipaddress.ip_network("10.99.0.0/24")
 _PUBLIC_4 = ipaddress.ip_network("10.100.0.0/16")
 _PUBLIC_6 = ipaddress.ip_network("fd00:c7db::/64")
+CLIENT_ADDRESSES = (f"{_PUBLIC_4[-2]}/{_PUBLIC_4.prefixlen}", f"{_PUBLIC_6[0xFFFF]}/{_PUBLIC_6.prefixlen}")
+"""The bridge's own: what a client in the lab's network has."""
 _MOST_NODES = 16
 
 
@@ -94,6 +99,14 @@ class Plan:
     """Besides the lab's own, or instead of them."""
     scripts: Mapping[str, str] = attrs.field(factory=dict)
     """More event scripts: name without `.script`, and text. `@NODE@` becomes the node's directory."""
+
+    samba: bool = False
+    """Each node has an smbd, which 50.samba starts and watches."""
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """CTDB's own scripts that are to run."""
+        return (*PROVIDED, "50.samba") if self.samba else PROVIDED
 
     @property
     def all_tunables(self) -> dict[str, int]:

@@ -28,6 +28,7 @@ _NEEDED = {
     "flock": "util-linux",
     "pstree": "psmisc",
 }
+_SAMBA = {"smbd": "samba", "/etc/init.d/smbd": "samba", "smbclient": "smbclient"}
 # For tools that a plain user's PATH has not; the message about root comes with it anyway.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The same that a lab asks for, and the one thing in it that a container may forbid apart from the namespaces.
@@ -38,16 +39,18 @@ _ATTEMPT = (
 )
 
 
-def missing_requirements(eventd: str = CTDB_EVENTD) -> str:
+def missing_requirements(eventd: str = CTDB_EVENTD, *, samba: bool = False) -> str:
     """Names what this machine lacks and what helps; empty if nothing is missing.
 
     Args:
         eventd: The event daemon that is to run.
+        samba: The nodes shall have Samba.
     """
     problems = []
     if os.geteuid() != 0:
         problems.append("root: run it with sudo")
-    absent = {what: package for what, package in _NEEDED.items() if shutil.which(what, path=_PATH) is None}
+    needed = _NEEDED | (_SAMBA if samba else {})
+    absent = {what: package for what, package in needed.items() if shutil.which(what, path=_PATH) is None}
     if absent:
         packages = " ".join(sorted(set(absent.values())))
         problems.append(f"{', '.join(absent)}: apt-get install --no-install-recommends {packages}")

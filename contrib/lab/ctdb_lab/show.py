@@ -32,7 +32,7 @@ def status(lab: Lab) -> Iterator[str]:
         yield f"{address:<20}  {actual:<22}  {_by_account(account, address)}"
     for node in lab.nodes:
         yield ""
-        yield from _node(node, answers=node in running)
+        yield from _node(node, answers=node in running, samba=lab.plan.samba)
 
 
 def _account(node: Node) -> dict[str, int] | None:
@@ -48,7 +48,7 @@ def _by_account(account: dict[str, int] | None, address: str) -> str:
     return f"node {number}" if number >= 0 else "no node"
 
 
-def _node(node: Node, *, answers: bool) -> Iterator[str]:
+def _node(node: Node, *, answers: bool, samba: bool) -> Iterator[str]:
     eventd = node.daemon("eventd")
     yield f"--- node {node.number}, {node.address}, files in {node.directory}"
     yield f"    a shell on it: {' '.join(node.entering('sh'))}"
@@ -61,7 +61,17 @@ def _node(node: Node, *, answers: bool) -> Iterator[str]:
     yield f"    process {eventd.pid}, {_usage(eventd.pid)}, {len(node.scripts())} scripts run"
     if _is_ours(eventd):
         yield from _own_account(node, eventd)
+    if samba:
+        yield _smbd(node)
     yield from _command(node, "scriptstatus")
+
+
+def _smbd(node: Node) -> str:
+    smbd = node.smbd()
+    if smbd is None:
+        return "    smbd: doesn't run"
+    sessions = sum(process.parent == smbd.pid and "smbd" in process.command for process in node.processes())
+    return f"    smbd: process {smbd.pid}, {_usage(smbd.pid)}, {sessions} children"
 
 
 def _is_ours(eventd: Process) -> bool:
