@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from failovers import ADDRESSES, FAILING, exported_failover
-from nodes import Node
+from nodes import Node, running_daemon
 
 
 def timeline(node: Node, *arguments: str) -> str:
@@ -34,6 +34,8 @@ async def test_a_failover_of_one_node_in_a_terminal_without_a_daemon(tmp_path: P
     assert re.search(r"  50\.samba +✗ +exit status 3 ", lines[whole + 3])
     waited = [line for line in lines if "13.route " in line and " waited " in line and "routes" in line]
     assert len(waited) >= len(ADDRESSES) - 1, "they took turns at the lock"
+    async with running_daemon(node):  # which reads it for those who may not
+        assert timeline(node, "--socket", node.socket).splitlines() == lines
 
 
 @pytest.fixture
