@@ -15,7 +15,7 @@ from typing import Any
 
 from ctdb_eventd.history.records import Wanted, storable
 
-__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow"]
+__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow", "read_whole_runs"]
 
 _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
@@ -50,6 +50,23 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
         if view == "run":
             return read_run(connection, run, failed=wanted.failed)
         return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
+
+
+def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yields the latest runs that are wanted, the oldest first, each with its scripts and waits.
+
+    Args:
+        path: The file.
+        wanted: Which runs.
+
+    Raises:
+        Unreadable: The file can't be read.
+    """
+    with _opened(path, None) as connection:
+        for run in read_runs(connection, wanted):
+            whole = read_run(connection, run["run"])
+            if whole is not None:  # the daemon may have deleted it meanwhile
+                yield whole
 
 
 @contextlib.contextmanager

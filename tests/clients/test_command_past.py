@@ -144,6 +144,34 @@ def test_one_run_with_all_that_is_known(file: str, capfdbinary: pytest.CaptureFi
     ]
 
 
+def exported(capture: pytest.CaptureFixture[bytes], *which: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in say(capture, "history", "--export", *which).splitlines()]
+
+
+def test_an_export_has_runs_whole_and_the_node(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    runs = exported(capfdbinary)
+    assert [run["run"] for run in runs] == ["mb-1", "mb-2", "mb-3", "mb-4"]
+    assert runs[1] == {"node": os.uname().nodename, **json.loads(say(capfdbinary, "show", "mb-2", "--json"))}
+    assert (runs[1]["queued"], runs[1]["waits"][0]["began"]) == (T + 20, T)
+    assert runs[1]["scripts"][1]["output"] == "no such \x1b[31mdevice\n"
+
+
+def test_an_export_has_what_is_wanted(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert [run["run"] for run in exported(capfdbinary, "--failed", "--limit", "2")] == ["mb-3", "mb-4"]
+    assert exported(capfdbinary, "--component", "other") == []
+
+
+def test_an_export_that_lacks_runs_says_so(
+    file: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctdb_event.commands.past._LOOKED_AT", 3)
+    assert cli.main(["history", "--export"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert len(out.splitlines()) == 3
+    said = b"ctdb-event: only the latest 3 runs were taken; for more name a --limit, for others --since and --until\n"
+    assert err == said
+
+
 def test_a_run_that_goes_on_is_shown_too(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     head = "legacy takeip eth0 10.0.0.4 24: going on, asked for 2023-11-14 22:14:00, run mb-4"
     assert say(capfdbinary, "show", "mb-4").splitlines()[0] == head
