@@ -27,7 +27,7 @@ from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, history_file
+from ctdb_eventd.history.records import Bounds, Examined, history_file
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
@@ -204,6 +204,10 @@ class Daemon:
                     raise StartupError(text)
                 _log.warning("%s", text)
 
+    def _keep_hung(self, run: str, script: str, hung: Mapping[str, object]) -> None:
+        if self._history is not None:
+            self._history.record(Examined(run=run, script=script, hung=hung))
+
     def _build(self, tasks: TaskGroup) -> None:
         self._check_places()
         command_locks = CommandLocks(self._wrappers.locks, self._wrappers.write(self._config))
@@ -225,7 +229,8 @@ class Daemon:
             cgroups=cgroups,
             oom_score_adj=environment.spare_from_oom(),
         )
-        self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn)
+        self._history = self._make_history()
+        self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn, keep=self._keep_hung)
         self._runner = EventRunner(
             config=self._config,
             events_dir=self._paths.events_dir,
@@ -233,7 +238,6 @@ class Daemon:
             spawn=spawn,
             debugger=self._debugger,
         )
-        self._history = self._make_history()
         feed = Feed(asyncio.get_running_loop().call_later)
         self._broker = Broker(
             paths=self._paths,

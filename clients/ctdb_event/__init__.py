@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
-    from ctdb_event.results import ComponentHealth, Job, LeftOut, Overview, Run, Script
+    from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
     from ctdb_event.updates import (
         Finished,
@@ -75,6 +75,8 @@ __all__ = [
     "Health",
     "HeldLock",
     "Hello",
+    "Hung",
+    "HungProcess",
     "InvalidRequest",
     "Job",
     "LeftOut",
@@ -129,7 +131,7 @@ _PLACES = {
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
     "past": "PastRun TimeSpent Wait Which",
-    "results": "ComponentHealth Job LeftOut Overview Run Script",
+    "results": "ComponentHealth Hung HungProcess Job LeftOut Overview Run Script",
     "sync.client": "Client",
     "updates": (
         "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"

@@ -8,9 +8,45 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["ComponentHealth", "Job", "LeftOut", "Overview", "Requested", "Run", "Script"]
+__all__ = ["ComponentHealth", "Hung", "HungProcess", "Job", "LeftOut", "Overview", "Requested", "Run", "Script"]
 
 _FAILURES = frozenset({"failed", "killed", "timed-out", "not-started"})
+
+
+@attrs.frozen(kw_only=True)
+class HungProcess:
+    """A process of a script that hung, as it was found before it was ended."""
+
+    pid: int
+    """Its number."""
+    parent: int
+    """That of the process which has started it."""
+    command: str
+    """Its command line, shortened."""
+    state: str
+    """A letter, as `ps` has it: R runs, S sleeps, D can't be ended, T is stopped."""
+    doing: str
+    """What it did, in words that follow its name."""
+    wchan: str
+    """The kernel's function in which it waited; empty if that isn't known."""
+    stack: tuple[str, ...]
+    """The kernel's functions that led there, the innermost first."""
+    files: tuple[str, ...]
+    """What it had open: the descriptor, and a path or the ends of a connection."""
+    locks: tuple[str, ...]
+    """Files that it had locked."""
+
+
+@attrs.frozen(kw_only=True)
+class Hung:
+    """What a script that timed out was doing."""
+
+    summary: str
+    """The process that the others waited for, and what it did."""
+    processes: tuple[HungProcess, ...]
+    """All of them."""
+    left_out: int
+    """How many more there were."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +67,8 @@ class Script:
     """What it printed, as it came; long output is cut in its middle by the broker."""
     known_from: str | None = None
     """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`, `table`."""
+    hung: Hung | None = None
+    """`timed-out`: what its processes were doing; of `past_run` only."""
 
     @property
     def text(self) -> str:

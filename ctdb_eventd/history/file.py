@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from ctdb_eventd.history.records import Bounds, Ended, Started, storable
+from ctdb_eventd.history.records import Bounds, Ended, Examined, Record, Started, storable
 from ctdb_eventd.model import ScriptReport
 
 __all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]
@@ -26,8 +26,10 @@ _log = logging.getLogger(__name__)
 
 WriteError = sqlite3.Error
 """Nothing can be written now."""
-SCHEMA_VERSION = 1
-"""A file of another version is kept beside a new one."""
+SCHEMA_VERSION = 2
+"""A file of a later version is kept beside a new one; those of former versions are brought up to date."""
+_UPGRADES = {1: "ALTER TABLE script ADD COLUMN known_from TEXT; ALTER TABLE script ADD COLUMN hung TEXT;"}
+"""What makes a version the next one."""
 _TIDY_EVERY = 500
 """Records between two looks whether there is too much."""
 _PART = 20
@@ -67,6 +69,8 @@ CREATE TABLE script (
     began REAL,
     seconds REAL NOT NULL,
     output BLOB NOT NULL,
+    known_from TEXT,
+    hung TEXT,
     PRIMARY KEY (number, position)
 ) WITHOUT ROWID;
 CREATE TABLE wait (
@@ -92,7 +96,7 @@ class HistoryFile:
         self._connection: sqlite3.Connection | None = None
         self._until_tidy = 0
 
-    def write(self, records: Sequence[Started | Ended], bounds: Bounds) -> None:
+    def write(self, records: Sequence[Record], bounds: Bounds) -> None:
         """Writes records in one transaction.
 
         Raises:
@@ -107,14 +111,16 @@ class HistoryFile:
             self._keep_aside(str(error))
             self._write(records, bounds)
 
-    def _write(self, records: Sequence[Started | Ended], bounds: Bounds) -> None:
+    def _write(self, records: Sequence[Record], bounds: Bounds) -> None:
         connection = self._connection or self._open()
         with connection:
             for record in records:
                 if isinstance(record, Started):
                     _insert_started(connection, record)
-                else:
+                elif isinstance(record, Ended):
                     _insert_ended(connection, record, bounds)
+                else:
+                    _add_examined(connection, record)
         self._until_tidy -= len(records)
         if self._until_tidy <= 0:
             _tidy(connection, bounds)
@@ -133,6 +139,9 @@ class HistoryFile:
             ):
                 connection.execute(f"PRAGMA {pragma}")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            while version in _UPGRADES:
+                connection.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
+                version += 1
             if version not in (0, SCHEMA_VERSION):
                 connection.close()
                 self._keep_aside(f"it has version {version} of the schema, expected {SCHEMA_VERSION}")
@@ -187,7 +196,8 @@ def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds)
     if found is None:
         return  # its beginning was lost
     connection.executemany(
-        "INSERT OR REPLACE INTO script VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _script_rows(found[0], record.scripts, bounds)
+        "INSERT OR REPLACE INTO script VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        _script_rows(found[0], record.scripts, bounds),
     )
     connection.executemany(
         "INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -205,7 +215,15 @@ def _script_rows(number: int, scripts: Iterable[ScriptReport], bounds: Bounds) -
     for position, script in enumerate(scripts):
         seconds = max(0.0, (script.end - script.begin) / 1e6)
         output = _shortened(script.output, bounds.output)
-        yield number, position, storable(script.name), script.state, script.result, script.started, seconds, output
+        begin = number, position, storable(script.name), script.state, script.result, script.started
+        yield *begin, seconds, output, script.known_from
+
+
+def _add_examined(connection: sqlite3.Connection, record: Examined) -> None:
+    connection.execute(
+        "UPDATE script SET hung = ? WHERE name = ? AND number = (SELECT number FROM run WHERE run = ?)",
+        (json.dumps(record.hung), storable(record.script), record.run),
+    )
 
 
 def _shortened(output: bytes, most: int) -> bytes:

@@ -152,9 +152,9 @@ def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = 
     found = _run(row)
     number = found.pop("number")
     found["scripts"] = [
-        dict(script)
-        for script in connection.execute(
-            "SELECT name, state, result, began AS started, seconds, output FROM script"
+        _script(row)
+        for row in connection.execute(
+            "SELECT name, state, result, began AS started, seconds, output, known_from, hung FROM script"
             " WHERE number = ? ORDER BY position",
             (number,),
         )
@@ -166,6 +166,12 @@ def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = 
         )
     ]
     return found
+
+
+def _script(row: sqlite3.Row) -> dict[str, Any]:
+    script = dict(row)
+    script["hung"] = None if script["hung"] is None else json.loads(script["hung"])
+    return script
 
 
 def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ctdb_eventd.history.records import Bounds, Ended, Started, Wanted
+from ctdb_eventd.history.records import Bounds, Record, Wanted
 
 __all__ = ["History", "ReadDone"]
 
@@ -53,7 +53,7 @@ class History:
         """
         self.path = path
         self.bounds = bounds
-        self._queue: queue.SimpleQueue[Started | Ended | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
@@ -63,7 +63,7 @@ class History:
         self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
         self._writer.start()
 
-    def record(self, record: Started | Ended) -> None:
+    def record(self, record: Record) -> None:
         """Has a record written in a moment."""
         self._queue.put(record)
 
@@ -105,7 +105,7 @@ class History:
         from ctdb_eventd.history.file import HistoryFile, WriteError
 
         file = HistoryFile(self.path)
-        waiting: list[Started | Ended] = []
+        waiting: list[Record] = []
         lost = 0
         trouble = ""
         closing = False
@@ -136,7 +136,7 @@ class History:
             _log.error("%d records of the history are lost: %s", lost, trouble)
         file.close()
 
-    def _gather(self, waiting: list[Started | Ended], patience: float | None) -> bool:
+    def _gather(self, waiting: list[Record], patience: float | None) -> bool:
         """Adds what comes within a moment; tells whether that was all there will ever be.
 
         Args:
@@ -157,7 +157,7 @@ class History:
         return False
 
 
-def _drop_excess(waiting: list[Started | Ended]) -> int:
+def _drop_excess(waiting: list[Record]) -> int:
     excess = max(0, len(waiting) - _MOST_WAITING)
     del waiting[:excess]
     return excess

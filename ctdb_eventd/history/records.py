@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from ctdb_eventd.model import ScriptReport, Wait
 
-__all__ = ["Bounds", "Ended", "Started", "Wanted", "history_file", "storable"]
+__all__ = ["Bounds", "Ended", "Examined", "Record", "Started", "Wanted", "history_file", "storable"]
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +54,19 @@ class Ended:
     waits: Sequence[Wait] = ()
     ended_by: str | None = None
     """Who cancelled it, or what for it gave way."""
+
+
+@attrs.frozen(kw_only=True)
+class Examined:
+    """A script of a run hung, and its processes were looked at. Comes after the run's end."""
+
+    run: str
+    script: str
+    hung: Mapping[str, object]
+    """What was found: see `processes.Hung`."""
+
+
+Record = Started | Ended | Examined
 
 
 @attrs.frozen(kw_only=True)

@@ -1,41 +1,76 @@
-"""The debug script: a look at a hung script before it is ended. One at a time, and never for ever."""
+"""A look at a hung script before it is ended: at its processes, and by the debug script. Never for ever."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 
 import anyio
+import anyio.to_thread
+import attrs
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.logs import log_output
 from ctdb_eventd.runner.process import Child, SpawnContext
+from ctdb_eventd.runs import Job
 from ctdb_eventd.safety import Ways
 
 __all__ = ["Debugger"]
 
 _log = logging.getLogger(__name__)
 
+Keep = Callable[[str, str, Mapping[str, object]], None]
+"""Called with a run, a script of it that hung, and what was found."""
+
 _NAME = "event_debug"
 _TURN_PATIENCE = 10.0
 """Seconds that a hung script waits to be looked at while the debug script looks at others: its locks and its address
 are held meanwhile, and a failover waits for them."""
+_LOOK_PATIENCE = 1.0
+"""Seconds that the look at its processes may take."""
 _KILL_PATIENCE = 2.0
 """Seconds after KILL until a debug script is left alone that the kernel holds, in /proc of the process it looks at."""
 
 
 class Debugger:
-    """Runs the configured debug script with the pid of a hung script and its event.
+    """Looks at hung scripts.
 
     Attributes:
-        spawn: What it is given; may be replaced.
+        spawn: What the debug script is given; may be replaced.
     """
 
-    def __init__(self, *, config_dir: str, spawn: SpawnContext) -> None:
-        """Prepares; the script's name is looked up in `config_dir`."""
+    def __init__(self, *, config_dir: str, spawn: SpawnContext, keep: Keep) -> None:
+        """Prepares.
+
+        Args:
+            config_dir: The name of the debug script is looked up in there.
+            spawn: What that is given.
+            keep: Takes what was found out.
+        """
         self._config_dir = config_dir
         self.spawn = spawn
+        self._keep = keep
         self._turn = anyio.Lock()
+
+    async def examine(self, hung: Child, others: tuple[int, ...], job: Job, script: str) -> None:
+        """Looks at a script's processes, keeps what it found, and says it in the log. Cancellation-safe.
+
+        Args:
+            hung: The script.
+            others: Processes that have left its process group.
+            job: Its run.
+            script: Its name.
+        """
+        from ctdb_eventd.processes import examine  # late: it would slow the daemon's start
+
+        found = None
+        with anyio.move_on_after(_LOOK_PATIENCE):
+            found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
+        if found is None:
+            return
+        _log.error("%s: %s hangs: %s (ctdb-event show %s)", job.spec, script, found.summary, job.run)
+        self._keep(job.run, script, attrs.asdict(found))
 
     async def look_at(self, hung: Child, event: str, config: Config) -> None:
         """Runs the debug script, if one is configured, and logs its output; returns when it is over.

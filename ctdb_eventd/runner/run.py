@@ -290,11 +290,13 @@ class RunningEvent:
     async def _time_out(self) -> None:
         # The reply first, and the component is free: whoever asked must know, and the debug script may well ask for
         # the status of this very event.
-        self._report(self._reports.timed_out(self._child, *self._spent()))
+        child, script = self._child, self._reports.next_name or ""
+        self._report(self._reports.timed_out(child, *self._spent()))
         self._release()
-        child = self._child
         if child is not None:
             with self._look:
+                others = () if self._cgroup is None else tuple(self._cgroup.members())
+                await self._context.debugger.examine(child, others, self._job, script)
                 await self._context.debugger.look_at(child, self._spec.event, self._config)
             await self._end_child()
 

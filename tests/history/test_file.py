@@ -16,7 +16,7 @@ import pytest
 
 from ctdb_eventd.history.reader import read
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, Ended, Started, Wanted
+from ctdb_eventd.history.records import Bounds, Ended, Examined, Started, Wanted
 from ctdb_eventd.model import ScriptReport, Wait
 
 PATIENCE = 60.0
@@ -80,8 +80,8 @@ def test_a_run_is_there_with_its_scripts_and_waits(path: str) -> None:
         )
     ]
     assert rows(path, "SELECT * FROM script") == [
-        (1, 0, "10.interface", "failed", 1, 5.0, 0.25, b"no \xff device\n"),
-        (1, 1, "20.after", never.state, -125, None, 0.0, b""),
+        (1, 0, "10.interface", "failed", 1, 5.0, 0.25, b"no \xff device\n", None, None),
+        (1, 1, "20.after", never.state, -125, None, 0.0, b"", None, None),
     ]
     assert rows(path, "SELECT * FROM wait") == [
         (1, 0, "10.interface", "routes", "13.per_ip_routing of 10.0.0.2", 5.0, 0.5)
@@ -214,7 +214,26 @@ def test_a_file_of_another_version_is_kept_aside(path: str, caplog: pytest.LogCa
     history.record(started(1))
     history.close()
     assert rows(path, "SELECT run FROM run") == [("a-1",)]
-    assert "it has version 77 of the schema, expected 1" in caplog.text
+    assert "it has version 77 of the schema, expected 2" in caplog.text
+
+
+def test_a_file_of_the_former_version_is_brought_up_to_date(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    history = opened(path, FOR_EVER)
+    history.record(started(1))
+    history.record(ended(1, scripts=(ScriptReport(name="10.a", begin=1, end=2, result=0, output=b"it said"),)))
+    history.close()
+    connection = sqlite3.connect(path)
+    for column in ("known_from", "hung"):
+        connection.execute(f"ALTER TABLE script DROP COLUMN {column}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    history = opened(path, FOR_EVER)
+    history.record(Examined(run="a-1", script="10.a", hung={"summary": "it sleeps"}))
+    history.close()
+    assert rows(path, "SELECT name, output, known_from, hung FROM script") == [
+        ("10.a", b"it said", None, '{"summary": "it sleeps"}')
+    ]
+    assert not caplog.records
 
 
 def test_while_somebody_locks_the_file_records_wait(path: str, caplog: pytest.LogCaptureFixture) -> None:

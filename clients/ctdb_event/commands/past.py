@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
 __all__ = ["HANDLERS", "last_good_before", "moment", "node_name", "one_run", "reads_history", "whole_runs"]
@@ -230,7 +231,26 @@ def _show(session: Session) -> int:
         behind = f", which {wait['holder']} had" if wait["holder"] else ""
         line = f"{whose} {lasting(wait['seconds'])} for {wait['what']}{behind}, from {at(wait['began'])}"
         screen.write(f"  {screen.safe(line)}\n")
+    if "--processes" in session.arguments.flags:
+        for script in run["scripts"]:
+            if script.get("hung"):
+                _print_processes(screen, script)
     return 0
+
+
+def _print_processes(screen: Screen, script: dict[str, Any]) -> None:
+    hung = script["hung"]
+    screen.write(f"\n  {screen.safe(script['name'])} when its time was over:\n")
+    for process in hung["processes"]:
+        head = f"{process['pid']}, child of {process['parent']}, state {process['state']}: {process['command']}"
+        screen.write(f"    {screen.safe(head)}\n      {screen.safe(process['doing'])}\n")
+        for what, lines in (("has locked", process["locks"]), ("has open", process["files"])):
+            for line in lines:
+                screen.write(f"      {what} {screen.safe(line)}\n")
+        for frame in process["stack"]:
+            screen.write(f"      in {screen.safe(frame)}\n")
+    if hung["left_out"]:
+        screen.write(f"    and {hung['left_out']} more\n")
 
 
 def one_run(session: Session, given: str) -> dict[str, Any]:

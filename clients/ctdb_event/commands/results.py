@@ -114,6 +114,8 @@ def _print_script(screen: Screen, script: dict[str, Any]) -> None:
     if known_from := script.get("known_from"):
         took = f"({origin_shown(known_from)})"
     screen.write(f"  {screen.safe(script['name']):20} {outcome} {took}".rstrip(" ") + "\n")
+    if hung := script.get("hung"):
+        screen.write(f"      {screen.paint(screen.safe('hung: ' + hung['summary']), 'head')}\n")
     for line in output_lines(script["output"]):
         screen.write(f"      {screen.safe(line, chr(9))}\n")
 

@@ -75,9 +75,15 @@ _SHOW = Command(
     "latest that did not end well. Root reads the file, so no daemon is needed; for others the daemon does.",
     group="Past",
     operands=(Operand("RUN", "run", "Its id, `last` or `failed`."),),
-    options=(JSON,),
+    options=(
+        Option(
+            "--processes", "Of a script that timed out its processes too: files, locks, connections, kernel's stack."
+        ),
+        JSON,
+    ),
     examples=(
         ("ctdb-event show failed", "What failed last, and what did its scripts say?"),
+        ("ctdb-event show --processes failed", "What did the script that hung have open, and what did it wait in?"),
         ("ctdb-event show mb3k9x2f-17", "The run with that id."),
     ),
     statuses=(("0", "shown"), ("2", "there is no such run (ENOENT)"), ("1", "the history can't be read")),

@@ -1,0 +1,251 @@
+"""What the processes of a hung script are doing: read from /proc, for people, within bounds.
+
+Blocks, possibly for long: what belongs to a process that the kernel holds may not be readable either. To be called in a
+thread that can be left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from ctdb_eventd.file_locks import FileLock
+from ctdb_eventd.proc import command_of, file_locks, group_members, locked_path
+
+__all__ = ["Hung", "HungProcess", "examine"]
+
+_MOST_PROCESSES = 64
+_MOST_FILES = 32
+_MOST_FRAMES = 24
+_MOST_TEXT = 300
+"""Characters of a path or command."""
+_PATIENCE = 0.8
+"""Seconds after which no further process is looked at."""
+
+_CALLS_X86_64 = {
+    **{0: "read", 1: "write", 2: "open", 4: "stat", 5: "fstat", 7: "poll", 16: "ioctl", 23: "select", 34: "pause"},
+    **{35: "nanosleep", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg"},
+    **{61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 137: "statfs", 202: "futex", 230: "clock_nanosleep"},
+    **{232: "epoll_wait", 247: "waitid", 257: "openat", 262: "newfstatat", 270: "pselect6", 271: "ppoll"},
+    **{281: "epoll_pwait", 288: "accept4"},
+}
+_CALLS_GENERIC = {
+    **{63: "read", 64: "write", 56: "openat", 79: "newfstatat", 80: "fstat", 43: "statfs", 29: "ioctl", 25: "fcntl"},
+    **{32: "flock", 82: "fsync", 72: "pselect6", 73: "ppoll", 22: "epoll_pwait", 98: "futex", 101: "nanosleep"},
+    **{115: "clock_nanosleep", 202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg"},
+    **{212: "recvmsg", 242: "accept4", 260: "wait4", 95: "waitid"},
+}
+_CALLS = {"x86_64": _CALLS_X86_64, "aarch64": _CALLS_GENERIC, "riscv64": _CALLS_GENERIC}.get(platform.machine(), {})
+"""The kernel's numbers of what processes usually hang in; others are told by the function that they wait in."""
+_ON_A_FILE = {
+    **dict.fromkeys(("read", "recvfrom", "recvmsg"), "reads from {}"),
+    **dict.fromkeys(("write", "sendto", "sendmsg"), "writes to {}"),
+    **dict.fromkeys(("accept", "accept4"), "waits for a connection to {}"),
+    "connect": "connects to {}",
+    "fsync": "waits until {} is on its disk",
+    "ioctl": "waits for the device {}",
+    "fstat": "waits for the status of {}",
+}
+_OTHERWISE = {
+    **dict.fromkeys(("nanosleep", "clock_nanosleep", "pause"), "sleeps"),
+    **dict.fromkeys(("wait4", "waitid"), "waits for a process that it has started"),
+    **dict.fromkeys(("open", "openat"), "waits until it can open a file"),
+    **dict.fromkeys(("stat", "newfstatat", "statfs"), "waits for the status of a file"),
+    "futex": "waits for another thread",
+}
+_SEVERAL_FILES = ("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait")
+
+_TCP_STATES = (
+    *("", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT"),
+    *("LAST_ACK", "LISTEN", "CLOSING"),
+)
+
+
+@attrs.frozen(kw_only=True)
+class HungProcess:
+    """A process, as it was found."""
+
+    pid: int
+    parent: int
+    command: str
+    state: str
+    """A letter, as `ps` has it: R runs, S sleeps, D can't be ended, T is stopped."""
+    doing: str
+    """What it does, in words that follow its name."""
+    wchan: str = ""
+    """The kernel's function in which it waits; empty if that isn't known."""
+    stack: tuple[str, ...] = ()
+    """The kernel's functions that led there, the innermost first."""
+    files: tuple[str, ...] = ()
+    """What it has open: `3 /path`, or `4 10.0.0.1:445 to 10.0.0.7:33412 (TCP, ESTABLISHED)`."""
+    locks: tuple[str, ...] = ()
+    """Files that it has locked."""
+
+
+@attrs.frozen(kw_only=True)
+class Hung:
+    """What was found out about a hung script."""
+
+    summary: str
+    """The process that all the others wait for, and what it does."""
+    processes: tuple[HungProcess, ...]
+    """All of them, parents first."""
+    left_out: int = 0
+    """How many more there were."""
+
+
+def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
+    """Looks at the processes of a script.
+
+    Args:
+        group: Its process group, which is the number of the script's own process too.
+        others: Those that have left the group, as far as they are known.
+
+    Returns:
+        What was found; None if nobody is there any more.
+    """
+    pids = list(dict.fromkeys((*group_members({group}), *others)))
+    look = _Look()
+    end = time.monotonic() + _PATIENCE
+    found: list[HungProcess] = []
+    for pid in pids[:_MOST_PROCESSES]:
+        if found and time.monotonic() > end:
+            break
+        process = look.at(pid)
+        if process is not None:
+            found.append(process)
+    if not found:
+        return None
+    return Hung(summary=_summary(found, look, len(pids)), processes=tuple(found), left_out=len(pids) - len(found))
+
+
+def _summary(processes: list[HungProcess], look: _Look, count: int) -> str:
+    parents = {process.parent for process in processes}
+    # who waits for a lock says most; else who has started nobody, the latest of them
+    leaves = [process for process in processes if process.pid not in parents] or processes
+    process = next((process for process in processes if process.pid in look.waiting), leaves[-1])
+    more = f" ({count} processes)" if count > 1 else ""
+    return f"process {process.pid} ({process.command}) {process.doing}{more}"
+
+
+class _Look:
+    """What is the same for all processes of one look."""
+
+    def __init__(self) -> None:
+        locks = file_locks()
+        self.waiting = {lock.pid: lock for lock in locks if lock.waits}
+        self._held = [lock for lock in locks if not lock.waits]
+        self._sockets: dict[str, Mapping[int, str]] = {}
+
+    def at(self, pid: int) -> HungProcess | None:
+        status = _read(pid, "stat").rpartition(")")[2].split()
+        if not status or status[0] in "ZX":
+            return None
+        files = dict(self._files(pid))
+        wchan = _read(pid, "wchan").strip("\0")
+        wchan = "" if wchan == "0" else wchan
+        stack = tuple(re.sub(r"^\[<.*?>\] ", "", line) for line in _read(pid, "stack").splitlines()[:_MOST_FRAMES])
+        return HungProcess(
+            pid=pid,
+            parent=int(status[1]),
+            command=command_of(pid) or _read(pid, "comm").strip(),
+            state=status[0],
+            doing=self._doing(pid, status[0], wchan, files),
+            wchan=wchan,
+            stack=stack,
+            files=tuple(f"{number} {what}" for number, what in sorted(files.items())[:_MOST_FILES]),
+            locks=tuple(path for lock in self._held if lock.pid == pid and (path := locked_path(pid, lock))),
+        )
+
+    def _doing(self, pid: int, state: str, wchan: str, files: Mapping[int, str]) -> str:
+        lock = self.waiting.get(pid)
+        if lock is not None:
+            path = locked_path(pid, lock) or "a file that it has closed"
+            return f"waits for a lock on {path}, held by {self._holder(lock)}"
+        if state in "Tt":
+            return "is stopped by a signal or a tracer"
+        if state == "R":
+            return "computes"
+        held = " (state D: nothing can end it)" if state == "D" else ""
+        words = _read(pid, "syscall").split()
+        call = _CALLS.get(int(words[0])) if words and words[0].isdecimal() else None
+        if call is None:
+            return f"waits in the kernel's {wchan}{held}" if wchan else f"waits{held}"
+        if call in _ON_A_FILE:
+            what = files.get(int(words[1], 16) & 0xFFFFFFFF, "a file that it has closed")
+            return f"{_ON_A_FILE[call].format(what)}{held}"
+        if call in _SEVERAL_FILES:
+            sockets = [text for text in files.values() if text.endswith(")")]
+            return f"waits for {' or '.join(sockets[:3])}" if sockets else f"waits for its files ({call})"
+        return _OTHERWISE.get(call, f"waits in {call}") + held
+
+    def _holder(self, lock: FileLock) -> str:
+        holder = next((held.pid for held in self._held if held.number == lock.number), -1)
+        command = command_of(holder) if holder > 0 else ""
+        return f"process {holder} ({command})" if command else "a process that is not known"
+
+    def _files(self, pid: int) -> Iterator[tuple[int, str]]:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    target = os.readlink(f"/proc/{pid}/fd/{name}")
+                    yield int(name), self._socket(pid, target) or _shortened(target)
+
+    def _socket(self, pid: int, target: str) -> str:
+        if not target.startswith("socket:["):
+            return ""
+        try:
+            namespace = os.readlink(f"/proc/{pid}/ns/net")
+        except OSError:
+            return ""
+        if namespace not in self._sockets:
+            self._sockets[namespace] = dict(_sockets(pid))
+        return self._sockets[namespace].get(int(target[8:-1]), "")
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
+
+
+def _shortened(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + "..."
+
+
+def _sockets(pid: int) -> Iterator[tuple[int, str]]:
+    """Yields the sockets of a process's network by their inodes."""
+    for protocol in ("tcp", "tcp6", "udp", "udp6"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/net/{protocol}", encoding="ascii") as lines:
+            next(lines, None)
+            for line in lines:
+                fields = line.split()
+                ends = f"{_end(fields[1])} to {_end(fields[2])}" if fields[2].strip("0:") else _end(fields[1])
+                state = f", {_TCP_STATES[int(fields[3], 16)]}" if protocol.startswith("tcp") else ""
+                yield int(fields[9]), f"{ends} ({protocol[:3].upper()}{state})"
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="replace") as lines:
+        next(lines, None)
+        for line in lines:
+            fields = line.split(None, 7)
+            yield int(fields[6]), f"{fields[7].strip() if len(fields) > 7 else 'a socket pair'} (UNIX)"
+
+
+def _end(text: str) -> str:
+    """Returns an end of a connection as people write it: the kernel has an address as words of this machine's order."""
+    address, port = text.split(":")
+    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    raw = struct.pack(f"={len(words)}I", *words)
+    if len(words) == 1:
+        return f"{socket.inet_ntop(socket.AF_INET, raw)}:{int(port, 16)}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{int(port, 16)}"

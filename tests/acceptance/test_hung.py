@@ -1,0 +1,131 @@
+"""What a real daemon finds out about a script that hangs, before it ends it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from nodes import Daemon, Node, running_daemon, until, until_async
+
+SCRIPT = """case $1 in
+sleep) sleep 1000 ;;
+lock) flock $CTDB_BASE/var/wanted echo got it ;;
+connection) exec bash -c "exec 3<>/dev/tcp/127.0.0.1/$2; read x <&3" ;;
+tree) (sleep 1000; :) | (sleep 1000; :) ;;
+many) i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i + 1)); done; wait ;;
+fails) exit 1 ;;
+takeip) sleep 1000 ;;
+esac
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    node = Node(tmp_path)
+    node.script("10.hangs.script", SCRIPT)
+    return node
+
+
+@pytest.fixture
+async def daemon(node: Node) -> AsyncIterator[Daemon]:
+    async with running_daemon(node) as daemon:
+        yield daemon
+
+
+async def shown(node: Node, *arguments: str, run: str = "last") -> str:
+    done = await anyio.run_process(
+        [sys.executable, "-m", "ctdb_event", "show", *arguments, run], env={**os.environ, **node.environ}, check=False
+    )
+    return done.stdout.decode()
+
+
+async def hung(daemon: Daemon, event: str, *args: str) -> dict[str, Any]:
+    """Has an event run out of time; returns what the history says of its script then."""
+    node = daemon.node
+    async with daemon.client() as client:
+        assert await client.run(event, *args, limit=1) == errno.ETIMEDOUT
+    found: list[dict[str, Any]] = []
+
+    async def is_there() -> bool:
+        run: dict[str, Any] = json.loads(await shown(node, "--json") or '{"event": "", "scripts": []}')
+        found[:] = [script["hung"] for script in run["scripts"] if run["event"] == event and script["hung"]]
+        return bool(found)
+
+    await until_async(is_there, "what was found out, in the history")
+    return found[0]
+
+
+async def test_who_sleeps(node: Node, daemon: Daemon) -> None:
+    found = await hung(daemon, "sleep")
+    [shell, sleep] = found["processes"]
+    assert found["summary"] == f"process {sleep['pid']} (sleep 1000) {sleep['doing']} (2 processes)"
+    assert (sleep["parent"], sleep["command"], sleep["state"]) == (shell["pid"], "sleep 1000", "S")
+    assert sleep["files"][0] == "0 /dev/null"
+    line = f"legacy sleep: 10.hangs hangs: {found['summary']} (ctdb-event show "
+    await until(lambda: line in node.log, "the line in the log")
+    text = await shown(node)
+    assert f"  hung: {found['summary']}\n" in text
+    assert "has open 0 /dev/null" not in text
+    text = await shown(node, "--processes")
+    assert f"    {sleep['pid']}, child of {shell['pid']}, state S: sleep 1000\n" in text
+    assert "      has open 0 /dev/null\n" in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at the system calls of others on every machine")
+async def test_the_words_for_what_is_usual(node: Node, daemon: Daemon) -> None:
+    assert (await hung(daemon, "sleep"))["processes"][1]["doing"] == "sleeps"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = await hung(daemon, "connection", str(port))
+        assert "reads from 127.0.0.1:" in found["summary"]
+        assert f" to 127.0.0.1:{port} (TCP, ESTABLISHED)" in found["summary"]
+
+
+async def test_a_lock_that_is_waited_for_has_its_holder(node: Node, daemon: Daemon) -> None:
+    with (node.base / "var/wanted").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = await hung(daemon, "lock")
+    expected = f"waits for a lock on {node.base}/var/wanted, held by process {os.getpid()} ("
+    assert expected in found["summary"]
+
+
+async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
+    found = await hung(daemon, "tree")
+    commands = sorted(process["command"].rpartition("/")[2] for process in found["processes"])
+    assert commands.count("sleep 1000") == 2
+    assert len(commands) == 5
+    found = await hung(daemon, "many")
+    assert len(found["processes"]) + found["left_out"] == 501
+    assert len(json.dumps(found)) < 200_000
+
+
+async def test_many_are_looked_at_side_by_side(node: Node, daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        asked = [client.start("takeip", "eth0", f"10.0.0.{number}", "24", limit=1) for number in range(10)]
+        assert {await client.result(reqid) for reqid in asked} == {errno.ETIMEDOUT}
+    await until(lambda: node.log.count("10.hangs hangs: process ") == 10, "a line for each")
+
+
+async def test_who_fails_by_himself_is_not_looked_at(node: Node, daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        assert await client.run("fails") != 0
+    assert " hangs: " not in node.log
+    assert "hung:" not in await shown(node)
+
+
+def test_who_ends_meanwhile_is_left_out() -> None:
+    from ctdb_eventd.processes import examine
+
+    with subprocess.Popen(["true"], process_group=0) as ended:
+        ended.wait()
+        assert examine(ended.pid) is None
