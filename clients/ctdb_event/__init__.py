@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
     from ctdb_event.results import ComponentHealth, Job, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
+    from ctdb_event.sync.streams import BlockingHeldLock, BlockingRunStream, BlockingSubscription
     from ctdb_event.updates import (
         Finished,
         Gap,
@@ -55,10 +56,14 @@ if TYPE_CHECKING:
         Unknown,
         Update,
     )
+    from ctdb_event.words import Kind, Outcome, ScriptState
 
 __all__ = [
     "AddressHeld",
     "AsyncClient",
+    "BlockingHeldLock",
+    "BlockingRunStream",
+    "BlockingSubscription",
     "BrokerError",
     "BrokerUnavailable",
     "Client",
@@ -77,6 +82,7 @@ __all__ = [
     "Hello",
     "InvalidRequest",
     "Job",
+    "Kind",
     "LeftOut",
     "Limits",
     "Lock",
@@ -90,6 +96,7 @@ __all__ = [
     "NoSuchScript",
     "NotAllowed",
     "NotSupported",
+    "Outcome",
     "Output",
     "Overview",
     "Owner",
@@ -104,6 +111,7 @@ __all__ = [
     "ScriptFiles",
     "ScriptFinished",
     "ScriptStarted",
+    "ScriptState",
     "Slots",
     "Started",
     "Stats",
@@ -131,9 +139,11 @@ _PLACES = {
     "past": "PastRun TimeSpent Wait Which",
     "results": "ComponentHealth Job LeftOut Overview Run Script",
     "sync.client": "Client",
+    "sync.streams": "BlockingHeldLock BlockingRunStream BlockingSubscription",
     "updates": (
         "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"
     ),
+    "words": "Kind Outcome ScriptState",
 }
 
 
