@@ -52,7 +52,9 @@ def test_all_of_it(node: Path) -> None:
     model = Model()
     model.server = "ctdb-eventd 1"
     jobs = [samples.job(left=1.0), samples.job(run="mb-5", timeout=0, left=None, state="ending"), samples.queued()]
-    model.apply_snapshot(snapshot(jobs=jobs, results=[FAILED, samples.run(queued=1.0)], health=[UNHEALTHY]))
+    model.apply_snapshot(
+        snapshot(jobs=jobs, results=[samples.run(event="startup"), FAILED, samples.run()], health=[UNHEALTHY])
+    )
     model.apply_note("script-started", samples.note(script="x", pid=1))
     model.apply_note("health", {"time": samples.BEGIN, **UNHEALTHY})
     lines = shown(model).splitlines()
@@ -64,13 +66,40 @@ def test_all_of_it(node: Path) -> None:
         "legacy takeip 'eth 0' 10.0.0.1 24  3.2s  mb-2 address:10.0.0.1",
         "iptables  holder   3.0s   legacy takeip",
         "iptables  waiting  3.0s   b",
-        "legacy monitor  failed   22:13:20             1.2s  60.nfs: exit status 3",
+        "legacy monitor  failed   22:13:20  1.2s  60.nfs: exit status 3",
         "22:13:20.250  legacy: not healthy: 60.nfs\\x1b failed",
     ):
         assert line in lines
-    assert lines.index("legacy monitor  failed   22:13:20             1.2s  60.nfs: exit status 3") + 1 == next(
-        number for number, line in enumerate(lines) if line.startswith("legacy monitor  success")
-    ), "the latest comes first"
+    heads = [line.split("  ")[0] for line in lines if line.split("  ")[0].isupper()]
+    assert heads == ["COMPONENT", "NOT WELL", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "LATELY"]
+    assert not any(line.startswith("legacy monitor  success") for line in lines), (
+        "monitor events that pass are left out"
+    )
+    assert any(line.startswith("legacy startup  success") for line in lines)
+
+
+def test_locks_that_are_waited_for_come_first_and_an_address_s_own_is_left_out() -> None:
+    own = {"name": "address:10.0.0.1", "kind": "address", "holder": samples.owner(), "waiting": []}
+    free = {"name": "iptables", "kind": "named", "holder": samples.owner(), "waiting": []}
+    wanted = [{**lock, "name": f"{lock['kind']} wanted", "waiting": [samples.owner(text="b")]} for lock in (own, free)]
+    model = Model()
+    model.apply_snapshot(Snapshot(components=COMPONENTS, status=samples.status(), locks=[own, free, *wanted]))
+    assert [lock["name"] for lock in model.locks()] == ["address wanted", "named wanted", "iptables"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "shown"),
+    [
+        *(("started", {"waited": 0.0}, False), ("finished", {"outcome": "success"}, False)),
+        *(("finished", {"outcome": "failed"}, True), ("script-finished", {"state": "ok", "result": 0}, False)),
+        *(("script-finished", {"state": "failed", "result": 3}, True), ("lock-waiting", {"locks": ["a"]}, True)),
+    ],
+)
+def test_of_monitor_events_only_what_went_wrong_is_told(kind: str, more: dict[str, Any], shown: bool) -> None:
+    model = Model()
+    times = {"seconds": 1.0, "waited": 0.0, "summary": 0, "script": "10.a", "text": "legacy monitor", "lock": None}
+    model.apply_note(kind, {**samples.note(event="monitor"), **times, **more})
+    assert len(model.lately) == shown
 
 
 def test_health_of_a_component(node: Path) -> None:
@@ -86,7 +115,7 @@ def test_health_of_a_component(node: Path) -> None:
 def test_before_the_first_snapshot_and_in_trouble() -> None:
     model = Model()
     assert not model.busy
-    assert model.jobs("running") == model.results() == []
+    assert model.jobs("running") == model.results(good=True) == model.locks() == []
     assert model.health() == {}
     model.trouble = "gone\x1b"
     assert shown(model).splitlines()[1] == "gone\\x1b"

@@ -118,10 +118,13 @@ def _sections(model: Model, now: float) -> list[_Section]:
         return []
     running = [_job(job) for job in model.jobs("running", "ending")]
     queued = [_queued(job) for job in model.jobs("queued")]
-    locks = [_lock(line) for line in lock_lines(model.snapshot.locks)]
+    locks = [_lock(line) for line in lock_lines(model.locks())]
+    heads = ("OUTCOME", "STARTED", "TOOK", "FAILED")
     lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
     return [
         _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
+        _Section(title="NOT WELL", heads=heads, rows=_results(model.results(good=False), now)),
+        _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
         _Section(
             title="RUNNING",
             heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"),
@@ -129,8 +132,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
             more=model.left_out("running"),
         ),
         _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued, more=model.left_out("queued")),
-        _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
-        _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model, now)),
+        _Section(title="LAST RESULT", heads=heads, rows=_results(model.results(good=True), now)),
         _Section(title="LATELY", heads=("",), rows=lately),
     ]
 
@@ -175,9 +177,9 @@ def _lock(line: dict[str, Any]) -> _Row:
     return [(line["name"], ""), (line["role"], style), (lasting(line["seconds"]), ""), (line["text"], "")]
 
 
-def _results(model: Model, now: float) -> list[_Row]:
+def _results(runs: list[dict[str, Any]], now: float) -> list[_Row]:
     rows = []
-    for run in model.results():
+    for run in runs:
         bad = [script for script in run["scripts"] if state_style(script["state"]) == "bad"]
         failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
         started = at_today(run["queued"] + run["waited"], now)
