@@ -191,6 +191,15 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         assert not [process for process in lab.nodes[0].processes() if "sleep 999" in process.command]
 
 
+def test_the_shell_on_a_node_finds_the_commands(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=1, addresses4=1, addresses6=0)) as lab:
+        shell = lab.nodes[0].shell()
+        assert f"    a shell on it: {' '.join(shell)}" in status(lab)
+        asked = [*shell, "-c", "ctdb-event ping && ctdb pnn"]
+        done = subprocess.run(asked, env={}, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_sick_nodes_are_shown_as_such_and_the_others_too(tmp_path: Path) -> None:
     with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=3, addresses4=3, addresses6=0)) as lab:
         for number, name in ((0, "ctdbd"), (1, "eventd")):

@@ -26,6 +26,7 @@ COMMAND_SECONDS = 60
 """What a command on a node may take: a whole takeover, if it waits for one."""
 ANSWER_SECONDS = 5
 """What an answer may take that has to wait for nothing."""
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _TIMED_OUT = (124, 137)
 _LOG_TAIL = 6000
 _OUTCOME = re.compile(r"^(\d\d\.\S+) +(OK|ERROR|TIMEDOUT|DISABLED|CANNOT RUN)\b", re.MULTILINE)
@@ -71,13 +72,17 @@ class Node:
         """A command line that runs `argv` on the node."""
         return ["nsenter", f"--target={self._holder}", "--pid", "--mount", "--net", "--uts", *argv]
 
+    def shell(self) -> list[str]:
+        """A command line for a shell on the node, which finds `ctdb-event` of the event daemon that runs there."""
+        return self.entering("env", f"PATH={Path(self.eventd).parent}:{_PATH}", "sh")
+
     def run(self, *argv: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs a command on the node to its end; its output is text.
 
         Raises:
             NoAnswer: It was not over in `timeout` seconds; nothing of it is left.
         """
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = {"PATH": _PATH}
         # the limit is on the node: to kill what has entered it from here would leave the command itself
         limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
         begin = time.monotonic()
