@@ -29,6 +29,8 @@ class Step:
     moved: int
     """Addresses that another node hosts than before."""
     seconds: float
+    failed: tuple[str, ...]
+    """Events that failed meanwhile."""
 
 
 def timed_away(lab: Lab, number: int, *command: str) -> float:
@@ -136,10 +138,12 @@ def _undone(undo: Callable[[], object]) -> Iterator[None]:
 
 def _step(lab: Lab, what: str, act: Callable[[], float], dead: int | None = None) -> Step:
     # a dead node's addresses are on its interface still, but nobody is served there
+    begin = time.time()
     before = {address: set(hosts) - {dead} for address, hosts in lab.hosting().items()}
     seconds = act()
     moved = sum(bool(set(hosts) - before[address]) for address, hosts in lab.hosting().items())
-    return Step(what=what, moved=moved, seconds=seconds)
+    failed = tuple(line for node in lab.nodes for line in node.failed_events(begin))
+    return Step(what=what, moved=moved, seconds=seconds, failed=failed)
 
 
 def _killed(lab: Lab, number: int) -> float:

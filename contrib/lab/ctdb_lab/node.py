@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import re
 import shlex
@@ -98,6 +99,10 @@ class Node:
             NoAnswer: It was not over in `timeout` seconds.
         """
         return self.run(CTDB_TOOL, *argv, timeout=timeout)
+
+    def ctdb_event(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Runs the `ctdb-event` that came with the event daemon."""
+        return self.run(str(Path(self.eventd).parent / "ctdb-event"), *argv)
 
     def order(self, *argv: str) -> None:
         """Runs the ctdb tool, which has to succeed.
@@ -236,6 +241,18 @@ class Node:
     def outcomes(self, event: str) -> dict[str, str]:
         """The word that `ctdb event status` has for each script in the event's last run."""
         return dict(_OUTCOME.findall(self.ctdb("event", "status", "legacy", event).stdout))
+
+    def failed_events(self, since: float) -> list[str]:
+        """Events that failed or ran out of time since then; of CTDB's own daemon, which keeps no history, none."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
+        asked = self.ctdb_event("history", "--failed", "--json", "--since", moment)
+        runs = json.loads(asked.stdout) if asked.returncode == 0 else []
+        return [
+            f"node {self.number}: {' '.join((run['event'], *run['args']))}: {run['outcome']}: "
+            f"{' '.join(run['bad_scripts'])}; ctdb-event show {run['run']}"
+            for run in runs
+            if run["outcome"] in ("failed", "timed-out")
+        ]
 
     def processes(self) -> list[Process]:
         """All living processes of the node but what holds it."""
