@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
     from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
+    from ctdb_event.sync.streams import BlockingHeldLock, BlockingRunStream, BlockingSubscription
     from ctdb_event.updates import (
         Finished,
         Gap,
@@ -55,10 +56,14 @@ if TYPE_CHECKING:
         Unknown,
         Update,
     )
+    from ctdb_event.words import Kind, Outcome, ScriptState
 
 __all__ = [
     "AddressHeld",
     "AsyncClient",
+    "BlockingHeldLock",
+    "BlockingRunStream",
+    "BlockingSubscription",
     "BrokerError",
     "BrokerUnavailable",
     "Client",
@@ -79,6 +84,7 @@ __all__ = [
     "HungProcess",
     "InvalidRequest",
     "Job",
+    "Kind",
     "LeftOut",
     "Limits",
     "Lock",
@@ -92,6 +98,7 @@ __all__ = [
     "NoSuchScript",
     "NotAllowed",
     "NotSupported",
+    "Outcome",
     "Output",
     "Overview",
     "Owner",
@@ -106,6 +113,7 @@ __all__ = [
     "ScriptFiles",
     "ScriptFinished",
     "ScriptStarted",
+    "ScriptState",
     "Slots",
     "Started",
     "Stats",
@@ -133,9 +141,11 @@ _PLACES = {
     "past": "PastRun TimeSpent Wait Which",
     "results": "ComponentHealth Hung HungProcess Job LeftOut Overview Run Script",
     "sync.client": "Client",
+    "sync.streams": "BlockingHeldLock BlockingRunStream BlockingSubscription",
     "updates": (
         "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"
     ),
+    "words": "Kind Outcome ScriptState",
 }
 
 

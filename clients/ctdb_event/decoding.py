@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -127,6 +127,8 @@ def _reader(kind: Any) -> tuple[str, Callable[[Any, str], Any]]:
     """Returns what is expected, in words, and what reads a value, whose path in errors it is given."""
     if kind in _PLAIN:
         return _PLAIN[kind][0], lambda value, path: _read_plain(kind, value, path)
+    if get_origin(kind) is Literal:
+        return _reader(str)  # a later broker may have more words
     arguments = get_args(kind)
     if type(None) in arguments:
         expected, read = _reader(arguments[0])

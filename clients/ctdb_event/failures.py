@@ -98,7 +98,8 @@ def check_run(run: Run) -> Run:
         return run
     kind, code, words = _OUTCOMES.get(run.outcome, (EventError, "EIO", f"ended as {run.outcome}"))
     culprits = ", ".join(f"{script.name} {_explain(script.state, script.result)}" for script in run.failed)
-    raise kind(code, f"event {run.event} in {run.component} {words}{culprits and ': '}{culprits}", run)
+    address = f" of {run.address}" if run.address else ""
+    raise kind(code, f"event {run.event}{address} in {run.component} {words}{culprits and ': '}{culprits}", run)
 
 
 def _explain(state: str, result: int) -> str:

@@ -10,6 +10,7 @@ from typing import TypedDict
 import attrs
 
 from ctdb_event.results import Requested, Script
+from ctdb_event.words import Outcome
 
 __all__ = ["PastRun", "TimeSpent", "Wait", "Which"]
 
@@ -54,7 +55,7 @@ class Wait:
 class PastRun(Requested):
     """A run that the history knows, by this daemon or a former one."""
 
-    outcome: str | None
+    outcome: Outcome | None
     """As of a `Run`, or `interrupted`: the daemon was killed meanwhile. None if it goes on."""
     summary: int | None
     """As of a `Run`."""

@@ -7,8 +7,8 @@ Whether a value makes sense the broker decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import inf
-from typing import Any, Generic, NoReturn, TypeVar
+from math import ceil, inf
+from typing import Any, Generic, NoReturn, TypeVar, get_args
 
 import attrs
 
@@ -19,6 +19,7 @@ from ctdb_event.failures import check_run
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
+from ctdb_event.words import Kind
 
 __all__ = [
     "CLIENT",
@@ -111,9 +112,9 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _whole_seconds(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_U32:
-        _refuse(name, f"a whole number of seconds from 0 (no limit) to {_MAX_U32}", value)
-    return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_U32:
+        _refuse(name, f"a number of seconds from 0 (no limit) to {_MAX_U32}", value)
+    return ceil(value)
 
 
 def _whole(name: str, value: object) -> int:
@@ -138,7 +139,7 @@ def ping() -> Request[None]:
     return Request("ping", {}, _nothing)
 
 
-def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> dict[str, Any]:
+def _run_params(component: str, event: str, args: tuple[str, ...], timeout: float, run_all: bool) -> dict[str, Any]:
     return {
         "component": _text("component", component),
         "event": _text("event", event),
@@ -150,19 +151,19 @@ def _run_params(component: str, event: str, args: tuple[str, ...], timeout: int,
     }
 
 
-def run(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[Run]:
+def run(component: str, event: str, args: tuple[str, ...], timeout: float, run_all: bool) -> Request[Run]:
     """Runs an event; an outcome other than success is raised."""
     params = _run_params(component, event, args, timeout, run_all)
     return Request("run", params, lambda value: check_run(decode(Run, value)))
 
 
-def stream(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[Run]:
+def stream(component: str, event: str, args: tuple[str, ...], timeout: float, run_all: bool) -> Request[Run]:
     """Runs an event and tells what happens; the outcome is for the stream to raise."""
     params = {**_run_params(component, event, args, timeout, run_all), "stream": True}
     return Request("run", params, lambda value: decode(Run, value))
 
 
-def detach(component: str, event: str, args: tuple[str, ...], timeout: int, run_all: bool) -> Request[str]:
+def detach(component: str, event: str, args: tuple[str, ...], timeout: float, run_all: bool) -> Request[str]:
     """Starts a detached run; the result is its id."""
     params = {**_run_params(component, event, args, timeout, run_all), "detach": True}
     return Request("run", params, lambda value: take(str, value, "run", "run"))
@@ -231,12 +232,19 @@ def unlock(number: int) -> Request[None]:
     return Request("unlock", {"lock": number}, _nothing)
 
 
-def subscribe(kinds: Iterable[str] | None, component: str | None, event: str | None, run: str | None) -> Request[None]:
+def _kind(value: object) -> str:
+    kind = _text("kinds", value)
+    if kind not in get_args(Kind):
+        _refuse("kinds", f"some of {', '.join(get_args(Kind))}", kind)
+    return kind
+
+
+def subscribe(kinds: Iterable[Kind] | None, component: str | None, event: str | None, run: str | None) -> Request[None]:
     """What happens from now on, whoever asked for it."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
         raise InvalidRequest("EINVAL", f"kinds is {kinds!r:.200}, a list of kinds was expected, such as ['health']")
     params = {
-        "kinds": None if kinds is None else _texts("kinds", kinds),
+        "kinds": None if kinds is None else [_kind(kind) for kind in kinds],
         "component": _optional_text("component", component),
         "event": _optional_text("event", event),
         "run": _optional_text("run", run),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import attrs
 
+from ctdb_event.words import Outcome, ScriptState
+
 __all__ = ["ComponentHealth", "Hung", "HungProcess", "Job", "LeftOut", "Overview", "Requested", "Run", "Script"]
 
 _FAILURES = frozenset({"failed", "killed", "timed-out", "not-started"})
@@ -55,7 +57,7 @@ class Script:
 
     name: str
     """Of the file, without `.script`."""
-    state: str
+    state: ScriptState
     """`ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-handled` or `not-started`."""
     result: int
     """0, an exit status, or a negative errno that says why there is none."""
@@ -96,7 +98,7 @@ class Requested:
 class Run(Requested):
     """How one run of an event went."""
 
-    outcome: str
+    outcome: Outcome
     """`success`, `failed`, `timed-out` or `cancelled`."""
     summary: int
     """Result of the script that failed, of the last one that did if all were run; 0 if none did."""

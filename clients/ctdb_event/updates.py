@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+from ctdb_event.words import Outcome, ScriptState
+
 __all__ = [
     "Finished",
     "Gap",
@@ -83,7 +85,7 @@ class ScriptFinished(Update):
 
     script: str
     """Its name, without `.script`."""
-    state: str
+    state: ScriptState
     """As in `Script`."""
     result: int
     """As in `Script`."""
@@ -95,7 +97,7 @@ class ScriptFinished(Update):
 class Finished(Update):
     """A run is over."""
 
-    outcome: str
+    outcome: Outcome
     """As in `Run`."""
     summary: int
     """As in `Run`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from ctdb_eventd.history.records import Wanted, storable
 
-__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow", "read_whole_runs"]
+__all__ = ["NothingWritten", "Unreadable", "read", "read_run", "read_runs", "read_slow", "read_whole_runs"]
 
 _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
@@ -31,6 +31,10 @@ _RUN = (
 
 class Unreadable(Exception):
     """The history can't be read; the text says why."""
+
+
+class NothingWritten(Unreadable):
+    """No run has been written yet."""
 
 
 def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float | None = None) -> Any:
@@ -72,10 +76,12 @@ def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def _opened(path: str, patience: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
-        raise Unreadable(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
+        raise NothingWritten(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
     try:
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_PATIENCE)
         try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                raise NothingWritten(f"{path}: no run has been written to it yet")
             connection.row_factory = sqlite3.Row
             if patience is not None:
                 end = time.monotonic() + patience

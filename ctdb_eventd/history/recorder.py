@@ -92,6 +92,8 @@ class History:
             found, error = None, None
             try:
                 found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
+            except reader.NothingWritten:
+                found = None if view == "run" else []
             except reader.Unreadable as unreadable:
                 error = str(unreadable)
             except Exception:

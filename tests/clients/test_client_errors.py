@@ -102,6 +102,13 @@ def test_the_scripts_that_failed_are_named(state: str, result: int, words: str) 
     assert caught.value.message == f"event monitor in legacy failed: {words}"
 
 
+def test_the_address_is_named() -> None:
+    run = decode(Run, run_value(event="takeip", address="10.0.0.1", outcome="timed-out"))
+    with pytest.raises(errors.EventTimedOut) as caught:
+        failures.check_run(run)
+    assert caught.value.message == "event takeip of 10.0.0.1 in legacy timed out"
+
+
 def test_the_holder_of_a_lock() -> None:
     problem = failures.failure("ETIMEDOUT", "not free", {"kind": "LockTimeout", "holder": OWNER})
     assert isinstance(problem, errors.LockTimeout)

@@ -71,7 +71,7 @@ def test_every_program_runs(number: int, daemon: Daemon) -> None:
 
 
 def test_there_are_programs_of_every_kind() -> None:
-    assert len(PROGRAMS) == 4
+    assert len(PROGRAMS) == 5
     assert len(DRIVERS) == 1
     assert len(DRIVERS[0].splitlines()) < 50
 

@@ -26,6 +26,7 @@ from rich.console import Console
 from ctdb_event import cli
 from ctdb_event.commands import watch
 from ctdb_event.commands.connection import DaemonConnection
+from ctdb_event.commands.watch_keys import View
 from ctdb_event.commands.watch_model import Model, Snapshot
 from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
@@ -41,10 +42,10 @@ def snapshot(**status: Any) -> Snapshot:
     return Snapshot(components=COMPONENTS, status=samples.status(**status), locks=[lock])
 
 
-def shown(model: Model, height: int = 60, only_ascii: bool = False) -> str:
+def shown(model: Model, height: int = 60, only_ascii: bool = False, view: View | None = None) -> str:
     console = Console(width=140, height=height, record=True, file=open(os.devnull, "w"))
     with console.file:
-        console.print(draw(model, height, samples.BEGIN, only_ascii))
+        console.print(draw(model, view or View(), height, samples.BEGIN, only_ascii))
         return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 
@@ -52,11 +53,14 @@ def test_all_of_it(node: Path) -> None:
     model = Model()
     model.server = "ctdb-eventd 1"
     jobs = [samples.job(left=1.0), samples.job(run="mb-5", timeout=0, left=None, state="ending"), samples.queued()]
-    model.apply_snapshot(snapshot(jobs=jobs, results=[FAILED, samples.run(queued=1.0)], health=[UNHEALTHY]))
+    model.apply_snapshot(
+        snapshot(jobs=jobs, results=[samples.run(event="startup"), FAILED, samples.run()], health=[UNHEALTHY])
+    )
     model.apply_note("script-started", samples.note(script="x", pid=1))
     model.apply_note("health", {"time": samples.BEGIN, **UNHEALTHY})
     lines = shown(model).splitlines()
-    assert lines[0] == "ctdb-eventd 1  2023-11-14 22:13:20  q quits"
+    assert lines[0] == "ctdb-eventd 1  2023-11-14 22:13:20"
+    assert lines[-1].startswith("q quits")
     for line in (
         "legacy     12 of 20 enabled  not healthy since 2023-11-14 22:13:20: 60.nfs\\x1b failed",
         "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  1.0s      10.interface  2.5s",
@@ -64,13 +68,40 @@ def test_all_of_it(node: Path) -> None:
         "legacy takeip 'eth 0' 10.0.0.1 24  3.2s  mb-2 address:10.0.0.1",
         "iptables  holder   3.0s   legacy takeip",
         "iptables  waiting  3.0s   b",
-        "legacy monitor  failed   22:13:20             1.2s  60.nfs: exit status 3",
+        "legacy monitor  failed   22:13:20  1.2s  60.nfs: exit status 3",
         "22:13:20.250  legacy: not healthy: 60.nfs\\x1b failed",
     ):
         assert line in lines
-    assert lines.index("legacy monitor  failed   22:13:20             1.2s  60.nfs: exit status 3") + 1 == next(
-        number for number, line in enumerate(lines) if line.startswith("legacy monitor  success")
-    ), "the latest comes first"
+    heads = [line.split("  ")[0] for line in lines if line.split("  ")[0].isupper()]
+    assert heads == ["COMPONENT", "NOT WELL", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "LATELY"]
+    assert not any(line.startswith("legacy monitor  success") for line in lines), (
+        "monitor events that pass are left out"
+    )
+    assert any(line.startswith("legacy startup  success") for line in lines)
+
+
+def test_locks_that_are_waited_for_come_first_and_an_address_s_own_is_left_out() -> None:
+    own = {"name": "address:10.0.0.1", "kind": "address", "holder": samples.owner(), "waiting": []}
+    free = {"name": "iptables", "kind": "named", "holder": samples.owner(), "waiting": []}
+    wanted = [{**lock, "name": f"{lock['kind']} wanted", "waiting": [samples.owner(text="b")]} for lock in (own, free)]
+    model = Model()
+    model.apply_snapshot(Snapshot(components=COMPONENTS, status=samples.status(), locks=[own, free, *wanted]))
+    assert [lock["name"] for lock in model.locks()] == ["address wanted", "named wanted", "iptables"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "shown"),
+    [
+        *(("started", {"waited": 0.0}, False), ("finished", {"outcome": "success"}, False)),
+        *(("finished", {"outcome": "failed"}, True), ("script-finished", {"state": "ok", "result": 0}, False)),
+        *(("script-finished", {"state": "failed", "result": 3}, True), ("lock-waiting", {"locks": ["a"]}, True)),
+    ],
+)
+def test_of_monitor_events_only_what_went_wrong_is_told(kind: str, more: dict[str, Any], shown: bool) -> None:
+    model = Model()
+    times = {"seconds": 1.0, "waited": 0.0, "summary": 0, "script": "10.a", "text": "legacy monitor", "lock": None}
+    model.apply_note(kind, {**samples.note(event="monitor"), **times, **more})
+    assert len(model.lately) == shown
 
 
 def test_health_of_a_component(node: Path) -> None:
@@ -86,7 +117,7 @@ def test_health_of_a_component(node: Path) -> None:
 def test_before_the_first_snapshot_and_in_trouble() -> None:
     model = Model()
     assert not model.busy
-    assert model.jobs("running") == model.results() == []
+    assert model.jobs("running") == model.results(good=True) == model.locks() == []
     assert model.health() == {}
     model.trouble = "gone\x1b"
     assert shown(model).splitlines()[1] == "gone\\x1b"
@@ -113,7 +144,7 @@ def test_a_cut_section_says_how_many_more_there_are() -> None:
     model.apply_snapshot(snapshot(jobs=[samples.queued(run=f"mb-{number}") for number in range(50)]))
     lines = shown(model, height=24).splitlines()
     assert len(lines) <= 24
-    assert "and 39 more" in lines
+    assert "and 40 more" in lines
 
 
 def test_what_the_daemon_left_out_is_counted_too() -> None:
@@ -129,6 +160,51 @@ def test_what_the_daemon_left_out_is_counted_too() -> None:
     lines = shown(model, height=24).splitlines()
     assert len(lines) <= 24
     assert any(line.startswith("and 20") and line != "and 2000 more" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        *(
+            (" ", View(paused=True)),
+            ("pp", View()),
+            ("jjk", View(skipped=1)),
+            ("k", View()),
+            ("\x1b[B", View(skipped=1)),
+        ),
+        *(("/nfs", View(text="nfs", typing=True)), ("/nfx\x7fs\r", View(text="nfs")), ("/q\x1b", View())),
+        ("j/q\rj", View(text="q", skipped=1)),
+    ],
+)
+def test_what_keys_do(keys: str, expected: View) -> None:
+    view = View()
+    assert not view.press(keys)
+    assert view == expected
+
+
+def test_only_q_leaves() -> None:
+    assert View().press("jq")
+    assert not View(typing=True).press("q")
+
+
+def test_a_section_that_is_cut_can_be_scrolled_to_its_end() -> None:
+    model = Model()
+    jobs = [samples.queued(args=[str(number)]) for number in range(50)]
+    model.apply_snapshot(snapshot(jobs=jobs))
+    lines = shown(model, height=24, view=View(skipped=3)).splitlines()
+    queued = [line.split()[2] for line in lines if line.startswith("legacy takeip")]
+    assert queued == [str(number) for number in range(3, 3 + len(queued))]
+    lines = shown(model, height=24, view=View(skipped=1000)).splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("legacy takeip")][-1] == "49"
+    assert lines[-1].endswith("[from row 1001]")
+
+
+def test_only_rows_with_a_text() -> None:
+    model = Model()
+    model.apply_snapshot(snapshot(jobs=[samples.job(args=["one"]), samples.job(args=["two"])], results=[FAILED]))
+    lines = shown(model, view=View(text="TWO")).splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("legacy")] == ["two"]
+    assert lines[-1].endswith("[only rows with TWO]")
 
 
 # ---------------------------------------------------------------------- on a terminal
@@ -218,6 +294,12 @@ def test_keys_and_news(watched: FakeBroker) -> None:
         fcntl.ioctl(screen.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
         screen.process.send_signal(signal.SIGWINCH)
         screen.until("10.interface")
+        screen.press(" ")
+        screen.until("[paused]")
+        watched.reply("status", samples.status(jobs=[samples.job(script="60.nfs")]))
+        screen.press("/inter\r")
+        screen.until("10.interface")
+        screen.until("[only rows with inter]")
         screen.press("q")
         assert screen.ended() == 0
 

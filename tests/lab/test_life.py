@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,27 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         with pytest.raises(NoAnswer, match=r"node 0: `sleep 999` was not over in 0\.1 s"):
             lab.nodes[0].run("sleep", "999", timeout=0.1)
         assert not [process for process in lab.nodes[0].processes() if "sleep 999" in process.command]
+
+
+def test_the_shell_on_a_node_finds_the_commands(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=1, addresses4=1, addresses6=0)) as lab:
+        shell = lab.nodes[0].shell()
+        assert f"    a shell on it: {' '.join(shell)}" in status(lab)
+        asked = [*shell, "-c", "ctdb-event ping && ctdb pnn"]
+        done = subprocess.run(asked, env={}, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_events_that_failed_are_named(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab", Plan(eventd=eventd_path("ours"), nodes=1, addresses4=1, addresses6=0)) as lab:
+        (node,) = lab.nodes
+        script = node.directory / "etc" / "events" / "legacy" / "01.bad.script"
+        script.write_text('#!/bin/sh\n[ "$1" != ipreallocated ]\n')
+        script.chmod(0o755)
+        begin = time.time()
+        assert node.ctdb_event("run", "30", "legacy", "ipreallocated").returncode != 0
+        wait_until(lambda: node.failed_events(begin), SOON, "the failure to be in the history")
+        assert re.match(r"node 0: ipreallocated: failed: 01\.bad; ctdb-event show \S+$", node.failed_events(begin)[0])
 
 
 def test_sick_nodes_are_shown_as_such_and_the_others_too(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import attrs
 
 from ctdb_event.past import PastRun, Wait
 from ctdb_event.results import Script
+from ctdb_event.words import ScriptState
 
 __all__ = ["T", "exported_line", "past_run", "script", "wait"]
 
@@ -25,7 +26,7 @@ def past_run(name: str, begin: float, waited: float | None, seconds: float | Non
     return PastRun(run=name, queued=T + begin, waited=waited, seconds=seconds, **(values | more))
 
 
-def script(name: str, begin: float | None, seconds: float, state: str = "ok", output: bytes = b"") -> Script:
+def script(name: str, begin: float | None, seconds: float, state: ScriptState = "ok", output: bytes = b"") -> Script:
     """Makes a script that started `begin` seconds after `T`."""
     started = None if begin is None else T + begin
     result = 3 if state == "failed" else 0

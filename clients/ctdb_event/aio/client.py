@@ -18,6 +18,7 @@ from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
+from ctdb_event.words import Kind
 
 __all__ = ["AsyncClient", "connect"]
 
@@ -96,26 +97,30 @@ class AsyncClient:
 
     @overload
     def run(
-        self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False
     ) -> Coroutine[Any, Any, Run]: ...
 
     @overload
     def run(
-        self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False, stream: Literal[True]
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, stream: Literal[True]
     ) -> RunStream: ...
 
     @overload
     def run(
-        self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False, detach: Literal[True]
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, detach: Literal[True]
     ) -> Coroutine[Any, Any, str]: ...
+
+    @overload
+    def run(
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, detach: bool
+    ) -> Coroutine[Any, Any, Run] | Coroutine[Any, Any, str]: ...
 
     def run(
         self,
         component: str,
         event: str,
-        /,
         *args: str,
-        timeout: int = 0,
+        timeout: float = 0,
         run_all: bool = False,
         stream: bool = False,
         detach: bool = False,
@@ -128,7 +133,7 @@ class AsyncClient:
             component: Names the directory of scripts.
             event: The scripts' first argument.
             *args: Their further arguments, one each.
-            timeout: Seconds from the moment it starts to run; 0 is no limit.
+            timeout: Seconds from the moment it starts to run, rounded up to whole ones; 0 is no limit.
             run_all: Go on after a script has failed.
             stream: Returns what can be iterated: `async for update in client.run(..., stream=True)`.
             detach: Returns the run's id at once. The run is not tied to this client and goes on when it ends.
@@ -247,7 +252,7 @@ class AsyncClient:
 
     def subscribe(
         self,
-        kinds: Iterable[str] | None = None,
+        kinds: Iterable[Kind] | None = None,
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,

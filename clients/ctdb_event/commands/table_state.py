@@ -82,11 +82,13 @@ _HEALTH = Command(
 _WATCH = Command(
     "watch",
     "Show what happens, live.",
-    "A screen with the components and their health, what runs with its time and deadline, the queue, locks, and the "
-    "last results. `q` leaves it. It needs the Python package rich (`.venv/bin/pip install rich`, with the `pip` "
-    "beside the program). Without it, and "
-    "when standard output is no terminal, it prints a line for whatever happens, as `subscribe` does. Should the "
-    "daemon go, it waits for the next one.",
+    "A screen with the components and their health, results that were not good, locks (first those that are "
+    "waited for), what runs with its time and deadline, the queue, and the last results. Monitor events that "
+    "pass, and the lock that an address event has of its own address, are left out. `q` leaves it, space pauses "
+    "it, `/` asks for a text without which rows are not shown, `j` and `k` or the arrows scroll what does not "
+    "fit. It needs the Python package rich (`.venv/bin/pip install rich`, with the `pip` beside the program). "
+    "Without it, and when standard output is no terminal, it prints a line for whatever happens, as `subscribe` "
+    "does. Should the daemon go, it waits for the next one.",
     group="Now",
     options=(Option("--lines", "Lines, even on a terminal."),),
     examples=(("ctdb-event watch", "Look on while addresses move."),),

@@ -6,6 +6,7 @@ Whatever ends it, the terminal is as it was before.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 
+from ctdb_event.commands.watch_keys import View
 from ctdb_event.commands.watch_model import Model
 from ctdb_event.commands.watch_source import RETRY, Source
 from ctdb_event.commands.watch_view import draw
@@ -101,6 +103,8 @@ class _Loop:
         self._keyboard = keyboard
         self._news, self._wake = pipe
         self._model = Model()
+        self._view = View()
+        self._paused: tuple[Model, float] | None = None
         self._source: Source | None = None
         self._retry = 0.0
         self._asked = 0.0
@@ -161,7 +165,8 @@ class _Loop:
         if now - self._drawn >= _BETWEEN_DRAWINGS:
             console = self._live.console
             only_ascii = self._session.screen.only_ascii
-            self._live.update(draw(self._model, console.size.height, time.time(), only_ascii), refresh=True)
+            model, at = self._paused or (self._model, time.time())
+            self._live.update(draw(model, self._view, console.size.height, at, only_ascii), refresh=True)
             self._drawn = now
             self._news_came = False
 
@@ -180,4 +185,8 @@ class _Loop:
         keys = os.read(keyboard, 64)
         if not keys:
             self._keyboard = []  # the terminal has gone
-        return b"q" in keys.lower()
+        leave = self._view.press(keys.decode(errors="replace"))
+        if self._view.paused != (self._paused is not None):
+            self._paused = (copy.deepcopy(self._model), time.time()) if self._view.paused else None
+        self._news_came = True
+        return leave

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ctdb_event.commands.lists import state_style
 from ctdb_event.commands.notes import sentence
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["Model", "Snapshot"]
 _LATELY = 100
 _NOT_SHOWN = ("script-started", "output")
 """Kinds of notes: what they tell is seen among what runs."""
+_ABOUT_RUNS = ("queued", "started", "script-finished", "finished")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +51,7 @@ class Model:
 
     def apply_note(self, kind: str, data: dict[str, Any]) -> None:
         """Takes note of what happened."""
-        if kind not in _NOT_SHOWN:
+        if kind not in _NOT_SHOWN and not _is_usual(kind, data):
             self.lately.append((data["time"], *sentence(kind, data)))
 
     def apply_snapshot(self, snapshot: Snapshot) -> None:
@@ -79,7 +81,23 @@ class Model:
         found = self.snapshot.status["health"] if self.snapshot is not None else ()
         return {item["component"]: item for item in found}
 
-    def results(self) -> list[dict[str, Any]]:
-        """Returns the latest results, the latest first."""
-        found = self.snapshot.status["results"] if self.snapshot is not None else ()
-        return sorted(found, key=lambda run: run["queued"] + run["waited"] + run["seconds"], reverse=True)
+    def results(self, *, good: bool) -> list[dict[str, Any]]:
+        """Returns the last results that were good, but none of monitor events, or the others; the latest first."""
+        found = [] if self.snapshot is None else self.snapshot.status["results"]
+        wanted = [
+            run for run in found if (run["outcome"] == "success") == good and not (good and run["event"] == "monitor")
+        ]
+        return sorted(wanted, key=lambda run: run["queued"] + run["waited"] + run["seconds"], reverse=True)
+
+    def locks(self) -> list[dict[str, Any]]:
+        """Returns the locks, those that are waited for first; without those that an address has of its own events."""
+        found = [] if self.snapshot is None else self.snapshot.locks
+        worth = [lock for lock in found if lock["waiting"] or lock["kind"] != "address"]
+        return sorted(worth, key=lambda lock: not lock["waiting"])
+
+
+def _is_usual(kind: str, data: dict[str, Any]) -> bool:
+    """Tells whether a note is about a monitor event that goes on or passed: health has one of its own."""
+    if kind not in _ABOUT_RUNS or data["event"] != "monitor":
+        return False
+    return state_style(data.get("outcome") or data.get("state") or "") != "bad"

@@ -17,12 +17,12 @@ from ctdb_eventd.text import escaped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ctdb_event.commands.watch_keys import View
     from ctdb_event.commands.watch_model import Model
 
 __all__ = ["draw", "fit"]
 
 _STYLES = {"good": "green", "bad": "red", "busy": "cyan", "dim": "dim", "": ""}
-_KEYS = "q quits"
 _FEWEST = 2
 """Lines that a section keeps when the screen is small: one, and how many more there are."""
 
@@ -48,25 +48,34 @@ class _Section:
         return len(self.rows) + bool(self.more)
 
 
-def draw(model: Model, height: int, now: float, only_ascii: bool = False) -> Group:
+def draw(model: Model, view: View, height: int, now: float, only_ascii: bool = False) -> Group:
     """Draws the whole screen.
 
     Args:
         model: What is to be shown.
+        view: Which of it.
         height: Lines that there are.
         now: Time of day, in seconds since the epoch.
         only_ascii: The terminal may not know UTF-8.
     """
-    sections = [section for section in _sections(model, now) if section.rows]
-    shown = fit([section.lines for section in sections], height - 3 - 2 * len(sections))
+    sections = [section for section in _filtered(_sections(model, now), view) if section.rows]
+    shown = fit([section.lines for section in sections], height - 4 - 2 * len(sections))
     parts: list[Text | Table] = [_head(model, now)]
     for section, rows in zip(sections, shown, strict=True):
-        parts += [Text(""), _table(section, rows, only_ascii)]
-    return Group(*parts)
+        parts += [Text(""), _table(section, rows, view.skipped, only_ascii)]
+    keys = Text(escaped(view.line, "", only_ascii), style="dim", no_wrap=True, overflow="ellipsis")
+    return Group(*parts, keys)
+
+
+def _filtered(sections: list[_Section], view: View) -> list[_Section]:
+    return [
+        attrs.evolve(section, rows=[row for row in section.rows if view.shows([text for text, _ in row])])
+        for section in sections
+    ]
 
 
 def _head(model: Model, now: float) -> Text:
-    head = Text(f"{escaped(model.server)}  {at(now)}  {_KEYS}", style="bold", no_wrap=True, overflow="ellipsis")
+    head = Text(f"{escaped(model.server)}  {at(now)}", style="bold", no_wrap=True, overflow="ellipsis")
     if model.trouble:
         head.append(f"\n{escaped(model.trouble)}", style="red")
     return head
@@ -91,7 +100,7 @@ def fit(rows: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _table(section: _Section, lines: int, only_ascii: bool) -> Table:
+def _table(section: _Section, lines: int, skipped: int, only_ascii: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     last = len(section.heads)
     for number, head in enumerate((section.title, *section.heads)):
@@ -100,7 +109,8 @@ def _table(section: _Section, lines: int, only_ascii: bool) -> Table:
         title = Text(head, no_wrap=True, overflow="ellipsis")
         table.add_column(title, no_wrap=number not in (0, last), overflow="ellipsis")
     whole = lines >= section.lines
-    rows = section.rows if whole else section.rows[: lines - 1]
+    first = min(skipped, len(section.rows) - lines + 1)
+    rows = section.rows if whole else section.rows[first : first + lines - 1]
     for row in rows:
         table.add_row(
             *(
@@ -118,10 +128,13 @@ def _sections(model: Model, now: float) -> list[_Section]:
         return []
     running = [_job(job) for job in model.jobs("running", "ending")]
     queued = [_queued(job) for job in model.jobs("queued")]
-    locks = [_lock(line) for line in lock_lines(model.snapshot.locks)]
+    locks = [_lock(line) for line in lock_lines(model.locks())]
+    heads = ("OUTCOME", "STARTED", "TOOK", "FAILED")
     lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
     return [
         _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
+        _Section(title="NOT WELL", heads=heads, rows=_results(model.results(good=False), now)),
+        _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
         _Section(
             title="RUNNING",
             heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"),
@@ -129,8 +142,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
             more=model.left_out("running"),
         ),
         _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued, more=model.left_out("queued")),
-        _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
-        _Section(title="LAST RESULT", heads=("OUTCOME", "STARTED", "TOOK", "FAILED"), rows=_results(model, now)),
+        _Section(title="LAST RESULT", heads=heads, rows=_results(model.results(good=True), now)),
         _Section(title="LATELY", heads=("",), rows=lately),
     ]
 
@@ -175,9 +187,9 @@ def _lock(line: dict[str, Any]) -> _Row:
     return [(line["name"], ""), (line["role"], style), (lasting(line["seconds"]), ""), (line["text"], "")]
 
 
-def _results(model: Model, now: float) -> list[_Row]:
+def _results(runs: list[dict[str, Any]], now: float) -> list[_Row]:
     rows = []
-    for run in model.results():
+    for run in runs:
         bad = [script for script in run["scripts"] if state_style(script["state"]) == "bad"]
         failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
         started = at_today(run["queued"] + run["waited"], now)

@@ -17,7 +17,8 @@ from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 from ctdb_event.sync.connection import connect
-from ctdb_event.sync.streams import HeldLock, RunStream, Subscription
+from ctdb_event.sync.streams import BlockingHeldLock, BlockingRunStream, BlockingSubscription
+from ctdb_event.words import Kind
 
 __all__ = ["Client"]
 
@@ -80,29 +81,33 @@ class Client:
         self._connection.call(requests.ping())
 
     @overload
-    def run(self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False) -> Run: ...
+    def run(self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False) -> Run: ...
 
     @overload
     def run(
-        self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False, stream: Literal[True]
-    ) -> RunStream: ...
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, stream: Literal[True]
+    ) -> BlockingRunStream: ...
 
     @overload
     def run(
-        self, component: str, event: str, /, *args: str, timeout: int = 0, run_all: bool = False, detach: Literal[True]
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, detach: Literal[True]
     ) -> str: ...
+
+    @overload
+    def run(
+        self, component: str, event: str, *args: str, timeout: float = 0, run_all: bool = False, detach: bool
+    ) -> Run | str: ...
 
     def run(
         self,
         component: str,
         event: str,
-        /,
         *args: str,
-        timeout: int = 0,
+        timeout: float = 0,
         run_all: bool = False,
         stream: bool = False,
         detach: bool = False,
-    ) -> Run | str | RunStream:
+    ) -> Run | str | BlockingRunStream:
         """Runs an event to its end; with `stream` returns what can be iterated, with `detach` the run's id at once.
 
         Raises:
@@ -112,7 +117,7 @@ class Client:
         if stream and detach:
             raise requests.both_stream_and_detach()
         if stream:
-            return RunStream(self._connection, requests.stream(component, event, args, timeout, run_all))
+            return BlockingRunStream(self._connection, requests.stream(component, event, args, timeout, run_all))
         if detach:
             return self._connection.call(requests.detach(component, event, args, timeout, run_all))
         return self._connection.call(requests.run(component, event, args, timeout, run_all))
@@ -169,19 +174,19 @@ class Client:
         """Lists the locks that are held or waited for."""
         return self._connection.call(requests.locks())
 
-    def lock(self, *names: str, wait: float | None = None) -> HeldLock:
+    def lock(self, *names: str, wait: float | None = None) -> BlockingHeldLock:
         """Takes named locks for a block, all at once: `with client.lock("iptables", wait=5):`."""
-        return HeldLock(self._connection, requests.lock(names, wait))
+        return BlockingHeldLock(self._connection, requests.lock(names, wait))
 
     def subscribe(
         self,
-        kinds: Iterable[str] | None = None,
+        kinds: Iterable[Kind] | None = None,
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
-    ) -> Subscription:
+    ) -> BlockingSubscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
-        return Subscription(self._connection, requests.subscribe(kinds, component, event, run))
+        return BlockingSubscription(self._connection, requests.subscribe(kinds, component, event, run))
 
     def stats(self) -> Stats:
         """Asks what the broker counts."""

@@ -15,7 +15,7 @@ from ctdb_event.results import Run
 from ctdb_event.sync.connection import Connection
 from ctdb_event.updates import Update
 
-__all__ = ["HeldLock", "RunStream", "Subscription"]
+__all__ = ["BlockingHeldLock", "BlockingRunStream", "BlockingSubscription"]
 
 T = TypeVar("T")
 S = TypeVar("S", bound="_Stream[Any]")
@@ -90,7 +90,7 @@ class _Stream(Generic[T]):
             self.close()
 
 
-class RunStream(_Stream[Run]):
+class BlockingRunStream(_Stream[Run]):
     """What happens in a run. Ends when it succeeded, and with an EventError when it did not.
 
     Attributes:
@@ -104,11 +104,11 @@ class RunStream(_Stream[Run]):
         check_run(result)
 
 
-class Subscription(_Stream[None]):
+class BlockingSubscription(_Stream[None]):
     """What happens on the broker. Has no end of its own."""
 
 
-class HeldLock:
+class BlockingHeldLock:
     """Locks that are held for a block.
 
     Attributes:
@@ -125,7 +125,7 @@ class HeldLock:
         self.number: int | None = None
         self.waited = 0.0
 
-    def __enter__(self) -> HeldLock:
+    def __enter__(self) -> BlockingHeldLock:
         """Waits for the locks.
 
         Raises:

@@ -78,6 +78,8 @@ def _failover(options: argparse.Namespace) -> None:
     with contextlib.closing(demonstrate(lab)) as steps:
         for step in steps:
             print(f"{step.what:<42} {step.moved:>16} {step.seconds:>8.2f}", flush=True)
+            for line in step.failed:
+                print(f"    {line}", flush=True)
 
 
 def _down(options: argparse.Namespace) -> None:

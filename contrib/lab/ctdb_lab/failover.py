@@ -19,6 +19,8 @@ __all__ = ["Step", "check_for_failover", "demonstrate", "timed_away", "timed_bac
 _SECONDS = 180
 # Asking the kernels costs well below a millisecond, so it can be done often enough for a figure.
 _POLL_SECONDS = 0.02
+_UNTIL_WRITTEN = 0.5
+"""Seconds after which the daemon has written the end of a run to its history."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +31,8 @@ class Step:
     moved: int
     """Addresses that another node hosts than before."""
     seconds: float
+    failed: tuple[str, ...]
+    """Events that failed meanwhile."""
 
 
 def timed_away(lab: Lab, number: int, *command: str) -> float:
@@ -68,7 +72,7 @@ def _timed(lab: Lab, number: int, command: Collection[str], is_over: Callable[[]
         seconds = time.monotonic() - begin
         output, _ = tool.communicate()
     if tool.returncode != 0:
-        raise LabError(f"ctdb {' '.join(command)} on node {number}: {output}")
+        raise LabError(f"ctdb {' '.join(command)} on node {number}: exit status {tool.returncode} {output}".rstrip())
     return seconds
 
 
@@ -136,10 +140,19 @@ def _undone(undo: Callable[[], object]) -> Iterator[None]:
 
 def _step(lab: Lab, what: str, act: Callable[[], float], dead: int | None = None) -> Step:
     # a dead node's addresses are on its interface still, but nobody is served there
+    begin = time.time()
     before = {address: set(hosts) - {dead} for address, hosts in lab.hosting().items()}
-    seconds = act()
+    try:
+        seconds = act()
+    except LabError as error:
+        raise LabError("\n".join((str(error), *_failed_events(lab, begin)))) from error
     moved = sum(bool(set(hosts) - before[address]) for address, hosts in lab.hosting().items())
-    return Step(what=what, moved=moved, seconds=seconds)
+    return Step(what=what, moved=moved, seconds=seconds, failed=_failed_events(lab, begin))
+
+
+def _failed_events(lab: Lab, since: float) -> tuple[str, ...]:
+    time.sleep(_UNTIL_WRITTEN)
+    return tuple(line for node in lab.nodes for line in node.failed_events(since))
 
 
 def _killed(lab: Lab, number: int) -> float:

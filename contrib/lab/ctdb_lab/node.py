@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import re
 import shlex
@@ -26,6 +27,7 @@ COMMAND_SECONDS = 60
 """What a command on a node may take: a whole takeover, if it waits for one."""
 ANSWER_SECONDS = 5
 """What an answer may take that has to wait for nothing."""
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _TIMED_OUT = (124, 137)
 _LOG_TAIL = 6000
 _OUTCOME = re.compile(r"^(\d\d\.\S+) +(OK|ERROR|TIMEDOUT|DISABLED|CANNOT RUN)\b", re.MULTILINE)
@@ -71,13 +73,17 @@ class Node:
         """A command line that runs `argv` on the node."""
         return ["nsenter", f"--target={self._holder}", "--pid", "--mount", "--net", "--uts", *argv]
 
+    def shell(self) -> list[str]:
+        """A command line for a shell on the node, which finds `ctdb-event` of the event daemon that runs there."""
+        return self.entering("env", f"PATH={Path(self.eventd).parent}:{_PATH}", "sh")
+
     def run(self, *argv: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs a command on the node to its end; its output is text.
 
         Raises:
             NoAnswer: It was not over in `timeout` seconds; nothing of it is left.
         """
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = {"PATH": _PATH}
         # the limit is on the node: to kill what has entered it from here would leave the command itself
         limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
         begin = time.monotonic()
@@ -93,6 +99,10 @@ class Node:
             NoAnswer: It was not over in `timeout` seconds.
         """
         return self.run(CTDB_TOOL, *argv, timeout=timeout)
+
+    def ctdb_event(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Runs the `ctdb-event` that came with the event daemon."""
+        return self.run(str(Path(self.eventd).parent / "ctdb-event"), *argv)
 
     def order(self, *argv: str) -> None:
         """Runs the ctdb tool, which has to succeed.
@@ -231,6 +241,18 @@ class Node:
     def outcomes(self, event: str) -> dict[str, str]:
         """The word that `ctdb event status` has for each script in the event's last run."""
         return dict(_OUTCOME.findall(self.ctdb("event", "status", "legacy", event).stdout))
+
+    def failed_events(self, since: float) -> list[str]:
+        """Events that failed or ran out of time since then; of CTDB's own daemon, which keeps no history, none."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
+        asked = self.ctdb_event("history", "--failed", "--json", "--since", moment)
+        runs = json.loads(asked.stdout) if asked.returncode == 0 else []
+        return [
+            f"node {self.number}: {' '.join((run['event'], *run['args']))}: {run['outcome']}: "
+            f"{' '.join(run['bad_scripts'])}; ctdb-event show {run['run']}"
+            for run in runs
+            if run["outcome"] in ("failed", "timed-out")
+        ]
 
     def processes(self) -> list[Process]:
         """All living processes of the node but what holds it."""

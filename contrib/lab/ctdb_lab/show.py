@@ -51,7 +51,7 @@ def _by_account(account: dict[str, int] | None, address: str) -> str:
 def _node(node: Node, *, answers: bool, samba: bool) -> Iterator[str]:
     eventd = node.daemon("eventd")
     yield f"--- node {node.number}, {node.address}, files in {node.directory}"
-    yield f"    a shell on it: {' '.join(node.entering('sh'))}"
+    yield f"    a shell on it: {' '.join(node.shell())}"
     if eventd is None:
         yield "    no event daemon runs: ctdbd is down"
         return

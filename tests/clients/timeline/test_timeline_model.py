@@ -9,6 +9,7 @@ from past_runs import T, past_run, script, wait
 
 from ctdb_event.past import PastRun
 from ctdb_event.timeline.model import Chart, Row, draw, ticks
+from ctdb_event.words import ScriptState
 
 
 def rows(*runs: PastRun) -> list[Row]:
@@ -102,7 +103,7 @@ def test_a_run_that_goes_on_does_so_until_the_end_of_the_picture() -> None:
         ("disabled", None, None),
     ],
 )
-def test_how_a_script_ended_is_seen(state: str, begin: float | None, expected: object) -> None:
+def test_how_a_script_ended_is_seen(state: ScriptState, begin: float | None, expected: object) -> None:
     found = rows(past_run("a", 0, 0, 2, outcome="failed", scripts=(script("10.a", begin, 1, state),)))
     assert [bars(row) for row in found[1:]] == ([] if expected is None else [expected])
 
