@@ -17,6 +17,7 @@ import anyio
 import attrs
 
 from ctdb_eventd.descriptors import raise_limit
+from ctdb_eventd.names import HELD_LOCKS
 from ctdb_eventd.runner import group
 from ctdb_eventd.runner.capture import Capture
 from ctdb_eventd.runner.cgroups import Cgroup, Cgroups
@@ -52,6 +53,12 @@ class SpawnContext:
     """Makes one for each run."""
     oom_score_adj: bytes | None = None
     """What the kernel's /proc/PID/oom_score_adj is to be; None if that which it inherits."""
+
+    def holding(self, locks: str) -> SpawnContext:
+        """Returns the same for a child that has locks of commands; see `names.HELD_LOCKS`."""
+        if not locks:
+            return self
+        return attrs.evolve(self, environ={**self.environ, os.fsencode(HELD_LOCKS): os.fsencode(locks)})
 
     def settle(self, pid: int) -> None:
         """Undoes for a new process what the daemon has set for itself alone."""

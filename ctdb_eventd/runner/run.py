@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 PREEMPTION_GRACE = 0.5
 """Seconds that a monitor may take to clean up after TERM when another event wants its place: that event is a failover
 more often than not, and every client of the address waits for it."""
-_NOTABLE_WAIT = 1.0
-"""Seconds of waiting for locks and a slot from which on the log tells of it."""
 _LONG_WAIT = 10.0
 """Seconds of waiting for them after which the log warns while it lasts: it should be over by now."""
 _WRITTEN_WAIT = 1.0
@@ -212,7 +210,6 @@ class RunningEvent:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
         left = self._time_left = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
-        asked = anyio.current_time()
         loop = asyncio.get_running_loop()
         self._leave = loop.create_future()
         what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
@@ -222,11 +219,8 @@ class RunningEvent:
         finally:
             self._leave = self._time_left = None
             warning.cancel()
-        now = anyio.current_time()
-        self._scope.deadline = now + left
+        self._scope.deadline = anyio.current_time() + left
         self._listener.got_locks(self._job, name, locks)
-        if now - asked >= _NOTABLE_WAIT:
-            _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         if self._cgroup is None:
@@ -253,11 +247,12 @@ class RunningEvent:
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
         printed = partial(self._listener.printed, self._job, script.name)
+        spawn = self._context.spawn.holding(self._listener.holds(self._job))
         patience: float | None = None
         while True:
             try:
                 return Child.spawn(
-                    *(script.path, argv, self._context.spawn, self._config.max_output),
+                    *(script.path, argv, spawn, self._config.max_output),
                     printed=printed,
                     cgroup=self._cgroup,
                 )
