@@ -63,7 +63,6 @@ class Node:
             self._failures = self._failures + 1 if happening is Happening.FAILED else self._failures
             if happening is Happening.SUCCEEDED:
                 self._failures = 0
-                await self._notify(self.state.value)
             following_state = following(self.state, happening)
             assert following_state is not None
             _log.info("%s %s; now: %s", self.state.value, happening.value, following_state.value)
@@ -71,12 +70,16 @@ class Node:
         return self.state
 
     async def _dwell(self, events: Events, hosting: Hosting) -> Happening:
-        """Does what the state is for, and returns what ended it."""
-        self._happened = None
+        """Does what the state is for, and returns what ended it; what happened between two states ends the next."""
         with anyio.CancelScope() as self._scope:
-            return await self._act(events, hosting)
-        assert self._happened is not None
-        return self._happened
+            if self._happened is None:
+                happening = await self._act(events, hosting)
+                if happening is Happening.SUCCEEDED:
+                    await self._notify(self.state.value)
+                return happening
+        happened, self._happened = self._happened, None
+        assert happened is not None
+        return happened
 
     async def _act(self, events: Events, hosting: Hosting) -> Happening:
         if self.state is State.RUNNING:
@@ -140,9 +143,10 @@ class Node:
         if not os.access(self._notify_script, os.X_OK):
             return
         try:
-            await anyio.run_process([self._notify_script, what], stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+            with anyio.fail_after(self.tunables["EventScriptTimeout"]):
+                await anyio.run_process([self._notify_script, what], stdin=subprocess.DEVNULL, stdout=None, stderr=None)
         except (OSError, subprocess.CalledProcessError) as error:
-            _log.warning("the notify script %s %s: %s", self._notify_script, what, error)
+            _log.warning("the notify script %s %s: %s", self._notify_script, what, str(error) or "it took too long")
 
     def describe(self) -> dict[str, Any]:
         """Everything that is known of the node, for JSON."""

@@ -206,3 +206,13 @@ def test_without_a_node_the_commands_say_so(node: Node) -> None:
     )
     assert done.returncode == 3
     assert "start one with `ctdb-node run`" in done.stderr
+
+
+async def test_it_is_told_to_end_while_the_notify_script_hangs(node: Node, runs: list[Run]) -> None:
+    notify = node.base / "notify.sh"
+    notify.write_text('#!/bin/sh\n[ "$1" != startup ] || { : >"$CTDB_BASE/var/hangs"; exec sleep 1000; }\n')
+    notify.chmod(0o755)
+    run = _start(node, runs)
+    await until((node.var / "hangs").exists, "the notify script")
+    assert run.end() == 0
+    assert run.trace[-1] == "shutdown"
