@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WouldDeadlock,
     )
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
+    from ctdb_event.opening import default_path
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
     from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
@@ -125,6 +126,7 @@ __all__ = [
     "Which",
     "WouldDeadlock",
     "connect",
+    "default_path",
 ]
 
 # which module has which names
@@ -138,6 +140,7 @@ _PLACES = {
         "NotSupported QueueTimeout WouldDeadlock"
     ),
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
+    "opening": "default_path",
     "past": "PastRun TimeSpent Wait Which",
     "results": "ComponentHealth Hung HungProcess Job LeftOut Overview Run Script",
     "sync.client": "Client",

@@ -51,6 +51,7 @@ launcher()
 daemon=/usr/lib/ctdb-eventd/bin/ctdb-eventd
 launcher "$daemon" ctdb_eventd.cli ""
 launcher /usr/bin/ctdb-event ctdb_event.cli ""
+launcher /usr/bin/ctdb-node ctdb_node.cli ""
 launcher /usr/sbin/ctdb-eventd-install ctdb_eventd_install.cli "program=\"$daemon\""
 
 share="$tree/usr/share"

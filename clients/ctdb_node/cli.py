@@ -1,0 +1,113 @@
+"""`ctdb-node`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ctdb_node.control import ask
+from ctdb_node.problems import NodeError
+
+__all__ = ["main"]
+
+_HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
+"""Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
+
+_COMMANDS = {
+    "status": "show all that is known of the node",
+    "health": "tell whether the node is healthy, by the exit status too: 0 yes, 1 no, 2 not known yet, 3 no answer",
+    "addresses": "list the public addresses, where they are, and where the kernel has them otherwise",
+    "reallocate": "run the events of a reallocation",
+    "stop": "give all addresses up",
+    "continue": "take addresses again",
+    "recover": "run startrecovery and recovered, then a reallocation",
+    "shutdown": "end the node, after its shutdown event",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    arguments = _parser().parse_args(argv)
+    path: str = arguments.socket
+    try:
+        if arguments.command == "run":
+            return _run(path, look=not arguments.no_interfaces)
+        asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
+        found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
+    except NodeError as error:
+        print(f"ctdb-node: {error}", file=sys.stderr)
+        return _NOT_ASKED if arguments.command == "health" else 1
+    _show(arguments.command, found, arguments.json)
+    return _health_status(found) if arguments.command == "health" else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctdb-node", description="The life of a CTDB node on one machine, without ctdbd."
+    )
+    default = os.path.join(os.path.dirname(_broker_path()), "node.socket")
+    parser.add_argument("--socket", default=default, metavar="PATH", help="the control socket (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="start the event daemon and live until told to end")
+    run.add_argument("--no-interfaces", action="store_true", help="don't ask the kernel: all interfaces count as up")
+    for name, what in _COMMANDS.items():
+        commands.add_parser(name, help=what)
+    commands.add_parser("set", help="change a tunable").add_argument("assignment", metavar="NAME=VALUE")
+    return parser
+
+
+def _broker_path() -> str:
+    import ctdb_event
+
+    return ctdb_event.default_path(os.environ)
+
+
+def _run(path: str, look: bool) -> int:
+    import anyio
+
+    from ctdb_node.running import run
+
+    base = os.environ.get("CTDB_BASE", "/etc/ctdb")
+    try:
+        return anyio.run(run, base, path, look)
+    except* NodeError as group:
+        problems = list(_leaves(group))
+    raise problems[0]
+
+
+def _leaves(error: BaseException) -> list[NodeError]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    assert isinstance(error, NodeError)
+    return [error]
+
+
+def _health_status(found: dict[str, Any]) -> int:
+    if found["state"] != "running":
+        return _UNKNOWN
+    return _HEALTHY if found["healthy"] else _UNHEALTHY
+
+
+def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found))
+    elif command in ("status", "health"):
+        print(_health_line(found))
+    if not as_json and command in ("status", "addresses"):
+        for each in found["addresses"]:
+            print(f"{each['address']}/{each['bits']}  {each['interface'] or '-'}")
+        for text in found["differences"]:
+            print(f"differs: {text}")
+    if not as_json and command in ("status", "set"):
+        for name, value in found["tunables"].items():
+            print(f"{name}={value}")
+
+
+def _health_line(found: dict[str, Any]) -> str:
+    word = "HEALTHY" if found["healthy"] else f"UNHEALTHY: {found['reason']}"
+    return f"{found['state']}{', stopped' if found['stopped'] else ''}, {word}"

@@ -1,0 +1,117 @@
+"""The node's control socket: one line of JSON asks, one answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from ctdb_node.life import Happening
+from ctdb_node.node import Node
+from ctdb_node.problems import NodeError
+from ctdb_node.tunables import changed
+
+__all__ = ["ask", "listen", "serve"]
+
+_LONGEST = 1 << 16
+_PATIENCE = 10.0
+
+
+async def listen(path: str) -> anyio.abc.SocketListener:
+    """Makes the socket, which only its owner may use.
+
+    Raises:
+        NodeError: It can't be made, or another node listens there.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            pass
+        else:
+            raise NodeError(f"another ctdb-node listens on {path}; end it with `ctdb-node shutdown`")
+    try:
+        return await anyio.create_unix_listener(path, mode=0o600)
+    except OSError as error:
+        raise NodeError(
+            f"can't listen on {path}: {error.strerror or error}; its directory must be there and writable"
+        ) from None
+
+
+async def serve(listener: anyio.abc.SocketListener, node: Node) -> None:
+    """Answers until it is cancelled."""
+
+    async def handle(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            try:
+                with anyio.fail_after(_PATIENCE):
+                    asked = json.loads(await _line(stream))
+                    await stream.send(json.dumps(_obey(node, asked)).encode() + b"\n")
+            except (OSError, ValueError, TypeError, TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError):
+                pass  # whoever doesn't speak the language gets no answer
+
+    await listener.serve(handle)
+
+
+async def _line(stream: anyio.abc.SocketStream) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < _LONGEST:
+        data += await stream.receive()
+    return data
+
+
+def _obey(node: Node, asked: list[str]) -> dict[str, Any]:
+    command, *arguments = asked
+    try:
+        if command == "set":
+            node.tunables = changed(node.tunables, arguments[0])
+        elif command in _ACTIONS:
+            _ACTIONS[command](node)
+        elif command != "status":
+            raise NodeError(f"this ctdb-node knows no command {command!r}")
+    except NodeError as error:
+        return {"error": str(error)}
+    return node.describe()
+
+
+def _stop(node: Node, stopped: bool) -> None:
+    node.stopped = stopped
+    node.want()
+
+
+_ACTIONS: dict[str, Callable[[Node], None]] = {
+    "reallocate": Node.want,
+    "recover": lambda node: node.want(recover=True),
+    "stop": lambda node: _stop(node, True),
+    "continue": lambda node: _stop(node, False),
+    "shutdown": lambda node: node.happens(Happening.TOLD_TO_END),
+}
+
+
+def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
+    """Asks a running node, blocking.
+
+    Returns:
+        What `Node.describe` says after the command.
+
+    Raises:
+        NodeError: No node answers, or it refuses.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)
+            connection.connect(path)
+            connection.sendall(json.dumps([command, *arguments]).encode() + b"\n")
+            with connection.makefile("rb") as reader:
+                answer: dict[str, Any] = json.loads(reader.readline())
+    except (OSError, ValueError) as error:
+        advice = "start one with `ctdb-node run`" if not os.path.exists(path) else "see its log"
+        raise NodeError(f"no ctdb-node answers on {path}: {error}; {advice}") from None
+    if "error" in answer:
+        raise NodeError(answer["error"])
+    return answer

@@ -1,0 +1,95 @@
+"""Brings public addresses where they are to be, by the events of `allocation`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+
+from ctdb_node.allocation import Move, differences, plan
+from ctdb_node.events import Events
+from ctdb_node.kernel import interfaces
+from ctdb_node.problems import NodeError
+from ctdb_node.public_addresses import PublicAddress
+
+__all__ = ["Hosting"]
+
+_log = logging.getLogger("ctdb-node")
+
+
+class Hosting:
+    """The public addresses of a node, and where they are."""
+
+    def __init__(self, addresses: Sequence[PublicAddress], events: Events, look: bool) -> None:
+        """Hosts nothing yet.
+
+        Args:
+            addresses: All public addresses.
+            events: Runs them.
+            look: Ask the kernel for interfaces and addresses; otherwise all interfaces count as up.
+        """
+        self.addresses = addresses
+        self.held: dict[str, str] = {}
+        self.differences: tuple[str, ...] = ()
+        self._events = events
+        self._look = look
+        self._up = frozenset(name for address in addresses for name in address.interfaces)
+
+    async def find(self) -> None:
+        """Learns which addresses the kernel has: left by one that did not end well."""
+        if self._look:
+            public = {each.address for each in self.addresses}
+            present = (await interfaces()).addresses
+            self.held = {address: name for address, name in present.items() if address in public}
+
+    async def look(self) -> bool:
+        """Compares with the kernel, logs what differs once; tells whether interfaces have gone up or down."""
+        if not self._look:
+            return False
+        try:
+            found = await interfaces()
+        except NodeError as error:
+            _log.warning("%s", error)
+            return False
+        now = differences(self.addresses, self.held, found.addresses)
+        for text in now:
+            if text not in self.differences:
+                _log.warning("%s", text)
+        changed, self._up, self.differences = found.up != self._up, found.up, now
+        return changed
+
+    async def give_up_all(self) -> bool:
+        """Releases whatever is hosted; tells whether all could be."""
+        return await self._carry_out(plan(self.addresses, self.held, self._up, hosting=False).release)
+
+    async def reallocate(self, hosting: bool) -> bool:
+        """Runs the events of a reallocation; tells whether all succeeded.
+
+        Args:
+            hosting: The node may host addresses.
+        """
+        await self.look()
+        if (await self._events.run("startipreallocate")).outcome != "success":
+            return False
+        well = True
+        for group in plan(self.addresses, self.held, self._up, hosting).groups:
+            well = await self._carry_out(group) and well
+        well = (await self._events.run("ipreallocated")).outcome == "success" and well
+        await self.look()
+        return well
+
+    async def _carry_out(self, moves: Sequence[Move]) -> bool:
+        """Runs events side by side; one that fails leaves its address where it was, and the others go on."""
+        async with anyio.create_task_group() as tasks:
+            for move in moves:
+                tasks.start_soon(self._move, move)
+        return all(self.held.get(move.address.address) == move.new for move in moves)
+
+    async def _move(self, move: Move) -> None:
+        if (await self._events.run(move.event, *move.args)).outcome != "success":
+            return
+        if move.new is None:
+            del self.held[move.address.address]
+        else:
+            self.held[move.address.address] = move.new

@@ -1,0 +1,168 @@
+"""A node: obeys the table of its life."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from ctdb_node.events import Events
+from ctdb_node.health import Health, after
+from ctdb_node.hosting import Hosting
+from ctdb_node.life import ENDS, EVENTS, Happening, State, back_off, following
+from ctdb_node.tunables import DEFAULTS
+
+__all__ = ["Node"]
+
+_log = logging.getLogger("ctdb-node")
+
+
+class Node:
+    """Lives from init to shutdown. What it is told meanwhile changes attributes and sets `wanted`."""
+
+    def __init__(self, notify_script: str) -> None:
+        """Begins with init.
+
+        Args:
+            notify_script: Is told of changes, if it is there and may be executed.
+        """
+        self.state = State.INIT
+        self.health = Health()
+        self.since = time.time()
+        self.stopped = False
+        self.tunables: Mapping[str, int] = DEFAULTS
+        self.hosting: Hosting | None = None
+        self._notify_script = notify_script
+        self._failures = 0
+        self._recover = False
+        self._wanted = anyio.Event()
+        self._happened: Happening | None = None
+        self._scope = anyio.CancelScope()
+
+    def happens(self, happening: Happening) -> None:
+        """Ends the present state, if that heeds it."""
+        if self._happened is None and following(self.state, happening) is not None:
+            self._happened = happening
+            self._scope.cancel()
+
+    def want(self, *, recover: bool = False) -> None:
+        """Asks for a reallocation, after a recovery if `recover`."""
+        self._recover = self._recover or recover
+        self._wanted.set()
+
+    async def live(self, events: Events, hosting: Hosting) -> State:
+        """Lives to the end, and returns how that was."""
+        self.hosting = hosting
+        while self.state not in ENDS:
+            happening = await self._dwell(events, hosting)
+            self._failures = self._failures + 1 if happening is Happening.FAILED else self._failures
+            if happening is Happening.SUCCEEDED:
+                self._failures = 0
+            following_state = following(self.state, happening)
+            assert following_state is not None
+            _log.info("%s %s; now: %s", self.state.value, happening.value, following_state.value)
+            self.state = following_state
+        return self.state
+
+    async def _dwell(self, events: Events, hosting: Hosting) -> Happening:
+        """Does what the state is for, and returns what ended it; what happened between two states ends the next."""
+        with anyio.CancelScope() as self._scope:
+            if self._happened is None:
+                happening = await self._act(events, hosting)
+                if happening is Happening.SUCCEEDED:
+                    await self._notify(self.state.value)
+                return happening
+        happened, self._happened = self._happened, None
+        assert happened is not None
+        return happened
+
+    async def _act(self, events: Events, hosting: Hosting) -> Happening:
+        if self.state is State.RUNNING:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._monitor, events, hosting)
+                tasks.start_soon(self._serve, events, hosting)
+        if self.state in (State.STARTUP_WAIT, State.RECOVERY_WAIT):
+            seconds = back_off(self._failures)
+            _log.warning("trying again in %d s, after %d failures", seconds, self._failures)
+            await anyio.sleep(seconds)
+            return Happening.WAITED
+        if self.state in (State.STARTRECOVERY, State.SHUTDOWN):
+            await hosting.give_up_all()
+        result = await events.run(EVENTS[self.state])
+        return Happening.SUCCEEDED if result.outcome == "success" else Happening.FAILED
+
+    async def _monitor(self, events: Events, hosting: Hosting) -> None:
+        while True:
+            await self._judge(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
+            if await hosting.look():
+                _log.info("interfaces have gone up or down")
+                self.want()
+            await anyio.sleep(self.tunables["MonitorInterval"])
+
+    async def _judge(self, health: Health) -> None:
+        changed = health.healthy != self.health.healthy
+        self.health = health
+        if not changed:
+            return
+        self.since = time.time()
+        if health.healthy:
+            _log.info("the node is HEALTHY")
+        else:
+            _log.warning("the node is UNHEALTHY: %s", health.reason)
+        self.want()
+        await self._notify("healthy" if health.healthy else "unhealthy")
+
+    async def _serve(self, events: Events, hosting: Hosting) -> None:
+        failures = 0
+        while True:
+            if not failures:
+                await self._wanted.wait()
+            self._wanted = anyio.Event()
+            if await self._recovered(events) and await hosting.reallocate(self.health.healthy and not self.stopped):
+                failures = 0
+                continue
+            failures += 1
+            _log.warning("the reallocation failed; trying again in %d s", back_off(failures))
+            await anyio.sleep(back_off(failures))
+
+    async def _recovered(self, events: Events) -> bool:
+        """Recovers if that is asked for; tells whether there is nothing left to recover."""
+        if self._recover:
+            for event in ("startrecovery", "recovered"):
+                if (await events.run(event)).outcome != "success":
+                    return False
+            self._recover = False
+        return True
+
+    async def _notify(self, what: str) -> None:
+        if not os.access(self._notify_script, os.X_OK):
+            return
+        try:
+            with anyio.fail_after(self.tunables["EventScriptTimeout"]):
+                await anyio.run_process([self._notify_script, what], stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+        except (OSError, subprocess.CalledProcessError) as error:
+            _log.warning("the notify script %s %s: %s", self._notify_script, what, str(error) or "it took too long")
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that is known of the node, for JSON."""
+        hosting = self.hosting
+        return {
+            "state": self.state.value,
+            "healthy": self.health.healthy,
+            "reason": self.health.reason,
+            "since": self.since,
+            "stopped": self.stopped,
+            "tunables": dict(self.tunables),
+            "addresses": [
+                {"address": each.address, "bits": each.bits, "interface": hosting.held.get(each.address)}
+                for each in hosting.addresses
+            ]
+            if hosting
+            else [],
+            "differences": list(hosting.differences) if hosting else [],
+        }
