@@ -415,7 +415,7 @@ def tell(asked: Asked) -> None:
 def test_subscribe_for_people(broker: FakeBroker, capfdbinary: Capture) -> None:
     broker.rules["subscribe"] = tell
     lines = say(capfdbinary, "subscribe")[0].splitlines()
-    assert broker.asked("subscribe") == {"kinds": None, "component": None, "event": None, "run": None}
+    assert broker.asked("subscribe") == dict.fromkeys(("kinds", "component", "event", "run", "outcomes"))
     expected = [text for _, _, text in NOTES]
     expected[5:5] = ["legacy takeip eth0: 10.x: ", "legacy takeip eth0: 10.x: b"]
     assert [line[13:] for line in lines] == expected

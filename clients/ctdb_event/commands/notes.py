@@ -25,7 +25,10 @@ def subscribe(session: Session) -> int:
     values = session.arguments.values
     with session.connect() as connection:
         params = {name: _given(values, name) for name in ("component", "event", "run")}
-        return follow(session, connection, connection.start("subscribe", {"kinds": _kinds(session), **params}))
+        outcomes = values.get("--outcome")
+        words = None if outcomes is None else [text(word) for word in outcomes.split(",") if word]
+        wanted = {"kinds": _kinds(session), "outcomes": words, **params}
+        return follow(session, connection, connection.start("subscribe", wanted))
 
 
 def _given(values: dict[str, str], name: str) -> str | None:

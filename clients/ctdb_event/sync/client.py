@@ -179,9 +179,10 @@ class Client:
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
+        outcomes: Iterable[str] | None = None,
     ) -> Subscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
-        return Subscription(self._connection, requests.subscribe(kinds, component, event, run))
+        return Subscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))
 
     def stats(self) -> Stats:
         """Asks what the broker counts."""
