@@ -34,6 +34,7 @@ from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Ended, Started, Wanted
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
+from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.proc import ancestor_groups, ancestors, command_of, memory, open_descriptors
 from ctdb_eventd.runs import Done, Job, LockDone
@@ -69,6 +70,7 @@ class Broker:
         feed: Feed,
         traffic: Traffic,
         history: History | None,
+        notifier: Notifier,
         reload: Callable[[], list[str]],
     ) -> None:
         """Prepares; `connect` follows.
@@ -80,6 +82,7 @@ class Broker:
             feed: Tells subscribers what happens.
             traffic: What goes in and out.
             history: Keeps every run; None if that isn't wanted.
+            notifier: Notifies an administrator.
             reload: Reads the configuration again; returns warnings, raises ConfigError.
         """
         self.config = config
@@ -89,6 +92,7 @@ class Broker:
         self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
         self._control = control
         self._history = history
+        self._notifier = notifier
         self._detached = 0
         """Bytes of detached runs that are not over."""
         self._paths = paths
@@ -106,7 +110,10 @@ class Broker:
         """Stores a run that came to an end of its own, and tells of a change of its component's health."""
         self._results.record(record, batch)
         health = self._health.note(record)
-        if health is not None and self.feed.active:
+        if health is None:
+            return
+        self._notifier.health_changed(record, health)
+        if self.feed.active:
             data = {"healthy": health.healthy, "script": health.script, "result": health.result}
             spec = record.spec
             self.feed.publish("health", record.run, spec.component, spec.event, spec.args, data)
@@ -132,8 +139,9 @@ class Broker:
         )
 
     def ended(self, job: Job, record: RunRecord) -> None:
-        """Puts how a run went into the history."""
+        """Puts how a run went into the history, and notifies an administrator if that is wanted."""
         self._file_waits.over(job)
+        self._notifier.ended(job, record)
         if self._history is not None:
             self._history.record(
                 Ended(

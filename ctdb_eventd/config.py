@@ -2,9 +2,9 @@
 
 ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
 `[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
-passed over, with a warning. In `[eventd]`, `[history]`, `[access]` and `[limits]`, ours alone, an unknown key is an
-error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a lock, in
-`[events]` a script.
+passed over, with a warning. In `[eventd]`, `[history]`, `[notify]`, `[access]` and `[limits]`, ours alone, an unknown
+key is an error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a
+lock, in `[events]` a script.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -27,13 +28,15 @@ from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["LOG_LEVELS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
+__all__ = ["LOG_LEVELS", "NOTIFY_KINDS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
 
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """From least to most talkative."""
 _LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
 """What may follow `syslog:`; plain `syslog` uses syslog(3)."""
+NOTIFY_KINDS = ("failed", "timed-out", "health", "stuck", "waited")
+"""What an administrator can be notified of."""
 
 
 @attrs.frozen
@@ -94,6 +97,14 @@ class Config:
     """Bytes that the history's file may have."""
     history_output: int = 16 << 10
     """Bytes of a script's output that are kept there."""
+    notify_command: str | None = None
+    """Path of the program that notifies an administrator; None if nobody is notified."""
+    notify_on: tuple[str, ...] = NOTIFY_KINDS
+    """Of what: some of NOTIFY_KINDS."""
+    notify_timeout: float = 10.0
+    """Seconds that the program may take before it is killed."""
+    notify_long_wait: float = 10.0
+    """Seconds of a wait from which on it is a reason to notify."""
     access: tuple[Rule, ...] = ()
     """Who may ask for what, besides root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
@@ -163,6 +174,27 @@ def _debug_script(line: Line) -> str | _Doubtful | None:
     return _Doubtful(below if is_script else name, expected)
 
 
+def _program(line: Line) -> str | None:
+    if not line.value:
+        return None
+    if not line.value.startswith("/"):
+        raise line.error("expected the absolute path of a program, without arguments")
+    if not os.path.isfile(line.value):
+        raise line.error("expected an executable file, but it does not exist or is none")
+    if not os.access(line.value, os.X_OK):
+        raise line.error(f"expected an executable file, but it is not executable (chmod +x {quote(line.value)})")
+    return line.value
+
+
+def _notify_kinds(line: Line) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(line.value.lower().split()))
+    unknown = next((word for word in words if word not in NOTIFY_KINDS), None)
+    if unknown is not None or not words:
+        found = "" if unknown is None else f': not "{unknown}"'
+        raise line.error(f"expected some of {', '.join(NOTIFY_KINDS)}, separated by blanks{found}")
+    return words
+
+
 def _one_of(*words: str) -> Callable[[Line], str]:
     def parse_word(line: Line) -> str:
         if line.value not in words:
@@ -184,6 +216,12 @@ def _seconds(line: Line) -> float:
         raise line.error("expected seconds, such as 5 or 0.5")
     if (seconds := float(line.value)) > _MOST_SECONDS:
         raise line.error(f"expected at most {_MOST_SECONDS} seconds, which is a year")
+    return seconds
+
+
+def _time_limit(line: Line) -> float:
+    if not (seconds := _seconds(line)):
+        raise line.error("expected more than 0 seconds, such as 10")
     return seconds
 
 
@@ -331,6 +369,12 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "runs": ("history_runs", _count),
         "size": ("history_size", _size(1 << 20, "4096 G", "256 M")),
         "output": ("history_output", _size(1024)),
+    },
+    "notify": {
+        "command": ("notify_command", _program),
+        "on": ("notify_on", _notify_kinds),
+        "timeout": ("notify_timeout", _time_limit),
+        "long wait": ("notify_long_wait", _time_limit),
     },
     "events": {},
     "access": {},

@@ -19,7 +19,7 @@ __all__ = ["OURS", "SHARED", "Line", "Text", "read"]
 
 SHARED = frozenset({"logging", "event"})
 """Sections that CTDB's event daemon reads as well."""
-OURS = frozenset({"eventd", "events", "locks", "history", "access", "limits"})
+OURS = frozenset({"eventd", "events", "locks", "history", "notify", "access", "limits"})
 """Sections that only this daemon reads."""
 _OTHERS = frozenset({"cluster", "database", "failover", "legacy"})
 _KNOWN = SHARED | OURS | _OTHERS

@@ -29,6 +29,7 @@ from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Bounds, Examined, history_file
 from ctdb_eventd.logs import NOTICE, Log
+from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths, test_mode
 from ctdb_eventd.pidfile import PidFile
 from ctdb_eventd.private import own_directory, own_file
@@ -238,6 +239,9 @@ class Daemon:
             spawn=spawn,
             debugger=self._debugger,
         )
+        self._notifier = Notifier(config=self._config, spawn=spawn, node=self._log.host)
+        self._notifier.check()
+        tasks.start_soon(self._notifier.serve)
         feed = Feed(asyncio.get_running_loop().call_later)
         self._broker = Broker(
             paths=self._paths,
@@ -246,6 +250,7 @@ class Daemon:
             feed=feed,
             traffic=self._traffic,
             history=self._history,
+            notifier=self._notifier,
             reload=self._reload,
         )
         load = LoadReader()
@@ -257,6 +262,7 @@ class Daemon:
             record=self._broker.record,
             begun=self._broker.begun,
             ended=self._broker.ended,
+            stuck=self._notifier.stuck,
             load=load,
             feed=feed,
             command_locks=command_locks,
@@ -362,9 +368,9 @@ class Daemon:
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)
             raise
-        self._config = self._runner.config = self._broker.config = config
+        self._config = self._runner.config = self._broker.config = self._notifier.config = config
         spawn = attrs.evolve(self._runner.spawn, environ=self._script_environment())
-        self._runner.spawn = self._debugger.spawn = spawn
+        self._runner.spawn = self._debugger.spawn = self._notifier.spawn = spawn
         self._server.max_packet = config.max_packet
         self._control.access = access
         spawn.cgroups.limit(config.limits)
@@ -375,6 +381,7 @@ class Daemon:
         self._scheduler.queue_timers.limit = config.queue_timeout
         self._scheduler.set_limit(self._most_scripts())
         self._log_warnings()
+        self._notifier.check()
         _log.log(NOTICE, "configuration reloaded")
         return list(config.warnings)
 

@@ -58,6 +58,12 @@ class Filter:
     component: str | None = None
     event: str | None = None
     run: str | None = None
+    outcomes: frozenset[str] | None = None
+    """Only notes with one of these outcomes, which none but `finished` has."""
+
+    def wants(self, kind: str, data: Mapping[str, Any]) -> bool:
+        """Tells whether a note that is about the right run, component and event is wanted."""
+        return kind in self.kinds and (self.outcomes is None or data.get("outcome") in self.outcomes)
 
     @property
     def about(self) -> _About:
@@ -209,7 +215,7 @@ class Feed:
         for about, group in groupby(pending, key=attrgetter("about")):
             queued = tuple(group)
             for channel in self._interested(about):
-                its = [happening for happening in queued if happening.kind in channel.filter.kinds]
+                its = [happening for happening in queued if channel.filter.wants(happening.kind, happening.data)]
                 if its:
                     chosen.setdefault(channel, []).extend(its)
         for channel, happenings in chosen.items():

@@ -383,10 +383,12 @@ class Log:
                 why = error.strerror if isinstance(error, OSError) else str(error)
                 where = f"[logging] location in {self._paths.config_file} sets where it is"
                 raise StartupError(f"can't open the log {rest}: {why} ({where})") from error
-            handler.setFormatter(_Stamp(self._host()))
+            handler.setFormatter(_Stamp(self.host))
         return handler
 
-    def _host(self) -> str:
+    @property
+    def host(self) -> str:
+        """This node's name."""
         # several test nodes share one host: each is known by its directory there
         if test_mode(self._environ):
             return os.path.basename(os.path.abspath(self._paths.config_dir))

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import attrs
 import pytest
@@ -18,9 +19,14 @@ from ctdb_eventd.config import Config
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import InvalidName, RequestError, TooMuchDetached, WouldDeadlock
 from ctdb_eventd.model import RunRecord
+from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths
+from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runs import Job
 from ctdb_eventd.traffic import MOST_DETACHED, Traffic
+
+NOTHING_IS_STARTED = cast(SpawnContext, None)
+"""Without a program to start, a notifier needs nothing of the kind."""
 
 Answer = tuple[int, RunRecord | RequestError | None]
 
@@ -38,6 +44,7 @@ class Node(SchedulerNode):
             feed=self.feed,
             traffic=Traffic(),
             history=None,
+            notifier=Notifier(config=Config(), spawn=NOTHING_IS_STARTED, node="node"),
             reload=lambda: [],
         )
         self.broker.connect(self.scheduler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import attrs
 import pytest
 
 from ctdb_eventd.config import LOG_LEVELS, Config, Limits, load, parse
@@ -514,3 +515,36 @@ def test_a_debug_script_that_is_not_executable_is_refused_with_the_remedy(tmp_pa
     path = tmp_path / "debug.sh"
     text = f"an executable file, but {path} is not executable (chmod +x {path})"
     assert debug_script_refused(tmp_path, "debug.sh") == text
+
+
+def test_what_an_administrator_is_notified_of(tmp_path: Path) -> None:
+    program = tmp_path / "notify"
+    program.touch(0o755)
+    config = parse(f"[notify]\ncommand = {program}\non = Stuck health\ntimeout = 3\nlong wait = 0.5\n", "ctdb.conf")
+    assert config == attrs.evolve(
+        DEFAULTS,
+        notify_command=str(program),
+        notify_on=("stuck", "health"),
+        notify_timeout=3.0,
+        notify_long_wait=0.5,
+    )
+    program.chmod(0o644)
+    assert "is not executable (chmod +x " in refused(text_of("notify", "command", str(program)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("command", "notify", "expected the absolute path of a program, without arguments"),
+        ("command", "/nowhere/notify", "expected an executable file, but it does not exist or is none"),
+        (
+            "on",
+            "failed ill",
+            'expected some of failed, timed-out, health, stuck, waited, separated by blanks: not "ill"',
+        ),
+        ("on", "", "expected some of failed, timed-out, health, stuck, waited, separated by blanks"),
+        ("timeout", "0", "expected more than 0 seconds, such as 10"),
+    ],
+)
+def test_mistakes_about_notices(key: str, value: str, why: str) -> None:
+    assert refused(text_of("notify", key, value)) == f'ctdb.conf:2: [notify] {key} = "{value}": {why}'

@@ -137,6 +137,16 @@ def test_filters(its_filter: Filter, expected: list[str]) -> None:
     assert told.numbers("a") == list(range(len(expected)))
 
 
+def test_only_what_ended_so() -> None:
+    told = Told()
+    told.subscribe("a", Filter(kinds=frozenset(KINDS), outcomes=frozenset({"failed", "timed-out"})))
+    told.happens("started")
+    for run, outcome in (("t-1", "failed"), ("t-2", "success"), ("t-3", "timed-out")):
+        told.happens("finished", run, outcome=outcome)
+    told.feed.flush()
+    assert [note.data["run"] for notes in told.by["a"] for note in notes.notes] == ["t-1", "t-3"]
+
+
 def test_what_is_left_out_by_a_filter_uses_no_number() -> None:
     told = Told()
     told.subscribe("a", Filter(kinds=frozenset({"started"})))

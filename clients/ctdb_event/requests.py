@@ -239,15 +239,24 @@ def _kind(value: object) -> str:
     return kind
 
 
-def subscribe(kinds: Iterable[Kind] | None, component: str | None, event: str | None, run: str | None) -> Request[None]:
+def subscribe(
+    kinds: Iterable[Kind] | None,
+    component: str | None,
+    event: str | None,
+    run: str | None,
+    outcomes: Iterable[str] | None = None,
+) -> Request[None]:
     """What happens from now on, whoever asked for it."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
         raise InvalidRequest("EINVAL", f"kinds is {kinds!r:.200}, a list of kinds was expected, such as ['health']")
+    if isinstance(outcomes, str) or not isinstance(outcomes, Iterable | None):
+        raise InvalidRequest("EINVAL", f"outcomes is {outcomes!r:.200}, a list was expected, such as ['failed']")
     params = {
         "kinds": None if kinds is None else [_kind(kind) for kind in kinds],
         "component": _optional_text("component", component),
         "event": _optional_text("event", event),
         "run": _optional_text("run", run),
+        "outcomes": None if outcomes is None else _texts("outcomes", outcomes),
     }
     return Request("subscribe", params, _nothing)
 

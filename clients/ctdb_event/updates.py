@@ -50,6 +50,9 @@ class Update:
 class Queued(Update):
     """A run has to wait. One that starts at once has no such update."""
 
+    holder: str | None = None
+    """For people: the event that it waits for first; None if the broker doesn't say."""
+
 
 @attrs.frozen(kw_only=True)
 class Started(Update):
@@ -117,6 +120,8 @@ class LockWaiting(Update):
     """The number of a client's lock."""
     text: str
     """For people: who waits."""
+    holder: str | None = None
+    """For people: who has one of them, or wants it first; None if nobody is known."""
 
 
 @attrs.frozen(kw_only=True)

@@ -23,7 +23,7 @@ from ctdb_eventd.errors import (
 )
 from ctdb_eventd.feed import KINDS, Filter
 from ctdb_eventd.history.records import Wanted
-from ctdb_eventd.model import EventSpec, RunRecord
+from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.messages import Call, Reply, Result
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 ReplyTo = Callable[[Reply], None]
 
 _STREAMED = frozenset(KINDS) - {"health"}
+_OUTCOMES = tuple(outcome.word for outcome in EventOutcome)
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
 _VIEWS = ("runs", "run", "slow")
@@ -261,11 +262,15 @@ class Methods:
             raise InvalidParameter("kinds", f"some of {', '.join(KINDS)}", shown(min(unknown)))
         if kinds is not None and not kinds:
             raise InvalidParameter("kinds", f"at least one of {', '.join(KINDS)}", "none")
+        outcomes = params.texts("outcomes")
+        if outcomes is not None and not (outcomes and set(outcomes).issubset(_OUTCOMES)):
+            raise InvalidParameter("outcomes", f"some of {', '.join(_OUTCOMES)}", shown(list(outcomes)))
         wanted = Filter(
             kinds=_SUBSCRIBED if kinds is None else frozenset(kinds),
             component=params.optional_text("component"),
             event=params.optional_text("event"),
             run=params.optional_text("run"),
+            outcomes=None if outcomes is None else frozenset(outcomes),
         )
         return WatchCall(call.id, reply, peer).begin(self._domain.feed, wanted)
 

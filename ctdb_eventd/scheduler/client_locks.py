@@ -86,7 +86,7 @@ class ClientLocks:
             if wait is not None:
                 lock.timer = asyncio.get_running_loop().call_later(wait, self._give_up, lock, wait)
             lock.behind = self.holder_for(lock).text
-            self._publish("lock-waiting", lock)
+            self._publish("lock-waiting", lock, holder=lock.behind)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
 

@@ -22,13 +22,13 @@ class Publisher:
     def queued(self, job: Job) -> None:
         """A job has to wait."""
         if self._feed.active:
-            self._publish("queued", job)
+            self._publish("queued", job, holder=_holder(job))
 
     def lock_waiting(self, job: Job, locks: tuple[str, ...], text: str) -> None:
         """A job has to wait for locks, and for nothing else."""
         if self._feed.active:
             job.wait_published = time.monotonic()
-            self._publish("lock-waiting", job, locks=locks, lock=None, text=text)
+            self._publish("lock-waiting", job, locks=locks, lock=None, text=text, holder=_holder(job))
 
     def lock_acquired(self, job: Job, locks: tuple[str, ...], text: str) -> None:
         """A job goes on after it had to wait for locks; published if that it waits was."""
@@ -79,3 +79,8 @@ class Publisher:
     def _publish(self, kind: str, about: Job | RunRecord, **data: Any) -> None:
         spec = about.spec
         self._feed.publish(kind, about.run, spec.component, spec.event, spec.args, data)
+
+
+def _holder(job: Job) -> str | None:
+    """Returns who has what a job waits for, in words."""
+    return None if job.waits_for is None else job.waits_for[1]

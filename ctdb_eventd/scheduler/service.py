@@ -64,6 +64,7 @@ class Scheduler:
         record: Record,
         begun: Begun,
         ended: Ended,
+        stuck: Callable[[Job], None],
         load: Callable[[], Load | None],
         feed: Feed,
         command_locks: CommandLocks | None = None,
@@ -79,6 +80,7 @@ class Scheduler:
                 it ran beside its like.
             begun: Is called for each job when it comes.
             ended: Is called for each job when it is over, however that is.
+            stuck: Is called for each job one of whose scripts can't be ended.
             load: Reads the load; returns None if it is unknown.
             feed: Is notified of what happens.
             command_locks: Has the files of named locks that are those of commands; None if there are none.
@@ -100,7 +102,7 @@ class Scheduler:
         self._start = start
         self._trivial_result = trivial_result
         self._record = record
-        self._begun, self._ended = begun, ended
+        self._begun, self._ended, self._stuck = begun, ended, stuck
         self._obeying = False
         self._on_idle: Callable[[], None] | None = None
 
@@ -309,6 +311,7 @@ class Scheduler:
 
     def stuck(self, job: Job) -> None:
         """Answers those who wait for the address of a job that can't be ended."""
+        self._stuck(job)
         self.core.stuck(job)
         self._obey()
 

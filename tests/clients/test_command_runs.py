@@ -391,7 +391,9 @@ NOTES: list[tuple[str, dict[str, Any], str]] = [
         samples.note(outcome="failed", summary=3, waited=0.2, seconds=1.0),
         "legacy takeip eth0: failed after 1.0s (mb-2)",
     ),
+    ("queued", samples.note(holder="a b"), "legacy takeip eth0: waits behind a b (mb-2)"),
     ("lock-waiting", samples.note(locks=["a", "b"], lock=None, text="x y"), "x y: waits for a, b"),
+    ("lock-waiting", samples.note(locks=["a"], lock=None, text="x", holder="y z"), "x: waits for a behind y z"),
     ("lock-acquired", samples.note(locks=["a"], lock=1, text="x y", seconds=2.0), "x y: has a after 2.0s"),
     ("health", {"time": 1.0, "component": "c", "healthy": True, "script": None, "result": 0}, "c: healthy"),
     (
@@ -413,7 +415,7 @@ def tell(asked: Asked) -> None:
 def test_subscribe_for_people(broker: FakeBroker, capfdbinary: Capture) -> None:
     broker.rules["subscribe"] = tell
     lines = say(capfdbinary, "subscribe")[0].splitlines()
-    assert broker.asked("subscribe") == {"kinds": None, "component": None, "event": None, "run": None}
+    assert broker.asked("subscribe") == dict.fromkeys(("kinds", "component", "event", "run", "outcomes"))
     expected = [text for _, _, text in NOTES]
     expected[5:5] = ["legacy takeip eth0: 10.x: ", "legacy takeip eth0: 10.x: b"]
     assert [line[13:] for line in lines] == expected

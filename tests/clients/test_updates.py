@@ -14,13 +14,13 @@ from ctdb_event.updates import Update
 
 ABOUT = {"time": 1.5, "run": "abc-1", "component": "legacy", "event": "monitor", "args": ["a"]}
 FURTHER: dict[str, tuple[type[Update], dict[str, Any]]] = {
-    "queued": (updates.Queued, {}),
+    "queued": (updates.Queued, {"holder": "legacy startup"}),
     "started": (updates.Started, {"waited": 0.5}),
     "script-started": (updates.ScriptStarted, {"script": "10.a", "pid": 5}),
     "output": (updates.Output, {"script": "10.a", "output": b"\xff"}),
     "script-finished": (updates.ScriptFinished, {"script": "10.a", "state": "ok", "result": 0, "seconds": 0.5}),
     "finished": (updates.Finished, {"outcome": "success", "summary": 0, "waited": 0.5, "seconds": 1.5}),
-    "lock-waiting": (updates.LockWaiting, {"locks": ["iptables"], "lock": None, "text": "who"}),
+    "lock-waiting": (updates.LockWaiting, {"locks": ["iptables"], "lock": None, "text": "who", "holder": "x"}),
     "lock-acquired": (updates.LockAcquired, {"locks": ["a", "b"], "lock": 3, "text": "who", "seconds": 2.5}),
     "health": (updates.Health, {"healthy": True, "script": None, "result": 0}),
     "gap": (updates.Gap, {"lost": 12}),
@@ -47,7 +47,13 @@ def test_whom_it_is_about_may_be_absent(kind: str, absent: dict[str, Any]) -> No
     assert (update.run, update.component, update.event, update.args) == (None, None, None, ())
 
 
-@pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, (_, further) in FURTHER.items() for key in further])
+OF_LATER_BROKERS = {"holder"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(kind, key) for kind, (_, further) in FURTHER.items() for key in further if key not in OF_LATER_BROKERS],
+)
 def test_what_a_kind_has_to_say_must_be_there(kind: str, key: str) -> None:
     data = {**ABOUT, **FURTHER[kind][1]}
     del data[key]

@@ -300,6 +300,8 @@ def test_scripts_are_enabled_and_disabled_and_the_log_says_so(
         ("subscribe", {"kinds": "all"}),
         ("subscribe", {"kinds": []}),
         ("subscribe", {"component": 1}),
+        ("subscribe", {"outcomes": []}),
+        ("subscribe", {"outcomes": ["failed", "bad"]}),
         ("cancel", {}),
         ("cancel", {"run": "t-1", "call": 1}),
         ("status", {"event": "monitor"}),

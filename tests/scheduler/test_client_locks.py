@@ -354,6 +354,7 @@ def test_a_wait_and_its_end_are_told() -> None:
     holder.its.cancel()
     (first, waiting), (second, acquired) = node.feed.published
     assert (first, second) == ("lock-waiting", "lock-acquired")
+    assert waiting.pop("holder") == holder.its.text
     assert waiting == {
         **dict.fromkeys(("run", "component", "event")),
         **{"args": (), "locks": ("b", "a"), "lock": asked.its.number, "text": "who waits"},

@@ -193,6 +193,7 @@ def test_a_run_that_waits_is_told_as_queued_before_anything_else() -> None:
     node.feed.published.clear()
     second = node.job("legacy recovered")
     assert node.feed.kinds == ["queued"]
+    assert node.feed.published[0][1]["holder"] == "legacy startup"
     end_run(node.scheduler, first, RunResult(0, REPORT))
     assert node.feed.kinds == ["queued", "finished", "started"]
     assert [data["run"] for _, data in node.feed.published] == [second.run, first.run, second.run]
@@ -205,6 +206,7 @@ def test_a_wait_for_an_address_is_told_with_its_end() -> None:
     assert kind == "lock-waiting"
     assert (waiting["locks"], waiting["lock"], waiting["text"]) == (("address:10.0.0.1",), None, RELEASE)
     assert waiting["run"] == job.run
+    assert waiting.pop("holder") == TAKE
     end_run(node.scheduler, holder, RunResult(0, REPORT))
     (acquired,) = node.told("lock-acquired")
     assert acquired.pop("seconds") >= 0
@@ -220,6 +222,7 @@ def test_a_wait_for_script_locks_is_told_with_its_end() -> None:
     assert not node.scheduler.want_script(job, "20.y", ("iptables", "routes"))
     (waiting,) = node.told("lock-waiting")
     assert (waiting["locks"], waiting["text"]) == (("iptables", "routes"), "other startup: 20.y")
+    assert waiting.pop("holder") == "legacy startup"
     node.scheduler.script_over(holder)
     assert node.calls(job) == ["proceed"]
     node.scheduler.got_locks(job, "20.y", ("iptables", "routes"))

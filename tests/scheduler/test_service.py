@@ -781,6 +781,7 @@ def test_those_who_wait_for_the_address_of_what_can_not_be_ended_are_not_run(
     node.submit(take(2))
     node.scheduler.reported(job, RunResult(errno.ETIMEDOUT, REPORT))
     node.scheduler.stuck(job)
+    assert node.stuck == [job.run]
     assert node.answers == [(take(1), errno.ETIMEDOUT), ("legacy releaseip eth0 10.0.0.1 24", errno.EBUSY)]
     assert "its address is held by a script that can't be ended" in caplog.text
     assert take(2) in node.runs

@@ -13,7 +13,7 @@ import attrs
 
 _SECTIONS = (
     "known are [access], [cluster], [database], [event], [eventd], [events], [failover], [history], [legacy], "
-    "[limits], [locks], [logging]"
+    "[limits], [locks], [logging], [notify]"
 )
 _LEVELS = "expected one of ERROR, WARNING, NOTICE, INFO, DEBUG"
 _LOCATIONS = "expected file:/ABSOLUTE/PATH, file: (standard error), syslog or syslog:nonblocking|udp|udp-rfc5424"

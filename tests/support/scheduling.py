@@ -82,6 +82,7 @@ class SchedulerNode:
         self.records: list[tuple[RunRecord, int | None]] = []
         self.begun: list[str] = []
         self.ended: list[tuple[str, tuple[Wait, ...], str | None]] = []
+        self.stuck: list[str] = []
         self.load: Load | None = None
         self.looks = 0
         self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
@@ -92,6 +93,7 @@ class SchedulerNode:
             trivial_result=trivial_result or (lambda spec: None),
             record=lambda record, batch: self.records.append((record, batch)),
             begun=lambda job: self.begun.append(job.run),
+            stuck=lambda job: self.stuck.append(job.run),
             ended=lambda job, record: self.ended.append((job.run, tuple(job.waits), job.ended_by)),
             load=self.look,
             feed=self.feed,

@@ -256,6 +256,7 @@ class AsyncClient:
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
+        outcomes: Iterable[str] | None = None,
     ) -> Subscription:
         """Tells what happens from now on, whoever asked for it: `async for update in client.subscribe():`.
 
@@ -264,8 +265,9 @@ class AsyncClient:
             component: Only about this one.
             event: Only about this one.
             run: Only about the run of this id.
+            outcomes: Only what ended so, such as `["failed", "timed-out"]`; then only `finished` comes.
         """
-        return Subscription(self._connection, requests.subscribe(kinds, component, event, run))
+        return Subscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))
 
     async def stats(self) -> Stats:
         """Asks what the broker counts."""

@@ -25,7 +25,10 @@ def subscribe(session: Session) -> int:
     values = session.arguments.values
     with session.connect() as connection:
         params = {name: _given(values, name) for name in ("component", "event", "run")}
-        return follow(session, connection, connection.start("subscribe", {"kinds": _kinds(session), **params}))
+        outcomes = values.get("--outcome")
+        words = None if outcomes is None else [text(word) for word in outcomes.split(",") if word]
+        wanted = {"kinds": _kinds(session), "outcomes": words, **params}
+        return follow(session, connection, connection.start("subscribe", wanted))
 
 
 def _given(values: dict[str, str], name: str) -> str | None:
@@ -102,7 +105,7 @@ def sentence(kind: str, data: dict[str, Any]) -> tuple[str, str]:
         waited = f" after waiting {lasting(data['waited'])}" if data["waited"] >= 0.05 else ""
         return f"{event}: started{waited} ({data['run']})", "busy"
     if kind == "queued":
-        return f"{event}: waits ({data['run']})", "dim"
+        return f"{event}: waits{_behind(data)} ({data['run']})", "dim"
     if kind == "script-started":
         return f"{script}: started as process {data['pid']}", ""
     if kind == "script-finished":
@@ -116,9 +119,13 @@ def sentence(kind: str, data: dict[str, Any]) -> tuple[str, str]:
     return _of_the_node(kind, data)
 
 
+def _behind(data: dict[str, Any]) -> str:
+    return f" behind {data['holder']}" if data.get("holder") else ""
+
+
 def _of_the_node(kind: str, data: dict[str, Any]) -> tuple[str, str]:
     if kind == "lock-waiting":
-        return f"{data['text']}: waits for {', '.join(data['locks'])}", "dim"
+        return f"{data['text']}: waits for {', '.join(data['locks'])}{_behind(data)}", "dim"
     if kind == "lock-acquired":
         return f"{data['text']}: has {', '.join(data['locks'])} after {lasting(data['seconds'])}", ""
     if kind == "health":

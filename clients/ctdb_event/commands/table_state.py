@@ -7,6 +7,7 @@ from ctdb_event.commands.table import JSON, PLAIN, Command, Operand, Option
 __all__ = ["ROWS"]
 
 _SEEN = (("0", "shown"), ("1", "wrong usage, or no daemon answers"))
+_OUTCOMES = ("success", "failed", "timed-out", "cancelled")
 _NOTES = (
     *("queued", "started", "script-started", "output", "script-finished", "finished", "lock-waiting"),
     *("lock-acquired", "health"),
@@ -104,6 +105,7 @@ _SUBSCRIBE = Command(
         Option("--component", "Only about this component.", "COMPONENT", "component"),
         Option("--event", "Only about this event.", "EVENT", "event"),
         Option("--run", "Only about this run.", "RUN", "run"),
+        Option("--outcome", "Only runs that ended so, joined by commas.", "OUTCOME[,OUTCOME...]", "words", _OUTCOMES),
         Option("--output", "Scripts' output too."),
         JSON,
         PLAIN,
@@ -111,8 +113,13 @@ _SUBSCRIBE = Command(
     examples=(
         ("ctdb-event subscribe", "Everything but output."),
         ("ctdb-event subscribe --json --kinds finished,health", "For a program that acts on results."),
+        ("ctdb-event subscribe --outcome failed,timed-out", "Only what did not end well."),
     ),
-    statuses=(("130", "Ctrl-C"), ("1", "wrong usage, no daemon answers, or it has gone"), ("22", "no such kind")),
+    statuses=(
+        ("130", "Ctrl-C"),
+        ("1", "wrong usage, no daemon answers, or it has gone"),
+        ("22", "no such kind or outcome"),
+    ),
     columns=(
         ("time", ""),
         ("note", "its kind"),

@@ -184,9 +184,10 @@ class Client:
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
+        outcomes: Iterable[str] | None = None,
     ) -> BlockingSubscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
-        return BlockingSubscription(self._connection, requests.subscribe(kinds, component, event, run))
+        return BlockingSubscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))
 
     def stats(self) -> Stats:
         """Asks what the broker counts."""

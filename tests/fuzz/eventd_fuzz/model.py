@@ -365,6 +365,7 @@ def _unlock(request_id: int, params: Mapping[str, Any]) -> Expected:
     return take.expected(request_id, "unlock", _result(lambda value: value == {}, "NoSuchLock"))
 
 
+_OUTCOMES = frozenset({"success", "failed", "timed-out", "cancelled"})
 _KINDS = frozenset(
     "queued started script-started output script-finished finished lock-waiting lock-acquired health".split()
 )
@@ -374,6 +375,8 @@ def _subscribe(request_id: int, params: Mapping[str, Any]) -> Expected:
     take = _Params(params)
     kinds = take.texts("kinds")
     take.must(kinds is None or (bool(kinds) and _KINDS.issuperset(kinds)))
+    outcomes = take.texts("outcomes")
+    take.must(outcomes is None or (bool(outcomes) and _OUTCOMES.issuperset(outcomes)))
     take.text("component"), take.text("event"), take.text("run")
     good = not take.wrong
     return take.expected(request_id, "subscribe", _result(_has("notes")), may_wait=good, notes=good)

@@ -1,0 +1,161 @@
+"""Starts the notify program: one at a time, for a limited time, and never so that an event waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+
+import anyio
+import attrs
+
+from ctdb_eventd.config import Config
+from ctdb_eventd.logs import log_output
+from ctdb_eventd.model import ComponentHealth, RunRecord
+from ctdb_eventd.notify.notices import Notice, Notices, of_end, of_health, of_stuck
+from ctdb_eventd.runner.process import Child, SpawnContext
+from ctdb_eventd.runs import Job
+from ctdb_eventd.safety import Ways
+
+__all__ = ["Notifier"]
+
+_log = logging.getLogger(__name__)
+
+_MOST_OUTPUT = 4096
+"""Bytes of the program's output that are logged when it fails."""
+_KILL_PATIENCE = 2.0
+"""Seconds after KILL until a program is left alone that the kernel holds."""
+
+
+class Notifier:
+    """Notifies an administrator of what the configuration names.
+
+    Attributes:
+        config: The configuration in force; may be replaced.
+        spawn: What the program is given; may be replaced.
+    """
+
+    def __init__(self, *, config: Config, spawn: SpawnContext, node: str) -> None:
+        """Prepares; `serve` follows.
+
+        Args:
+            config: The configuration in force.
+            spawn: What the program is given.
+            node: The name of this node.
+        """
+        self.config = config
+        self.spawn = spawn
+        self._node = node
+        self._notices = Notices()
+        self._wake = asyncio.Event()
+        self._trouble: str | None = None
+
+    def check(self) -> None:
+        """Logs it if others can change the program: then it won't be run, or is run in spite of that."""
+        path = self.config.notify_command
+        flaw = None if path is None else Ways().flaw(path)
+        if flaw is None:
+            return
+        if self.config.script_security == "refuse":
+            _log.error("notify program %s won't be run: %s", path, flaw.sentence)
+        else:
+            _log.warning("notify program %s runs although others can change it: %s", path, flaw.sentence)
+
+    # ------------------------------------------------------------------ what happens
+
+    def ended(self, job: Job, record: RunRecord) -> None:
+        """A run is over. A monitor event that fails is left to `health_changed`, if that is wanted."""
+        if self.config.notify_command is None:
+            return
+        for notice in of_end(job, record, self.config.notify_long_wait):
+            as_health = record.spec.event == "monitor" and "health" in self.config.notify_on
+            if notice.kind == "waited" or not as_health:
+                self._put(notice)
+
+    def health_changed(self, record: RunRecord, health: ComponentHealth) -> None:
+        """A run of a monitor event has changed its component's health."""
+        self._put(of_health(record, health))
+
+    def stuck(self, job: Job) -> None:
+        """A script of a job can't be ended."""
+        self._put(of_stuck(job, time.time()))
+
+    def _put(self, notice: Notice) -> None:
+        if self.config.notify_command is not None and notice.kind in self.config.notify_on:
+            self._notices.put(notice, time.monotonic())
+            self._wake.set()
+
+    # ------------------------------------------------------------------ the program
+
+    async def serve(self) -> None:
+        """Sends notices until it is cancelled; the program that runs then is killed."""
+        try:
+            while True:
+                taken = self._notices.take(time.monotonic())
+                if taken is None:
+                    await self._next()
+                elif self.config.notify_command is not None:
+                    await self._send(self.config.notify_command, *taken)
+        finally:
+            if self._notices:
+                _log.warning("%d notices are dropped: the daemon ends", len(self._notices))
+
+    async def _next(self) -> None:
+        due = self._notices.due
+        self._wake.clear()
+        with anyio.move_on_after(None if due is None else due - time.monotonic()):
+            await self._wake.wait()
+
+    async def _send(self, path: str, notice: Notice, count: int) -> None:
+        trouble = await self._run(path, self._text(notice, count))
+        if trouble is not None and self._trouble is None:
+            _log.error("notify program %s: %s; the log is silent about it until it succeeds", path, trouble)
+        elif trouble is None and self._trouble is not None:
+            _log.warning("notify program %s succeeds again", path)
+        self._trouble = trouble
+        if self._notices.dropped:
+            _log.warning("%d notices were dropped: too many waited for the notify program", self._notices.dropped)
+            self._notices.dropped = 0
+
+    def _text(self, notice: Notice, count: int) -> bytes:
+        value = attrs.asdict(notice)
+        value |= {"node": self._node, "count": count, "command": f"ctdb-event show {notice.run}"}
+        # each key on a line of its own, so that a shell script can find it
+        return json.dumps(value, indent=1).encode() + b"\n"
+
+    async def _run(self, path: str, text: bytes) -> str | None:
+        """Runs the program; returns what went wrong, None if it succeeded."""
+        flaw = Ways().flaw(path)
+        if flaw is not None and self.config.script_security == "refuse":
+            return f"can't be run: others can change it: {flaw.sentence}"
+        try:
+            child = self._start(path, text)
+        except OSError as error:
+            return f"can't be run: {error.strerror}"
+        limit = self.config.notify_timeout
+        try:
+            with anyio.move_on_after(limit) as patience:
+                await child.wait()
+        finally:
+            if not child.look():
+                child.kill()
+                with anyio.move_on_after(_KILL_PATIENCE, shield=True):
+                    await child.wait()
+            output, status = child.output, child.close()
+        if not status:
+            return None
+        if self._trouble is None:
+            log_output("notify", output)
+        return f"killed, as it took longer than {limit:g} s" if patience.cancelled_caught else f"exit status {status}"
+
+    def _start(self, path: str, text: bytes) -> Child:
+        # a file in memory, not a pipe: a program that doesn't read keeps nobody waiting
+        stdin = os.memfd_create("notice", os.MFD_CLOEXEC)
+        try:
+            os.write(stdin, text)
+            os.lseek(stdin, 0, os.SEEK_SET)
+            return Child.spawn(path, (path,), attrs.evolve(self.spawn, stdin=stdin), _MOST_OUTPUT)
+        finally:
+            os.close(stdin)
