@@ -22,7 +22,9 @@ def lacking() -> str:
     )
 
 
-def draw(path: Path, rows: Sequence[Mapping[str, Panel]], title: str, measure: str) -> None:
+def draw(
+    path: Path, rows: Sequence[Mapping[str, Panel]], title: str, measure: str, *, same_scale: bool = False
+) -> None:
     """Writes the SVG file.
 
     Args:
@@ -30,6 +32,7 @@ def draw(path: Path, rows: Sequence[Mapping[str, Panel]], title: str, measure: s
         rows: Panels by their titles, row by row; each row has as many.
         title: Of all of it.
         measure: What the seconds are.
+        same_scale: The panels of a row have it.
     """
     # not at the top: only who draws needs it, and it takes a second
     import matplotlib  # type: ignore[import-not-found,unused-ignore]
@@ -40,7 +43,10 @@ def draw(path: Path, rows: Sequence[Mapping[str, Panel]], title: str, measure: s
     from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
 
     columns = len(rows[0])
-    figure, axes = pyplot.subplots(len(rows), columns, figsize=(4 * columns, 3.4 * len(rows)), squeeze=False)
+    size = (4 * columns, 3.4 * len(rows))
+    figure, axes = pyplot.subplots(
+        len(rows), columns, figsize=size, squeeze=False, sharey="row" if same_scale else "none"
+    )
     for row, line in zip(rows, axes, strict=True):
         for (name, panel), axis in zip(row.items(), line, strict=True):
             _draw_panel(axis, name, panel)

@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             {f"{fault}, {scripts.summary}": panel for fault, panel in panels.items()}
             for scripts, panels in plotted.items()
         ]
-        draw(options.plot, rows, "One of three nodes goes", "longest time without a write, seconds")
+        draw(options.plot, rows, "One of three nodes goes", "longest time without a write, seconds", same_scale=True)
     return 1 if options.check and missed else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, scripts
@@ -27,6 +28,7 @@ from ctdb_eventd.errors import (
 )
 from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
+from ctdb_eventd.file_waits import FileWaits
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults
 from ctdb_eventd.history.recorder import History
@@ -98,6 +100,7 @@ class Broker:
     def connect(self, scheduler: Scheduler) -> None:
         """Takes the scheduler, which in its turn was given `record`."""
         self._scheduler = scheduler
+        self._file_waits = FileWaits(scheduler)
 
     def record(self, record: RunRecord, batch: int | None) -> None:
         """Stores a run that came to an end of its own, and tells of a change of its component's health."""
@@ -110,6 +113,7 @@ class Broker:
 
     def begun(self, job: Job) -> None:
         """Puts a run that was asked for into the history."""
+        self._file_waits.begun()
         if self._history is None:
             return
         peer = job.asked_by if isinstance(job.asked_by, Peer) else None
@@ -129,6 +133,7 @@ class Broker:
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Puts how a run went into the history."""
+        self._file_waits.over(job)
         if self._history is not None:
             self._history.record(
                 Ended(
@@ -236,6 +241,7 @@ class Broker:
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
         """Returns what waits and runs; see Domain."""
+        self._file_waits.look()
         return snapshot_jobs(self._scheduler.core, component, event, address)
 
     def health(self) -> Sequence[ComponentHealth]:
@@ -334,8 +340,9 @@ class Broker:
     # ------------------------------------------------------------------ locks
 
     def locks(self) -> Iterator[LockSnapshot]:
-        """Returns the locks that are held or waited for."""
-        return snapshot_locks(self._scheduler.core)
+        """Returns the locks that are held or waited for; of those on files only the latter."""
+        self._file_waits.look()
+        return chain(snapshot_locks(self._scheduler.core), self._file_waits.locks())
 
     def lock(self, names: tuple[str, ...], wait: float | None, done: LockDone, peer: Peer) -> ClientLock:
         """Takes locks for a peer; see Domain.

@@ -41,6 +41,7 @@ from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.wrappers import Wrappers
 from ctdb_eventd.safety import Ways
 from ctdb_eventd.scheduler.admission import Admission
+from ctdb_eventd.scheduler.command_locks import CommandLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadReader, processors
 from ctdb_eventd.scheduler.service import Scheduler
@@ -205,7 +206,7 @@ class Daemon:
 
     def _build(self, tasks: TaskGroup) -> None:
         self._check_places()
-        self._wrappers.write(self._config)
+        command_locks = CommandLocks(self._wrappers.locks, self._wrappers.write(self._config))
         self._resources.callback(self._wrappers.remove)
         cgroups = self._find_cgroups()
         cgroups.limit(self._config.limits)
@@ -254,6 +255,7 @@ class Daemon:
             ended=self._broker.ended,
             load=load,
             feed=feed,
+            command_locks=command_locks,
             queue_timeout=self._config.queue_timeout,
         )
         self._broker.connect(self._scheduler)
@@ -351,7 +353,7 @@ class Daemon:
             config = self._load()
             access = look_up(config.access)
             with self._log.prepared(config) as use_log:
-                self._wrappers.write(config)
+                self._scheduler.command_locks.names = self._wrappers.write(config)
                 use_log()
         except EventdError as error:
             _log.error("configuration not reloaded, the former one stays in force: %s", error)

@@ -1,11 +1,30 @@
-"""What /proc tells of processes: our own size, who a client is, and whether it descends from one of our scripts."""
+"""What /proc tells of processes: our own size, who a client is, whose descendant it is, and which files it has locked.
+
+Nothing here touches the files that processes have open: their server may not answer.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 
-__all__ = ["ancestor_groups", "ancestors", "command_of", "memory", "open_descriptors", "program_of"]
+from ctdb_eventd.file_locks import FileLock, parse
+
+__all__ = [
+    "ancestor_groups",
+    "ancestors",
+    "command_of",
+    "file_locks",
+    "group_members",
+    "has_lock",
+    "locked_path",
+    "memory",
+    "open_descriptors",
+    "program_of",
+    "started",
+]
 
 _MOST_GENERATIONS = 64
 _MOST_SHOWN = 120
@@ -74,11 +93,74 @@ def _lineage(pid: int) -> Iterator[tuple[int, int]]:
     for _ in range(_MOST_GENERATIONS):
         if pid <= 1:
             return
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                # the command's name, in parentheses, may itself contain anything
-                _state, parent, group = file.read().rpartition(b")")[2].split(None, 3)[:3]
-        except OSError:
+        figures = _stat(pid)
+        if not figures:
             return
-        yield pid, int(group)
-        pid = int(parent)
+        yield pid, int(figures[2])
+        pid = int(figures[1])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Returns a process's figures (proc_pid_stat(5)) from the third, its state, on; empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # the command's name, in parentheses, may itself contain anything
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def started(pid: int) -> float | None:
+    """Returns when a process was started, by the monotonic clock; None if it is gone."""
+    figures = _stat(pid)
+    if not figures:
+        return None
+    since_boot = int(figures[19]) / os.sysconf("SC_CLK_TCK")
+    return since_boot - time.clock_gettime(time.CLOCK_BOOTTIME) + time.monotonic()
+
+
+def group_members(groups: Collection[int]) -> list[int]:
+    """Returns the processes of these process groups.
+
+    Only those with a higher number than the first group's are looked at: on a file server others are many.
+    """
+    if not groups:
+        return []
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) >= min(groups)]
+    return [pid for pid in pids if (figures := _stat(pid)) and int(figures[2]) in groups]
+
+
+# ---------------------------------------------------------------------- locks on files
+
+
+def file_locks() -> tuple[FileLock, ...]:
+    """Returns the kernel's list of file locks; empty if it can't be read."""
+    try:
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            return parse(file.read())
+    except OSError:
+        return ()
+
+
+def locked_path(pid: int, lock: FileLock) -> str | None:
+    """Returns the path of a file that a process has open and waits for; None if it can't be found out."""
+    for descriptor, text in _descriptors(pid):
+        if f"\nino:\t{lock.inode}\n" in text:
+            with contextlib.suppress(OSError):
+                return os.readlink(f"/proc/{pid}/fd/{descriptor}")
+    return None
+
+
+def has_lock(pid: int, lock: FileLock) -> bool:
+    """Tells whether a process has a lock, by a descriptor that it may have inherited."""
+    major, minor = lock.device
+    words = f" {lock.pid} {major:02x}:{minor:02x}:{lock.inode} "
+    return any("\nlock:" in text and words in text for _, text in _descriptors(pid))
+
+
+def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
+    """Yields each descriptor of a process with what the kernel tells of it."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fdinfo"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as file:
+                yield name, file.read()

@@ -27,6 +27,7 @@ from ctdb_eventd.model import (
 
 __all__ = [
     "Done",
+    "FileWait",
     "Job",
     "LockDone",
     "LockOwner",
@@ -104,6 +105,32 @@ class LockOwner:
 
 
 @attrs.define(eq=False, kw_only=True)
+class FileWait:
+    """Somebody waits for the lock on a file."""
+
+    kind: str
+    """`command` if it is that of a command which scripts run one at a time, else `file`."""
+    name: str
+    """The command's lock, or the file's path."""
+    waiter: LockOwner
+    """Who waits."""
+    script: str | None
+    """The script, if it is one that waits."""
+    holder: LockOwner | None = None
+    """Who has the lock; None if that can't be found out."""
+    logged: bool = False
+    """The log has it."""
+
+    @property
+    def held_by(self) -> str | None:
+        """Who has the lock, for people: process and script or program."""
+        return None if self.holder is None else f"{self.holder.pid} ({self.holder.text})"
+
+    def __str__(self) -> str:
+        return self.name if self.holder is None else f"{self.name} held by {self.held_by}"
+
+
+@attrs.define(eq=False, kw_only=True)
 class Job:
     """A request to run an event, from its arrival until nothing of it is left. Only the scheduler changes it."""
 
@@ -127,12 +154,16 @@ class Job:
     """Its result is known; remains of it may still be there."""
     asked_by: object = None
     """Who asked for it; of no meaning here."""
+    inherited: str = ""
+    """Commands' locks that its parents have, as `names.HELD_LOCKS` tells them to scripts."""
     ended_by: str | None = None
     """Who cancelled it, in words; None if it wasn't cancelled, or if its client has gone."""
     waits: list[Wait] = attrs.field(factory=list)
     """What it waited for."""
     waits_for: tuple[str, str | None, str | None, float] | None = None
     """What it waits for now: see the first three fields of `Wait`, and since when, by the monotonic clock."""
+    file_waits: list[FileWait] = attrs.field(factory=list)
+    """Locks on files that its script, or the daemon for it, waits for: as of the last look."""
     wait_published: float = 0.0
     """When subscribers were notified that it waits for locks, by the monotonic clock; 0 if they were not."""
 
@@ -140,18 +171,25 @@ class Job:
         return str(self.spec)
 
     def begin_wait(self, what: str, holder: object, script: str | None = None) -> None:
-        """Notes that it waits from now on, and ends the wait before; `holder` is None if unknown."""
-        self.end_wait()
+        """Notes that it waits from now on; `holder` is None if unknown."""
         self.waits_for = what, None if holder is None else str(holder), script, time.monotonic()
 
-    def end_wait(self) -> None:
-        """Notes that it goes on, or ends, if it waited."""
-        if self.waits_for is not None:
-            what, holder, script, since = self.waits_for
-            seconds = time.monotonic() - since
-            began = time.time() - seconds
-            self.waits.append(Wait(what=what, holder=holder, script=script, began=began, seconds=seconds))
-            self.waits_for = None
+    def name_holder(self, holder: str | None) -> None:
+        """Notes who has what it waits for, unless that was known before."""
+        if self.waits_for is not None and self.waits_for[1] is None:
+            what, _, script, since = self.waits_for
+            self.waits_for = what, holder, script, since
+
+    def end_wait(self) -> Wait | None:
+        """Notes that it goes on, or ends; returns what it has waited for, None if it didn't."""
+        if self.waits_for is None:
+            return None
+        what, holder, script, since = self.waits_for
+        self.waits_for = None
+        seconds = time.monotonic() - since
+        wait = Wait(what=what, holder=holder, script=script, began=time.time() - seconds, seconds=seconds)
+        self.waits.append(wait)
+        return wait
 
     @property
     def address(self) -> str | None:
@@ -266,6 +304,9 @@ class RunListener(Protocol):
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
         """The script goes on after it had to wait for its locks, or for a slot."""
+
+    def holds(self, job: Job) -> str:
+        """Returns the locks of commands that the script which is about to start has; see `names.HELD_LOCKS`."""
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
         """The script runs."""

@@ -95,10 +95,25 @@ class Ways:
         self._trusted = trusted or Trusted.by_us()
         self._tree = tree or Tree()
         self._seen: dict[str, tuple[Unsafe | None, str | None]] = {}
+        self._plain: dict[str, bool] = {}
 
     def flaw(self, path: str) -> Unsafe | None:
         """Returns the first that others could change on the way to a file; None if there is nothing."""
+        directory = path.rpartition("/")[0]
+        if directory not in self._plain:
+            self._plain[directory] = self._is_plain(directory)
+        if self._plain[directory]:
+            flaw, target = self._known(path)
+            if target is None:
+                return flaw
         return next(self.flaws(path), None)
+
+    def _is_plain(self, directory: str) -> bool:
+        """Tells whether a path leads through no link, and through nothing that others could change."""
+        if not directory.startswith("/") or any(name in ("", ".", "..") for name in directory.split("/")[1:]):
+            return False
+        places = [directory[:end] for end in range(1, len(directory) + 1) if directory[end : end + 1] in ("", "/")]
+        return all(self._known(place) == (None, None) for place in ("/", *places))
 
     def flaws(self, path: str) -> Iterator[Unsafe]:
         """Yields everything that others could change on the way to a file, from `/` downwards, the file last.
@@ -121,10 +136,7 @@ class Ways:
                 done = done.rpartition("/")[0]
                 continue
             place = f"{done}/{name}" if name else done or "/"
-            known = self._seen.get(place)
-            if known is None:
-                known = self._seen[place] = self._look(place)
-            flaw, target = known
+            flaw, target = self._known(place)
             if flaw is not None:
                 yield flaw
             if target is None:
@@ -136,6 +148,12 @@ class Ways:
             if target.startswith("/"):
                 done = ""
             rest.extend(reversed(target.split("/")))
+
+    def _known(self, place: str) -> tuple[Unsafe | None, str | None]:
+        known = self._seen.get(place)
+        if known is None:
+            known = self._seen[place] = self._look(place)
+        return known
 
     def _look(self, place: str) -> tuple[Unsafe | None, str | None]:
         """Returns what is wrong with a place, and where it leads if it is a link."""

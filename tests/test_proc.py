@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from nodes import until
 
-from ctdb_eventd.proc import ancestor_groups, command_of, memory, open_descriptors
+from ctdb_eventd.file_locks import FileLock
+from ctdb_eventd.proc import (
+    ancestor_groups,
+    command_of,
+    file_locks,
+    group_members,
+    has_lock,
+    locked_path,
+    memory,
+    open_descriptors,
+    started,
+)
 
 PYTHON = os.path.basename(sys.executable)
 
@@ -160,3 +172,53 @@ def test_an_endless_line_of_ancestors_ends(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("builtins.open", open_circle)
     assert ancestor_groups(7) == {7}
     assert opened == ["/proc/7/stat"] * 64
+
+
+# ---------------------------------------------------------------------- groups, and locks on files
+
+
+def test_when_a_process_was_started() -> None:
+    before = time.monotonic()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        its_start = started(process.pid)
+    assert its_start is not None
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    assert before - 2 * tick <= its_start <= time.monotonic() + 2 * tick
+    assert started(process.pid) is None
+
+
+def test_the_processes_of_a_group() -> None:
+    with subprocess.Popen(["sh", "-c", "cat & cat"], stdin=subprocess.PIPE, process_group=0) as process:
+        assert process.pid in group_members([process.pid])
+        assert os.getpid() not in group_members([process.pid])
+    assert group_members([process.pid]) == []
+    assert group_members([]) == []
+
+
+def our_locks(path: Path) -> list[FileLock]:
+    inode = path.stat().st_ino
+    return [lock for lock in file_locks() if lock.inode == inode]
+
+
+async def test_whose_a_lock_on_a_file_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as file:
+        subprocess.run(["flock", str(file.fileno())], pass_fds=[file.fileno()], check=True)
+        waiter = subprocess.Popen(["flock", path, "true"])
+        await until(lambda: len(our_locks(path)) == 2, "the wait")
+        held, wait = our_locks(path)
+        assert held.pid != os.getpid(), "flock(1) took it for us, and has gone"
+        assert has_lock(os.getpid(), held)
+        assert not has_lock(waiter.pid, held), "it has the same file open"
+        assert not has_lock(held.pid, held)
+        assert locked_path(waiter.pid, wait) == str(path)
+        assert locked_path(held.pid, wait) is None
+    waiter.wait()
+
+
+def test_without_the_list_nobody_is_known_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert file_locks() == ()

@@ -126,6 +126,21 @@ def test_what_is_not_there_and_what_leads_round_in_a_circle_is_no_flaw(tmp_path:
     assert said(f"{tmp_path}/none/x") == []
 
 
+@pytest.mark.parametrize(
+    "path", ["a/tool", "a/link", "way/tool", "a/../a/tool", "a//tool", "a/./link", "a/none", "none/x", "open/tool"]
+)
+def test_the_first_flaw_is_the_first_of_all(tmp_path: Path, path: str) -> None:
+    """The shorter way that `flaw` takes for files in one directory comes to the same."""
+    for name in ("a/tool", "a/other", "open/tool"):
+        write(tmp_path / name, 0o757)
+    (tmp_path / "a/link").symlink_to("../open/tool")
+    (tmp_path / "way").symlink_to("a")
+    (tmp_path / "open").chmod(0o777)
+    ways = Ways(STRICT)
+    assert ways.flaw(f"{tmp_path}/a/other") == next(Ways(STRICT).flaws(f"{tmp_path}/a/other"))
+    assert ways.flaw(f"{tmp_path}/{path}") == next(Ways(STRICT).flaws(f"{tmp_path}/{path}"), None)
+
+
 def test_a_device_is_no_file_that_keeps_what_is_written() -> None:
     assert said("/dev/null") == []
 

@@ -107,6 +107,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.exporter.command import export
 
         return export
+    if words == "timeline":
+        from ctdb_event.timeline.command import timeline
+
+        return timeline
     if words in ("history", "show", "slow"):
         from ctdb_event.commands import past
 

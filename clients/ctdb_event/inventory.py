@@ -125,7 +125,7 @@ class Lock:
     name: str
     """`address:10.0.0.1`, or what scripts and clients call it."""
     kind: str
-    """`address` or `named`."""
+    """`address`, `named`, `command` (such as iptables in scripts) or `file` (its path is the name)."""
     holder: Owner | None
     """Who has it."""
     waiting: tuple[Owner, ...]

@@ -39,7 +39,7 @@ class Wait:
     """Something that a run waited for."""
 
     what: str
-    """Name of a lock, id of a run, or `slot`."""
+    """Names of locks, the path of a file that a script locks, `queue` or `slot`."""
     holder: str | None
     """Who had it, for people; None if that isn't known."""
     script: str | None
@@ -72,6 +72,8 @@ class PastRun(Requested):
     """What that goes by: `ctdbd`, or its name."""
     ended_by: str | None
     """Who cancelled it, or for what it gave way."""
+    script_waits: float = 0.0
+    """How long its scripts waited, for locks and more; part of `seconds`."""
     bad_scripts: tuple[str, ...] = ()
     """Names of the scripts that failed; of `history` only."""
     scripts: tuple[Script, ...] = ()

@@ -15,13 +15,18 @@ from typing import Any
 
 from ctdb_eventd.history.records import Wanted, storable
 
-__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow"]
+__all__ = ["Unreadable", "read", "read_run", "read_runs", "read_slow", "read_whole_runs"]
 
 _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
 _STEPS = 10_000
 """Steps of SQLite's between two looks at the clock."""
-_RUN = "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by"
+_RUN = (
+    "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by,"
+    " (SELECT coalesce(sum(w.seconds), 0.0) FROM wait w WHERE w.number = r.number AND w.script IS NOT NULL)"
+    " AS script_waits"
+)
+"""Columns of the table `run r`, and what its scripts waited."""
 
 
 class Unreadable(Exception):
@@ -45,6 +50,23 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
         if view == "run":
             return read_run(connection, run, failed=wanted.failed)
         return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
+
+
+def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yields the latest runs that are wanted, the oldest first, each with its scripts and waits.
+
+    Args:
+        path: The file.
+        wanted: Which runs.
+
+    Raises:
+        Unreadable: The file can't be read.
+    """
+    with _opened(path, None) as connection:
+        for run in read_runs(connection, wanted):
+            whole = read_run(connection, run["run"])
+            if whole is not None:  # the daemon may have deleted it meanwhile
+                yield whole
 
 
 @contextlib.contextmanager
@@ -120,8 +142,9 @@ def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = 
         failed: The latest one that did not end well.
     """
     which = "outcome IS NOT NULL AND outcome != 'success'" if failed else "outcome IS NOT NULL"
+    which = which if run is None else "run = ?"
     row = connection.execute(
-        f"SELECT number, {_RUN} FROM run WHERE {'run = ?' if run is not None else which} ORDER BY number DESC LIMIT 1",
+        f"SELECT number, {_RUN} FROM run r WHERE {which} ORDER BY number DESC LIMIT 1",
         () if run is None else (storable(run),),
     ).fetchone()
     if row is None:

@@ -17,6 +17,7 @@ import anyio
 import attrs
 
 from ctdb_eventd.descriptors import raise_limit
+from ctdb_eventd.names import HELD_LOCKS
 from ctdb_eventd.runner import group
 from ctdb_eventd.runner.capture import Capture
 from ctdb_eventd.runner.cgroups import Cgroup, Cgroups
@@ -28,6 +29,9 @@ _READ_SIZE = 1 << 16
 # After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
 # ever: stop after what a pipe can hold at the most (fcntl F_SETPIPE_SZ for unprivileged users).
 _DRAIN_LIMIT = 1 << 20
+_LISTEN_AFTER = 0.01
+"""Seconds after which output is taken as it comes. Most scripts are over by then, and what they said is in the pipe: to
+have the event loop watch it would take longer than to read it at the end."""
 _TRACER_INTERVAL = 0.01
 """Seconds between two looks whether a tracer has let go of an exited script."""
 # Python ignores SIGPIPE for itself, and whoever started us may have ignored others; a script starts as from a shell.
@@ -49,6 +53,12 @@ class SpawnContext:
     """Makes one for each run."""
     oom_score_adj: bytes | None = None
     """What the kernel's /proc/PID/oom_score_adj is to be; None if that which it inherits."""
+
+    def holding(self, locks: str) -> SpawnContext:
+        """Returns the same for a child that has locks of commands; see `names.HELD_LOCKS`."""
+        if not locks:
+            return self
+        return attrs.evolve(self, environ={**self.environ, os.fsencode(HELD_LOCKS): os.fsencode(locks)})
 
     def settle(self, pid: int) -> None:
         """Undoes for a new process what the daemon has set for itself alone."""
@@ -79,6 +89,7 @@ class Child:
         "_exited",
         "_guardian",
         "_line",
+        "_listen_timer",
         "_loop",
         "_pidfd",
         "_pipe",
@@ -102,7 +113,7 @@ class Child:
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(pidfd, self._on_exit)
-        self._loop.add_reader(pipe, self._on_output)
+        self._listen_timer: asyncio.TimerHandle | None = self._loop.call_later(_LISTEN_AFTER, self._listen)
 
     @classmethod
     def spawn(
@@ -189,6 +200,8 @@ class Child:
             self._loop.remove_reader(self._pidfd)
             self._exited = True
             self._drain()
+            if self._listen_timer is not None:
+                self._listen_timer.cancel()
             if self._exit_waiter is not None and not self._exit_waiter.done():
                 self._exit_waiter.set_result(None)
         return self._exited
@@ -196,6 +209,7 @@ class Child:
     @property
     def output(self) -> bytes:
         """What it has printed so far, capped."""
+        self._drain()
         return self._capture.result()
 
     async def wait(self) -> None:
@@ -237,6 +251,11 @@ class Child:
             # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
             self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
 
+    def _listen(self) -> None:
+        self._listen_timer = None
+        if self._pipe >= 0:
+            self._loop.add_reader(self._pipe, self._on_output)
+
     def _on_output(self) -> int:
         try:
             data = os.read(self._pipe, _READ_SIZE)
@@ -259,6 +278,7 @@ class Child:
             left -= read
 
     def _close_pipe(self) -> None:
-        self._loop.remove_reader(self._pipe)
+        if self._listen_timer is None:
+            self._loop.remove_reader(self._pipe)
         os.close(self._pipe)
         self._pipe = -1

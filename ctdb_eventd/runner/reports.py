@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from ctdb_eventd.logs import log_output
+from ctdb_eventd.logs import NOTICE, log_output
 from ctdb_eventd.model import (
     CANNOT_EXECUTE,
     DISABLED,
@@ -26,6 +26,9 @@ from ctdb_eventd.scripts import Script
 __all__ = ["Reports", "how_ended", "wall_clock"]
 
 _log = logging.getLogger(__name__)
+
+_NOTABLE_PART = 0.5
+"""Of an event's time limit: what a single script may take of it without a line in the log."""
 
 
 class RunningChild(Protocol):
@@ -90,6 +93,9 @@ class Reports:
                 "%s: %s was killed by %s after %.3f s (ctdb-event show %s)",
                 *(self._spec, name, _signal_name(-status), took / 1e6, self._job.run),
             )
+        elif self._spec.timeout and took > self._spec.timeout * 1e6 * _NOTABLE_PART:
+            text = "%s: %s took %.3f s, more than half of the event's %d s (ctdb-event show %s)"
+            _log.log(NOTICE, text, self._spec, name, took / 1e6, self._spec.timeout, self._job.run)
         result = SIGNALLED if status < 0 else status
         return ScriptReport(name=name, begin=began, end=began + took, result=result, output=output)
 

@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 PREEMPTION_GRACE = 0.5
 """Seconds that a monitor may take to clean up after TERM when another event wants its place: that event is a failover
 more often than not, and every client of the address waits for it."""
-_NOTABLE_WAIT = 1.0
-"""Seconds of waiting for locks and a slot from which on the log tells of it."""
 _LONG_WAIT = 10.0
 """Seconds of waiting for them after which the log warns while it lasts: it should be over by now."""
 _WRITTEN_WAIT = 1.0
@@ -153,8 +151,9 @@ class RunningEvent:
     # ------------------------------------------------------------------ scripts
 
     async def _run_scripts(self) -> None:
+        now = asyncio.get_running_loop().time  # anyio's clock, at a tenth of the price
         for script in self._listing:
-            if self._scope.cancel_called or anyio.current_time() >= self._scope.deadline:
+            if self._scope.cancel_called or now() >= self._scope.deadline:
                 # No script is started for an event that is over; sleeping is what lets the scope end it.
                 self._begin()
                 self._scope.cancel()
@@ -211,7 +210,6 @@ class RunningEvent:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
         left = self._time_left = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
-        asked = anyio.current_time()
         loop = asyncio.get_running_loop()
         self._leave = loop.create_future()
         what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
@@ -221,11 +219,8 @@ class RunningEvent:
         finally:
             self._leave = self._time_left = None
             warning.cancel()
-        now = anyio.current_time()
-        self._scope.deadline = now + left
+        self._scope.deadline = anyio.current_time() + left
         self._listener.got_locks(self._job, name, locks)
-        if now - asked >= _NOTABLE_WAIT:
-            _log.info("%s: %s waited %.3f s for %s", self._spec, name, now - asked, what)
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         if self._cgroup is None:
@@ -252,11 +247,12 @@ class RunningEvent:
     async def _spawn(self, script: scripts.Script) -> Child:
         argv = (script.name, self._spec.event, *self._spec.args)
         printed = partial(self._listener.printed, self._job, script.name)
+        spawn = self._context.spawn.holding(self._listener.holds(self._job))
         patience: float | None = None
         while True:
             try:
                 return Child.spawn(
-                    *(script.path, argv, self._context.spawn, self._config.max_output),
+                    *(script.path, argv, spawn, self._config.max_output),
                     printed=printed,
                     cgroup=self._cgroup,
                 )

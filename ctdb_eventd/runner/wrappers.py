@@ -17,13 +17,15 @@ it costs; no Python is started. How each way to end is kept safe:
   order in which the kernel closes the command's files. Linux 6.18 begins with the highest descriptor, so ours is the
   lowest that is free: it is closed after those that the command opened.
 
-No deadlock can come of iptables and its kin. Whoever holds their lock runs the real command, which waits for nothing
-that waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real one, as
-the environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed on
-after). Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken before
-ours and never after. Of commands that the configuration adds nothing of the kind is known: two of them that run each
-other, or one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail with
-status 75.
+No deadlock can come of iptables and its kin. A wrapper that holds their lock runs the real command, which waits for
+nothing that waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real
+one, as the environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed
+on after). The daemon holds it too, for who has the named lock (`scheduler/command_locks.py`): the environment of its
+scripts and commands tells that likewise, and who waits for something else meanwhile is waited for no longer than the
+wrappers' limit. Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken
+before ours and never after. Of commands that the configuration adds nothing of the kind is known: two of them that run
+each other, or one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail
+with status 75.
 """
 
 from __future__ import annotations
@@ -72,10 +74,16 @@ if [ -z "$_eventd_real" ]; then
 	printf '%s\\n' "@NAME@: not found in PATH ($PATH), behind the wrapper in $_eventd_mine" >&2
 	exit 127
 fi
-# Our own caller may hold the lock: LOCK:PID, with its wrapper's process. What a command left running still has the
-# variable, but no lock, so the process is looked at.
+# Our own caller may hold the lock: LOCK:PID, with the process of its wrapper or of its `ctdb-event lock`, or
+# LOCK:PID/fdinfo/N@OFFSET, with the daemon's descriptor and where that stands in the file, which is so for this holder
+# only. What a command left running still has the variable, but no lock, so that is looked at.
 for _eventd_held in $CTDB_EVENTD_HOLDS; do
-	[ "${_eventd_held%:*}" = '@LOCK@' ] && [ -e "/proc/${_eventd_held##*:}" ] && exec "$_eventd_real" "$@"
+	[ "${_eventd_held%:*}" = '@LOCK@' ] || continue
+	_eventd_held=/proc/${_eventd_held##*:}
+	case $_eventd_held in
+	*@*) { read -r _ _eventd_at <"${_eventd_held%@*}"; } 2>/dev/null && [ "$_eventd_at" = "${_eventd_held#*@}" ] ;;
+	*) [ -e "$_eventd_held" ] ;;
+	esac && exec "$_eventd_real" "$@"
 done
 @PREPARE@if ! command -v flock >/dev/null; then
 	printf '%s %s\\n' "@NAME@: flock not found in PATH ($PATH): install util-linux; not run," \\
@@ -178,7 +186,12 @@ flock -u "$_eventd_fd"
 
 
 class Wrappers:
-    """The directory of wrappers; scripts find it first in their PATH."""
+    """The directory of wrappers; scripts find it first in their PATH.
+
+    Attributes:
+        directory: The programs are there.
+        locks: Their lock files are there, each with the name of its lock.
+    """
 
     def __init__(self, *, state_dir: str, run_dir: str) -> None:
         """Prepares.
@@ -188,13 +201,16 @@ class Wrappers:
             run_dir: The lock files go below it.
         """
         self.directory = os.path.join(state_dir, "eventd", "bin")
-        self._locks = os.path.join(run_dir, "eventd.locks")
+        self.locks = os.path.join(run_dir, "eventd.locks")
         self._spool = os.path.join(run_dir, "eventd.spool")
 
-    def write(self, config: Config) -> None:
+    def write(self, config: Config) -> frozenset[str]:
         """Writes a wrapper for every command that has to run alone, and removes those that need not any more.
 
         A wrapper that is being run stays as it is until its end.
+
+        Returns:
+            The names of their locks.
 
         Raises:
             StartupError: They can't be written.
@@ -206,7 +222,7 @@ class Wrappers:
         try:
             own_directory(os.path.dirname(self.directory), 0o755)
             own_directory(self.directory, 0o755)
-            own_directory(self._locks)
+            own_directory(self.locks)
             own_directory(self._spool)
             for stale in set(os.listdir(self.directory)) - {*names, _MARK}:
                 _remove(os.path.join(self.directory, stale))
@@ -218,6 +234,7 @@ class Wrappers:
             raise StartupError(f"can't write the command wrappers in {self.directory}: {error}") from error
         if not os.access(os.path.join(self.directory, IPTABLES[0]), os.X_OK):
             raise StartupError(f"programs in {self.directory} can't be executed: is it mounted noexec?")
+        return frozenset(names.values())
 
     def _write(self, name: str, lock: str, wait: float) -> None:
         text = _WRAPPER
@@ -231,13 +248,13 @@ class Wrappers:
             ("@MARK@", _MARK),
             ("@LOCK@", lock),
             ("@SPOOL@", shlex.quote(self._spool)),
-            ("@FILE@", shlex.quote(os.path.join(self._locks, lock))),
+            ("@FILE@", shlex.quote(os.path.join(self.locks, lock))),
             ("@DIRECTORY@", shlex.quote(self.directory)),
             ("@WAIT@", f"{wait:g}"),
         ):
             text = text.replace(mark, value)
         # by us: whoever is the first to need it may have any umask
-        os.close(own_file(os.path.join(self._locks, lock)))
+        os.close(own_file(os.path.join(self.locks, lock)))
         path = os.path.join(self.directory, name)
         if os.path.isdir(path):
             _remove(path)

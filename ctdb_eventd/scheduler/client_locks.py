@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from itertools import count
 from typing import Any
 
 import attrs
 
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.runs import LockDone, LockOwner
+from ctdb_eventd.scheduler.command_locks import CommandLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
 
-__all__ = ["ClientLock", "ClientLocks"]
+__all__ = ["NOTABLE_WAIT", "ClientLock", "ClientLocks"]
+
+_log = logging.getLogger(__name__)
+
+NOTABLE_WAIT = 1.0
+"""Seconds of waiting from which on the log tells of it."""
 
 
 class ClientLocks:
     """Takes clients' requests for locks, and answers them."""
 
-    def __init__(self, core: Core[Any], publisher: Publisher, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, core: Core[Any], command_locks: CommandLocks, publisher: Publisher, settle: Callable[[], None]
+    ) -> None:
         """Prepares.
 
         Args:
             core: Has the locks.
+            command_locks: Has the files of those that are commands' too.
             publisher: Is notified of waits.
             settle: Sees to it that what was given back comes to those who wait for it.
         """
         self._core = core
+        self._command_locks = command_locks
         self._publisher = publisher
         self._settle = settle
         self._numbers = count(1)
@@ -65,22 +78,30 @@ class ClientLocks:
         has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
-        if has_them:
+        if has_them and self._command_locks.take(lock, names, partial(self._goes_on, lock)):
             self._answer(lock, time.monotonic() - lock.requested)
         elif wait == 0:
             self._give_up(lock, 0)
         else:
             if wait is not None:
                 lock.timer = asyncio.get_running_loop().call_later(wait, self._give_up, lock, wait)
+            lock.behind = self.holder_for(lock).text
             self._publish("lock-waiting", lock)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
 
     def granted(self, lock: ClientLock) -> None:
-        """Answers that a client has the locks for which it waited."""
+        """Answers that a client has the locks for which it waited, unless it has to wait for a command that runs."""
+        if self._command_locks.take(lock, lock.names, partial(self._goes_on, lock)):
+            self._goes_on(lock)
+
+    def _goes_on(self, lock: ClientLock) -> None:
         waited = time.monotonic() - lock.requested
         self._publish("lock-acquired", lock, seconds=waited)
         lock.stop_timer()
+        if waited >= NOTABLE_WAIT:
+            names = " ".join(lock.names)
+            _log.log(NOTICE, "%s waited %.3f s for %s, held by %s", lock.text, waited, names, lock.behind)
         self._answer(lock, waited)
 
     def _give_up(self, lock: ClientLock, seconds: float) -> None:
@@ -107,6 +128,7 @@ class ClientLocks:
             del its[lock]
             if not its:
                 del self._of_process[lock.pid]
+        self._command_locks.release(lock)
         self._core.drop_locks(lock)
         self._settle()
 
@@ -120,6 +142,9 @@ class ClientLocks:
 
     def holder_for(self, lock: ClientLock) -> LockOwner:
         """Returns who has a lock for which a request waits, or waits for it before that."""
+        if commands := self._command_locks.waits_for(lock):
+            text = f"{commands[0]} which a script runs right now"
+            return LockOwner(run=None, lock=None, pid=None, text=text, since=time.time(), seconds=0.0)
         found = self._core.obstacle(lock)
         if found is None:
             raise RuntimeError(f"nobody has {lock.names}, and yet somebody waits for them")
@@ -152,6 +177,8 @@ class ClientLock:
     """Answers the request; None if that is not wanted, or was done."""
     requested: float = attrs.field(factory=time.monotonic)
     """When it was, by the monotonic clock."""
+    behind: str = ""
+    """Who had them, or was to get them first, when it was asked for; empty if it didn't wait."""
     timer: asyncio.TimerHandle | None = None
     """Ends its wait; None if nothing does."""
     _locks: ClientLocks

@@ -104,6 +104,10 @@ class Core(Generic[J]):
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
+    def script_locks(self, owner: Hashable) -> tuple[str, ...]:
+        """Returns the locks that a job has or waits for, for its script, or those of a client."""
+        return self._scripts.names(owner)
+
     def obstacle(self, client: Hashable) -> tuple[Any, float] | None:
         """Returns the job or client that has a lock for which a client waits, or wants it first, and since when."""
         return self._scripts.first_obstacle(client)

@@ -7,15 +7,18 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
+from functools import partial
 from weakref import WeakValueDictionary
 
 from ctdb_eventd.errors import AddressHeld, QueueTimeout, RequestError, WouldDeadlock
 from ctdb_eventd.events import Mode, plan
 from ctdb_eventd.feed import Feed
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.runs import Done, Job, RunHandle, RunIds, RunListener, RunResult, make_record
 from ctdb_eventd.scheduler.admission import Load
-from ctdb_eventd.scheduler.client_locks import ClientLocks
+from ctdb_eventd.scheduler.client_locks import NOTABLE_WAIT, ClientLocks
+from ctdb_eventd.scheduler.command_locks import CommandLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.load import LoadWatch
 from ctdb_eventd.scheduler.publisher import Publisher
@@ -43,6 +46,7 @@ class Scheduler:
 
     Attributes:
         core: Decides; `snapshot` reads it.
+        command_locks: Has the files of named locks that are those of commands.
         client_locks: Locks of clients.
         load: Lets scripts go that wait for an idle processor.
         queue_timers: End waits in the queue.
@@ -62,6 +66,7 @@ class Scheduler:
         ended: Ended,
         load: Callable[[], Load | None],
         feed: Feed,
+        command_locks: CommandLocks | None = None,
         queue_timeout: float | None = None,
     ) -> None:
         """Prepares.
@@ -76,6 +81,7 @@ class Scheduler:
             ended: Is called for each job when it is over, however that is.
             load: Reads the load; returns None if it is unknown.
             feed: Is notified of what happens.
+            command_locks: Has the files of named locks that are those of commands; None if there are none.
             queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         """
         self.core = core
@@ -88,7 +94,8 @@ class Scheduler:
         self._jobs: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._groups: WeakValueDictionary[int, Job] = WeakValueDictionary()
         self._publisher = Publisher(feed)
-        self.client_locks = ClientLocks(core, self._publisher, self._settle)
+        self.command_locks = command_locks or CommandLocks()
+        self.client_locks = ClientLocks(core, self.command_locks, self._publisher, self._settle)
         self.load = LoadWatch(core, load, self._obey)
         self._start = start
         self._trivial_result = trivial_result
@@ -138,11 +145,14 @@ class Scheduler:
         if parents and self.core.would_deadlock(spec.component, its_plan, parents):
             raise WouldDeadlock(str(spec), str(max(parents, key=lambda parent: isinstance(parent, Job))))
         job = Job(run=run or self.new_run(), spec=spec, plan=its_plan, done=done, asked_by=asked_by)
+        if parents:
+            inherited = (parent.inherited for parent in parents if isinstance(parent, Job))
+            job.inherited = " ".join((*inherited, self.command_locks.holds(parents))).strip()
         self._jobs[job.run] = job
         self._begun(job)
         self.core.submit(job, spec.component, its_plan, parents)
         if self.core.waits(job):
-            job.begin_wait("queue", self.core.first_blocker(job))
+            self._begin_wait(job, "queue", self.core.first_blocker(job))
             self._publisher.queued(job)
         self._obey()
         if self.core.waits(job):
@@ -215,9 +225,23 @@ class Scheduler:
         self._answer(job, result, refusal or record)
 
     def _finished(self, job: Job, record: RunRecord) -> None:
-        job.end_wait()
+        self._end_wait(job)
         self._ended(job, record)
         self._publisher.finished(record)
+
+    def _begin_wait(self, job: Job, what: str, holder: object, script: str | None = None) -> None:
+        self._end_wait(job)
+        job.begin_wait(what, holder, script)
+
+    def _end_wait(self, job: Job) -> None:
+        wait = job.end_wait()
+        if wait is not None and wait.seconds >= NOTABLE_WAIT:
+            _log.log(
+                logging.INFO if wait.what == "slot" else NOTICE,
+                "%s: %swaited %.3f s for %s%s (ctdb-event show %s)",
+                *(job, f"{wait.script} " if wait.script else "", wait.seconds, wait.what),
+                *(f", held by {wait.holder}" if wait.holder else "", job.run),
+            )
 
     def _answer(self, job: Job, result: int, details: RunRecord | RequestError | None = None) -> None:
         done, job.done = job.done, None
@@ -234,14 +258,32 @@ class Scheduler:
             self._obey()  # others may have got a slot by it
             if wanted := self.core.wants(job):
                 obstacle = self.core.obstacle(job)
-                job.begin_wait(" ".join(wanted), None if obstacle is None else obstacle[0], name)
+                self._begin_wait(job, " ".join(wanted), None if obstacle is None else obstacle[0], name)
             if locks and self.core.wants(job) == locks:
                 self._publisher.lock_waiting(job, locks, f"{job}: {name}")
-        return granted
+        return granted and self._take_files(job, name, locks)
+
+    def _take_files(self, job: Job, name: str | None, locks: tuple[str, ...]) -> bool:
+        """Has the files of a script's locks locked; tells whether it can start, and lets it go later if it can't."""
+        if self.command_locks.take(job, locks, partial(self._let_go, job)):
+            return True
+        waits_for = self.command_locks.waits_for(job)
+        self._begin_wait(job, " ".join(waits_for), None, name)
+        if not job.wait_published:
+            self._publisher.lock_waiting(job, waits_for, f"{job}: {name}")
+        return False
+
+    def _let_go(self, job: Job) -> None:
+        if job.handle is not None and not self._shutting_down:
+            job.handle.proceed()
+
+    def holds(self, job: Job) -> str:
+        """Returns the locks of commands that a job's script has, itself or by a parent; see `names.HELD_LOCKS`."""
+        return f"{job.inherited} {self.command_locks.holds((job,))}".strip()
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
         """Publishes that a script goes on after it had to wait."""
-        job.end_wait()
+        self._end_wait(job)
         self._publisher.lock_acquired(job, locks, f"{job}: {name}")
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
@@ -261,6 +303,7 @@ class Scheduler:
 
     def script_over(self, job: Job) -> None:
         """Lets others have what a job's script had."""
+        self.command_locks.release(job)
         self.core.script_over(job)
         self._settle()
 
@@ -291,9 +334,15 @@ class Scheduler:
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
         job.handle = None
+        self.command_locks.release(job)
         self.core.gone(job)
         self._settle()
         self._check_idle()
+
+    @property
+    def groups(self) -> list[int]:
+        """The process groups of the scripts that run."""
+        return [group for group in self._groups if self.job_of({group}) is not None]
 
     def job_of(self, groups: set[int]) -> Job | None:
         """Returns the job whose running script has one of these process groups."""
@@ -367,7 +416,7 @@ class Scheduler:
         if action is Action.START:
             self._start_run(job)
         elif action is Action.WAIT:
-            job.begin_wait(" ".join(job.plan.resources), self.core.first_blocker(job))
+            self._begin_wait(job, " ".join(job.plan.resources), self.core.first_blocker(job))
             self._publisher.lock_waiting(job, job.plan.resources, str(job))
         elif action is Action.REFUSE:
             self._drop(job, errno.ECANCELED)
@@ -380,14 +429,14 @@ class Scheduler:
         elif action is Action.FAIL:
             _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
             self._drop(job, _QUEUE_TIMED_OUT, AddressHeld(str(job)))
+        elif action is Action.GO:
+            name = job.waits_for[2] if job.waits_for is not None else None
+            if not self._shutting_down and self._take_files(job, name, self.core.script_locks(job)):
+                self._let_go(job)
         elif job.handle is not None:
-            if action is Action.GO:
-                if not self._shutting_down:
-                    job.handle.proceed()
-            else:
-                if action is Action.YIELD:
-                    job.ended_by = job.ended_by or _YIELDED
-                job.handle.cancel(yielding=action is Action.YIELD)
+            if action is Action.YIELD:
+                job.ended_by = job.ended_by or _YIELDED
+            job.handle.cancel(yielding=action is Action.YIELD)
 
     def _start_run(self, job: Job) -> None:
         if self._shutting_down:
@@ -397,7 +446,7 @@ class Scheduler:
             return
         self.queue_timers.stop(job)
         job.started = time.monotonic()
-        job.end_wait()
+        self._end_wait(job)
         self._publisher.lock_acquired(job, job.plan.resources, str(job))
         self._publisher.started(job)
         try:

@@ -70,7 +70,7 @@ class JobSnapshot:
     script_seconds: float | None
     pid: int | None
     waits_for: tuple[str, ...]
-    """The first few runs before it, and its locks."""
+    """The first few runs before it, its locks, and the files for whose locks its script waits."""
     waits_for_more: int
 
 
@@ -144,7 +144,10 @@ def _snapshot_job(core: Core[Job], job: Job, now: float, blockers: tuple[Job, ..
         script=None if progress is None else progress.script,
         script_seconds=now - progress.since if progress is not None and runs_script else None,
         pid=progress.pid if progress is not None and runs_script else None,
-        waits_for=() if runs_script else (*(blocker.run for blocker in blockers), *core.wants(job)),
+        waits_for=(
+            *(() if runs_script else (*(blocker.run for blocker in blockers), *core.wants(job))),
+            *map(str, job.file_waits),
+        ),
         waits_for_more=count - len(blockers),
     )
 
@@ -158,7 +161,7 @@ class LockSnapshot:
 
     name: str
     kind: str
-    """`address` or `named`."""
+    """`address`, `named`, `command` or `file`; see `FileWait` for the latter."""
     holder: LockOwner | None
     waiting: tuple[LockOwner, ...]
     """The first few, in order."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +135,22 @@ async def test_none_is_kept_if_none_is_wanted(node: Node) -> None:
     async with running_daemon(node) as daemon, daemon.client() as client:
         await client.run("startup")
     assert not (node.var / "eventd" / "history").exists()
+
+
+@pytest.mark.parametrize("through_the_daemon", [False, True])
+async def test_an_export_has_every_run_whole(node: Node, through_the_daemon: bool) -> None:
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        await client.run("startup", "x")
+        await client.run("fails", "y")
+        await written(node, 2)
+        command = [sys.executable, "-m", "ctdb_event", "history", "--export"]
+        command += ["--socket", node.socket] if through_the_daemon else []
+        export = subprocess.run(command, env=node.environ, capture_output=True, check=True)
+    runs = [json.loads(line) for line in export.stdout.splitlines()]
+    assert [(run["node"], run["event"], run["waits"]) for run in runs] == [
+        (os.uname().nodename, "startup", []),
+        (os.uname().nodename, "fails", []),
+    ]
+    outputs = [(script["name"], script["output"]) for script in runs[1]["scripts"]]
+    assert outputs == [("10.a", "fails y\n"), ("20.b", "")]
+    assert export.stderr == b""

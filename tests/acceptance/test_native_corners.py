@@ -42,17 +42,17 @@ async def test_a_log_that_can_not_be_opened_is_an_error_of_the_reload(node: Node
 async def test_who_subscribes_while_a_script_runs_sees_what_it_prints_from_then_on(node: Node) -> None:
     gate(node, "slow")
     async with running_daemon(node) as daemon, native_client(daemon) as client, native_client(daemon) as other:
+        early = client.start("subscribe", kinds=["output"])
         run = client.start("run", component="legacy", event="slow")
-        await until(lambda: node.read("pid-slow").strip(), "the script at its gate")
-        # an answer comes after what was there to read, and what it printed is
-        await other.call("ping")
+        await client.note(early, "output")
         watch = other.start("subscribe", kinds=["output"])
         await other.call("ping")
         open_gate(node, "slow")
         await client.result(run)
-        await other.call("cancel", call=watch)
-        await other.result(watch)
-        assert [note.data["output"] for note in other.notes[watch]] == [b"after\n"]
+        for one, call, seen in ((client, early, [b"before\n", b"after\n"]), (other, watch, [b"after\n"])):
+            await one.call("cancel", call=call)
+            await one.result(call)
+            assert [note.data["output"] for note in one.notes[call]] == seen
 
 
 async def test_a_stream_says_what_it_left_out_before_its_answer(node: Node) -> None:

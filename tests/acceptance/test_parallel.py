@@ -190,7 +190,7 @@ async def test_waiting_for_a_lock_does_not_use_the_events_time(node: Node) -> No
         ids = [take(client, f"10.0.0.{number}", limit=1) for number in range(1, 7)]
         assert [await client.result(reqid) for reqid in ids] == [0] * 6
     assert "10.s waited" in node.log
-    assert "for its locks (one) and a slot" in node.log
+    assert " s for one, held by legacy takeip eth0 10.0.0.1 24 (ctdb-event show " in node.log
 
 
 async def test_a_lock_is_held_until_a_timed_out_script_is_gone(node: Node) -> None:

@@ -36,6 +36,7 @@ def offered(capture: Captured, *words: str) -> list[str]:
         (("subscribe", "--kinds", "queued,f"), [f"queued,{kind}" for kind in KINDS]),
         (("--socket", ""), ["\tfiles"]),
         (("--socket=/x",), ["\tfiles"]),
+        (("timeline", "a", ""), ["\tfiles"]),
         (("--wait", "5", "lock", "x", "--", ""), ["\tcommand 6"]),
         (("lock", "x", "--", "touch", "-"), ["\tcommand 4"]),
         (("results", "--address", ""), []),

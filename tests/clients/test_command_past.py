@@ -94,7 +94,7 @@ def test_a_table_for_people(file: str, capfdbinary: pytest.CaptureFixture[bytes]
         "RUN   ASKED FOR            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
         "SCRIPTS THAT FAILED",
         "mb-1  2023-11-14 22:13:30  legacy takeip eth0 10.0.0.1 24  success    1.0s    0.5s  ctdbd",
-        "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.5s  python3 (uid 1000)  "
+        "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.9s  python3 (uid 1000)  "
         "13.route",
         "mb-3  2023-11-14 22:13:50  legacy takeip eth0 10.0.0.3 24  cancelled  0.0s    0.5s  ctdbd",
         "mb-4  2023-11-14 22:14:00  legacy takeip eth0 10.0.0.4 24  going on                 ctdbd",
@@ -142,6 +142,34 @@ def test_one_run_with_all_that_is_known(file: str, capfdbinary: pytest.CaptureFi
         "  asked for at 2023-11-14 22:13:40 by python3 (uid 1000), process 4711",
         "  13.route waited 0.4s for routes, which legacy takeip eth0 10.0.0.1 24 had, from 2023-11-14 22:13:20",
     ]
+
+
+def exported(capture: pytest.CaptureFixture[bytes], *which: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in say(capture, "history", "--export", *which).splitlines()]
+
+
+def test_an_export_has_runs_whole_and_the_node(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    runs = exported(capfdbinary)
+    assert [run["run"] for run in runs] == ["mb-1", "mb-2", "mb-3", "mb-4"]
+    assert runs[1] == {"node": os.uname().nodename, **json.loads(say(capfdbinary, "show", "mb-2", "--json"))}
+    assert (runs[1]["queued"], runs[1]["waits"][0]["began"]) == (T + 20, T)
+    assert runs[1]["scripts"][1]["output"] == "no such \x1b[31mdevice\n"
+
+
+def test_an_export_has_what_is_wanted(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert [run["run"] for run in exported(capfdbinary, "--failed", "--limit", "2")] == ["mb-3", "mb-4"]
+    assert exported(capfdbinary, "--component", "other") == []
+
+
+def test_an_export_that_lacks_runs_says_so(
+    file: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctdb_event.commands.past._LOOKED_AT", 3)
+    assert cli.main(["history", "--export"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert len(out.splitlines()) == 3
+    said = b"ctdb-event: only the latest 3 runs were taken; for more name a --limit, for others --since and --until\n"
+    assert err == said
 
 
 def test_a_run_that_goes_on_is_shown_too(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -202,6 +202,7 @@ def test_two_dashes_end_options() -> None:
         (["ps", "--json=3"], "option --json takes no value, here it has 3"),
         (["ps", "--socket"], "option --socket lacks its value, PATH"),
         (["ps", "--json", "--plain"], "--json and --plain exclude each other"),
+        (["history", "--plain", "--export"], "--export and --plain exclude each other"),
         (["lock", "a", "ls"], "ls is one argument too many; COMMAND stands behind --"),
         (["lock", "a"], "COMMAND is missing; it stands behind --"),
         (["lock", "a", "--"], "COMMAND is missing; it stands behind --"),

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from ctdb_eventd.events import plan
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import DISABLED, SIGNALLED, TIMED_OUT, EventSpec, ScriptReport
 from ctdb_eventd.runner.reports import Reports
 from ctdb_eventd.runs import Job
@@ -86,3 +87,13 @@ def test_so_is_that_of_what_was_cancelled() -> None:
     assert result.report is not None
     (script,) = result.report.scripts
     assert (script.begin, script.end, script.result, script.output) == (1000, 1500, SIGNALLED, b"so far")
+
+
+@pytest.mark.parametrize(("status", "took", "notable"), [(0, 15_000_000, False), (0, 15_100_000, True), (1, 29, False)])
+def test_a_script_that_takes_most_of_its_event_s_time_is_pointed_out(
+    status: int, took: int, notable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(NOTICE)
+    made().exited("10.x", 1, took, status, b"")
+    text = "legacy monitor: 10.x took 15.100 s, more than half of the event's 30 s (ctdb-event show t-1)"
+    assert [record.getMessage() for record in caplog.records if record.levelno == NOTICE] == [text] * notable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Hashable
 
@@ -12,6 +13,7 @@ from nodes import until
 from scheduling import SchedulerNode, parents_of
 
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError, WouldDeadlock
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.runs import Job
 from ctdb_eventd.scheduler.client_locks import ClientLock
 
@@ -70,6 +72,21 @@ def test_free_locks_are_had_before_the_call_returns() -> None:
     assert 0 <= waited < 60
     assert node.held == {"iptables": "ctdb-event lock", "routes": "ctdb-event lock"}
     assert node.told() == [], "who doesn't wait is not told of"
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_long_wait_is_one_line_in_the_log(seconds: float, caplog: pytest.LogCaptureFixture) -> None:
+    node = Node()
+    caplog.set_level(NOTICE)
+    first = node.ask("routes", text="first")
+    waiting = node.ask("routes iptables", text="second")
+    waiting.its.requested -= seconds
+    node.locks.cancel(first.its)
+    assert waiting.granted
+    assert len(caplog.records) == bool(seconds)
+    for record in caplog.records:
+        assert record.levelno == NOTICE
+        assert re.fullmatch(r"second waited 5\.\d+ s for routes iptables, held by first", record.getMessage())
 
 
 def test_numbers_are_never_used_twice() -> None:

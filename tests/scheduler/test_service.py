@@ -14,6 +14,7 @@ from nodes import until
 from scheduling import REPORT, HeldRun, SchedulerNode, end_run, parents_of
 
 from ctdb_eventd.errors import QueueTimeout, WouldDeadlock
+from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.runs import Job, RunHandle, RunListener, RunResult
 from ctdb_eventd.scheduler.admission import Load
@@ -384,6 +385,56 @@ async def test_looking_ends_at_shutdown() -> None:
     node.scheduler.load.look_soon()
     await anyio.wait_all_tasks_blocked()
     assert node.looks == looks
+
+
+# ---------------------------------------------------------------------- waits in the log
+
+
+def lengthen(job: Job, seconds: float) -> None:
+    """Lets the job's wait have begun earlier."""
+    assert job.waits_for is not None
+    *what, since = job.waits_for
+    job.waits_for = (*what, since - seconds)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        ("legacy startup", "legacy recovered", "queue"),
+        (take(1), "legacy releaseip eth0 10.0.0.1 24", "address:10.0.0.1"),
+    ],
+)
+def test_a_long_wait_for_another_event_is_one_line(
+    first: str, second: str, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node()
+    caplog.set_level(NOTICE)
+    node.submit(first)
+    job = node.job(second)
+    lengthen(job, 5)
+    node.runs[first].end()
+    (record,) = caplog.records
+    assert record.levelno == NOTICE
+    assert record.getMessage().startswith(f"{second}: waited 5.0")
+    assert record.getMessage().endswith(f" s for {what}, held by {first} (ctdb-event show {job.run})")
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_long_wait_for_locks_is_one_line_with_the_script(seconds: float, caplog: pytest.LogCaptureFixture) -> None:
+    node = Node()
+    caplog.set_level(NOTICE)
+    jobs = [node.job(take(1)), node.job(take(2))]
+    assert node.scheduler.want_script(jobs[0], "10.x", ("routes",))
+    assert not node.scheduler.want_script(jobs[1], "10.x", ("routes", "dns"))
+    lengthen(jobs[1], seconds)
+    node.scheduler.script_over(jobs[0])
+    node.scheduler.got_locks(jobs[1], "10.x", ("routes", "dns"))
+    if seconds:
+        (text,) = caplog.messages
+        assert text.startswith(f"{take(2)}: 10.x waited 5.0")
+        assert text.endswith(f" s for routes dns, held by {take(1)} (ctdb-event show {jobs[1].run})")
+    else:
+        assert caplog.messages == []
 
 
 # ---------------------------------------------------------------------- the queue's time

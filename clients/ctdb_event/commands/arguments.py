@@ -63,8 +63,9 @@ def parse(words: list[str], command: Command) -> Arguments:
     del arguments.operands[: len(command.words.split())]
     if "--help" not in arguments.flags:
         _check_operands(arguments)
-        if arguments.flags.issuperset(("--json", "--plain")):
-            raise _usage(command, "--json and --plain exclude each other")
+        forms = [form for form in ("--export", "--json", "--plain") if form in arguments.flags]
+        if len(forms) > 1:
+            raise _usage(command, f"{forms[0]} and {forms[1]} exclude each other")
     return arguments
 
 

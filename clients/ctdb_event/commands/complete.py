@@ -66,7 +66,7 @@ class _Line:
             option, prefix, word = VALUE_OPTIONS[name], f"{name}=", value
         if option is not None:
             kind = option.kind
-            return _FILES if kind == "file" else _with_list(kind, prefix, word, asker.values(kind, option.words))
+            return _with_list(kind, prefix, word, asker.values(kind, option.words))
         if command is None:
             return _commands(self._operands)
         if command.takes_command and self._dashes:
@@ -84,6 +84,8 @@ def _kind(command: Command, position: int) -> str:
 
 def _with_list(kind: str, prefix: str, word: str, values: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     """Puts in front of each value what stays as it is: an option's name, and what stands before the last comma."""
+    if kind == "file":
+        return _FILES
     if kind in ("locks", "words") and "," in word:
         prefix += word.rpartition(",")[0] + ","
     return [(prefix + value, purpose) for value, purpose in values]

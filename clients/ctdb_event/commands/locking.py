@@ -18,6 +18,7 @@ import threading
 from ctdb_event.commands.arguments import seconds, text
 from ctdb_event.commands.connection import CallFailed, DaemonConnection
 from ctdb_event.console import Failure, complain
+from ctdb_eventd.names import HELD_LOCKS
 from ctdb_eventd.text import escaped
 
 TYPE_CHECKING = False
@@ -87,7 +88,7 @@ def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
     try:
-        pid = _start(command, before, connection.fileno())
+        pid = _start(command, names, before, connection.fileno())
         with _PassingOn(pid):
             _look_on(connection, names, pid)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -97,11 +98,14 @@ def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> 
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(command: list[str], mask: Iterable[int], descriptor: int) -> int:
+def _start(command: list[str], names: list[str], mask: Iterable[int], descriptor: int) -> int:
     # onto itself: it is not closed when the command is executed
     keep = [(os.POSIX_SPAWN_DUP2, descriptor, descriptor)]
+    # wrappers of commands, if it runs one, must not wait for us
+    holds = [os.environ.get(HELD_LOCKS, ""), *(f"{name}:{os.getpid()}" for name in names)]
+    environ = {**os.environ, HELD_LOCKS: " ".join(holds).lstrip()}
     try:
-        return os.posix_spawnp(command[0], command, os.environ, file_actions=keep, setsigmask=mask, setsigdef=_RESET)
+        return os.posix_spawnp(command[0], command, environ, file_actions=keep, setsigmask=mask, setsigdef=_RESET)
     except OSError as error:
         code = _NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else _NOT_RUNNABLE
         raise Failure(f"can't run {escaped(command[0])}: {error.strerror}", code) from None

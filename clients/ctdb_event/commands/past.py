@@ -13,18 +13,18 @@ from ctdb_event.commands.arguments import text
 from ctdb_event.commands.lists import event_shown, print_list, state_style
 from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
-from ctdb_event.console import Failure
-from ctdb_eventd.history.reader import Unreadable, read
+from ctdb_event.console import Failure, complain
+from ctdb_eventd.history.reader import Unreadable, read, read_whole_runs
 from ctdb_eventd.history.records import Wanted, history_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ctdb_event.commands.session import Session
 
-__all__ = ["HANDLERS", "last_good_before", "moment", "one_run", "reads_history"]
+__all__ = ["HANDLERS", "last_good_before", "moment", "node_name", "one_run", "reads_history", "whole_runs"]
 
 _INVALID = 22
 _UNKNOWN = 2
@@ -110,11 +110,17 @@ def _limit(values: dict[str, str], otherwise: int) -> int:
 
 def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) -> Any:
     """Reads the file, or has the daemon read it for who may not (or for another daemon than this node's)."""
-    if "--socket" not in session.arguments.values:
-        path = history_file(node_paths(session.environ).state_dir)
-        if _may_read(path):
-            return read(path, view, wanted, run)
+    if path := _own_file(session):
+        return read(path, view, wanted, run)
     return session.ask("history", view=view, run=run, **attrs.asdict(wanted))
+
+
+def _own_file(session: Session) -> str | None:
+    """Returns this node's file; None if this user may not read it, or another daemon's history is wanted."""
+    if "--socket" in session.arguments.values:
+        return None
+    path = history_file(node_paths(session.environ).state_dir)
+    return path if _may_read(path) else None
 
 
 def _may_read(path: str) -> bool:
@@ -128,18 +134,66 @@ def _may_read(path: str) -> bool:
     return os.access(path, os.R_OK)
 
 
+def whole_runs(session: Session) -> Iterator[dict[str, Any]]:
+    """Yields the runs that the options want, the oldest first, each with its scripts and waits.
+
+    Args:
+        session: Of the command.
+
+    Raises:
+        Failure: An option's value can't be understood.
+        Unreadable: The history can't be read.
+    """
+    wanted = _wanted(session, _LOOKED_AT)
+    count = 0
+    for run in _each_whole_run(session, wanted):
+        count += 1
+        yield run
+    if count == wanted.limit and "--limit" not in session.arguments.values:
+        advice = "for more name a --limit, for others --since and --until"
+        complain(f"ctdb-event: only the latest {count} runs were taken; {advice}")
+
+
+def _each_whole_run(session: Session, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    if path := _own_file(session):
+        yield from read_whole_runs(path, wanted)
+        return
+    with session.connect() as daemon:
+        for run in daemon.call("history", view="runs", **attrs.asdict(wanted)):
+            whole = daemon.call("history", view="run", run=run["run"])
+            if whole is not None:
+                yield whole
+
+
+def node_name() -> str:
+    """Returns the name of this node as exported runs and pictures have it."""
+    return os.uname().nodename
+
+
 def _history(session: Session) -> int:
-    """Lists runs."""
+    """Lists runs, or writes them out whole."""
+    if "--export" in session.arguments.flags:
+        return _export(session)
     found = _found(session, "runs", _wanted(session, 50))
     heads = ("RUN", "ASKED FOR", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
     return print_list(session, found, found, heads, _row, "The history has no such run.")
 
 
+def _export(session: Session) -> int:
+    from ctdb_event.commands.jsonic import line
+
+    node = node_name()
+    for run in whole_runs(session):
+        session.screen.write(line({"node": node, **run}))
+    return 0
+
+
 def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
     outcome = _outcome(run)
+    waited = None if run["waited"] is None else run["waited"] + run.get("script_waits", 0.0)
     return [
         *(run["run"], at(run["queued"]), event_shown(run), (outcome, state_style(outcome))),
-        *(lasting(run["seconds"]), lasting(run["waited"]), _asked_by(run), ", ".join(run["bad_scripts"])),
+        *(lasting(run["seconds"]), lasting(waited), _asked_by(run), ", ".join(run["bad_scripts"])),
     ]
 
 

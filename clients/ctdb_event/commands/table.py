@@ -14,7 +14,7 @@ class Operand:
 
     Attributes:
         name: As it is shown.
-        kind: What completes it: `component`, `script`, `event`, `run`, `locks`, `command`, or nothing if empty.
+        kind: What completes it: `component`, `script`, `event`, `run`, `locks`, `command`, `file`, or nothing if empty.
         purpose: One sentence.
         required: It can't be left out.
         many: Any number of them.
@@ -37,7 +37,7 @@ class Option:
         name: With its dashes.
         purpose: One sentence.
         value: Name of its value, empty if it has none.
-        kind: What completes the value: as for operands, or `file`, or `words`.
+        kind: What completes the value: as for operands, or `words`.
         words: The values that there are, if it is `words`; several may be joined by commas.
         short: The same in one letter, with its dash.
     """

@@ -32,11 +32,18 @@ _HISTORY = Command(
     f"Every run of the last weeks (`[history]` in `ctdb.conf`), also of former daemons: when it was asked for and by "
     f"whom, how it ended, what it took and waited, and which scripts failed. {_TIMES}",
     group="Past",
-    options=(*_WHICH, Option("--limit", "Not more than so many, the latest; 50.", "NUMBER"), JSON, PLAIN),
+    options=(
+        *_WHICH,
+        Option("--limit", "Not more than so many, the latest; 50, with `--export` 1000.", "NUMBER"),
+        Option("--export", "Print each run whole, with scripts, output and waits, as JSON on a line of its own."),
+        JSON,
+        PLAIN,
+    ),
     examples=(
         ("ctdb-event history --failed --since 20m", "What went wrong in the last twenty minutes?"),
         ("ctdb-event history --address 10.0.0.31", "What happened to this address?"),
         ("ctdb-event history --since 02:30 --until 03:00 --slower 2", "What was slow that night?"),
+        ("ctdb-event history --export --since 10m", "For `ctdb-event timeline`, here or elsewhere."),
     ),
     statuses=_READ,
     columns=(
@@ -48,16 +55,18 @@ _HISTORY = Command(
         ("outcome", "`success`, `failed`, `timed-out`, `cancelled`, `interrupted`, or nothing if it goes on"),
         ("summary", "result of the script that failed, 0 if none did"),
         ("queued", "time of the request"),
-        ("waited", "seconds"),
+        ("waited", "seconds until it started; WAITED has `script_waits` too"),
         ("seconds", "from its start to its end"),
         ("uid", "who asked"),
         ("pid", ""),
         ("program", "`ctdbd`, or the name that the process went by"),
         ("ended_by", "who cancelled it, or why it gave way"),
         ("bad_scripts", "those that failed"),
+        ("script_waits", "seconds that its scripts waited for locks, slots, commands and files"),
     ),
     json="A list of runs, as in [the protocol](protocol.md#a-run) but without scripts, with `uid`, `pid`, `program`, "
-    "`ended_by` and `bad_scripts` besides.",
+    "`ended_by`, `bad_scripts` and `script_waits` besides. `--export`: on each line a run as `show --json` has it, and "
+    "`node`, the host's name. Times are seconds since the epoch.",
 )
 _SHOW = Command(
     "show",
@@ -127,5 +136,37 @@ _SLOW = Command(
     json="A list of objects with the columns of `--plain`.",
 )
 
-ROWS = (_HISTORY, _SHOW, _DIFF, _SLOW)
+_TIMELINE = Command(
+    "timeline",
+    "Draw runs: what ran and waited when, and what failed.",
+    "A row for each address, or for each event without one, and below it one for each of its scripts; waits have a "
+    "shade of their own, failures a cross. Without a file's name the picture goes to the terminal. It is of the runs "
+    "that are named, or that `ctdb-event history --export` has written to files, also on other nodes, which then stand "
+    "below one another; without any of them, of those that the options say, as of `history`, and without `--since` and "
+    f"`--until` of the last ten minutes. A FILE has a dot or a slash in its name. {_TIMES}",
+    group="Past",
+    operands=(
+        Operand("RUN|FILE", "file", "A run's id, `last`, `failed`, or an exported file.", required=False, many=True),
+    ),
+    options=(
+        *_WHICH,
+        Option("--limit", "Not more than so many, the latest; 1000.", "NUMBER"),
+        Option("--html", "Write a page that needs no network; output is shown on hovering.", "FILE", "file"),
+        Option("--svg", "Write the picture alone.", "FILE", "file"),
+        Option("--perfetto", "Write a trace for ui.perfetto.dev, or Chrome.", "FILE", "file"),
+    ),
+    examples=(
+        ("ctdb-event timeline --since 02:30 --until 02:35", "What happened at night?"),
+        ("ctdb-event timeline failed", "Where did the time go that the last failure took?"),
+        ("ctdb-event timeline --html failover.html node1.jsonl node2.jsonl node3.jsonl", "The failover of a cluster."),
+    ),
+    statuses=(
+        ("0", "drawn"),
+        ("2", "there is no such run (ENOENT)"),
+        ("22", "a value, or a line of a file, can't be understood (EINVAL)"),
+        ("1", "wrong usage, or the history can't be read, or a file can't be read or written"),
+    ),
+)
+
+ROWS = (_HISTORY, _SHOW, _DIFF, _SLOW, _TIMELINE)
 """In the order in which they are shown."""

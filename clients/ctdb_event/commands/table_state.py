@@ -39,7 +39,7 @@ _PS = Command(
         ("script", "the one that runs, or waits to run"),
         ("script_seconds", "for how long it has been running"),
         ("pid", "its process, and process group"),
-        ("waits_for", "runs and locks, and `slot`"),
+        ("waits_for", "runs, locks with who holds those of commands and files, and `slot`"),
         ("waits_for_more", "how many further runs"),
     ),
     json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
@@ -136,14 +136,16 @@ _SUBSCRIBE = Command(
 _LOCKS = Command(
     "locks",
     "List locks, their holders and who waits.",
-    "Locks of addresses are held by runs, named ones by scripts that declare them and by `ctdb-event lock`.",
+    "Locks of addresses are held by runs, named ones by scripts that declare them and by `ctdb-event lock`. Locks of "
+    "commands that scripts run one at a time, such as `iptables`, and of files that scripts lock themselves are listed "
+    "if a script waits for them.",
     group="Now",
     options=(JSON, PLAIN),
     examples=(("ctdb-event locks", "Who keeps whom waiting?"),),
     statuses=_SEEN,
     columns=(
         ("name", ""),
-        ("kind", "`address` or `named`"),
+        ("kind", "`address`, `named`, `command` or `file`"),
         ("role", "`holder` or `waiting`: one line for each owner, in order; `more`: how many more wait, as `text`"),
         ("run", "id of the run whose it is"),
         ("lock", "number of a client's lock"),
@@ -158,8 +160,10 @@ _LOCK = Command(
     "lock",
     "Run a command while holding locks.",
     "Waits for all the locks together, runs the command, and gives them back at its end. They are the locks that "
-    "scripts declare, so a script that needs one of them doesn't run meanwhile. Any other name serves for commands "
-    "among themselves.\n\nThe exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
+    "scripts declare, so a script that needs one of them doesn't run meanwhile. `iptables`, and the name of a command "
+    "in `[locks] serialise`, is also the lock of that command: in scripts it waits, and fails when `command wait` is "
+    "over. Any other name serves for commands among themselves.\n\n"
+    "The exit status is the command's, or 128 + N if signal N killed it. SIGTERM, SIGHUP and "
     "SIGINT are passed on to it; Ctrl-C reaches it by itself. Should the daemon go, its locks go with it: that is said "
     "on standard error, and the command goes on. Should `ctdb-event lock` itself be killed with SIGKILL, the "
     "command goes on too, and the locks last until it, and whatever it leaves running, has gone.\n\nThe command can't "

@@ -29,7 +29,7 @@ from ctdb_eventd.text import nearest
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["Component", "Content", "component_findings", "examine", "left_behind_findings", "lock_findings"]
+__all__ = ["Component", "Content", "component_findings", "examine", "left_behind_findings", "line_of", "lock_findings"]
 
 _MOST_READ = 1 << 20
 """Bytes of a script that are looked at."""
@@ -157,7 +157,7 @@ def lock_findings(components: Iterable[Component], configured: Iterable[str], co
     for name in sorted(set(configured) - ours - set(declared)):
         near = _misspelt(name, ours | shared)
         if near:
-            line = _line_of(name, config_file)
+            line = line_of(name, config_file)
             findings.append(Finding(Severity.WARNING, Check.LOCK_UNKNOWN, _unknown(name, near), line, config_file))
     known = ours | shared | set(configured)
     for name in sorted(set(declared) - known):
@@ -191,7 +191,8 @@ def _misspelt(name: str, known: Iterable[str]) -> str | None:
     return None if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", name) else near
 
 
-def _line_of(name: str, config_file: str) -> int | None:
+def line_of(name: str, config_file: str) -> int | None:
+    """Returns the line of the configuration that has this key; None if there is none."""
     try:
         with open(config_file, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().split("\n")

@@ -18,6 +18,7 @@ from ctdb_event.commands.jsonic import document
 from ctdb_event.commands.screen import Screen
 from ctdb_event.console import complain
 from ctdb_event.lint.check import Component, component_findings, examine, left_behind_findings, lock_findings
+from ctdb_event.lint.configured_events import configured_event_findings
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.errors import ConfigError, InvalidName, NoSuchComponent
@@ -126,6 +127,8 @@ class _Lint:
             self._findings += left_behind_findings(self._paths.events_dir)
         configured = self._config.locks if is_ours else {}
         self._findings += lock_findings(looked_at, configured, self._paths.config_file)
+        if not names:  # only who has seen all components knows which script isn't there
+            self._findings += configured_event_findings(looked_at, self._config.events, self._paths.config_file)
         for problem in self._problems:
             complain(f"ctdb-event lint: {escaped(problem)}")
         screen = Screen(self._environ)

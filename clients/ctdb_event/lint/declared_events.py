@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.handled import ALL, EVENTS_MARK, bad_event
 
-__all__ = ["check_handled_events", "check_handled_lines"]
+__all__ = ["check_handled_events", "check_handled_lines", "differences"]
 
 _HEAD = 4096
 """Bytes in which `scripts.head_words` looks."""
@@ -45,21 +45,42 @@ def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterat
 
     Args:
         text: The script.
-        labels: Each alternative with its line, as a pattern of the shell. Without any nothing is said: the script looks
-            at its events in another way.
+        labels: Each alternative with its line, as a pattern of the shell.
     """
     declared = _declared(text)
     words = [word for word, _ in declared]
-    if not declared or not labels or ALL in words or bad_event(words) is not None:
+    if not declared or ALL in words or bad_event(words) is not None:
         return
-    for word, number in dict(declared).items():
-        if not any(fnmatchcase(word, label) for _, label in labels):
-            message = f'"{word}" is declared, and no label of a case has it: the script is started for it for nothing'
-            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
-    for number, label in labels:
-        if not label.startswith("-") and not any(fnmatchcase(word, label) for word in words):
-            message = f'"{label}" is not declared in line {declared[0][1]}, so this never runs'
-            yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+    for_nothing, never = differences(words, labels)
+    for word in for_nothing:
+        message = f'"{word}" is declared, and no label of a case has it: the script is started for it for nothing'
+        yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, dict(declared)[word])
+    for number, label in never:
+        message = f'"{label}" is not declared in line {declared[0][1]}, so this never runs'
+        yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, number)
+
+
+def differences(events: Iterable[str], labels: Sequence[tuple[int, str]]) -> tuple[list[str], list[tuple[int, str]]]:
+    """Compares the events that a script is started for with the labels of its `case "$1" in`.
+
+    Args:
+        events: Their names.
+        labels: Each alternative with its line, as a pattern of the shell. Without any there is no difference: the
+            script looks at its events in another way.
+
+    Returns:
+        The events that no label has, and the labels that none of the events has.
+    """
+    if not labels:
+        return [], []
+    names = list(dict.fromkeys(events))
+    for_nothing = [name for name in names if not any(fnmatchcase(name, label) for _, label in labels)]
+    never = [
+        (number, label)
+        for number, label in labels
+        if not label.startswith("-") and not any(fnmatchcase(name, label) for name in names)
+    ]
+    return for_nothing, never
 
 
 def _declared(text: str) -> list[tuple[str, int]]:

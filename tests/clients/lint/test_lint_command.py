@@ -451,3 +451,24 @@ def test_what_the_configurations_reader_passes_over_is_a_warning(node: LintNode)
     for line, number in zip(lines, (1, 3), strict=True):
         assert f"ctdb.conf:{number}: warning: " in line
     assert node.run("--strict")[0] == EXIT_FOUND
+
+
+def test_configured_events_are_compared_with_the_scripts(node: LintNode) -> None:
+    (node.base / "ctdb.conf").write_text(
+        "[events]\n  50.web = takeip monitor\n  60.all = all\n  70.nfs = monitor\n  80.wbe = monitor\n"
+    )
+    for name in ("50.web", "60.all", "80.web"):
+        node.script(f"{name}.script", GOOD.replace("monitor", "monitor | releaseip"))
+    node.script("70.nfs.script", '#!/bin/sh\n[ "$1" = monitor ] || exit 0\nexit 1\n')
+    code, said, _ = node.run("--strict")
+    assert (code, said.splitlines()) == (
+        EXIT_FOUND,
+        [
+            'BASE/events/legacy/50.web.script: warning: BASE/ctdb.conf:2 names "takeip", and no label of a case has '
+            "it: the script is started for it for nothing [event-declared]",
+            'BASE/events/legacy/50.web.script:3: warning: "releaseip" is not among the events of BASE/ctdb.conf:2, so '
+            "this never runs [event-declared]",
+            'BASE/ctdb.conf:5: warning: no component has a script "80.wbe"; "80.web"? [event-declared]',
+        ],
+    )
+    assert node.run("--strict", "legacy") == (EXIT_CLEAN, "", "")

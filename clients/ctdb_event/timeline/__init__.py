@@ -1,0 +1,1 @@
+"""`ctdb-event timeline`: runs as a chart, in a terminal or in files."""

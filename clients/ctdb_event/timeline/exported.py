@@ -1,0 +1,61 @@
+"""Reads runs that `ctdb-event history --export` has written, and makes values of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ctdb_event.console import Failure
+from ctdb_event.decoding import decode, take
+from ctdb_event.errors import MalformedAnswer
+from ctdb_event.past import PastRun
+
+__all__ = ["read_exported", "whole_run"]
+
+_INVALID = 22
+_LATEST = 1e11
+"""Seconds since the epoch: the year 5138. Times beyond are none, and would make a picture of nothing."""
+_NO_RUN = (ArithmeticError, AttributeError, LookupError, MalformedAnswer, RecursionError, TypeError, ValueError)
+"""What comes of JSON that is something else, or of other text."""
+
+
+def read_exported(path: str) -> Iterator[tuple[str, PastRun]]:
+    """Yields the node's name and the run of each line.
+
+    Raises:
+        Failure: The file can't be read, or a line of it is no such run.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                yield _read(line, f"{path}, line {number}")
+    except OSError as error:
+        raise Failure(f"can't read {path}: {error.strerror}") from None
+
+
+def _read(line: bytes, where: str) -> tuple[str, PastRun]:
+    try:
+        value = json.loads(line)
+        # JSON has no form for bytes
+        scripts = [{**one, "output": one["output"].encode("utf-8", "surrogateescape")} for one in value["scripts"]]
+        return take(str, value, "run", "node"), whole_run({**value, "scripts": scripts})
+    except _NO_RUN:
+        said = f"{where}: no run; expected what `ctdb-event history --export` writes"
+        raise Failure(said, _INVALID) from None
+
+
+def whole_run(value: dict[str, Any]) -> PastRun:
+    """Makes a value of a run as the history has it.
+
+    Raises:
+        MalformedAnswer: It is none.
+        ValueError: A time in it is none.
+    """
+    run = decode(PastRun, value)
+    times = [run.queued, run.waited, run.seconds]
+    times += [time for script in run.scripts for time in (script.started, script.seconds)]
+    times += [time for wait in run.waits for time in (wait.began, wait.seconds)]
+    if not all(time is None or 0 <= time < _LATEST for time in times):
+        raise ValueError(f"a time of run {run.run} is none")
+    return run

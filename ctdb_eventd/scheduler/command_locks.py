@@ -1,0 +1,176 @@
+"""The files by which wrapped commands take turns, such as iptables: locked for who has the named lock of the command.
+
+So `ctdb-event lock iptables`, a script that declares the lock `iptables`, and a script that only runs the command
+exclude one another. The file is locked after the named lock was granted, so at most one owner waits for it here, and it
+is unlocked before the named lock goes to the next. Who has it by the named lock may run the command all the same: its
+environment tells the wrapper so (`holds`), as that of a job tells it which its parents' scripts and clients do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection, Hashable, Iterable
+from itertools import count
+from typing import Any
+
+import attrs
+
+from ctdb_eventd.errors import StartupError
+from ctdb_eventd.private import own_file
+
+__all__ = ["CommandLocks"]
+
+_log = logging.getLogger(__name__)
+
+_FIRST_OFFSET = 1 << 32
+"""No file of ours is read or written there."""
+
+
+class CommandLocks:
+    """The files that owners of named locks have locked, or wait for.
+
+    Attributes:
+        directory: Where the files are, each with the name of its lock.
+        names: The locks that have a file; may be replaced.
+    """
+
+    def __init__(self, directory: str = "", names: Collection[str] = ()) -> None:
+        """Starts with no file locked."""
+        self.directory = directory
+        self.names = names
+        self._files: dict[str, _LockFile] = {}
+        self._of_owner: dict[Hashable, _Request] = {}
+
+    def take(self, owner: Hashable, names: Iterable[str], done: Callable[[], None]) -> bool:
+        """Locks the files of those of an owner's named locks that have one.
+
+        Args:
+            owner: Who has the named locks.
+            names: All of its named locks.
+            done: Is called when the files are locked, unless they are when this returns.
+
+        Returns:
+            True if nothing is left to wait for.
+        """
+        wanted = [name for name in names if name in self.names]
+        if not wanted:
+            return True
+        request = self._of_owner[owner] = _Request(names=tuple(wanted), waits_for=set(wanted), done=done)
+        for name in wanted:
+            file = self._files.setdefault(name, _LockFile(os.path.join(self.directory, name)))
+            if file.lock(lambda name=name: request.got(name)):  # type: ignore[misc]
+                request.waits_for.remove(name)
+        return not request.waits_for
+
+    def release(self, owner: Hashable) -> None:
+        """Unlocks an owner's files, or takes back the request for them. Idempotent."""
+        request = self._of_owner.pop(owner, None)
+        if request is not None:
+            for name in request.names:
+                self._files[name].unlock()
+
+    def owner(self, name: str, *, waits: bool) -> Any:
+        """Returns the owner that has the file of this lock, or waits for it; None if none does."""
+        for owner, request in self._of_owner.items():
+            if name in request.names and (name in request.waits_for) == waits:
+                return owner
+        return None
+
+    def waits_for(self, owner: Hashable) -> tuple[str, ...]:
+        """Returns the locks whose files an owner waits for."""
+        request = self._of_owner.get(owner)
+        return () if request is None else tuple(name for name in request.names if name in request.waits_for)
+
+    def holds(self, owners: Iterable[Hashable]) -> str:
+        """Returns what tells wrappers, by the variable `names.HELD_LOCKS`, that these owners have their locks."""
+        requests = (self._of_owner.get(owner) for owner in owners)
+        names = (name for request in requests if request is not None for name in request.names)
+        return " ".join(f"{name}:{self._files[name].mark}" for name in names)
+
+
+@attrs.frozen(kw_only=True)
+class _Request:
+    """The files of one owner."""
+
+    names: tuple[str, ...]
+    waits_for: set[str]
+    done: Callable[[], None]
+
+    def got(self, name: str) -> None:
+        self.waits_for.remove(name)
+        if not self.waits_for:
+            self.done()
+
+
+class _LockFile:
+    """One file. What can't be had at once is waited for in a thread: nothing but the file's owner ends that wait.
+
+    A request that is taken back leaves the thread to the next one, so there is never more than one.
+
+    The descriptor is moved to an offset that is never used again: it tells one holder from the next, who may well get
+    the same descriptor, and vanishes with this process.
+    """
+
+    _offsets = count(_FIRST_OFFSET)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._done: Callable[[], None] | None = None
+        self._in_thread = False
+        self._offset = 0
+        self._descriptor = -1
+
+    @property
+    def mark(self) -> str:
+        """What a wrapper finds in /proc while this holder has the file."""
+        return f"{os.getpid()}/fdinfo/{self._descriptor}@{self._offset}"
+
+    def lock(self, done: Callable[[], None]) -> bool:
+        """Locks the file; False if that takes a while, then `done` is called."""
+        if not self._in_thread:
+            try:
+                fd = own_file(self._path, "lock")
+            except (StartupError, OSError) as error:
+                _log.error("can't lock %s: %s; its commands may run beside who has that lock", self._path, error)
+                return True
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                loop = asyncio.get_running_loop()
+                threading.Thread(target=self._wait, args=(fd, loop), name="file lock", daemon=True).start()
+                self._in_thread = True
+            else:
+                self._have(fd)
+                return True
+        self._done = done
+        return False
+
+    def _wait(self, fd: int, loop: asyncio.AbstractEventLoop) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+            loop.call_soon_threadsafe(self._got, fd)
+
+    def _got(self, fd: int) -> None:
+        self._in_thread = False
+        done, self._done = self._done, None
+        if done is None:
+            os.close(fd)
+            return
+        self._have(fd)
+        done()
+
+    def _have(self, fd: int) -> None:
+        self._descriptor, self._offset = fd, next(self._offsets)
+        os.lseek(fd, self._offset, os.SEEK_SET)
+
+    def unlock(self) -> None:
+        """Unlocks it, or doesn't wait for it any more."""
+        self._done = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
