@@ -103,6 +103,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.commands.comparing import diff
 
         return diff
+    if words == "exporter":
+        from ctdb_event.exporter.command import export
+
+        return export
     if words == "timeline":
         from ctdb_event.timeline.command import timeline
 

@@ -36,7 +36,7 @@ mkdir -p "$modules" "$documents" "$tree/DEBIAN" "$tree/usr/lib/ctdb-eventd/bin" 
 chmod 755 "$tree"
 
 "$top/contrib/tools/quietly.sh" "$python" -m pip --disable-pip-version-check --python "$system_python" \
-	install --no-compile --target "$modules" "$top"
+	install --no-compile --target "$modules" "$top[metrics]"
 # Programs that would start with the wrong Python, and where the sources were on this machine.
 rm -rf "$modules/bin"
 find "$modules" -name direct_url.json -exec rm -f {} +

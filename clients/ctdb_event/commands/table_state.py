@@ -208,6 +208,35 @@ _STATS = Command(
     columns=(("name", "such as `memory` or `runs.failed`"), ("value", "")),
     json="An object, as `stats` in [the protocol](protocol.md#stats) has it.",
 )
+_EXPORTER = Command(
+    "exporter",
+    "Give metrics to Prometheus.",
+    "Serves them by HTTP, or writes a file for the textfile collector of node_exporter. It is a client of the daemon "
+    "that needs only `read` in `[access]`, and runs until it is ended; meanwhile the daemon may come and go, which "
+    "`ctdb_event_up` tells. docs/operations.md lists the metrics. It needs the Python package "
+    "prometheus-client (`.venv/bin/pip install prometheus-client`, with the `pip` beside the program).",
+    group="Daemon",
+    options=(
+        Option("--listen", "Where to serve them; 127.0.0.1:9725.", "HOST:PORT"),
+        Option(
+            "--textfile",
+            "Write them to this file instead, once; counts and durations are only there with --every.",
+            "FILE",
+            "file",
+        ),
+        Option("--every", "Write it again and again, so many seconds apart.", "SECONDS"),
+    ),
+    examples=(
+        ("ctdb-event exporter", "Serve http://127.0.0.1:9725/metrics."),
+        ("ctdb-event exporter --textfile /var/lib/node_exporter/ctdb-event.prom --every 15", "For node_exporter."),
+    ),
+    statuses=(
+        ("0", "the file is written once"),
+        ("1", "wrong usage, a package is missing, or the address or file can't be had"),
+        ("22", "an option's value can't be understood (EINVAL)"),
+        ("130", "Ctrl-C"),
+    ),
+)
 _RELOAD = Command(
     "reload",
     "Make the daemon read its configuration again.",
@@ -230,5 +259,5 @@ _PING = Command(
     json="An object with `server`, `pid` and `seconds`.",
 )
 
-ROWS = (_PS, _HEALTH, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _RELOAD, _PING)
+ROWS = (_PS, _HEALTH, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _EXPORTER, _RELOAD, _PING)
 """In the order in which they are shown."""

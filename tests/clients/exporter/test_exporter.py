@@ -1,0 +1,264 @@
+"""`ctdb-event exporter` as a process: what it serves and writes about a real daemon, or about none."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from nodes import PATIENCE, Node, running_daemon, until
+from prometheus_client.parser import text_string_to_metric_families
+
+from ctdb_event import cli
+
+CONTRIB = Path(__file__).parents[3] / "contrib"
+COMMAND = [sys.executable, "-m", "ctdb_event", "exporter"]
+Values = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def parsed(text: str) -> Values:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(values: Values, name: str, **labels: str) -> float | None:
+    return values.get((f"ctdb_event_{name}", tuple(sorted(labels.items()))))
+
+
+@contextlib.contextmanager
+def exporter(node: Node) -> Iterator[Callable[[], str]]:
+    """Runs it; yields what asks it."""
+    process = subprocess.Popen([*COMMAND, "--listen", "127.0.0.1:0"], env=node.environ, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline().decode()
+        found = re.fullmatch(r"ctdb-event exporter: metrics are at (http://127\.0\.0\.1:\d+/metrics)\n", said)
+        assert found, said
+        url = found[1]
+
+        def scrape() -> str:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+                text: str = response.read().decode()
+                return text
+
+        yield scrape
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def run(node: Node, *words: str) -> None:
+    subprocess.run([sys.executable, "-m", "ctdb_event", "run", "30", "legacy", *words], env=node.environ)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Node:
+    node = Node(tmp_path)
+    node.script("50.web.script", '[ "$1" != monitor ] || exit 3')
+    return node
+
+
+async def follows(node: Node, scrape: Callable[[], str]) -> None:
+    """Waits until what happens is counted."""
+
+    def counts() -> object:
+        run(node, "recovered")
+        return value(parsed(scrape()), "runs_total", component="legacy", event="recovered", outcome="success")
+
+    await until(counts, "a run to be counted")
+
+
+async def test_what_happens_is_served(real: Node) -> None:
+    async with running_daemon(real):
+        run(real, "takeip", "eth0", "10.0.0.9", "24")
+        with exporter(real) as scrape:
+            await follows(real, scrape)
+            values = parsed(scrape())
+            assert value(values, "addresses_held", component="legacy") == 1, "it was taken before the exporter came"
+            for words in (("monitor",), ("takeip", "eth0", "10.0.0.1", "24"), ("releaseip", "eth0", "10.0.0.9", "24")):
+                run(real, *words)
+            run(real, "takeip", "eth0", "10.0.0.2", "24")
+            about = {"component": "legacy", "event": "takeip"}
+            await until(
+                lambda: value(parsed(scrape()), "runs_total", **about, outcome="success") == 2, "both addresses"
+            )
+            values = parsed(scrape())
+    assert value(values, "up") == 1
+    assert value(values, "addresses_held", component="legacy") == 2
+    assert value(values, "healthy", component="legacy") == 0
+    failed = {"component": "legacy", "event": "monitor"}
+    assert value(values, "runs_total", **failed, outcome="failed") == 1
+    assert value(values, "script_failures_total", **failed, script="50.web", state="failed") == 1
+    assert value(values, "script_duration_seconds_count", **about, script="50.web") == 2
+    assert value(values, "run_duration_seconds_bucket", **about, le="+Inf") == 2
+    assert value(values, "run_wait_seconds_count", **about) == 2
+    for name in ("daemon_memory_bytes", "daemon_open_descriptors", "daemon_cpu_seconds_total", "scripts_limit"):
+        assert (value(values, name) or 0) > 0
+    assert value(values, "oldest_run_age_seconds") == 0
+
+
+async def test_the_daemon_may_come_and_go(real: Node) -> None:
+    with exporter(real) as scrape:
+        values = parsed(scrape())
+        assert value(values, "up") == 0
+        assert value(values, "runs_queued") is None
+        for _ in range(2):
+            async with running_daemon(real):
+                await follows(real, scrape)
+                assert value(parsed(scrape()), "up") == 1
+            assert value(parsed(scrape()), "up") == 0
+        assert value(parsed(scrape()), "runs_total", component="legacy", event="recovered", outcome="success")
+
+
+async def test_addresses_of_a_former_daemon_are_not_held(real: Node) -> None:
+    with exporter(real) as scrape:
+        async with running_daemon(real):
+            await follows(real, scrape)
+            run(real, "takeip", "eth0", "10.0.0.1", "24")
+            await until(lambda: value(parsed(scrape()), "addresses_held", component="legacy") == 1, "the address")
+        async with running_daemon(real):
+            await until(lambda: value(parsed(scrape()), "addresses_held", component="legacy") == 0, "none")
+
+
+async def test_a_file_for_node_exporter(real: Node) -> None:
+    file = real.base / "ctdb-event.prom"
+    async with running_daemon(real):
+        assert subprocess.run([*COMMAND, "--textfile", str(file)], env=real.environ).returncode == 0
+    assert value(parsed(file.read_text()), "up") == 1
+    assert [path.name for path in real.base.glob("*.prom*")] == ["ctdb-event.prom"]
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert subprocess.run([*COMMAND, "--textfile", str(file)], env=real.environ).returncode == 0
+    assert value(parsed(file.read_text()), "up") == 0
+
+
+async def test_a_file_again_and_again(real: Node) -> None:
+    file = real.base / "ctdb-event.prom"
+    async with running_daemon(real):
+        process = subprocess.Popen([*COMMAND, "--textfile", str(file), "--every", "0.1"], env=real.environ)
+        try:
+            await until(file.exists, "the file")
+            await follows(real, file.read_text)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def failure(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = cli.main(["exporter", *words])
+    return code, capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--listen", "9725"], '--listen "9725": HOST:PORT is expected, such as 127.0.0.1:9725 or [::1]:9725'),
+        (["--listen", "::1:99999"], '--listen "::1:99999": HOST:PORT is expected'),
+        (["--every", "3"], "--every is for --textfile FILE"),
+        (["--listen", "[::1]:1", "--textfile", "f"], "--listen and --textfile exclude each other"),
+        (["--textfile", "f", "--every", "0"], '--every "0": more than no seconds are expected, such as 15'),
+    ],
+)
+def test_wrong_usage(node: Path, capfd: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    code, text = failure(capfd, *words)
+    assert code == 22
+    assert text.startswith(f"ctdb-event: {said}")
+
+
+def test_without_the_package(node: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    needs = "the exporter needs the Python package prometheus-client"
+    assert failure(capfd) == (1, f"ctdb-event: {needs}: {sys.executable} -m pip install prometheus-client\n")
+
+
+def test_an_address_that_is_in_use(node: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with exporter(Node(node)) as scrape:
+        assert scrape.__closure__ is not None
+        port = next(cell.cell_contents for cell in scrape.__closure__).rpartition(":")[2].partition("/")[0]
+        code, text = failure(capfd, "--listen", f"127.0.0.1:{port}")
+    assert code == 1
+    assert text.endswith(
+        f"can't listen on 127.0.0.1, port {port}: Address already in use; --listen HOST:PORT names another address\n"
+    )
+
+
+@pytest.mark.parametrize("more", [[], ["--every", "1"]])
+def test_a_file_that_can_not_be_written(node: Path, capfd: pytest.CaptureFixture[str], more: list[str]) -> None:
+    code, text = failure(capfd, "--textfile", "/nowhere/x.prom", *more)
+    assert code == 1
+    assert "can't write /nowhere/x.prom: No such file or directory" in text
+
+
+# ---------------------------------------------------------------------- what is in contrib
+
+METRIC = re.compile(r"\bctdb_event_[a-z_]+")
+
+
+def expressions() -> list[str]:
+    dashboard = json.loads((CONTRIB / "grafana/dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return [*queries, (CONTRIB / "prometheus/alerts.yml").read_text()]
+
+
+async def everything(node: Node) -> str:
+    """Returns metrics of which none is without a value."""
+    node.script("60.locks.script", "# ctdb-eventd-locks: one\nexec sleep 0.3")
+    async with running_daemon(node):
+        with exporter(node) as scrape:
+            await follows(node, scrape)
+            run(node, "monitor")
+            together = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "ctdb_event", "run", "30", "legacy", "takeip", "e", f"10.0.0.{host}", "24"],
+                    env=node.environ,
+                )
+                for host in (1, 2)
+            ]
+            for process in together:
+                assert process.wait(PATIENCE) == 0
+            await until(lambda: value(parsed(scrape()), "lock_wait_seconds_count", lock="one"), "a wait for a lock")
+            return scrape()
+
+
+async def test_dashboard_and_alerts_are_about_metrics_that_there_are(real: Node) -> None:
+    names = {name for name, _ in parsed(await everything(real))}
+    asked = {name for text in expressions() for name in METRIC.findall(text)}
+    assert len(asked) > 10
+    assert asked <= names
+
+
+async def test_the_metrics_are_documented(real: Node) -> None:
+    page = (CONTRIB.parent / "docs/operations.md").read_text()
+    documented = set(re.findall(r"`(ctdb_event_[a-z_]+)", page))
+    families = text_string_to_metric_families(await everything(real))
+    assert {f"{one.name}_total" if one.type == "counter" else one.name for one in families} == documented
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (apt-get install prometheus)")
+async def test_prometheus_finds_nothing_wrong(real: Node) -> None:
+    metrics = await everything(real)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    rules = os.fspath(CONTRIB / "prometheus/alerts.yml")
+    assert subprocess.run(["promtool", "check", "rules", "--lint-fatal", rules]).returncode == 0
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (apt-get install prometheus)")
+def test_prometheus_understands_the_dashboard(tmp_path: Path) -> None:
+    rules = [{"record": f"r:{number}", "expr": text} for number, text in enumerate(expressions()[:-1])]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert subprocess.run(["promtool", "check", "rules", str(file)]).returncode == 0
