@@ -6,10 +6,11 @@ import gc
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from ctdb_event.words import Kind
 from ctdb_eventd.feed import KINDS, Feed, Filter, Subscription
 from ctdb_eventd.protocol.messages import Notes
 
@@ -384,3 +385,7 @@ def test_what_is_told_is_what_the_filter_says(run: str | None, component: str | 
     assert [(note.data["run"], note.data["component"]) for notes in told.by["a"] for note in notes.notes] == [
         (a, b) for a, b in happened if run in (None, a) and component in (None, b) and event in (None, "startup")
     ]
+
+
+def test_the_library_knows_every_kind() -> None:
+    assert get_args(Kind) == KINDS

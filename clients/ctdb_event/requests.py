@@ -19,7 +19,7 @@ from ctdb_event.failures import check_run
 from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
-from ctdb_event.words import Kind
+from ctdb_event.words import Kind, Outcome
 
 __all__ = [
     "CLIENT",
@@ -244,7 +244,7 @@ def subscribe(
     component: str | None,
     event: str | None,
     run: str | None,
-    outcomes: Iterable[str] | None = None,
+    outcomes: Iterable[Outcome] | None = None,
 ) -> Request[None]:
     """What happens from now on, whoever asked for it."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):

@@ -18,7 +18,7 @@ from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
-from ctdb_event.words import Kind
+from ctdb_event.words import Kind, Outcome
 
 __all__ = ["AsyncClient", "connect"]
 
@@ -256,7 +256,7 @@ class AsyncClient:
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
-        outcomes: Iterable[str] | None = None,
+        outcomes: Iterable[Outcome] | None = None,
     ) -> Subscription:
         """Tells what happens from now on, whoever asked for it: `async for update in client.subscribe():`.
 

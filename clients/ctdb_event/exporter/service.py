@@ -17,6 +17,7 @@ from ctdb_event.console import Failure, complain, flush, say
 from ctdb_event.errors import BrokerError
 from ctdb_event.exporter.families import families
 from ctdb_event.exporter.model import Answers, Model
+from ctdb_event.words import Kind
 
 __all__ = ["Exporter", "serve", "write_often", "write_once"]
 
@@ -24,7 +25,7 @@ _RETRY = 1.0
 """Seconds until the next attempt, when the daemon has gone."""
 _PATIENCE = 5.0
 """Seconds within which the daemon has to answer: Prometheus waits 10."""
-_KINDS = ("script-finished", "finished", "lock-acquired")
+_KINDS: tuple[Kind, ...] = ("script-finished", "finished", "lock-acquired")
 
 
 class Exporter:

@@ -18,7 +18,7 @@ from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 from ctdb_event.sync.connection import connect
 from ctdb_event.sync.streams import BlockingHeldLock, BlockingRunStream, BlockingSubscription
-from ctdb_event.words import Kind
+from ctdb_event.words import Kind, Outcome
 
 __all__ = ["Client"]
 
@@ -184,7 +184,7 @@ class Client:
         component: str | None = None,
         event: str | None = None,
         run: str | None = None,
-        outcomes: Iterable[str] | None = None,
+        outcomes: Iterable[Outcome] | None = None,
     ) -> BlockingSubscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
         return BlockingSubscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))

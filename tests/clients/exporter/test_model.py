@@ -8,6 +8,7 @@ import pytest
 from ctdb_event.exporter.model import BOUNDS, OTHER, Counts, Durations, Model
 from ctdb_event.results import Overview, Run
 from ctdb_event.updates import Finished, Gap, LockAcquired, ScriptFinished
+from ctdb_event.words import Outcome
 
 TAKE = ("eth0", "10.0.0.1", "24")
 FINISHED = Finished(
@@ -107,7 +108,7 @@ def test_updates_that_were_lost() -> None:
 
 
 @pytest.mark.parametrize(("event", "outcome", "held"), [("releaseip", "success", False), ("releaseip", "failed", True)])
-def test_an_address_is_held_until_it_was_released(event: str, outcome: str, held: bool) -> None:
+def test_an_address_is_held_until_it_was_released(event: str, outcome: Outcome, held: bool) -> None:
     model = Model()
     model.apply(FINISHED)
     assert model.addresses == {HELD}
@@ -123,7 +124,7 @@ def test_an_address_that_could_not_be_taken_is_not_held() -> None:
     assert model.addresses == set()
 
 
-def result(event: str, address: str, queued: float, outcome: str = "success") -> Run:
+def result(event: str, address: str, queued: float, outcome: Outcome = "success") -> Run:
     return Run(
         run="r",
         component="legacy",
