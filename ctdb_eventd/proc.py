@@ -19,6 +19,7 @@ __all__ = [
     "file_locks",
     "group_members",
     "has_lock",
+    "locked_descriptors",
     "locked_path",
     "memory",
     "open_descriptors",
@@ -156,6 +157,11 @@ def has_lock(pid: int, lock: FileLock) -> bool:
     major, minor = lock.device
     words = f" {lock.pid} {major:02x}:{minor:02x}:{lock.inode} "
     return any("\nlock:" in text and words in text for _, text in _descriptors(pid))
+
+
+def locked_descriptors(pid: int) -> list[int]:
+    """Returns a process's descriptors of files that are locked by them, whoever took the lock."""
+    return [int(descriptor) for descriptor, text in _descriptors(pid) if "\nlock:" in text]
 
 
 def _descriptors(pid: int) -> Iterator[tuple[str, str]]:

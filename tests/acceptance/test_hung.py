@@ -17,6 +17,8 @@ import anyio
 import pytest
 from nodes import Daemon, Node, running_daemon, until, until_async
 
+from ctdb_eventd.processes import examine
+
 SCRIPT = """case $1 in
 sleep) sleep 1000 ;;
 lock) flock $CTDB_BASE/var/wanted echo got it ;;
@@ -99,6 +101,21 @@ async def test_a_lock_that_is_waited_for_has_its_holder(node: Node, daemon: Daem
     assert expected in found["summary"]
 
 
+async def test_a_shell_has_a_lock_that_flock_took_for_it(node: Node, daemon: Daemon) -> None:
+    wanted = node.base / "var/wanted"
+    command = 'exec 9>"$0"; flock 9; echo; read x'
+    with subprocess.Popen(
+        ["sh", "-c", command, str(wanted)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        summary = (await hung(daemon, "lock"))["summary"]
+        assert f"waits for a lock on {wanted}, held by process {shell.pid} (sh " in summary
+        found = examine(shell.pid)
+    assert found is not None
+    assert [process.locks for process in found.processes] == [(str(wanted),)]
+
+
 async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
     found = await hung(daemon, "tree")
     commands = sorted(process["command"].rpartition("/")[2] for process in found["processes"])
@@ -124,8 +141,6 @@ async def test_who_fails_by_himself_is_not_looked_at(node: Node, daemon: Daemon)
 
 
 def test_who_ends_meanwhile_is_left_out() -> None:
-    from ctdb_eventd.processes import examine
-
     with subprocess.Popen(["true"], process_group=0) as ended:
         ended.wait()
         assert examine(ended.pid) is None
