@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -25,6 +26,12 @@ lock) flock $CTDB_BASE/var/wanted echo got it ;;
 connection) exec bash -c "exec 3<>/dev/tcp/127.0.0.1/$2; read x <&3" ;;
 tree) (sleep 1000; :) | (sleep 1000; :) ;;
 many) i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i + 1)); done; wait ;;
+tidies)
+    trap 'echo >$CTDB_BASE/var/tidied; exit' TERM
+    echo >$CTDB_BASE/var/begun
+    sleep 1000 &
+    wait
+    ;;
 fails) exit 1 ;;
 takeip) sleep 1000 ;;
 esac
@@ -131,6 +138,20 @@ async def test_many_are_looked_at_side_by_side(node: Node, daemon: Daemon) -> No
         asked = [client.start("takeip", "eth0", f"10.0.0.{number}", "24", limit=1) for number in range(10)]
         assert {await client.result(reqid) for reqid in asked} == {errno.ETIMEDOUT}
     await until(lambda: node.log.count("10.hangs hangs: process ") == 10, "a line for each")
+
+
+async def test_a_look_that_fails_changes_nothing_else(node: Node, daemon: Daemon) -> None:
+    await hung(daemon, "sleep")  # the daemon has started wholly
+    async with daemon.client() as client:
+        asked = client.start("tidies", limit=2)
+        await until((node.base / "var/begun").exists, "the script runs")
+        former = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (0, former[1]))
+        assert await client.result(asked) == errno.ETIMEDOUT
+        await until(lambda: "10.hangs is ended without a look at its processes: " in node.log, "the line in the log")
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, former)
+        await until((node.base / "var/tidied").exists, "the script was asked to end")
+    assert "this is a bug" not in node.log
 
 
 async def test_who_fails_by_himself_is_not_looked_at(node: Node, daemon: Daemon) -> None:
