@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from ctdb_eventd.file_locks import FileLock
-from ctdb_eventd.proc import command_of, file_locks, group_members, has_lock, locked_descriptors, locked_path
+from ctdb_eventd.proc import command_of, file_locks, has_lock, locked_descriptors, locked_path, tree
 
 __all__ = ["Hung", "HungProcess", "examine"]
 
@@ -115,7 +115,7 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
     Returns:
         What was found; None if nobody is there any more.
     """
-    pids = list(dict.fromkeys((*group_members({group}), *others)))
+    pids = list(dict.fromkeys((*tree(group), *others)))
     look = _Look()
     end = time.monotonic() + _PATIENCE
     found: list[HungProcess] = []

@@ -133,6 +133,20 @@ async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
     assert len(json.dumps(found)) < 200_000
 
 
+def test_who_leads_a_session_of_his_own_belongs_to_the_tree() -> None:
+    command = "exec 3<&0; setsid sh -c 'echo; read x; exit' <&3 & wait"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as script:
+        assert script.stdout is not None
+        script.stdout.readline()
+        found = examine(script.pid)
+    assert found is not None
+    [shell, leader] = found.processes
+    assert (shell.pid, leader.parent) == (script.pid, script.pid)
+    assert found.summary.startswith(f"process {leader.pid} (sh -c echo; read x; exit) ")
+
+
 async def test_many_are_looked_at_side_by_side(node: Node, daemon: Daemon) -> None:
     async with daemon.client() as client:
         asked = [client.start("takeip", "eth0", f"10.0.0.{number}", "24", limit=1) for number in range(10)]
