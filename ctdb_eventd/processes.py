@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import platform
 import re
@@ -28,6 +29,8 @@ _MOST_FILES = 32
 _MOST_FRAMES = 24
 _MOST_TEXT = 300
 """Characters of a path or command."""
+_MOST_TOLD = 60 << 10
+"""Bytes of all processes together, as JSON. Files, locks and stacks are told of the first ones, up to half of it."""
 _PATIENCE = 0.8
 """Seconds after which no further process is looked at."""
 _HOLDER_PATIENCE = 0.4
@@ -119,15 +122,26 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
     look = _Look()
     end = time.monotonic() + _PATIENCE
     found: list[HungProcess] = []
+    room = _MOST_TOLD
     for pid in pids[:_MOST_PROCESSES]:
         if found and time.monotonic() > end:
             break
         process = look.at(pid)
-        if process is not None:
-            found.append(process)
+        if process is None:
+            continue
+        if room - _size(process) < _MOST_TOLD // 2:
+            process = attrs.evolve(process, files=(), locks=(), stack=())
+        room -= _size(process)
+        if room < 0:
+            break
+        found.append(process)
     if not found:
         return None
     return Hung(summary=_summary(found, look, len(pids)), processes=tuple(found), left_out=len(pids) - len(found))
+
+
+def _size(process: HungProcess) -> int:
+    return len(json.dumps(attrs.asdict(process)))
 
 
 def _summary(processes: list[HungProcess], look: _Look, count: int) -> str:
@@ -167,13 +181,13 @@ class _Look:
             wchan=wchan,
             stack=stack,
             files=tuple(f"{number} {what}" for number, what in sorted(files.items())[:_MOST_FILES]),
-            locks=tuple(files[number] for number in locked_descriptors(pid) if number in files),
+            locks=tuple(files[number] for number in locked_descriptors(pid) if number in files)[:_MOST_FILES],
         )
 
     def _doing(self, pid: int, state: str, wchan: str, files: Mapping[int, str]) -> str:
         lock = self.waiting.get(pid)
         if lock is not None:
-            path = locked_path(pid, lock) or "a file that it has closed"
+            path = _shortened(locked_path(pid, lock) or "a file that it has closed")
             return f"waits for a lock on {path}, held by {self._holder(lock)}"
         if state in "Tt":
             return "is stopped by a signal or a tracer"

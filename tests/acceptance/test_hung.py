@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from nodes import Daemon, Node, running_daemon, until, until_async
 
@@ -130,7 +132,24 @@ async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
     assert len(commands) == 5
     found = await hung(daemon, "many")
     assert len(found["processes"]) + found["left_out"] == 501
-    assert len(json.dumps(found)) < 200_000
+    assert len(json.dumps(found)) < 64 << 10
+
+
+def test_many_long_names_of_files_are_told_within_bounds(tmp_path: Path) -> None:
+    directory = tmp_path / ("x" * 60)
+    directory.mkdir()
+    files = "".join(f"exec {number}>{directory}/{'y' * 120}; " for number in range(3, 10))
+    command = f"{files} i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i + 1)); done; echo; wait"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, process_group=0) as script:
+        assert script.stdout is not None
+        script.stdout.readline()
+        found = examine(script.pid)
+        os.killpg(script.pid, signal.SIGKILL)
+    assert found is not None
+    assert len(json.dumps(attrs.asdict(found))) < 64 << 10
+    first, *_, last = found.processes
+    assert any("y" * 50 in file for file in first.files)
+    assert (last.command, last.files) == ("sleep 1000", ())
 
 
 def test_who_leads_a_session_of_his_own_belongs_to_the_tree() -> None:
