@@ -92,6 +92,18 @@ def test_scripts_say_for_which_events_they_are_started(
     assert shown[2].endswith("runs only here; not safe; only for made-up takeip (says its head)")
 
 
+def test_scripts_of_all_components(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    said.reply("components", [COMPONENT, COMPONENT])
+    shown = say(capfdbinary, "scripts").splitlines()
+    assert shown[0].split()[:3] == ["COMPONENT", "SCRIPT", "STATE"]
+    names = ["00.ctdb", "50.x", "README"] * 2
+    assert [line.split()[:2] for line in shown[1:]] == [["legacy", name] for name in names]
+    assert [line.split("\t")[0] for line in say(capfdbinary, "scripts", "--plain").splitlines()] == names
+    assert json.loads(say(capfdbinary, "scripts", "--json")) == [SCRIPTS, SCRIPTS]
+    said.reply("components", [])
+    assert say(capfdbinary, "scripts") == "There are no scripts.\n"
+
+
 PEOPLE = {
     "ps": """\
 RUN   STATE    EVENT                               AGE  LEFT  SCRIPT        SINCE   PID  WAITS FOR
@@ -143,9 +155,10 @@ PROGRAMS = {
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [
-        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script|||0|1700000000.250|" + "0123456789abcdef" * 4,
-        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone|||||",
-        "README|refused|no digits|||/e/legacy/README||||||",
+        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script|||0|1700000000.250|"
+        f"{'0123456789abcdef' * 4}|legacy|",
+        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone||||||legacy|",
+        "README|refused|no digits|||/e/legacy/README|||||||legacy|",
     ],
     "events": ["takeip|address|interface 'netmask bits'"],
     "locks": [
