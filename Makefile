@@ -84,10 +84,12 @@ check-imports: $(VENV)/.stamp-dev
 check-shell:
 	contrib/tools/check-shell.sh contrib .ci
 
-# INTEROP is what of them, as pytest has it: files, directories, -k. Samba is for tests/lab/test_samba.py alone.
+# INTEROP is what of them, as pytest has it: files, directories, -k. Some tests need more packages; all is installed for
+# all of them, and each says what it lacks.
+interop_packages := samba smbclient chromium prometheus mandoc
 interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
-	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3 $(if $(INTEROP),,samba smbclient)
+	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3 $(if $(INTEROP),,$(interop_packages))
 	$(VENV)/bin/python -m pytest -m interop $(INTEROP)
 
 # Each in a root of its own, two of them at a time (JOBS), with an environment that is kept there.
