@@ -106,9 +106,9 @@ def test_scripts_of_all_components(said: FakeBroker, capfdbinary: pytest.Capture
 
 PEOPLE = {
     "ps": """\
-RUN   STATE    EVENT                               AGE  LEFT  SCRIPT        SINCE   PID  WAITS FOR
-mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s   27s  10.interface   2.5s  4711
-mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s                                   mb-2 address:10.0.0.1
+RUN   STATE    EVENT                               AGE  WAITED  LEFT  SCRIPT        SINCE   PID  WAITS FOR
+mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s    1.2s   27s  10.interface   2.5s  4711
+mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s    3.2s                                   mb-2 address:10.0.0.1
 """,
     "components": """\
 COMPONENT  SCRIPTS  ENABLED  DIRECTORY
@@ -150,8 +150,9 @@ def test_for_people(command: str, said: FakeBroker, capfdbinary: pytest.CaptureF
 
 PROGRAMS = {
     "ps": [
-        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711||0",
-        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1|0",
+        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711||0"
+        "|0.250|1.000",
+        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1|0|3.250|0.000",
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [

@@ -35,6 +35,7 @@ RUN = {
     "waited": 0,
     "seconds": 1.5,
     "scripts": [SCRIPT],
+    "script_waits": 0.5,
 }
 JOB = {
     "run": "abc-2",
@@ -54,6 +55,8 @@ JOB = {
     "pid": 4711,
     "waits_for": ["slot"],
     "waits_for_more": 2,
+    "waited": 1.0,
+    "script_waits": 0.5,
 }
 HEALTH = {"component": "legacy", "healthy": False, "since": 1.5, "script": "50.samba", "result": 1}
 OWNER = {"run": None, "lock": 3, "pid": 4712, "text": "backup", "since": 1.5, "seconds": 2.5}
@@ -116,7 +119,7 @@ KINDS: list[tuple[type[Any], dict[str, Any]]] = [
     (Owner, OWNER),
     (Stats, STATS),
 ]
-LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0}
+LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "script_waits": 0.0}
 LATER |= dict.fromkeys(("known_from", "owner", "modified", "digest"))
 KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 

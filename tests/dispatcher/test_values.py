@@ -72,6 +72,7 @@ def test_a_run_has_every_key() -> None:
                 "known_from": None,
             }
         ],
+        "script_waits": 0.25,
     }
 
 

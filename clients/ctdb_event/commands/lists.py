@@ -22,6 +22,7 @@ __all__ = [
     "lock_lines",
     "origin_shown",
     "state_style",
+    "waited_shown",
     "waits_shown",
 ]
 
@@ -60,6 +61,12 @@ def waits_shown(job: dict[str, Any]) -> str:
     return " ".join((*job["waits_for"], f"and {more} more")) if more else " ".join(job["waits_for"])
 
 
+def waited_shown(run: dict[str, Any]) -> str:
+    """Returns for how long a run or job waited, before its start and in its scripts."""
+    waited: float | None = run.get("waited")
+    return "" if waited is None else lasting(waited + run.get("script_waits", 0.0))
+
+
 def left_out_lines(status: dict[str, Any]) -> Iterator[str]:
     """Yields a line for each component of which there is more than the answer to `status` lists."""
     for left in status.get("more", ()):
@@ -90,7 +97,7 @@ def print_list(
 def _ps(session: Session) -> int:
     status = session.ask("status")
     jobs = status["jobs"]
-    heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
+    heads = ("RUN", "STATE", "EVENT", "AGE ", "WAITED ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
     print_list(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
     for line in left_out_lines(status):
         if session.json or session.is_plain:
@@ -103,7 +110,8 @@ def _ps(session: Session) -> int:
 def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
     left = lasting(job["left"]) if job["timeout"] else "no limit"
     return [
-        *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"]), left),
+        *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"])),
+        *(waited_shown(job), left),
         *(job["script"] or "", lasting(job["script_seconds"]), str(job["pid"] or ""), waits_shown(job)),
     ]
 
