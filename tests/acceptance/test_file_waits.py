@@ -94,6 +94,13 @@ async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> No
         assert latest["script_waits"] == wait["seconds"]
         assert await client.call("locks") == []
     assert node.log.count(line) == 1
+    async with running_daemon(node) as daemon, native_client(daemon) as client:  # the next daemon knows it too
+
+        async def former() -> list[dict[str, Any]]:
+            return list((await client.call("status", component="second"))["results"])
+
+        await until_async(former, "the former daemon's result")
+        assert [result["script_waits"] for result in await former()] == [wait["seconds"]]
     assert f" s so far, held by {holder} (ctdb-event show {second})" in node.log
 
 

@@ -22,6 +22,8 @@ SCRIPT = {
     "seconds": 0.25,
     "output": b"no \xff\n",
     "known_from": None,
+    "last": None,
+    "hung": None,
 }
 RUN = {
     "run": "abc-1",
@@ -36,6 +38,7 @@ RUN = {
     "seconds": 1.5,
     "scripts": [SCRIPT],
     "script_waits": 0.5,
+    "former": False,
 }
 JOB = {
     "run": "abc-2",
@@ -120,7 +123,7 @@ KINDS: list[tuple[type[Any], dict[str, Any]]] = [
     (Stats, STATS),
 ]
 LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "script_waits": 0.0}
-LATER |= dict.fromkeys(("known_from", "owner", "modified", "digest"))
+LATER |= dict.fromkeys(("former", "hung", "last", "known_from", "owner", "modified", "digest"))
 KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 
 

@@ -115,6 +115,9 @@ class FakeDomain(Rights):
     def find_run(self, run: str) -> Ongoing | None:
         return self.known.get(run)
 
+    def former(self, component: str, event: str) -> RunRecord | None:
+        return None
+
     def status(self, component: str, event: str) -> RunRecord:
         try:
             return self.latest[component, event]

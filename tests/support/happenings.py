@@ -24,7 +24,7 @@ def record_of(
     outcome: EventOutcome | None = None,
     address: str | None = None,
 ) -> RunRecord:
-    """Returns the record of a run: half a second before its start, then a second, a quarter of which a script waited."""
+    """Returns the record of a run: half a second before its start, then one second, of which a script waited 0.25."""
     if outcome is None:
         outcome = EventOutcome.FAILED if report.summary else EventOutcome.SUCCESS
     return RunRecord(
