@@ -100,6 +100,7 @@ def test_scripts_of_all_components(said: FakeBroker, capfdbinary: pytest.Capture
     assert [line.split()[:2] for line in shown[1:]] == [["legacy", name] for name in names]
     assert [line.split("\t")[0] for line in say(capfdbinary, "scripts", "--plain").splitlines()] == names
     assert json.loads(say(capfdbinary, "scripts", "--json")) == [SCRIPTS, SCRIPTS]
+    assert say(capfdbinary, "scripts", "--events").split()[:4] == ["COMPONENT", "SCRIPT", "STATE", "takeip"]
     said.reply("components", [])
     assert say(capfdbinary, "scripts") == "There are no scripts.\n"
 

@@ -9,7 +9,7 @@ from ctdb_event.console import Failure, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ctdb_event.commands.session import Session
@@ -34,10 +34,24 @@ def scripts(session: Session) -> int:
     nothing = "There are no scripts." if component is None else f"There is nothing in {found[0]['directory']}."
     if "--events" in flags:
         return _print_events(session, value, items, nothing)
-    heads = ("COMPONENT", "SCRIPT", "STATE", "OWNER", "CHANGED", "CONTENT", "LOCKS", "REMARKS")
-    if component is None:
-        return print_list(session, value, items, heads, lambda item: [item["component"], *_script(item)], nothing)
-    return print_list(session, value, items, heads[1:], _script, nothing)
+    heads = ("SCRIPT", "STATE", "OWNER", "CHANGED", "CONTENT", "LOCKS", "REMARKS")
+    return _print(session, value, items, heads, _script, nothing)
+
+
+def _print(
+    session: Session,
+    value: Any,
+    items: list[dict[str, Any]],
+    heads: tuple[str, ...],
+    row: Callable[[dict[str, Any]], list[str | tuple[str, str]]],
+    nothing: str,
+) -> int:
+    """Prints a list, with a first column for the component if all components are listed."""
+    if session.arguments.operand(0) is not None:
+        return print_list(session, value, items, heads, row, nothing)
+    return print_list(
+        session, value, items, ("COMPONENT", *heads), lambda item: [item["component"], *row(item)], nothing
+    )
 
 
 def _items(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -62,7 +76,7 @@ def _print_events(session: Session, found: Any, items: list[dict[str, Any]], not
         return [*_script(item)[:2], *marks, "" if origin is None else origin_shown(origin)]
 
     shown = items if session.json or session.is_plain else scripts
-    return print_list(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
+    return _print(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
 
 
 def _script_item(script: dict[str, Any]) -> dict[str, Any]:
