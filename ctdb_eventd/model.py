@@ -186,6 +186,8 @@ class RunRecord:
     """Seconds from then to its start; to its end, if it never started. By the monotonic clock."""
     seconds: float
     """From its start to its end; 0 if it never started. By the monotonic clock."""
+    script_waits: float = 0.0
+    """For how many of these its scripts waited, for locks and more."""
     report: EventReport
     """Script by script; of a run that was cancelled as far as it came."""
     former: bool = False

@@ -133,6 +133,8 @@ class Run(Requested):
     """How long from its start to its end; 0 if it never started."""
     scripts: tuple[Script, ...]
     """In the order in which they run."""
+    script_waits: float = 0.0
+    """How long its scripts waited, for locks and more; part of `seconds`."""
     former: bool = False
     """It was run by a daemon before this one."""
 
@@ -170,6 +172,10 @@ class Job(Requested):
     """Ids of runs, names of locks, and `slot`."""
     waits_for_more: int = 0
     """How many further runs, of which `waits_for` has the first."""
+    waited: float = 0.0
+    """How long it waited before its start, so far."""
+    script_waits: float = 0.0
+    """How long its scripts have waited since then, for locks and more."""
 
 
 @attrs.frozen(kw_only=True)

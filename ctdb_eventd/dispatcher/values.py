@@ -35,6 +35,7 @@ def run_value(record: RunRecord, *, output: bool = True) -> dict[str, Any]:
         "waited": record.waited,
         "seconds": record.seconds,
         "scripts": [_script_value(script, output) for script in report.scripts],
+        "script_waits": record.script_waits,
         "former": record.former,
     }
 

@@ -168,6 +168,7 @@ def former_run(run: Mapping[str, Any]) -> RunRecord:
         queued=run["queued"],
         waited=run["waited"],
         seconds=run["seconds"],
+        script_waits=run["script_waits"],
         report=EventReport(summary=run["summary"], scripts=tuple(map(_former_script, run["scripts"]))),
         former=True,
     )

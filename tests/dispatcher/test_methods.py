@@ -55,6 +55,8 @@ WAITS = JobSnapshot(
     pid=None,
     waits_for=("t-4",),
     waits_for_more=0,
+    waited=0.25,
+    script_waits=0.5,
 )
 
 

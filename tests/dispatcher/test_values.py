@@ -73,6 +73,7 @@ def test_a_run_has_every_key() -> None:
                 "last": None,
             }
         ],
+        "script_waits": 0.25,
         "former": False,
     }
 

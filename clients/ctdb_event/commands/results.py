@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, origin_shown, state_style
+from ctdb_event.commands.lists import event_shown, origin_shown, state_style, waited_shown
 from ctdb_event.commands.times import at, lasting
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def _run(run: dict[str, Any]) -> list[str | tuple[str, str]]:
     failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if is_bad(script))
     return [
         *(event_shown(run), run["address"] or "", (_outcome(run), state_style(run["outcome"]))),
-        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), lasting(run["waited"]), failed),
+        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), waited_shown(run), failed),
     ]
 
 
