@@ -5,6 +5,7 @@ Knows the scheduler, the history and the files; knows no socket and no signal.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -30,7 +31,7 @@ from ctdb_eventd.events import CATALOGUE
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.file_waits import FileWaits
 from ctdb_eventd.history.health import Health
-from ctdb_eventd.history.latest import LatestResults
+from ctdb_eventd.history.latest import LatestResults, former_run
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Ended, Started, Wanted
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from ctdb_eventd.inspection import ScriptInspection
 
 __all__ = ["Broker"]
+
+_log = logging.getLogger(__name__)
 
 _DETACHED_SIZE = 100
 """Bytes that a detached run takes besides its arguments, about."""
@@ -233,6 +236,17 @@ class Broker:
             if not os.path.isdir(directory):
                 raise NoSuchComponent(component, directory) from None
             raise
+
+    def carry(self, found: Any, error: str | None) -> None:
+        """Takes what former daemons ran last, from the history; see `History.read`."""
+        if error is None:
+            self._results.carry(map(former_run, found))
+        else:
+            _log.warning("what ran before the start is not known: %s", error)
+
+    def former(self, component: str, event: str) -> RunRecord | None:
+        """Returns what a former daemon ran last, None if that isn't known."""
+        return self._results.former(component, event)
 
     def results(self) -> Iterator[RunRecord]:
         """Returns the latest run of each event."""

@@ -27,7 +27,7 @@ from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, Examined, history_file
+from ctdb_eventd.history.records import Bounds, Examined, Wanted, history_file
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths, test_mode
@@ -145,6 +145,7 @@ class Daemon:
         self._broker.complete()
         if self._history is not None:
             self._history.startup()
+            self._history.read("latest", Wanted(), None, self._broker.carry)
 
     def _load(self) -> Config:
         """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.

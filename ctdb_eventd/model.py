@@ -18,6 +18,7 @@ __all__ = [
     "EventOutcome",
     "EventReport",
     "EventSpec",
+    "LastRun",
     "RunRecord",
     "ScriptReport",
     "Wait",
@@ -67,6 +68,16 @@ class EventOutcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
+class LastRun:
+    """How a script went when it ran last."""
+
+    state: str
+    """As of a `ScriptReport`."""
+    ended: float
+    """Seconds since the epoch."""
+
+
+@attrs.frozen(kw_only=True)
 class ScriptReport:
     """How one script of an event went."""
 
@@ -82,6 +93,8 @@ class ScriptReport:
     """What it printed, capped."""
     known_from: str | None = attrs.field(default=None, repr=False)
     """It was not started, for it doesn't handle the event: where that is known from, in one word. None for others."""
+    last: LastRun | None = attrs.field(default=None, repr=False)
+    """It was not reached: how it went when it ran last for this event. None for others, and if that isn't known."""
 
     @property
     def started(self) -> float | None:
@@ -173,8 +186,12 @@ class RunRecord:
     """Seconds from then to its start; to its end, if it never started. By the monotonic clock."""
     seconds: float
     """From its start to its end; 0 if it never started. By the monotonic clock."""
+    script_waits: float = 0.0
+    """For how many of these its scripts waited, for locks and more."""
     report: EventReport
     """Script by script; of a run that was cancelled as far as it came."""
+    former: bool = False
+    """It was a former daemon's; what is known of it is in the history."""
 
 
 @attrs.frozen(kw_only=True)

@@ -191,6 +191,18 @@ class Job:
         self.waits.append(wait)
         return wait
 
+    def waited(self, now: float) -> float:
+        """Returns how many seconds it waited before its start; `now` is by the monotonic clock."""
+        return (now if self.started is None else self.started) - self.arrived
+
+    def script_waits(self, now: float) -> float:
+        """Returns how many seconds its scripts have waited so far; `now` is by the monotonic clock."""
+        over = sum((wait.seconds for wait in self.waits if wait.script is not None), 0.0)
+        files = sum(wait.waiter.seconds for wait in self.file_waits if wait.script is not None)
+        if self.waits_for is None or self.waits_for[2] is None:
+            return over + files
+        return over + files + now - self.waits_for[3]
+
     @property
     def address(self) -> str | None:
         """The address of an address event, in canonical form."""
@@ -202,8 +214,9 @@ class Job:
         return make_record(
             *(self.run, self.spec, self.plan, outcome, report),
             queued=self.queued,
-            waited=(now if started is None else started) - self.arrived,
+            waited=self.waited(now),
             seconds=0.0 if started is None else now - started,
+            script_waits=self.script_waits(now),
         )
 
     def owner(self, seconds: float) -> LockOwner:
@@ -222,6 +235,7 @@ def make_record(
     queued: float,
     waited: float = 0.0,
     seconds: float = 0.0,
+    script_waits: float = 0.0,
 ) -> RunRecord:
     """Returns what is kept of a run; see RunRecord for the times."""
     args = shortened(spec.args, MOST_ARGUMENTS)
@@ -235,6 +249,7 @@ def make_record(
         queued=queued,
         waited=waited,
         seconds=seconds,
+        script_waits=script_waits,
         report=report,
     )
 

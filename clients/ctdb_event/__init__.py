@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
     from ctdb_event.opening import default_path
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
-    from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LeftOut, Overview, Run, Script
+    from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LastRun, LeftOut, Overview, Run, Script
     from ctdb_event.sync.client import Client
     from ctdb_event.sync.streams import BlockingHeldLock, BlockingRunStream, BlockingSubscription
     from ctdb_event.updates import (
@@ -86,6 +86,7 @@ __all__ = [
     "InvalidRequest",
     "Job",
     "Kind",
+    "LastRun",
     "LeftOut",
     "Limits",
     "Lock",
@@ -142,7 +143,7 @@ _PLACES = {
     "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
     "opening": "default_path",
     "past": "PastRun TimeSpent Wait Which",
-    "results": "ComponentHealth Hung HungProcess Job LeftOut Overview Run Script",
+    "results": "ComponentHealth Hung HungProcess Job LastRun LeftOut Overview Run Script",
     "sync.client": "Client",
     "sync.streams": "BlockingHeldLock BlockingRunStream BlockingSubscription",
     "updates": (

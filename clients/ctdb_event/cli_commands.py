@@ -83,6 +83,10 @@ def _handler(words: str) -> Callable[[Session], int]:
         from ctdb_event.commands.results import results
 
         return results
+    if words == "scripts":
+        from ctdb_event.commands.scripts import scripts
+
+        return scripts
     if words == "health":
         from ctdb_event.commands.health import health
 

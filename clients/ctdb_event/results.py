@@ -10,7 +10,18 @@ import attrs
 
 from ctdb_event.words import Outcome, ScriptState
 
-__all__ = ["ComponentHealth", "Hung", "HungProcess", "Job", "LeftOut", "Overview", "Requested", "Run", "Script"]
+__all__ = [
+    "ComponentHealth",
+    "Hung",
+    "HungProcess",
+    "Job",
+    "LastRun",
+    "LeftOut",
+    "Overview",
+    "Requested",
+    "Run",
+    "Script",
+]
 
 _FAILURES = frozenset({"failed", "killed", "timed-out", "not-started"})
 
@@ -52,6 +63,16 @@ class Hung:
 
 
 @attrs.frozen(kw_only=True)
+class LastRun:
+    """How a script went when it ran last."""
+
+    state: ScriptState
+    """As of a `Script`."""
+    ended: float
+    """When."""
+
+
+@attrs.frozen(kw_only=True)
 class Script:
     """How one script of a run went."""
 
@@ -69,6 +90,8 @@ class Script:
     """What it printed, as it came; long output is cut in its middle by the broker."""
     known_from: str | None = None
     """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`, `table`."""
+    last: LastRun | None = None
+    """`not-reached`: how it went when it ran last for this event; of `status` only."""
     hung: Hung | None = None
     """`timed-out`: what its processes were doing; of `past_run` only."""
 
@@ -110,6 +133,10 @@ class Run(Requested):
     """How long from its start to its end; 0 if it never started."""
     scripts: tuple[Script, ...]
     """In the order in which they run."""
+    script_waits: float = 0.0
+    """How long its scripts waited, for locks and more; part of `seconds`."""
+    former: bool = False
+    """It was run by a daemon before this one."""
 
     @property
     def failed(self) -> tuple[Script, ...]:
@@ -145,6 +172,10 @@ class Job(Requested):
     """Ids of runs, names of locks, and `slot`."""
     waits_for_more: int = 0
     """How many further runs, of which `waits_for` has the first."""
+    waited: float = 0.0
+    """How long it waited before its start, so far."""
+    script_waits: float = 0.0
+    """How long its scripts have waited since then, for locks and more."""
 
 
 @attrs.frozen(kw_only=True)

@@ -77,6 +77,9 @@ class Domain(Protocol):
     def status(self, component: str, event: str) -> RunRecord:
         """Returns the latest run of a component's event."""
 
+    def former(self, component: str, event: str) -> RunRecord | None:
+        """Returns the latest run of a component's event by a former daemon, None if that isn't known."""
+
     def results(self) -> Iterator[RunRecord]:
         """Returns the latest run of each event."""
 

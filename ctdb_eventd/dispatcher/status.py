@@ -55,7 +55,10 @@ class Status:
         usual = _usual_question(params.all)
         if usual is None or self._domain.busy:
             return self._answer(_wanted(params))
-        record, health = self._domain.status(*usual), self._domain.health()
+        try:
+            record, health = self._domain.status(*usual), self._domain.health()
+        except NeverRan:
+            return self._answer(_wanted(params))
         known = self._usual.get(record)
         if known is not None and known[0] is health:
             return known[1]
@@ -82,7 +85,7 @@ class Status:
 
     def _records(self, wanted: _Wanted) -> Iterator[RunRecord]:
         if wanted.component is not None and wanted.event is not None:
-            latest = self._domain.status(wanted.component, wanted.event)
+            latest = self._latest(wanted.component, wanted.event)
             if not wanted.addresses and wanted.address is None:
                 yield latest
                 return
@@ -90,6 +93,15 @@ class Status:
         for record in self._domain.address_results() if by_address else self._domain.results():
             if wanted.concerns(record.spec.component, record.spec.event, record.address):
                 yield record
+
+    def _latest(self, component: str, event: str) -> RunRecord:
+        try:
+            return self._domain.status(component, event)
+        except NeverRan:
+            former = self._domain.former(component, event)
+            if former is None:
+                raise
+            return former
 
 
 def _usual_question(params: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -35,6 +35,8 @@ def run_value(record: RunRecord, *, output: bool = True) -> dict[str, Any]:
         "waited": record.waited,
         "seconds": record.seconds,
         "scripts": [_script_value(script, output) for script in report.scripts],
+        "script_waits": record.script_waits,
+        "former": record.former,
     }
 
 
@@ -47,6 +49,7 @@ def _script_value(script: ScriptReport, output: bool) -> dict[str, Any]:
         "seconds": (script.end - script.begin) / 1e6,
         "output": script.output if output else b"",
         "known_from": script.known_from,
+        "last": None if script.last is None else attrs.asdict(script.last),
     }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ctdb_eventd.errors import NeverRan
-from ctdb_eventd.model import RunRecord
+from ctdb_eventd.model import NOT_REACHED, EventOutcome, EventReport, EventSpec, LastRun, RunRecord, ScriptReport
 
-__all__ = ["LatestResults"]
+__all__ = ["LatestResults", "former_run"]
 
 _MOST_EVENTS = 1000
 """Events remembered. There are a dozen; made-up names must not fill the memory."""
@@ -35,6 +35,8 @@ class LatestResults:
         self._events: _Results[_ByEvent] = _Results(_MOST_EVENTS, _MOST_OUTPUT)
         self._batches: OrderedDict[_ByEvent, int | None] = OrderedDict()
         self._addresses: _Results[_ByAddress] = _Results(_MOST_ADDRESSES, _MOST_ADDRESS_OUTPUT)
+        self._former_events: _Results[_ByEvent] = _Results(_MOST_EVENTS, _MOST_OUTPUT)
+        self._former_addresses: _Results[_ByAddress] = _Results(_MOST_ADDRESSES, _MOST_ADDRESS_OUTPUT)
 
     def record(self, record: RunRecord, batch: int | None = None) -> None:
         """Stores a run.
@@ -49,6 +51,7 @@ class LatestResults:
             self._addresses.store((spec.component, spec.event, record.address), record)
         key = spec.component, spec.event
         former, former_batch = self._events.get(key), self._batches.pop(key, None)
+        record = _with_last(record, former or self._former_events.get(key))
         if former is not None and batch is not None and batch == former_batch:
             if former.report.summary and not record.report.summary:
                 record = former
@@ -56,6 +59,21 @@ class LatestResults:
         if len(self._batches) > _MOST_EVENTS:
             self._batches.popitem(last=False)
         self._events.store(key, record)
+
+    def carry(self, records: Iterable[RunRecord]) -> None:
+        """Takes what former daemons ran last, the oldest first; it is told until this daemon has a result of its own.
+
+        `get` doesn't tell it: to CTDB's programs what ran before the start never ran.
+        """
+        for record in records:
+            key = record.spec.component, record.spec.event
+            self._former_events.store(key, record)
+            if record.address is not None:
+                self._former_addresses.store((*key, record.address), record)
+
+    def former(self, component: str, event: str) -> RunRecord | None:
+        """Returns what a former daemon ran last; None if that isn't known."""
+        return self._former_events.get((component, event))
 
     def get(self, component: str, event: str) -> RunRecord:
         """Returns the latest run.
@@ -70,11 +88,11 @@ class LatestResults:
 
     def all(self) -> Iterator[RunRecord]:
         """Returns the latest run of each event; the one that is over for longest first."""
-        return self._events.all()
+        return self._events.all_with(self._former_events)
 
     def by_address(self) -> Iterator[RunRecord]:
         """Returns the latest run of each event for each address; the one that is over for longest first."""
-        return self._addresses.all()
+        return self._addresses.all_with(self._former_addresses)
 
 
 class _Results(Generic[K]):
@@ -104,7 +122,8 @@ class _Results(Generic[K]):
             self._size -= size
             self._records[oldest] = _without_output(self._records[oldest])
 
-    def all(self) -> Iterator[RunRecord]:
+    def all_with(self, former: _Results[K]) -> Iterator[RunRecord]:
+        yield from (record for key, record in former._records.items() if key not in self._records)
         yield from self._records.values()
 
     def _forget(self, key: K) -> None:
@@ -112,6 +131,56 @@ class _Results(Generic[K]):
         self._size -= self._sizes.pop(key, 0)
 
 
+def _with_last(record: RunRecord, former: RunRecord | None) -> RunRecord:
+    """Adds to scripts that were not reached how they went before."""
+    if former is None or all(script.result != NOT_REACHED for script in record.report.scripts):
+        return record
+    before = {script.name: script for script in former.report.scripts}
+    scripts = tuple(
+        attrs.evolve(script, last=_last(before.get(script.name))) if script.result == NOT_REACHED else script
+        for script in record.report.scripts
+    )
+    return attrs.evolve(record, report=attrs.evolve(record.report, scripts=scripts))
+
+
+def _last(script: ScriptReport | None) -> LastRun | None:
+    if script is None or script.result == NOT_REACHED:
+        return None if script is None else script.last
+    return LastRun(state=script.state, ended=script.end / 1e6)
+
+
 def _without_output(record: RunRecord) -> RunRecord:
     scripts = tuple(attrs.evolve(script, output=b"") for script in record.report.scripts)
     return attrs.evolve(record, report=attrs.evolve(record.report, scripts=scripts))
+
+
+# ---------------------------------------------------------------------- what former daemons ran
+
+
+def former_run(run: Mapping[str, Any]) -> RunRecord:
+    """Makes a record of a run that was over when the history was read: see `reader.read_latest`."""
+    spec = EventSpec(component=run["component"], event=run["event"], args=tuple(run["args"]), timeout=0, run_all=False)
+    return RunRecord(
+        run=run["run"],
+        spec=spec,
+        address=run["address"],
+        outcome=EventOutcome[run["outcome"].upper().replace("-", "_")],
+        queued=run["queued"],
+        waited=run["waited"],
+        seconds=run["seconds"],
+        script_waits=run["script_waits"],
+        report=EventReport(summary=run["summary"], scripts=tuple(map(_former_script, run["scripts"]))),
+        former=True,
+    )
+
+
+def _former_script(script: Mapping[str, Any]) -> ScriptReport:
+    begin = int((script["started"] or 0) * 1e6)
+    return ScriptReport(
+        name=script["name"],
+        begin=begin,
+        end=begin + int(script["seconds"] * 1e6),
+        result=script["result"],
+        output=script["output"],
+        known_from=script["known_from"],
+    )

@@ -15,10 +15,21 @@ from typing import Any
 
 from ctdb_eventd.history.records import Wanted, storable
 
-__all__ = ["NothingWritten", "Unreadable", "read", "read_run", "read_runs", "read_slow", "read_whole_runs"]
+__all__ = [
+    "NothingWritten",
+    "Unreadable",
+    "read",
+    "read_latest",
+    "read_run",
+    "read_runs",
+    "read_slow",
+    "read_whole_runs",
+]
 
 _BUSY_PATIENCE = 5.0
 """Seconds that a lock of the file is waited for."""
+_MOST_LOOKED_AT = 20_000
+_MOST_LATEST = 2000
 _STEPS = 10_000
 """Steps of SQLite's between two looks at the clock."""
 _RUN = (
@@ -42,7 +53,7 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
 
     Args:
         path: The file.
-        view: `runs`, `run` or `slow`: see `read_runs`, `read_run` and `read_slow`.
+        view: `runs`, `run`, `slow` or `latest`: see `read_runs`, `read_run`, `read_slow` and `read_latest`.
         wanted: Which runs; of `run` only whether it is a failed one.
         run: For the view `run`.
         patience: Seconds after which a search is given up; None is no limit.
@@ -53,6 +64,8 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
     with _opened(path, patience) as connection:
         if view == "run":
             return read_run(connection, run, failed=wanted.failed)
+        if view == "latest":
+            return read_latest(connection)
         return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
 
 
@@ -178,6 +191,21 @@ def _script(row: sqlite3.Row) -> dict[str, Any]:
     script = dict(row)
     script["hung"] = None if script["hung"] is None else json.loads(script["hung"])
     return script
+
+
+def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Returns the latest run of each event for each address that came to an end of its own, the oldest first.
+
+    Looks at the latest 20,000 runs, and returns at most 2,000.
+    """
+    found = connection.execute(
+        "SELECT run, max(number) AS latest FROM run WHERE number > (SELECT max(number) FROM run) - ?"
+        " AND outcome IN ('success', 'failed', 'timed-out') GROUP BY component, event, address"
+        " ORDER BY latest DESC LIMIT ?",
+        (_MOST_LOOKED_AT, _MOST_LATEST),
+    ).fetchall()
+    runs = (read_run(connection, row["run"]) for row in reversed(found))
+    return [run for run in runs if run is not None]
 
 
 def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:

@@ -72,6 +72,10 @@ class JobSnapshot:
     waits_for: tuple[str, ...]
     """The first few runs before it, its locks, and the files for whose locks its script waits."""
     waits_for_more: int
+    waited: float
+    """Before its start."""
+    script_waits: float
+    """How long its scripts have waited, since then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -149,6 +153,8 @@ def _snapshot_job(core: Core[Job], job: Job, now: float, blockers: tuple[Job, ..
             *map(str, job.file_waits),
         ),
         waits_for_more=count - len(blockers),
+        waited=job.waited(now),
+        script_waits=job.script_waits(now),
     )
 
 

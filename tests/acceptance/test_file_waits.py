@@ -77,6 +77,8 @@ async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> No
         assert [owner["text"] for owner in lock["waiting"]] == ["second monitor: 10.x"]
         line = f"second monitor: 10.x waits for {path}, for "
         await until(lambda: line in node.log, "the log's line")
+        (job,) = (await client.call("status", component="second"))["jobs"]
+        assert 1 <= job["script_waits"] <= job["running"] + 0.1
         (node.var / "gate").write_text("go\n")
         results = [await client.result(call) for call in calls]
         assert [result["outcome"] for result in results] == ["success"] * 2
@@ -87,9 +89,18 @@ async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> No
         assert (wait["what"], wait["script"], wait["holder"]) == (str(path), "10.x", holder)
         assert 1 <= wait["seconds"] <= results[1]["seconds"] + 0.1
         (past,) = await client.call("history", component="second")
-        assert past["script_waits"] == wait["seconds"]
+        assert past["script_waits"] == results[1]["script_waits"] == wait["seconds"]
+        (latest,) = (await client.call("status", component="second"))["results"]
+        assert latest["script_waits"] == wait["seconds"]
         assert await client.call("locks") == []
     assert node.log.count(line) == 1
+    async with running_daemon(node) as daemon, native_client(daemon) as client:  # the next daemon knows it too
+
+        async def former() -> list[dict[str, Any]]:
+            return list((await client.call("status", component="second"))["results"])
+
+        await until_async(former, "the former daemon's result")
+        assert [result["script_waits"] for result in await former()] == [wait["seconds"]]
     assert f" s so far, held by {holder} (ctdb-event show {second})" in node.log
 
 

@@ -66,9 +66,12 @@ async def test_a_script_waits_for_a_clients_lock(node: Node) -> None:
         while not (jobs := (await holder.call("status"))["jobs"]) or jobs[0]["waits_for"] != ["routes"]:
             pass
         assert (jobs[0]["state"], jobs[0]["script"], jobs[0]["pid"]) == ("running", "10.locked", None)
+        assert 0 < jobs[0]["script_waits"] <= jobs[0]["running"]
         assert node.read("trace") == ""
         await holder.call("unlock", lock=held["lock"])
-        assert (await client.result(run))["outcome"] == "success"
+        result = await client.result(run)
+        assert result["outcome"] == "success"
+        assert jobs[0]["script_waits"] <= result["script_waits"] <= result["seconds"]
         assert node.read("trace") == "startup\n"
 
 

@@ -92,11 +92,24 @@ def test_scripts_say_for_which_events_they_are_started(
     assert shown[2].endswith("runs only here; not safe; only for made-up takeip (says its head)")
 
 
+def test_scripts_of_all_components(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    said.reply("components", [COMPONENT, COMPONENT])
+    shown = say(capfdbinary, "scripts").splitlines()
+    assert shown[0].split()[:3] == ["COMPONENT", "SCRIPT", "STATE"]
+    names = ["00.ctdb", "50.x", "README"] * 2
+    assert [line.split()[:2] for line in shown[1:]] == [["legacy", name] for name in names]
+    assert [line.split("\t")[0] for line in say(capfdbinary, "scripts", "--plain").splitlines()] == names
+    assert json.loads(say(capfdbinary, "scripts", "--json")) == [SCRIPTS, SCRIPTS]
+    assert say(capfdbinary, "scripts", "--events").split()[:4] == ["COMPONENT", "SCRIPT", "STATE", "takeip"]
+    said.reply("components", [])
+    assert say(capfdbinary, "scripts") == "There are no scripts.\n"
+
+
 PEOPLE = {
     "ps": """\
-RUN   STATE    EVENT                               AGE  LEFT  SCRIPT        SINCE   PID  WAITS FOR
-mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s   27s  10.interface   2.5s  4711
-mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s                                   mb-2 address:10.0.0.1
+RUN   STATE    EVENT                               AGE  WAITED  LEFT  SCRIPT        SINCE   PID  WAITS FOR
+mb-2  running  legacy takeip 'eth 0' 10.0.0.1 24  3.2s    1.2s   27s  10.interface   2.5s  4711
+mb-3  queued   legacy takeip 'eth 0' 10.0.0.1 24  3.2s    3.2s                                   mb-2 address:10.0.0.1
 """,
     "components": """\
 COMPONENT  SCRIPTS  ENABLED  DIRECTORY
@@ -138,14 +151,16 @@ def test_for_people(command: str, said: FakeBroker, capfdbinary: pytest.CaptureF
 
 PROGRAMS = {
     "ps": [
-        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711||0",
-        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1|0",
+        "mb-2|running|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250|3.000|30|27.000|10.interface|2.500|4711||0"
+        "|0.250|1.000",
+        "mb-3|queued|legacy|takeip|'eth 0' 10.0.0.1 24|10.0.0.1|3.250||30|||||mb-2 address:10.0.0.1|0|3.250|0.000",
     ],
     "components": ["legacy|20|12|/e/legacy|", "x|20|12|/e/legacy|x can't be read"],
     "scripts legacy": [
-        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script|||0|1700000000.250|" + "0123456789abcdef" * 4,
-        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone|||||",
-        "README|refused|no digits|||/e/legacy/README||||||",
+        "00.ctdb|enabled||a b||/e/legacy/00.ctdb.script|/p/00.ctdb.script|||0|1700000000.250|"
+        f"{'0123456789abcdef' * 4}|legacy|",
+        "50.x|disabled|dangling link to /gone||runs only here; not safe|/e/legacy/50.x|/gone||||||legacy|",
+        "README|refused|no digits|||/e/legacy/README|||||||legacy|",
     ],
     "events": ["takeip|address|interface 'netmask bits'"],
     "locks": [

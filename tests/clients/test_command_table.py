@@ -207,7 +207,6 @@ def test_two_dashes_end_options() -> None:
         (["lock", "a"], "COMMAND is missing; it stands behind --"),
         (["lock", "a", "--"], "COMMAND is missing; it stands behind --"),
         (["lock", "--", "ls"], "NAME[,NAME...] is missing"),
-        (["scripts"], "COMPONENT is missing"),
     ],
 )
 def test_wrong_usage(words: list[str], problem: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -63,12 +63,12 @@ def test_all_of_it(node: Path) -> None:
     assert lines[-1].startswith("q quits")
     for line in (
         "legacy     12 of 20 enabled  not healthy since 2023-11-14 22:13:20: 60.nfs\\x1b failed",
-        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  1.0s      10.interface  2.5s",
-        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  no limit  10.interface  2.5s",
+        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  1.2s    1.0s      10.interface  2.5s",
+        "legacy takeip 'eth 0' 10.0.0.1 24  3.0s  1.2s    no limit  10.interface  2.5s",
         "legacy takeip 'eth 0' 10.0.0.1 24  3.2s  mb-2 address:10.0.0.1",
         "iptables  holder   3.0s   legacy takeip",
         "iptables  waiting  3.0s   b",
-        "legacy monitor  failed   22:13:20  1.2s  60.nfs: exit status 3",
+        "legacy monitor  failed   22:13:20  1.2s  0.8s    60.nfs: exit status 3",
         "22:13:20.250  legacy: not healthy: 60.nfs\\x1b failed",
     ):
         assert line in lines

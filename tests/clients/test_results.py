@@ -22,6 +22,8 @@ SCRIPT = {
     "seconds": 0.25,
     "output": b"no \xff\n",
     "known_from": None,
+    "last": None,
+    "hung": None,
 }
 RUN = {
     "run": "abc-1",
@@ -35,6 +37,8 @@ RUN = {
     "waited": 0,
     "seconds": 1.5,
     "scripts": [SCRIPT],
+    "script_waits": 0.5,
+    "former": False,
 }
 JOB = {
     "run": "abc-2",
@@ -54,6 +58,8 @@ JOB = {
     "pid": 4711,
     "waits_for": ["slot"],
     "waits_for_more": 2,
+    "waited": 1.0,
+    "script_waits": 0.5,
 }
 HEALTH = {"component": "legacy", "healthy": False, "since": 1.5, "script": "50.samba", "result": 1}
 OWNER = {"run": None, "lock": 3, "pid": 4712, "text": "backup", "since": 1.5, "seconds": 2.5}
@@ -116,8 +122,8 @@ KINDS: list[tuple[type[Any], dict[str, Any]]] = [
     (Owner, OWNER),
     (Stats, STATS),
 ]
-LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0}
-LATER |= dict.fromkeys(("known_from", "owner", "modified", "digest"))
+LATER = {"more": (), "waits_for_more": 0, "waiting_more": 0, "script_waits": 0.0}
+LATER |= dict.fromkeys(("former", "hung", "last", "known_from", "owner", "modified", "digest"))
 KEYS = [(kind, value, key) for kind, value in KINDS for key in value]
 
 

@@ -55,6 +55,8 @@ WAITS = JobSnapshot(
     pid=None,
     waits_for=("t-4",),
     waits_for_more=0,
+    waited=0.25,
+    script_waits=0.5,
 )
 
 
@@ -112,6 +114,9 @@ class FakeDomain(Rights):
 
     def find_run(self, run: str) -> Ongoing | None:
         return self.known.get(run)
+
+    def former(self, component: str, event: str) -> RunRecord | None:
+        return None
 
     def status(self, component: str, event: str) -> RunRecord:
         try:

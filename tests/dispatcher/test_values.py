@@ -70,8 +70,11 @@ def test_a_run_has_every_key() -> None:
                 "seconds": 0.25,
                 "output": b"no\xff",
                 "known_from": None,
+                "last": None,
             }
         ],
+        "script_waits": 0.25,
+        "former": False,
     }
 
 
@@ -80,6 +83,7 @@ def test_a_script_that_does_not_handle_the_event_was_not_started() -> None:
     assert value == {
         **{"name": "10.first", "state": "not-handled", "result": 0, "started": None, "seconds": 0.0, "output": b""},
         "known_from": "head",
+        "last": None,
     }
 
 

@@ -8,7 +8,7 @@ from happenings import record_of
 from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.history import latest
 from ctdb_eventd.history.latest import LatestResults
-from ctdb_eventd.model import DISABLED, NOT_REACHED, EventReport, ScriptReport
+from ctdb_eventd.model import DISABLED, NOT_REACHED, EventReport, LastRun, ScriptReport
 
 
 def script(name: str, result: int = 0, begin: int = 1) -> ScriptReport:
@@ -48,10 +48,15 @@ def test_the_latest_report_replaces_the_former() -> None:
 
 
 def test_a_script_that_was_not_reached_is_none_that_was() -> None:
-    """What an earlier run found of it would look like a finding of this one."""
+    """What an earlier run found of it would look like a finding of this one: it stands beside it."""
     before = report(script("00.a", begin=1), script("10.b", 3, begin=2), script("20.c", begin=3))
     now = report(script("00.a", 1, begin=5), script("10.b", NOT_REACHED), script("20.c", NOT_REACHED))
-    assert scripts_after(before, now) == now.scripts
+    first, *others = scripts_after(before, now)
+    assert first == now.scripts[0]
+    assert [(script.result, script.last) for script in others] == [
+        (NOT_REACHED, LastRun(state="failed", ended=before.scripts[1].end / 1e6)),
+        (NOT_REACHED, LastRun(state="ok", ended=before.scripts[2].end / 1e6)),
+    ]
 
 
 def test_the_summary_is_that_of_the_latest_run() -> None:

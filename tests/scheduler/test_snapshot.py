@@ -63,7 +63,7 @@ class Node(SchedulerNode):
 KEYS = {
     *("run", "component", "event", "args", "address", "state", "queued", "age", "started", "running", "timeout"),
     *("left", "script", "script_seconds", "pid", "waits_for"),
-    "waits_for_more",
+    *("waits_for_more", "waited", "script_waits"),
 }
 
 
@@ -94,6 +94,7 @@ def test_a_job_that_is_queued_waits_for_those_before_it() -> None:
     first, second, third = node.submit("legacy startup", "legacy setup", "legacy recovered")
     _, value, last = node.jobs
     assert (value["state"], value["waits_for"], last["waits_for"]) == ("queued", [first.run], [first.run, second.run])
+    assert value["waited"] == value["age"] > 0 == value["script_waits"]
     assert last["run"] == third.run
     nothing = ("started", "running", "left", "script", "script_seconds", "pid", "address")
     assert [value[key] for key in nothing] == [None] * len(nothing)
@@ -114,6 +115,8 @@ def test_a_job_whose_script_waits_for_locks_names_them() -> None:
     value = node.jobs[1]
     assert (value["state"], value["waits_for"], value["script"]) == ("running", ["iptables", "routes"], "10.first")
     assert (value["pid"], value["script_seconds"], value["left"]) == (None, None, 3.0)
+    assert 0 < value["script_waits"] <= value["running"]
+    assert node.jobs[0]["script_waits"] == 0
 
 
 @pytest.mark.parametrize("locks", [(), ("routes",)])

@@ -24,7 +24,7 @@ def record_of(
     outcome: EventOutcome | None = None,
     address: str | None = None,
 ) -> RunRecord:
-    """Returns the record of a run that took a second and a half, half of which it waited."""
+    """Returns the record of a run: half a second before its start, then one second, of which a script waited 0.25."""
     if outcome is None:
         outcome = EventOutcome.FAILED if report.summary else EventOutcome.SUCCESS
     return RunRecord(
@@ -35,6 +35,7 @@ def record_of(
         queued=1_700_000_000.0,
         waited=0.5,
         seconds=1.0,
+        script_waits=0.25,
         report=report,
     )
 

@@ -18,6 +18,7 @@ def run(**changes: Any) -> dict[str, Any]:
     value: dict[str, Any] = {
         **{"run": "mb-1", "component": "legacy", "event": "monitor", "args": [], "address": None, "outcome": "success"},
         **{"summary": 0, "queued": BEGIN, "waited": 0.5, "seconds": 1.25, "scripts": [script("00.ctdb")]},
+        "script_waits": 0.25,
     }
     return {**value, **changes}
 
@@ -28,7 +29,7 @@ def job(**changes: Any) -> dict[str, Any]:
         **{"run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth 0", "10.0.0.1", "24"]},
         **{"address": "10.0.0.1", "state": "running", "queued": BEGIN, "age": 3.25, "started": BEGIN, "running": 3.0},
         **{"timeout": 30, "left": 27.0, "script": "10.interface", "script_seconds": 2.5, "pid": 4711, "waits_for": []},
-        "waits_for_more": 0,
+        **{"waits_for_more": 0, "waited": 0.25, "script_waits": 1.0},
     }
     return {**value, **changes}
 
@@ -36,7 +37,17 @@ def job(**changes: Any) -> dict[str, Any]:
 def queued(**changes: Any) -> dict[str, Any]:
     """A run that waits."""
     empty = {"started": None, "running": None, "left": None, "script": None, "script_seconds": None, "pid": None}
-    return job(**{"run": "mb-3", "state": "queued", **empty, "waits_for": ["mb-2", "address:10.0.0.1"], **changes})
+    return job(
+        **{
+            "run": "mb-3",
+            "state": "queued",
+            **empty,
+            "waited": 3.25,
+            "script_waits": 0.0,
+            "waits_for": ["mb-2", "address:10.0.0.1"],
+            **changes,
+        }
+    )
 
 
 def owner(**changes: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "lock_lines",
     "origin_shown",
     "state_style",
+    "waited_shown",
     "waits_shown",
 ]
 
@@ -32,8 +33,6 @@ _STYLES = {
 }
 
 
-_SHORT_DIGEST = 10
-"""Of a digest so many digits are shown to people."""
 _KNOWN_FROM = {
     "head": "says its head",
     "configuration": "says [events] in ctdb.conf",
@@ -60,6 +59,12 @@ def waits_shown(job: dict[str, Any]) -> str:
     """Returns what a job waits for."""
     more: int = job.get("waits_for_more", 0)
     return " ".join((*job["waits_for"], f"and {more} more")) if more else " ".join(job["waits_for"])
+
+
+def waited_shown(run: dict[str, Any]) -> str:
+    """Returns for how long a run or job waited, before its start and in its scripts."""
+    waited: float | None = run.get("waited")
+    return "" if waited is None else lasting(waited + run.get("script_waits", 0.0))
 
 
 def left_out_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -92,7 +97,7 @@ def print_list(
 def _ps(session: Session) -> int:
     status = session.ask("status")
     jobs = status["jobs"]
-    heads = ("RUN", "STATE", "EVENT", "AGE ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
+    heads = ("RUN", "STATE", "EVENT", "AGE ", "WAITED ", "LEFT ", "SCRIPT", "SINCE ", "PID ", "WAITS FOR")
     print_list(session, jobs, jobs, heads, _job, "Nothing runs or waits.")
     for line in left_out_lines(status):
         if session.json or session.is_plain:
@@ -105,7 +110,8 @@ def _ps(session: Session) -> int:
 def _job(job: dict[str, Any]) -> list[str | tuple[str, str]]:
     left = lasting(job["left"]) if job["timeout"] else "no limit"
     return [
-        *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"]), left),
+        *(job["run"], (job["state"], state_style(job["state"])), event_shown(job), lasting(job["age"])),
+        *(waited_shown(job), left),
         *(job["script"] or "", lasting(job["script_seconds"]), str(job["pid"] or ""), waits_shown(job)),
     ]
 
@@ -119,68 +125,6 @@ def _components(session: Session) -> int:
 def _component(item: dict[str, Any]) -> list[str | tuple[str, str]]:
     error = (item["error"] or "", "bad")
     return [item["name"], str(item["scripts"]), str(item["enabled"]), item["directory"], error]
-
-
-def _scripts(session: Session) -> int:
-    from ctdb_event.commands.arguments import text
-
-    component = text(session.arguments.operands[0])
-    found = session.ask("scripts", component=component)
-    items = [*map(_script_item, found["scripts"]), *map(_refused_item, found["refused"])]
-    nothing = f"There is nothing in {found['directory']}."
-    if "--events" in session.arguments.flags:
-        return _print_events(session, found, items, nothing)
-    heads = ("SCRIPT", "STATE", "OWNER", "CHANGED", "CONTENT", "LOCKS", "REMARKS")
-    return print_list(session, found, items, heads, _script, nothing)
-
-
-def _print_events(session: Session, found: Any, items: list[dict[str, Any]], nothing: str) -> int:
-    """Prints which script is started for which event; in the other forms that is there anyway."""
-    known = [event["name"] for event in session.ask("events")]
-    scripts = [item for item in items if item["state"] != "refused"]
-    events = list(dict.fromkeys((*known, *(event for item in scripts for event in item.get("events") or ()))))
-
-    def row(item: dict[str, Any]) -> list[str | tuple[str, str]]:
-        only, origin = item.get("events"), item.get("known_from")
-        beyond = [] if origin != "table" else [event for event in events if event not in known]
-        starts = [only is None or event in only or event in beyond for event in events]
-        marks: list[str | tuple[str, str]] = [("yes", "good") if one else ("-", "dim") for one in starts]
-        return [*_script(item)[:2], *marks, "" if origin is None else origin_shown(origin)]
-
-    shown = items if session.json or session.is_plain else scripts
-    return print_list(session, found, shown, ("SCRIPT", "STATE", *events, "KNOWN FROM"), row, nothing)
-
-
-def _script_item(script: dict[str, Any]) -> dict[str, Any]:
-    warnings = "; ".join(script["warnings"])
-    return {**script, "state": "enabled" if script["enabled"] else "disabled", "warnings": warnings}
-
-
-def _refused_item(refused: dict[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"state": "refused", "locks": [], "warnings": "", "target": None, "events": None}
-    return {**refused, **empty, "name": refused["path"].rpartition("/")[2]}
-
-
-def _script(item: dict[str, Any]) -> list[str | tuple[str, str]]:
-    only = item.get("events")
-    handled = "" if only is None else f"only for {' '.join(only)} ({origin_shown(item['known_from'])})"
-    remarks = "; ".join(filter(None, (item["reason"], item["warnings"], handled)))
-    return [
-        *(item["name"], (item["state"], state_style(item["state"]))),
-        *(_user(item.get("owner")), at(item.get("modified")), (item.get("digest") or "")[:_SHORT_DIGEST]),
-        *(" ".join(item["locks"]), remarks),
-    ]
-
-
-def _user(uid: int | None) -> str:
-    if uid is None:
-        return ""
-    import pwd  # late: only this list needs it
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return str(uid)
 
 
 def _events(session: Session) -> int:
@@ -275,7 +219,6 @@ def _reload(session: Session) -> int:
 HANDLERS: dict[str, Callable[[Session], int]] = {
     "ps": _ps,
     "components": _components,
-    "scripts": _scripts,
     "events": _events,
     "locks": _locks,
     "stats": _stats,

@@ -10,7 +10,7 @@ import attrs
 
 from ctdb_event.cli_places import node_paths
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, print_list, state_style
+from ctdb_event.commands.lists import event_shown, print_list, state_style, waited_shown
 from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure, complain
@@ -191,10 +191,9 @@ def _export(session: Session) -> int:
 
 def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
     outcome = _outcome(run)
-    waited = None if run["waited"] is None else run["waited"] + run.get("script_waits", 0.0)
     return [
         *(run["run"], at(run["queued"]), event_shown(run), (outcome, state_style(outcome))),
-        *(lasting(run["seconds"]), lasting(waited), _asked_by(run), ", ".join(run["bad_scripts"])),
+        *(lasting(run["seconds"]), waited_shown(run), _asked_by(run), ", ".join(run["bad_scripts"])),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctdb_event.commands.arguments import text
-from ctdb_event.commands.lists import event_shown, origin_shown, state_style
+from ctdb_event.commands.lists import event_shown, origin_shown, state_style, waited_shown
 from ctdb_event.commands.times import at, lasting
 
 TYPE_CHECKING = False
@@ -66,9 +66,13 @@ def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _run(run: dict[str, Any]) -> list[str | tuple[str, str]]:
     failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if is_bad(script))
     return [
-        *(event_shown(run), run["address"] or "", (run["outcome"], state_style(run["outcome"]))),
-        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), lasting(run["waited"]), failed),
+        *(event_shown(run), run["address"] or "", (_outcome(run), state_style(run["outcome"]))),
+        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), waited_shown(run), failed),
     ]
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    return f"{run['outcome']}, before the start" if run.get("former") else str(run["outcome"])
 
 
 def is_bad(script: dict[str, Any]) -> bool:
@@ -82,6 +86,8 @@ def script_outcome(script: dict[str, Any]) -> str:
         return f"exit status {script['result']}"
     if script["state"] == "not-handled":
         return "does not handle this event"
+    if last := script.get("last"):
+        return f"not reached; {last['state']} at {at(last['ended'])}"
     return str(script["state"])
 
 
@@ -93,7 +99,8 @@ def script_ended(script: dict[str, Any]) -> str:
 
 def outcome_shown(run: dict[str, Any]) -> str:
     """Says in words how a run went, and what it took."""
-    return f"{event_shown(run)}: {run['outcome']} after {lasting(run['seconds'])}"
+    former = ", by a former daemon" if run.get("former") else ""
+    return f"{event_shown(run)}: {run['outcome']} after {lasting(run['seconds'])}{former}"
 
 
 def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:

@@ -125,7 +125,7 @@ _RESULTS = Command(
         ("outcome", "`success`, `failed`, `timed-out` or `cancelled`"),
         ("summary", "result of the script that failed, 0 if none did"),
         ("queued", "time of the request"),
-        ("waited", "seconds"),
+        ("waited", "seconds until it started; WAITED has `script_waits` too"),
         ("seconds", "from its start to its end"),
         ("script", "each script has a line of its own if EVENT is given, with this and the following columns"),
         ("state", "of the script"),
@@ -134,6 +134,7 @@ _RESULTS = Command(
         ("script_seconds", ""),
         ("output", "what it printed"),
         ("known_from", "where it is known from that it doesn't handle the event, if it is `not-handled`"),
+        ("script_waits", "seconds that its scripts waited for locks, slots, commands and files"),
     ),
     json="A list of runs, as `status` in [the protocol](protocol.md#a-run) has them.",
 )

@@ -35,26 +35,33 @@ _COMPONENTS = Command(
 )
 _SCRIPTS = Command(
     "scripts",
-    "List a component's scripts, and why some don't run.",
+    "List scripts and why some don't run, or where nodes differ.",
     "In the order in which they run: whether each is enabled, whose file it is, when it was changed, the beginning of "
-    "its content's SHA-256 (by which nodes can be compared), the locks that it needs, why it doesn't run or what is "
-    "wrong with it, and the events for which it is started if these are not all. Then files that are no scripts, and "
-    "why.",
+    "its content's SHA-256, the locks that it needs, why it doesn't run or what is wrong with it, and the events for "
+    "which it is started if these are not all. Then files that are no scripts, and why.\n\n"
+    "With `--nodes` every node is asked by CTDB's `onnode`, one after the other: what is listed are the scripts that "
+    "are not on all nodes with the same content, owner and state, once for each node.",
     group="Scripts",
-    operands=(COMPONENT,),
+    operands=(Operand("COMPONENT", "component", "Only this component's scripts.", required=False),),
     options=(
         Option("--events", "A table of scripts against events: which script is started for which, and why."),
+        Option("--nodes", "List only where the nodes of the cluster differ."),
         JSON,
         PLAIN,
     ),
     examples=(
         ("ctdb-event scripts legacy", "Why doesn't my script run?"),
         ("ctdb-event scripts --events legacy", "Which scripts does a takeip start?"),
+        ("ctdb-event scripts --nodes", "Has every node the same scripts?"),
     ),
-    statuses=(("0", "listed"), ("2", "there is no such component (ENOENT)"), ("1", "wrong usage, or no daemon")),
+    statuses=(
+        ("0", "listed; with `--nodes` they have the same scripts"),
+        ("1", "wrong usage, or no daemon; with `--nodes` also: they differ"),
+        ("2", "there is no such component (ENOENT); with `--nodes` also: a node could not be asked"),
+    ),
     columns=(
         ("name", "of the script, or of the file"),
-        ("state", "`enabled`, `disabled` or `refused`"),
+        ("state", "`enabled`, `disabled` or `refused`; with `--nodes` also `missing`"),
         ("reason", "why it doesn't run"),
         ("locks", "that it needs"),
         ("warnings", "joined by `; `"),
@@ -65,8 +72,12 @@ _SCRIPTS = Command(
         ("owner", "number of the user whose file it is"),
         ("modified", "when its content was last changed"),
         ("digest", "SHA-256 of its content, of which people see the first ten digits"),
+        ("component", ""),
+        ("node", "address of the node, with `--nodes`; then only name, state, owner, digest and component are there"),
     ),
-    json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it.",
+    json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it; without COMPONENT a list of them. "
+    "With `--nodes` an object with `nodes` (those that were asked), `differences` (a list of objects with `component`, "
+    "`name`, `node`, `state`, `owner` and `digest`) and `not_asked` (a list of objects with `node` and `reason`).",
 )
 _LINT = Command(
     "lint",

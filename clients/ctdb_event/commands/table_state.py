@@ -16,9 +16,9 @@ _NOTES = (
 _PS = Command(
     "ps",
     "List what is running and what waits.",
-    "Every run that is not over, in order of arrival: its state and age, how much of its time is left, the script that "
-    "runs and for how long, and the runs, locks and slots that it waits for. The time that is left stands still while "
-    "a script waits for locks.",
+    "Every run that is not over, in order of arrival: its state and age, for how long it and its scripts waited, how "
+    "much of its time is left, the script that runs and for how long, and the runs, locks and slots that it waits for. "
+    "The time that is left stands still while a script waits for locks.",
     group="Now",
     options=(JSON, PLAIN),
     examples=(
@@ -42,6 +42,8 @@ _PS = Command(
         ("pid", "its process, and process group"),
         ("waits_for", "runs, locks with who holds those of commands and files, and `slot`"),
         ("waits_for_more", "how many further runs"),
+        ("waited", "seconds before its start; WAITED has `script_waits` too"),
+        ("script_waits", "seconds that its scripts have waited for locks, slots, commands and files"),
     ),
     json="A list of jobs, as `status` in [the protocol](protocol.md#a-job) has them.",
 )

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ctdb_event.commands.lists import event_shown, lock_lines, state_style, waits_shown
+from ctdb_event.commands.lists import event_shown, lock_lines, state_style, waited_shown, waits_shown
 from ctdb_event.commands.results import script_outcome
 from ctdb_event.commands.times import at, at_today, clock, lasting
 from ctdb_eventd.text import escaped
@@ -129,7 +129,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
     running = [_job(job) for job in model.jobs("running", "ending")]
     queued = [_queued(job) for job in model.jobs("queued")]
     locks = [_lock(line) for line in lock_lines(model.locks())]
-    heads = ("OUTCOME", "STARTED", "TOOK", "FAILED")
+    heads = ("OUTCOME", "STARTED", "TOOK", "WAITED", "FAILED")
     lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
     return [
         _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
@@ -137,7 +137,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
         _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
         _Section(
             title="RUNNING",
-            heads=("TIME", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"),
+            heads=("TIME", "WAITED", "LEFT", "SCRIPT", "SINCE", "WAITS FOR"),
             rows=running,
             more=model.left_out("running"),
         ),
@@ -171,6 +171,7 @@ def _job(job: dict[str, Any]) -> _Row:
     return [
         (event_shown(job), "busy" if job["state"] == "running" else "dim"),
         (lasting(job["running"]), ""),
+        (waited_shown(job), ""),
         (left, "bad" if late else ""),
         (job["script"] or "", ""),
         (lasting(job["script_seconds"]), ""),
@@ -194,5 +195,6 @@ def _results(runs: list[dict[str, Any]], now: float) -> list[_Row]:
         failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
         started = at_today(run["queued"] + run["waited"], now)
         outcome = (run["outcome"], state_style(run["outcome"]))
-        rows.append([(event_shown(run), ""), outcome, (started, ""), (lasting(run["seconds"]), ""), (failed, "bad")])
+        times = [(text, "") for text in (started, lasting(run["seconds"]), waited_shown(run))]
+        rows.append([(event_shown(run), ""), outcome, *times, (failed, "bad")])
     return rows

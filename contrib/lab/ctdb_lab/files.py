@@ -87,7 +87,8 @@ def _create_configuration(node: Path, directory: Path, plan: Plan) -> None:
     etc = node / "etc"
     shutil.copytree("/etc/ctdb", etc, symlinks=True)
     # on the shared file system of a real cluster
-    (etc / "ctdb.conf").write_text(_CONFIGURATION.format(lock=directory / "cluster-lock"))
+    configuration = _CONFIGURATION.format(lock=directory / "cluster-lock") + plan.configuration
+    (etc / "ctdb.conf").write_text(configuration.replace("@NODE@", str(node)))
     (etc / "ctdb.tunables").write_text("".join(f"{name}={value}\n" for name, value in plan.all_tunables.items()))
     (etc / "nodes").write_text("".join(f"{address}\n" for address in plan.node_addresses))
     (etc / "public_addresses").write_text("".join(f"{address.line}\n" for address in plan.public_addresses))

@@ -100,6 +100,8 @@ class Plan:
     scripts: Mapping[str, str] = attrs.field(factory=dict)
     """More event scripts: name without `.script`, and text. `@NODE@` becomes the node's directory."""
 
+    configuration: str = ""
+    """More of ctdb.conf, with `@NODE@` likewise."""
     samba: bool = False
     """Each node has an smbd, which 50.samba starts and watches."""
 

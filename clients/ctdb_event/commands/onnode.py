@@ -1,0 +1,80 @@
+"""Runs a command on all nodes of the cluster by CTDB's `onnode`, and tells which node said what.
+
+The nodes are asked one after the other: `onnode -p` mixes what they say as soon as it is longer than a few lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+from ctdb_event.console import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+__all__ = ["NOT_ASKED", "json_list", "last_line", "on_all_nodes", "said_by_node"]
+
+NOT_ASKED = 2
+"""The exit status if a node could not be asked."""
+_NODE = re.compile(r">> NODE: (.+) <<\r?")
+
+
+def on_all_nodes(command: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns what a command prints on each node, by the node's address; errors of ssh are among it.
+
+    Args:
+        command: For the nodes' shells.
+        environ: Says where CTDB's list of nodes is.
+
+    Raises:
+        Failure: onnode isn't there, or knows no nodes.
+    """
+    # -v: also of a single node it says which one that is
+    words = ["onnode", "-v", "all", command]
+    try:
+        done = subprocess.run(
+            words, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+    except OSError as error:
+        advice = f"it comes with CTDB; without it run `{command}` on each node"
+        raise Failure(f"can't run onnode: {error.strerror}; {advice}", NOT_ASKED) from None
+    output = done.stdout.decode("utf-8", "surrogateescape")
+    said = said_by_node(output)
+    if not said:
+        why = last_line(output) or f"it printed nothing, exit status {done.returncode}"
+        raise Failure(f"onnode names no nodes: {why}; `onnode -v all hostname` must work", NOT_ASKED)
+    return said
+
+
+def said_by_node(output: str) -> dict[str, str]:
+    """Cuts what `onnode -v all` prints into what each node said, by its address."""
+    said: dict[str, str] = {}
+    node = None
+    for line in output.splitlines(keepends=True):
+        if head := _NODE.fullmatch(line.rstrip("\n")):
+            node = head[1]
+            said.setdefault(node, "")
+        elif node is not None:
+            said[node] += line
+    return said
+
+
+def json_list(said: str) -> list[Any] | None:
+    """Returns the list that was printed as JSON, whatever else was (ssh's warnings, say); None if none was."""
+    for begin in re.finditer(r"^\[", said, re.MULTILINE):
+        try:
+            found = json.JSONDecoder().raw_decode(said, begin.start())[0]
+        except ValueError:
+            continue
+        assert isinstance(found, list)
+        return found
+    return None
+
+
+def last_line(text: str) -> str:
+    """Returns the last line that isn't empty, where programs say why they end; empty if there is none."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
