@@ -19,11 +19,13 @@ __all__ = [
     "file_locks",
     "group_members",
     "has_lock",
+    "locked_descriptors",
     "locked_path",
     "memory",
     "open_descriptors",
     "program_of",
     "started",
+    "tree",
 ]
 
 _MOST_GENERATIONS = 64
@@ -130,6 +132,31 @@ def group_members(groups: Collection[int]) -> list[int]:
     return [pid for pid in pids if (figures := _stat(pid)) and int(figures[2]) in groups]
 
 
+def tree(group: int) -> list[int]:
+    """Returns the living processes of a group and all that these have started, parents before their children.
+
+    Among them are those that lead a group or session of their own, unless who has started them is gone.
+    """
+    members: list[int] = []
+    children: dict[int, list[int]] = {}
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        figures = _stat(pid)
+        if figures and figures[0] not in (b"Z", b"X"):
+            children.setdefault(int(figures[1]), []).append(pid)
+            if pid == group:
+                members.insert(0, pid)
+            elif int(figures[2]) == group:
+                members.append(pid)
+    found: dict[int, None] = {}
+    waiting = members[::-1]
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found[pid] = None
+            waiting.extend(reversed(children.get(pid, ())))
+    return list(found)
+
+
 # ---------------------------------------------------------------------- locks on files
 
 
@@ -156,6 +183,11 @@ def has_lock(pid: int, lock: FileLock) -> bool:
     major, minor = lock.device
     words = f" {lock.pid} {major:02x}:{minor:02x}:{lock.inode} "
     return any("\nlock:" in text and words in text for _, text in _descriptors(pid))
+
+
+def locked_descriptors(pid: int) -> list[int]:
+    """Returns a process's descriptors of files that are locked by them, whoever took the lock."""
+    return [int(descriptor) for descriptor, text in _descriptors(pid) if "\nlock:" in text]
 
 
 def _descriptors(pid: int) -> Iterator[tuple[str, str]]:

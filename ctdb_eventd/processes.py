@@ -7,6 +7,7 @@ thread that can be left alone.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import platform
 import re
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from ctdb_eventd.file_locks import FileLock
-from ctdb_eventd.proc import command_of, file_locks, group_members, locked_path
+from ctdb_eventd.proc import command_of, file_locks, has_lock, locked_descriptors, locked_path, tree
 
 __all__ = ["Hung", "HungProcess", "examine"]
 
@@ -29,6 +30,8 @@ _MOST_TEXT = 300
 """Characters of a path or command."""
 _PATIENCE = 0.8
 """Seconds after which no further process is looked at."""
+_HOLDER_PATIENCE = 0.4
+"""Seconds after which no further process is asked whether it has a lock."""
 
 _CALLS_X86_64 = {
     **{0: "read", 1: "write", 2: "open", 4: "stat", 5: "fstat", 7: "poll", 16: "ioctl", 23: "select", 34: "pause"},
@@ -112,7 +115,7 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
     Returns:
         What was found; None if nobody is there any more.
     """
-    pids = list(dict.fromkeys((*group_members({group}), *others)))
+    pids = list(dict.fromkeys((*tree(group), *others)))
     look = _Look()
     end = time.monotonic() + _PATIENCE
     found: list[HungProcess] = []
@@ -144,6 +147,8 @@ class _Look:
         self.waiting = {lock.pid: lock for lock in locks if lock.waits}
         self._held = [lock for lock in locks if not lock.waits]
         self._sockets: dict[str, Mapping[int, str]] = {}
+        self._holders: dict[int, str] = {}
+        self._holders_until = time.monotonic() + _HOLDER_PATIENCE
 
     def at(self, pid: int) -> HungProcess | None:
         status = _read(pid, "stat").rpartition(")")[2].split()
@@ -162,7 +167,7 @@ class _Look:
             wchan=wchan,
             stack=stack,
             files=tuple(f"{number} {what}" for number, what in sorted(files.items())[:_MOST_FILES]),
-            locks=tuple(path for lock in self._held if lock.pid == pid and (path := locked_path(pid, lock))),
+            locks=tuple(files[number] for number in locked_descriptors(pid) if number in files),
         )
 
     def _doing(self, pid: int, state: str, wchan: str, files: Mapping[int, str]) -> str:
@@ -188,9 +193,23 @@ class _Look:
         return _OTHERWISE.get(call, f"waits in {call}") + held
 
     def _holder(self, lock: FileLock) -> str:
-        holder = next((held.pid for held in self._held if held.number == lock.number), -1)
-        command = command_of(holder) if holder > 0 else ""
-        return f"process {holder} ({command})" if command else "a process that is not known"
+        if lock.number not in self._holders:
+            held = next((held for held in self._held if held.number == lock.number), None)
+            pid = None if held is None else self._find_holder(held)
+            self._holders[lock.number] = (
+                "a process that is not known" if pid is None else f"process {pid} ({command_of(pid)})"
+            )
+        return self._holders[lock.number]
+
+    def _find_holder(self, held: FileLock) -> int | None:
+        # flock(1) takes a lock for a shell, which has it when flock has gone
+        everybody = (int(name) for name in os.listdir("/proc") if name.isdigit())
+        for pid in itertools.chain((held.pid,), everybody):
+            if has_lock(pid, held):
+                return pid
+            if time.monotonic() > self._holders_until:
+                break
+        return None
 
     def _files(self, pid: int) -> Iterator[tuple[int, str]]:
         with contextlib.suppress(OSError):

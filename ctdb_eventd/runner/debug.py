@@ -62,11 +62,15 @@ class Debugger:
             job: Its run.
             script: Its name.
         """
-        from ctdb_eventd.processes import examine  # late: it would slow the daemon's start
-
         found = None
-        with anyio.move_on_after(_LOOK_PATIENCE):
-            found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
+        try:
+            from ctdb_eventd.processes import examine  # late: it would slow the daemon's start
+
+            with anyio.move_on_after(_LOOK_PATIENCE):
+                found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
+        except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
+            _log.warning("%s: %s is ended without a look at its processes: %s", job.spec, script, error)
+            return
         if found is None:
             return
         _log.error("%s: %s hangs: %s (ctdb-event show %s)", job.spec, script, found.summary, job.run)

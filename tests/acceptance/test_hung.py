@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -17,12 +18,20 @@ import anyio
 import pytest
 from nodes import Daemon, Node, running_daemon, until, until_async
 
+from ctdb_eventd.processes import examine
+
 SCRIPT = """case $1 in
 sleep) sleep 1000 ;;
 lock) flock $CTDB_BASE/var/wanted echo got it ;;
 connection) exec bash -c "exec 3<>/dev/tcp/127.0.0.1/$2; read x <&3" ;;
 tree) (sleep 1000; :) | (sleep 1000; :) ;;
 many) i=0; while [ $i -lt 500 ]; do sleep 1000 & i=$((i + 1)); done; wait ;;
+tidies)
+    trap 'echo >$CTDB_BASE/var/tidied; exit' TERM
+    echo >$CTDB_BASE/var/begun
+    sleep 1000 &
+    wait
+    ;;
 fails) exit 1 ;;
 takeip) sleep 1000 ;;
 esac
@@ -99,6 +108,21 @@ async def test_a_lock_that_is_waited_for_has_its_holder(node: Node, daemon: Daem
     assert expected in found["summary"]
 
 
+async def test_a_shell_has_a_lock_that_flock_took_for_it(node: Node, daemon: Daemon) -> None:
+    wanted = node.base / "var/wanted"
+    command = 'exec 9>"$0"; flock 9; echo; read x'
+    with subprocess.Popen(
+        ["sh", "-c", command, str(wanted)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        summary = (await hung(daemon, "lock"))["summary"]
+        assert f"waits for a lock on {wanted}, held by process {shell.pid} (sh " in summary
+        found = examine(shell.pid)
+    assert found is not None
+    assert [process.locks for process in found.processes] == [(str(wanted),)]
+
+
 async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
     found = await hung(daemon, "tree")
     commands = sorted(process["command"].rpartition("/")[2] for process in found["processes"])
@@ -109,11 +133,39 @@ async def test_a_whole_tree_within_bounds(node: Node, daemon: Daemon) -> None:
     assert len(json.dumps(found)) < 200_000
 
 
+def test_who_leads_a_session_of_his_own_belongs_to_the_tree() -> None:
+    command = "exec 3<&0; setsid sh -c 'echo; read x; exit' <&3 & wait"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as script:
+        assert script.stdout is not None
+        script.stdout.readline()
+        found = examine(script.pid)
+    assert found is not None
+    [shell, leader] = found.processes
+    assert (shell.pid, leader.parent) == (script.pid, script.pid)
+    assert found.summary.startswith(f"process {leader.pid} (sh -c echo; read x; exit) ")
+
+
 async def test_many_are_looked_at_side_by_side(node: Node, daemon: Daemon) -> None:
     async with daemon.client() as client:
         asked = [client.start("takeip", "eth0", f"10.0.0.{number}", "24", limit=1) for number in range(10)]
         assert {await client.result(reqid) for reqid in asked} == {errno.ETIMEDOUT}
     await until(lambda: node.log.count("10.hangs hangs: process ") == 10, "a line for each")
+
+
+async def test_a_look_that_fails_changes_nothing_else(node: Node, daemon: Daemon) -> None:
+    await hung(daemon, "sleep")  # the daemon has started wholly
+    async with daemon.client() as client:
+        asked = client.start("tidies", limit=2)
+        await until((node.base / "var/begun").exists, "the script runs")
+        former = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (0, former[1]))
+        assert await client.result(asked) == errno.ETIMEDOUT
+        await until(lambda: "10.hangs is ended without a look at its processes: " in node.log, "the line in the log")
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, former)
+        await until((node.base / "var/tidied").exists, "the script was asked to end")
+    assert "this is a bug" not in node.log
 
 
 async def test_who_fails_by_himself_is_not_looked_at(node: Node, daemon: Daemon) -> None:
@@ -124,8 +176,6 @@ async def test_who_fails_by_himself_is_not_looked_at(node: Node, daemon: Daemon)
 
 
 def test_who_ends_meanwhile_is_left_out() -> None:
-    from ctdb_eventd.processes import examine
-
     with subprocess.Popen(["true"], process_group=0) as ended:
         ended.wait()
         assert examine(ended.pid) is None
