@@ -53,9 +53,15 @@ class Notifier:
         self._trouble: str | None = None
 
     def check(self) -> None:
-        """Logs it if others can change the program: then it won't be run, or is run in spite of that."""
+        """Logs it if the program can't be run, or others can change it: then it isn't run, or in spite of that."""
         path = self.config.notify_command
-        flaw = None if path is None else Ways().flaw(path)
+        if path is None:
+            return
+        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+            reason = "it is not executable" if os.path.isfile(path) else "there is no such file"
+            _log.error("notify program %s can't be started: %s; nobody is told of failures", path, reason)
+            return
+        flaw = Ways().flaw(path)
         if flaw is None:
             return
         if self.config.script_security == "refuse":

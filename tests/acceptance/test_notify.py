@@ -150,3 +150,16 @@ async def test_a_program_that_others_can_change_is_not_run_and_a_reload_mends_it
         assert await client.run("monitor") == errno.ENOEXEC
         (notice,) = await told(node, 1)
     assert notice["kind"] == "health"
+
+
+async def test_a_program_that_is_missing_keeps_no_node_from_starting(node: Node) -> None:
+    program = notify(node)
+    program.unlink()
+    (node.var / "bad").touch()
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        line = f"notify program {program} can't be started: there is no such file; nobody is told of failures"
+        assert line in node.log
+        assert await client.run("one") == errno.ENOEXEC
+        notify(node)
+        assert await client.run("two") == errno.ENOEXEC
+        assert {notice["event"] for notice in await told(node, 1)} <= {"one", "two"}
