@@ -321,7 +321,8 @@ class Broker:
 
         import ctdb_eventd.history.file
         import ctdb_eventd.history.reader
-        import ctdb_eventd.inspection  # noqa: F401
+        import ctdb_eventd.inspection
+        import ctdb_eventd.processes  # noqa: F401
         from ctdb_eventd.handled import provided
 
         provided()

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _MOST_GENERATIONS = 64
+_DEAD = (b"Z", b"X")
 _MOST_SHOWN = 120
 """Bytes of a command line that are shown."""
 
@@ -122,14 +123,14 @@ def started(pid: int) -> float | None:
 
 
 def group_members(groups: Collection[int]) -> list[int]:
-    """Returns the processes of these process groups.
+    """Returns the living processes of these process groups.
 
     Only those with a higher number than the first group's are looked at: on a file server others are many.
     """
     if not groups:
         return []
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) >= min(groups)]
-    return [pid for pid in pids if (figures := _stat(pid)) and int(figures[2]) in groups]
+    return [pid for pid in pids if (figures := _stat(pid)) and int(figures[2]) in groups and figures[0] not in _DEAD]
 
 
 def tree(group: int) -> list[int]:
@@ -141,7 +142,7 @@ def tree(group: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         figures = _stat(pid)
-        if figures and figures[0] not in (b"Z", b"X"):
+        if figures and figures[0] not in _DEAD:
             children.setdefault(int(figures[1]), []).append(pid)
             if pid == group:
                 members.insert(0, pid)

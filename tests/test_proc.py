@@ -187,11 +187,13 @@ def test_when_a_process_was_started() -> None:
     assert started(process.pid) is None
 
 
-def test_the_processes_of_a_group() -> None:
+async def test_the_processes_of_a_group() -> None:
     with subprocess.Popen(["sh", "-c", "cat & cat"], stdin=subprocess.PIPE, process_group=0) as process:
         assert process.pid in group_members([process.pid])
         assert os.getpid() not in group_members([process.pid])
-    assert group_members([process.pid]) == []
+        process.kill()
+        await until(lambda: process.pid not in group_members([process.pid]), "its end, though nobody has reaped it")
+    await until(lambda: group_members([process.pid]) == [], "the other's end")
     assert group_members([]) == []
 
 
