@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lock_list import needs_lock_list
 from nodes import until
 
 from ctdb_eventd.file_locks import FileLock
@@ -202,6 +203,7 @@ def our_locks(path: Path) -> list[FileLock]:
     return [lock for lock in file_locks() if lock.inode == inode]
 
 
+@needs_lock_list
 async def test_whose_a_lock_on_a_file_is(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with path.open("w") as file:

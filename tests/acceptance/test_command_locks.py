@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from lock_list import needs_lock_list
 from native_client import NativeClient, Refused, native_client
 from nodes import Daemon, Node, running_daemon, until, until_async
 
@@ -70,6 +71,7 @@ def take(client: NativeClient, address: str, component: str = "legacy") -> int:
     return client.start("run", component=component, event="takeip", args=["eth0", address, "24"], timeout=30)
 
 
+@needs_lock_list
 async def test_a_client_waits_until_the_command_of_a_script_is_over(node: Place) -> None:
     node.script("10.x.script", "iptables block")
     async with node.at_work() as (daemon, client):
@@ -127,6 +129,7 @@ async def test_a_script_with_the_lock_runs_the_command_while_others_wait(node: P
         assert node.read("trace") == trace
 
 
+@needs_lock_list
 async def test_a_script_that_declares_the_lock_waits_until_a_command_is_over(node: Place) -> None:
     node.script("10.x.script", "iptables block")
     node.script("10.y.script", "# ctdb-eventd-locks: iptables\niptables declared", component="other")
@@ -151,6 +154,7 @@ async def test_a_script_that_declares_the_lock_waits_until_a_command_is_over(nod
         assert await waits() == [("iptables", "10.y")]
 
 
+@needs_lock_list
 async def test_a_wait_that_is_taken_back_hinders_nobody(node: Place) -> None:
     """The thread that waits can't be stopped; the next one who wants the lock goes on with it."""
     node.script("10.x.script", "iptables block")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lock_list import needs_lock_list
 from native_client import NativeClient, Refused, native_client
 from nodes import Node, running_daemon, until, until_async
 
@@ -59,7 +60,7 @@ async def past_waits(client: NativeClient, run: str) -> list[dict[str, Any]]:
     return []
 
 
-@pytest.mark.parametrize("how", [*HOLDERS])
+@pytest.mark.parametrize("how", [pytest.param("descriptor", marks=needs_lock_list), "flock", "fcntl"])
 async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> None:
     path = node.var / "lock"
     node.script("20.slow.script", HOLDERS[how], component="first")
@@ -104,6 +105,7 @@ async def test_a_wait_for_a_file_is_known_everywhere(node: Node, how: str) -> No
     assert f" s so far, held by {holder} (ctdb-event show {second})" in node.log
 
 
+@needs_lock_list
 async def test_a_wait_for_a_command_has_its_name(node: Node) -> None:
     programs = node.base / "programs"
     programs.mkdir()
@@ -138,6 +140,7 @@ async def test_a_wait_for_a_command_has_its_name(node: Node) -> None:
             assert (await holder.result(waiting))["waited"] > 0
 
 
+@needs_lock_list
 async def test_a_script_waits_for_the_holder_of_a_commands_named_lock(node: Node) -> None:
     node.script("10.x.script", "iptables --version > /dev/null 2>&1")
     async with running_daemon(node) as daemon, native_client(daemon) as client:
@@ -163,6 +166,7 @@ async def test_a_stranger_s_lock_is_known_by_its_program(node: Node) -> None:
         assert (await client.result(call))["outcome"] == "success"
 
 
+@needs_lock_list
 async def test_a_holder_that_can_not_be_found_is_unknown(node: Node) -> None:
     node.script("10.x.script", "flock $CTDB_BASE/var/lock true")
     async with running_daemon(node) as daemon, native_client(daemon) as client:

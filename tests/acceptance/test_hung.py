@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
+from lock_list import needs_lock_list
 from nodes import Daemon, Node, running_daemon, until, until_async
 
 from ctdb_eventd.processes import examine
@@ -110,6 +111,7 @@ async def test_a_lock_that_is_waited_for_has_its_holder(node: Node, daemon: Daem
     assert expected in found["summary"]
 
 
+@needs_lock_list
 async def test_a_shell_has_a_lock_that_flock_took_for_it(node: Node, daemon: Daemon) -> None:
     wanted = node.base / "var/wanted"
     command = 'exec 9>"$0"; flock 9; echo; read x'
