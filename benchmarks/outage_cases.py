@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
-from ctdb_lab import Lab, Node, Plan, wait_until
+from ctdb_lab import Lab, Node, Plan
+from ctdb_lab.failover import wait_until_elsewhere
 from ctdb_lab.plan import PUBLIC_INTERFACE
 from ctdb_lab.writers import Writer, wait_until_served, writing
 
@@ -148,7 +149,7 @@ def _outage(lab: Lab, fault: Fault, pause: float) -> list[float]:
         time.sleep(pause)
         begin = time.monotonic()
         fault.strike(lab, node)
-        _wait_until_elsewhere(lab, node, hosted)
+        wait_until_elsewhere(lab, node, hosted)
         gaps = _gaps(lab, writers, begin)
     fault.mend(lab, node)
     lab.wait_until_settled(timeout=_SECONDS)
@@ -160,17 +161,6 @@ def _spread(addresses: Sequence[str], most: int) -> list[str]:
     if len(addresses) <= most:
         return list(addresses)
     return [addresses[round(number * (len(addresses) - 1) / (most - 1))] for number in range(most)]
-
-
-def _wait_until_elsewhere(lab: Lab, node: Node, addresses: Collection[str]) -> None:
-    # not asked whether it is gone here: a dead node's addresses stay on its interface
-    others = [other for other in lab.nodes if other is not node]
-    wait_until(
-        lambda: set(addresses) <= {address for other in others for address in other.addresses()},
-        _SECONDS,
-        f"the addresses of node {node.number} to be elsewhere",
-        lab.explain,
-    )
 
 
 def _gaps(lab: Lab, writers: Sequence[Writer], begin: float) -> list[float]:

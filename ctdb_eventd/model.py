@@ -126,6 +126,11 @@ class EventReport:
     scripts: tuple[ScriptReport, ...]
     """In the order in which they run."""
 
+    @property
+    def failed(self) -> ScriptReport | None:
+        """The script that failed, the last one if all were run; None if none did."""
+        return next((script for script in reversed(self.scripts) if script.failed), None)
+
 
 @attrs.frozen(kw_only=True)
 class EventSpec:

@@ -25,11 +25,11 @@ __all__ = [
     "open_descriptors",
     "program_of",
     "started",
+    "stat_of_living",
     "tree",
 ]
 
 _MOST_GENERATIONS = 64
-_DEAD = (b"Z", b"X")
 _MOST_SHOWN = 120
 """Bytes of a command line that are shown."""
 
@@ -113,6 +113,12 @@ def _stat(pid: int) -> list[bytes]:
         return []
 
 
+def stat_of_living(pid: int) -> list[bytes]:
+    """Returns the same of a process that has not ended; empty for a zombie too, which nobody has reaped yet."""
+    figures = _stat(pid)
+    return [] if figures and figures[0] in (b"Z", b"X") else figures
+
+
 def started(pid: int) -> float | None:
     """Returns when a process was started, by the monotonic clock; None if it is gone."""
     figures = _stat(pid)
@@ -130,7 +136,7 @@ def group_members(groups: Collection[int]) -> list[int]:
     if not groups:
         return []
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) >= min(groups)]
-    return [pid for pid in pids if (figures := _stat(pid)) and int(figures[2]) in groups and figures[0] not in _DEAD]
+    return [pid for pid in pids if (figures := stat_of_living(pid)) and int(figures[2]) in groups]
 
 
 def tree(group: int) -> list[int]:
@@ -141,8 +147,8 @@ def tree(group: int) -> list[int]:
     members: list[int] = []
     children: dict[int, list[int]] = {}
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-        figures = _stat(pid)
-        if figures and figures[0] not in _DEAD:
+        figures = stat_of_living(pid)
+        if figures:
             children.setdefault(int(figures[1]), []).append(pid)
             if pid == group:
                 members.insert(0, pid)

@@ -20,7 +20,16 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from ctdb_eventd.file_locks import FileLock
-from ctdb_eventd.proc import command_of, file_locks, has_lock, locked_descriptors, locked_path, tree
+from ctdb_eventd.proc import (
+    command_of,
+    file_locks,
+    has_lock,
+    locked_descriptors,
+    locked_path,
+    program_of,
+    stat_of_living,
+    tree,
+)
 
 __all__ = ["Hung", "HungProcess", "examine"]
 
@@ -165,19 +174,20 @@ class _Look:
         self._holders_until = time.monotonic() + _HOLDER_PATIENCE
 
     def at(self, pid: int) -> HungProcess | None:
-        status = _read(pid, "stat").rpartition(")")[2].split()
-        if not status or status[0] in "ZX":
+        figures = stat_of_living(pid)
+        if not figures:
             return None
+        state, parent = figures[0].decode(), int(figures[1])
         files = dict(self._files(pid))
         wchan = _read(pid, "wchan").strip("\0")
         wchan = "" if wchan == "0" else wchan
         stack = tuple(re.sub(r"^\[<.*?>\] ", "", line) for line in _read(pid, "stack").splitlines()[:_MOST_FRAMES])
         return HungProcess(
             pid=pid,
-            parent=int(status[1]),
-            command=command_of(pid) or _read(pid, "comm").strip(),
-            state=status[0],
-            doing=self._doing(pid, status[0], wchan, files),
+            parent=parent,
+            command=command_of(pid) or program_of(pid),
+            state=state,
+            doing=self._doing(pid, state, wchan, files),
             wchan=wchan,
             stack=stack,
             files=tuple(f"{number} {what}" for number, what in sorted(files.items())[:_MOST_FILES]),

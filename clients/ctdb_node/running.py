@@ -77,9 +77,10 @@ async def _live(node: Node, addresses: tuple[PublicAddress, ...], look: bool) ->
             gone()
 
         tasks.start_soon(watch)
-        hosting = Hosting(addresses, Events(client, lambda: node.tunables["EventScriptTimeout"], gone), look)
+        events = Events(client, lambda: node.tunables["EventScriptTimeout"], gone)
+        hosting = Hosting(addresses, events, look)
         await hosting.find()
-        end = await node.live(Events(client, lambda: node.tunables["EventScriptTimeout"], gone), hosting)
+        end = await node.live(events, hosting)
         tasks.cancel_scope.cancel()
     return end
 

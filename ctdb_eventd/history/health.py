@@ -43,7 +43,7 @@ class Health:
 
 
 def _health(record: RunRecord) -> ComponentHealth:
-    failed = next((script for script in reversed(record.report.scripts) if script.failed), None)
+    failed = record.report.failed
     return ComponentHealth(
         component=record.spec.component,
         healthy=record.outcome is EventOutcome.SUCCESS,

@@ -54,7 +54,7 @@ def of_end(job: Job, record: RunRecord, long_wait: float) -> list[Notice]:
     """Returns what there is to be notified of when a run is over: how it went, and a wait of so many seconds."""
     notices = []
     if record.outcome in (EventOutcome.FAILED, EventOutcome.TIMED_OUT):
-        script = _failed_script(record)
+        script = record.report.failed
         notices.append(
             _of_record(
                 record,
@@ -84,7 +84,7 @@ def of_end(job: Job, record: RunRecord, long_wait: float) -> list[Notice]:
 
 def of_health(record: RunRecord, health: ComponentHealth) -> Notice:
     """Returns the notice of a change of a component's health, by a run of its monitor event."""
-    script = None if health.healthy else _failed_script(record)
+    script = None if health.healthy else record.report.failed
     how = "healthy" if health.healthy else f"unhealthy: {_how_it_ended(record, script)}"
     return _of_record(
         record,
@@ -125,10 +125,6 @@ def _of_record(record: RunRecord, **fields: Any) -> Notice:
         address=record.address,
         **fields,
     )
-
-
-def _failed_script(record: RunRecord) -> ScriptReport | None:
-    return next((script for script in reversed(record.report.scripts) if script.failed), None)
 
 
 def _how_it_ended(record: RunRecord, script: ScriptReport | None) -> str:

@@ -25,8 +25,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_OUTPUT = 4096
 """Bytes of the program's output that are logged when it fails."""
-_KILL_PATIENCE = 2.0
-"""Seconds after KILL until a program is left alone that the kernel holds."""
 
 
 class Notifier:
@@ -145,11 +143,7 @@ class Notifier:
             with anyio.move_on_after(limit) as patience:
                 await child.wait()
         finally:
-            if not child.look():
-                child.kill()
-                with anyio.move_on_after(_KILL_PATIENCE, shield=True):
-                    await child.wait()
-            output, status = child.output, child.close()
+            output, status = await child.finish()
         if not status:
             return None
         if self._trouble is None:

@@ -12,7 +12,7 @@ import attrs
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.logs import log_output
-from ctdb_eventd.runner.process import Child, SpawnContext
+from ctdb_eventd.runner.process import KILL_PATIENCE, Child, SpawnContext
 from ctdb_eventd.runs import Job
 from ctdb_eventd.safety import Ways
 
@@ -29,8 +29,6 @@ _TURN_PATIENCE = 10.0
 are held meanwhile, and a failover waits for them."""
 _LOOK_PATIENCE = 1.0
 """Seconds that the look at its processes may take."""
-_KILL_PATIENCE = 2.0
-"""Seconds after KILL until a debug script is left alone that the kernel holds, in /proc of the process it looks at."""
 
 
 class Debugger:
@@ -113,14 +111,10 @@ class Debugger:
                 await child.wait()
             if patience.cancelled_caught:
                 _log.error("debug script %s is ended: it took longer than %g s", path, config.debug_timeout)
-                with anyio.move_on_after(config.kill_grace + _KILL_PATIENCE):
+                with anyio.move_on_after(config.kill_grace + KILL_PATIENCE):
                     await child.end(anyio.move_on_after(config.kill_grace))
         finally:
-            if not child.look():
-                child.kill()
-                with anyio.move_on_after(_KILL_PATIENCE, shield=True):
-                    await child.wait()
-            output, status = child.output, child.close()
+            output, status = await child.finish()
             log_output(_NAME, output)
             if status:
                 _log.warning("debug script %s: exit status %d", path, status)

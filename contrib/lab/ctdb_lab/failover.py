@@ -11,10 +11,11 @@ import attrs
 
 from ctdb_lab.errors import LabError
 from ctdb_lab.lab import Lab
+from ctdb_lab.node import Node
 from ctdb_lab.plan import CTDB_TOOL, Plan
 from ctdb_lab.waiting import wait_until
 
-__all__ = ["Step", "check_for_failover", "demonstrate", "timed_away", "timed_back", "why_not"]
+__all__ = ["Step", "check_for_failover", "demonstrate", "timed_away", "timed_back", "wait_until_elsewhere", "why_not"]
 
 _SECONDS = 180
 # Asking the kernels costs well below a millisecond, so it can be done often enough for a figure.
@@ -161,15 +162,24 @@ def _killed(lab: Lab, number: int) -> float:
     node = lab.nodes[number]
     had = set(node.addresses())
     node.kill_all()
+    wait_until_elsewhere(lab, node, had - {node.address})
+    return time.monotonic() - begin
+
+
+def wait_until_elsewhere(lab: Lab, node: Node, addresses: Collection[str]) -> None:
+    """Returns when other nodes have a node's addresses, which may still be on the interface of a dead one.
+
+    Raises:
+        LabError: It took too long.
+    """
     others = [other for other in lab.nodes if other is not node]
     wait_until(
-        lambda: had - {node.address} <= {address for other in others for address in other.addresses()},
+        lambda: set(addresses) <= {address for other in others for address in other.addresses()},
         _SECONDS,
-        "the other nodes to take the dead one's addresses",
+        f"the other nodes to take the addresses of node {node.number}",
         lab.explain,
         poll=_POLL_SECONDS,
     )
-    return time.monotonic() - begin
 
 
 def _restarted(lab: Lab, number: int) -> float:
