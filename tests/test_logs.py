@@ -33,7 +33,7 @@ def _root_logger() -> Iterator[None]:
     level = root.level
     yield
     for handler in root.handlers[:]:
-        if type(handler).__module__ == logs.__name__:
+        if type(handler).__module__.startswith("ctdb_eventd."):
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level)
