@@ -84,7 +84,8 @@ class JournalHandler(logging.Handler):
                 pass
             except OSError as error:
                 return error.strerror or str(error)
-        if self._held_bytes + len(entry) > _MOST_HELD:
+        # once it is full it has to be half empty, so that not every other line is about those that were lost
+        if self._held_bytes + len(entry) > (_MOST_HELD // 2 if self._lost else _MOST_HELD):
             return "the journal takes them too slowly"
         self._held.append(entry)
         self._held_bytes += len(entry)

@@ -37,7 +37,7 @@ class Capture:
             if len(self._times) > _MOST_TIMES:
                 # half of them, so that a script that prints for hours takes no more room than one that prints at once
                 del self._times[1::2]
-                self._step *= 2
+                self._step = max(self._step, (now - self._times[0][1]) * 2 / _MOST_TIMES)
         room = self._half - len(self._head)
         if room > 0:
             self._head += data[:room]
