@@ -32,8 +32,8 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = _parser().parse_args(argv)
-    path: str = arguments.socket
     try:
+        path = arguments.socket or _usual_path()
         if arguments.command == "run":
             return _run(path, look=not arguments.no_interfaces)
         asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
@@ -49,8 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ctdb-node", description="The life of a CTDB node on one machine, without ctdbd."
     )
-    default = os.path.join(os.path.dirname(_broker_path()), "node.socket")
-    parser.add_argument("--socket", default=default, metavar="PATH", help="the control socket (%(default)s)")
+    parser.add_argument("--socket", metavar="PATH", help="the control socket (node.socket beside the event daemon's)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="start the event daemon and live until told to end")
@@ -61,10 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _broker_path() -> str:
+def _usual_path() -> str:
     import ctdb_event
 
-    return ctdb_event.default_path(os.environ)
+    try:
+        return os.path.join(os.path.dirname(ctdb_event.default_path(os.environ)), "node.socket")
+    except ctdb_event.BrokerError as error:
+        raise NodeError(f"{error.message}; --socket PATH names the node's own socket") from None
 
 
 def _run(path: str, look: bool) -> int:

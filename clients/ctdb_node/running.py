@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import anyio.abc
@@ -45,13 +47,9 @@ async def run(base: str, socket_path: str, look: bool) -> int:
     async with anyio.create_task_group() as tasks:
         # from the first moment: a signal must never leave a daemon or a socket behind
         await tasks.start(_heed_signals, node)
-        listener = await control.listen(socket_path)
-        try:
-            tasks.start_soon(control.serve, listener, node)
-            end = await _live(node, addresses, look)
-        finally:
-            os.unlink(socket_path)
-            tasks.cancel_scope.cancel()
+        await tasks.start(control.serve, socket_path, node)
+        end = await _live(node, addresses, look)
+        tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
 
@@ -66,7 +64,7 @@ async def _addresses(path: str, look: bool) -> tuple[PublicAddress, ...]:
 
 
 async def _live(node: Node, addresses: tuple[PublicAddress, ...], look: bool) -> State:
-    async with eventd.running() as process, ctdb_event.connect() as client, anyio.create_task_group() as tasks:
+    async with eventd.running() as process, _connected(process) as client, anyio.create_task_group() as tasks:
 
         def gone() -> None:
             node.happens(Happening.DAEMON_ENDED)
@@ -83,6 +81,21 @@ async def _live(node: Node, addresses: tuple[PublicAddress, ...], look: bool) ->
         end = await node.live(events, hosting)
         tasks.cancel_scope.cancel()
     return end
+
+
+@asynccontextmanager
+async def _connected(process: anyio.abc.Process) -> AsyncIterator[ctdb_event.AsyncClient]:
+    """Connects to the event daemon that has just said that it listens; it may have ended since.
+
+    Raises:
+        NodeError: It can't be asked.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(ctdb_event.connect())
+        except ctdb_event.BrokerError as error:
+            raise NodeError(f"ctdb-eventd, process {process.pid}, listened, but can't be asked: {error}") from None
+        yield client
 
 
 async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[None]) -> None:
