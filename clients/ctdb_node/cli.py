@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ctdb_node.control import ask
 from ctdb_node.problems import NodeError
 
 __all__ = ["main"]
 
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
+_INTERRUPTED = 130
 
 _COMMANDS = {
     "status": "show all that is known of the node",
@@ -37,10 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "run":
             return _run(path, look=not arguments.no_interfaces)
         asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
+        from ctdb_node.control import ask  # late, as all that takes time: Ctrl-C may come meanwhile
+
         found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
     except NodeError as error:
         print(f"ctdb-node: {error}", file=sys.stderr)
         return _NOT_ASKED if arguments.command == "health" else 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     _show(arguments.command, found, arguments.json)
     return _health_status(found) if arguments.command == "health" else 0
 

@@ -15,7 +15,6 @@ import anyio.abc
 from ctdb_node.life import Happening
 from ctdb_node.node import Node
 from ctdb_node.problems import NodeError
-from ctdb_node.tunables import changed
 
 __all__ = ["ask", "serve"]
 
@@ -86,7 +85,7 @@ def _obey(node: Node, asked: list[str]) -> dict[str, Any]:
     command, *arguments = asked
     try:
         if command == "set":
-            node.tunables = changed(node.tunables, "".join(arguments[:1]))
+            node.tune("".join(arguments[:1]))
         elif command in _ACTIONS:
             _ACTIONS[command](node)
         elif command != "status":

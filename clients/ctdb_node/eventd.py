@@ -62,7 +62,9 @@ async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> No
                 f"ctdb-eventd ended with exit status {await process.wait()} before it listened; see its message"
             )
     if limit.cancelled_caught:
-        raise NodeError(f"ctdb-eventd, process {process.pid}, does not listen after {_LONGEST_START:.0f} s; see its log")
+        raise NodeError(
+            f"ctdb-eventd, process {process.pid}, does not listen after {_LONGEST_START:.0f} s; see its log"
+        )
 
 
 async def _end(process: anyio.abc.Process) -> None:

@@ -34,17 +34,23 @@ class Hosting:
         self.differences: tuple[str, ...] = ()
         self._events = events
         self._look = look
-        self._up = frozenset(name for address in addresses for name in address.interfaces)
+        self._up = self._usable
+
+    @property
+    def _usable(self) -> frozenset[str]:
+        """The interfaces that addresses may be on."""
+        return frozenset(name for address in self.addresses for name in address.interfaces)
 
     async def find(self) -> None:
-        """Learns which addresses the kernel has: left by one that did not end well."""
+        """Learns which interfaces are up, and which addresses the kernel has: left by one that did not end well."""
         if self._look:
             public = {each.address for each in self.addresses}
-            present = (await interfaces()).addresses
-            self.held = {address: name for address, name in present.items() if address in public}
+            found = await interfaces()
+            self.held = {address: name for address, name in found.addresses.items() if address in public}
+            self._up = found.up & self._usable
 
     async def look(self) -> bool:
-        """Compares with the kernel, logs what differs once; tells whether interfaces have gone up or down."""
+        """Compares with the kernel, logs what differs once; tells whether any of its interfaces has gone up or down."""
         if not self._look:
             return False
         try:
@@ -56,7 +62,8 @@ class Hosting:
         for text in now:
             if text not in self.differences:
                 _log.warning("%s", text)
-        changed, self._up, self.differences = found.up != self._up, found.up, now
+        up = found.up & self._usable
+        changed, self._up, self.differences = up != self._up, up, now
         return changed
 
     async def give_up_all(self) -> bool:
@@ -73,10 +80,18 @@ class Hosting:
         if (await self._events.run("startipreallocate")).outcome != "success":
             return False
         well = True
-        for group in plan(self.addresses, self.held, self._up, hosting).groups:
+        decided = plan(self.addresses, self.held, self._up, hosting)
+        for group in decided.groups:
             well = await self._carry_out(group) and well
         well = (await self._events.run("ipreallocated")).outcome == "success" and well
         await self.look()
+        if well:
+            _log.info(
+                "reallocated: %d addresses given up, %d moved, %d taken; %d of %d are here",
+                *map(len, decided.groups),
+                len(self.held),
+                len(self.addresses),
+            )
         return well
 
     async def _carry_out(self, moves: Sequence[Move]) -> bool:

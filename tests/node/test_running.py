@@ -64,7 +64,9 @@ def test_a_daemon_that_cant_be_executed(
 ) -> None:
     monkeypatch.setattr("sys.executable", str(node.base / "python"))
     assert run() == 1
-    assert f"can't start ctdb-eventd: [Errno 2] No such file or directory: '{node.base}/python'" in capfd.readouterr().err
+    assert (
+        f"can't start ctdb-eventd: [Errno 2] No such file or directory: '{node.base}/python'" in capfd.readouterr().err
+    )
 
 
 def test_a_daemon_that_cant_start_is_said_with_its_own_message(node: Node, capfd: pytest.CaptureFixture[str]) -> None:
