@@ -58,8 +58,9 @@ def in_order(said: str, *texts: str) -> None:
 
 def excerpt() -> list[str]:
     """The lines of the output that README shows."""
-    block = README.read_text().partition("Some lines of its output:\n\n```\n")[2].partition("```")[0]
-    return [line for line in block.splitlines() if line != "…"]
+    blocks = README.read_text().split("```")[1::2]
+    block = next(block for block in blocks if block.startswith("\n== "))
+    return [line for line in block.splitlines() if line not in ("", "…")]
 
 
 def without_numbers(text: str) -> str:
