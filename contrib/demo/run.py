@@ -165,7 +165,7 @@ class Demo:
         """Shows a command, runs it, and shows what it says; checks exit status and that `text` is in the output."""
         self.screen.line(f"$ {command}")
         done = subprocess.run(
-            shlex.split(command),
+            ["sh", "-c", command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -192,7 +192,7 @@ class Demo:
         self.step("ctdb-node set MonitorInterval=1", text="MonitorInterval=1\n")
 
         self.heading("Its service dies: monitor fails, and the node gives its addresses up")
-        self.step(f"kill -KILL -- -{(self.state / 'service.pid').read_text().strip()}")
+        self.step(f"kill -s KILL -- -{(self.state / 'service.pid').read_text().strip()}")
         node.wait_for("the node is UNHEALTHY: 50.service: the service is not running")
         node.wait_for(f"{ADDRESSES} addresses given up")
         self.step("ctdb-node health", 1, "UNHEALTHY: 50.service: the service is not running")
@@ -218,7 +218,7 @@ class Demo:
             self._expect_addresses({"eth0": 0, "eth1": ADDRESSES})
 
         self.heading("The node ends")
-        self.step(f"kill -TERM {node.process.pid}")
+        self.step(f"kill -s TERM {node.process.pid}")
         status = node.end()
         self.screen.line(f"[ctdb-node has ended, exit status {status}]")
         self._look_behind(status)
