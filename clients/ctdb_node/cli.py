@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctdb_node.problems import NodeError
+from ctdb_node.words import health_line
 
 __all__ = ["main"]
 
@@ -103,7 +104,7 @@ def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
     elif command in ("status", "health"):
-        print(_health_line(found))
+        print(health_line(found))
     if not as_json and command in ("status", "addresses"):
         for each in found["addresses"]:
             print(f"{each['address']}/{each['bits']}  {each['interface'] or '-'}")
@@ -112,8 +113,3 @@ def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
     if not as_json and command in ("status", "set"):
         for name, value in found["tunables"].items():
             print(f"{name}={value}")
-
-
-def _health_line(found: dict[str, Any]) -> str:
-    word = "HEALTHY" if found["healthy"] else f"UNHEALTHY: {found['reason']}"
-    return f"{found['state']}{', stopped' if found['stopped'] else ''}, {word}"
