@@ -28,6 +28,7 @@
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
         └── NotThere               ENOENT: what is named is over, or never was
+            ├── NoSuchPastRun
             ├── NoSuchRun
             ├── NoSuchCall
             └── NoSuchLock
@@ -58,6 +59,7 @@ __all__ = [
     "NoSuchComponent",
     "NoSuchLock",
     "NoSuchMethod",
+    "NoSuchPastRun",
     "NoSuchRun",
     "NoSuchScript",
     "NotAFile",

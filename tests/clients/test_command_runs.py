@@ -504,7 +504,7 @@ def test_since_a_run_only_wanted_outcomes_are_printed(broker: FakeBroker, capfdb
 )
 def test_since_a_run_nothing_but_ends_can_be_told(options: list[str], broker: FakeBroker, capfdbinary: Capture) -> None:
     _, err = say(capfdbinary, "subscribe", "--since", "mb-1", *options, code=22)
-    assert "--since goes with no other kind than finished and without --run: no other note is kept" in err
+    assert "--since is for ends of runs alone: leave out --run, --output and other --kinds" in err
 
 
 def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,9 +279,9 @@ def test_a_user_without_root_reads_it_all(night: Night) -> None:
         assert mine.stdout or own.stderr, words
         if words[0] != "slow":  # what goes on changes it
             assert (mine.returncode, mine.stdout, mine.stderr) == (own.returncode, own.stdout, own.stderr), words
-    for words in (("ps", "--plain"), ("locks", "--plain"), ("health",), ("stats",)):
-        mine = night.as_user(node, *words)
-        assert mine.returncode in (0, 1), f"{words}: {mine.stdout}{mine.stderr}"
+    for command in (("ps", "--plain"), ("locks", "--plain"), ("health",), ("stats",)):
+        mine = night.as_user(node, *command)
+        assert mine.returncode in (0, 1), f"{command}: {mine.stdout}{mine.stderr}"
     refused = night.as_user(node, "run", "30", "legacy", "monitor")
     assert refused.returncode not in (0, 1)
     assert f"you (uid {USER}) may not run it on this daemon" in refused.stderr

@@ -43,9 +43,7 @@ def subscribe(session: Session) -> int:
 def _follow_since(session: Session, connection: DaemonConnection, run: str, wanted: dict[str, Any]) -> int:
     """Prints what ended after a run, from the history, and then what ends."""
     if wanted["kinds"] not in (None, [_ENDS]) or wanted["run"] is not None:
-        raise Failure(
-            f"--since goes with no other kind than {_ENDS} and without --run: no other note is kept", _INVALID
-        )
+        raise Failure("--since is for ends of runs alone: leave out --run, --output and other --kinds", _INVALID)
     # first of all, so that nothing ends between the two; what the history has of that too is left out here
     subscription = connection.start("subscribe", {**wanted, "kinds": [_ENDS]})
     which = {name: wanted[name] for name in ("component", "event", "address")}
