@@ -32,6 +32,8 @@ __all__ = ["run"]
 _log = logging.getLogger("ctdb-node")
 
 Reloads: TypeAlias = MemoryObjectReceiveStream[None]
+_MOMENT = 5.0
+"""Seconds."""
 _BEFORE_READY = frozenset({State.INIT, State.SETUP})
 """A failure ends the node there, so a service manager is to wait for their end."""
 
@@ -86,13 +88,14 @@ async def _live(
     reload: Callable[[ctdb_event.AsyncClient, Hosting], Coroutine[Any, Any, None]],
 ) -> State:
     async with eventd.running() as process, _connected(process) as client, anyio.create_task_group() as tasks:
+        has_gone = anyio.Event()
 
         def gone() -> None:
+            has_gone.set()
             node.happens(Happening.DAEMON_ENDED)
 
         async def watch() -> None:
-            status = await process.wait()
-            _log.error("ctdb-eventd has ended, exit status %d", status)
+            await process.wait()
             gone()
 
         tasks.start_soon(watch)
@@ -102,8 +105,20 @@ async def _live(
         tasks.start_soon(reload, client, hosting)
         tasks.start_soon(_show_life, supervisor, client)
         end = await node.live(events, hosting)
+        if has_gone.is_set():
+            await _tell_how_it_ended(process)
         tasks.cancel_scope.cancel()
     return end
+
+
+async def _tell_how_it_ended(process: anyio.abc.Process) -> None:
+    # its connections are closed a moment before it has ended
+    with anyio.move_on_after(_MOMENT):
+        await process.wait()
+    if process.returncode is None:
+        _log.error("ctdb-eventd, process %d, has closed the connection, but not ended", process.pid)
+    else:
+        _log.error("ctdb-eventd has ended, exit status %d", process.returncode)
 
 
 @asynccontextmanager
