@@ -62,10 +62,10 @@ async def run(base: str, socket_path: str, look: bool) -> int:
     node.on_change = partial(_report, node, supervisor)
     async with anyio.create_task_group() as tasks:
         # from the first moment: a signal must never leave a daemon or a socket behind
-        reloads = await tasks.start(_heed_signals, node)
-        tasks.start_soon(supervisor.serve)
-        await tasks.start(control.serve, socket_path, node)
-        end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
+        with await tasks.start(_heed_signals, node) as reloads:
+            tasks.start_soon(supervisor.serve)
+            await tasks.start(control.serve, socket_path, node)
+            end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
         tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
@@ -159,25 +159,24 @@ async def _reload(
     hosting: Hosting,
 ) -> None:
     """Reads the configuration again whenever that is asked for; one that can't be used leaves the former in force."""
-    with reloads:
-        async for _ in reloads:
-            is_ready = node.state not in _BEFORE_READY
-            if is_ready:
-                supervisor.reloading()
-            try:
-                await client.reload()
-            except ctdb_event.BrokerError as error:
-                _log.error("ctdb-eventd goes on with its former configuration: %s", error)
-            try:
-                hosting.replace(await read())
-            except NodeError as error:
-                _log.error("going on with the former public addresses: %s", error)
-            else:
-                _log.info("public addresses were read again: %d", len(hosting.addresses))
-                node.want()
-            if is_ready:
-                supervisor.tell("READY=1")
-            node.on_change()
+    async for _ in reloads:
+        is_ready = node.state not in _BEFORE_READY
+        if is_ready:
+            supervisor.reloading()
+        try:
+            await client.reload()
+        except ctdb_event.BrokerError as error:
+            _log.error("ctdb-eventd goes on with its former configuration: %s", error)
+        try:
+            hosting.replace(await read())
+        except NodeError as error:
+            _log.error("going on with the former public addresses: %s", error)
+        else:
+            _log.info("public addresses were read again: %d", len(hosting.addresses))
+            node.want()
+        if is_ready:
+            supervisor.tell("READY=1")
+        node.on_change()
 
 
 def _report(node: Node, supervisor: Supervisor) -> None:
