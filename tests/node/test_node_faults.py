@@ -262,3 +262,50 @@ async def test_nonsense_on_the_control_socket_changes_nothing(node: Node, start:
         assert run.process.poll() is None, line
     assert run.status()["state"] is not None
     assert run.end() == 0
+
+
+FAILURES = {
+    "init": ["init"],
+    "setup": ["init", "setup"],
+    "startrecovery": ["init", "setup", "startrecovery", "startrecovery", "recovered", "startup"],
+    "recovered": ["init", "setup", "startrecovery", "recovered", "startrecovery", "recovered", "startup"],
+    "startup": ["init", "setup", "startrecovery", "recovered", "startup", "startup", "monitor"],
+    "startipreallocate": ["startipreallocate", "startipreallocate", "takeip", "takeip", "ipreallocated"],
+    "takeip": [
+        "startipreallocate",
+        "takeip",
+        "takeip",
+        "ipreallocated",
+        "startipreallocate",
+        "takeip",
+        "ipreallocated",
+    ],
+    "ipreallocated": ["startipreallocate", "takeip", "takeip", "ipreallocated", "startipreallocate", "ipreallocated"],
+    "releaseip": ["startipreallocate", "releaseip", "releaseip", "ipreallocated", "startipreallocate", "releaseip"],
+    "shutdown": ["releaseip", "releaseip", "shutdown"],
+}
+"""What is run, in this order, if a script fails once in an event."""
+
+
+@pytest.mark.parametrize("event", FAILURES)
+async def test_a_script_that_fails_once_in_an_event(node: Node, start: Callable[..., Run], event: str) -> None:
+    once = 'mkdir "$CTDB_BASE/var/failed" 2>/dev/null || exit 0; echo broken; exit 1'
+    node.script("60.bad.script", f'[ "$1" != {event} ] || {{ {once}; }}')
+    run = start()
+    expected = FAILURES[event]
+
+    def events() -> list[str]:
+        return [line.split()[0] for line in run.trace]
+
+    if event in ("init", "setup"):
+        assert run.process.wait(PATIENCE) == 1
+        assert events() == expected
+        return
+    await until(lambda: "of 2 are here" in run.said, "the addresses")
+    if event == "releaseip":
+        run.command("stop")
+        await until(lambda: "0 of 2 are here" in run.said, "the release")
+    if event == "shutdown":
+        assert run.end() == 0
+    assert " ".join(expected) in " ".join(events())
+    assert "60.bad: broken (failed)" in run.said
