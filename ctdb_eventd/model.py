@@ -11,7 +11,6 @@ __all__ = [
     "CANNOT_EXECUTE",
     "DISABLED",
     "MOST_ARGUMENTS",
-    "MOST_SAID",
     "NOT_REACHED",
     "SIGNALLED",
     "TIMED_OUT",
@@ -149,12 +148,17 @@ class EventSpec:
     """Go on after a script failed."""
 
     def __str__(self) -> str:
-        return f"{self.component} {' '.join((self.event, *shortened(self.args, MOST_SAID)))}"
+        return f"{self.component} {' '.join((self.event, *shortened(self.args, _MOST_SAID)))}"
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What a line of the log is about, see `log_lines`."""
+        return {"component": self.component, "event": self.event, "arguments": shortened(self.args, _MOST_SAID)}
 
 
 MOST_ARGUMENTS = 4096
 """Characters of the arguments that are kept of an event that is over, and told of one that runs."""
-MOST_SAID = 1000
+_MOST_SAID = 1000
 """Characters of the arguments when an event is named to people."""
 _FEWEST = 8
 """Characters for which each argument counts at least: empty ones take room too."""

@@ -16,7 +16,6 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.events import Mode, Plan
 from ctdb_eventd.model import (
     MOST_ARGUMENTS,
-    MOST_SAID,
     EventOutcome,
     EventReport,
     EventSpec,
@@ -211,10 +210,7 @@ class Job:
 
     def about(self, **fields: object) -> dict[str, Any]:
         """Returns what a line of the log is about, as `extra` of it: this run, and `fields`."""
-        spec = self.spec
-        its = {"run": self.run, "component": spec.component, "event": spec.event}
-        args = shortened(spec.args, MOST_SAID)
-        return {"about": {**its, "arguments": args, "address": self.address, **fields}}
+        return {"about": {"run": self.run, **self.spec.about, "address": self.address, **fields}}
 
     def record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
         """Returns what is kept of it, as it ends now."""

@@ -66,7 +66,8 @@ class EventRunner:
         try:
             found = self._listings.of(spec.component, self.config.script_names)
         except RequestError as error:
-            _log.warning("%s: %s", spec, error, extra={"seldom": type(error).__name__})
+            extra = {"seldom": type(error).__name__, "about": spec.about}
+            _log.warning("%s: %s", spec, error, extra=extra)
             return RunResult(error.errno, refusal=error)
         if not found:
             self._notices.completed(spec, ran=False)

@@ -143,7 +143,7 @@ class Scheduler:
             return None
         its_plan = plan(spec.event, spec.args)
         if its_plan.warning:
-            _log.warning("%s: %s", spec, its_plan.warning)
+            _log.warning("%s: %s", spec, its_plan.warning, extra={"about": spec.about})
         if parents and self.core.would_deadlock(spec.component, its_plan, parents):
             raise WouldDeadlock(str(spec), str(max(parents, key=lambda parent: isinstance(parent, Job))))
         job = Job(run=run or self.new_run(), spec=spec, plan=its_plan, done=done, asked_by=asked_by)

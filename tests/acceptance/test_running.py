@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import re
 import signal
@@ -493,3 +494,38 @@ async def test_very_much_output_is_logged_in_part(node: Node) -> None:
     assert "10.s: 1001\n" not in node.log
     assert "10.s: [98000 lines left out here; the event's status has what was kept]\n" in node.log
     assert "10.s: 99001\n" in node.log
+
+
+async def test_a_line_of_a_script_says_for_which_address_and_when_it_came(node: Node) -> None:
+    node.script("10.slow.script", "echo early; sleep 0.3; echo late; exit 1")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("takeip", "eth0", "10.0.0.1", "24") == errno.ENOEXEC
+        assert await client.run("startup") == errno.ENOEXEC
+    clock = r"at \d\d:\d\d:\d\d\.\d{3}"
+    early = re.findall(rf"\]: 10\.slow: early \((?:10\.0\.0\.1, )?{clock}\)$", node.log, re.MULTILINE)
+    assert ["10.0.0.1" in line for line in early] == [True, False]
+    assert re.search(r"\]: 10\.slow: late \(10\.0\.0\.1(, at [^)]*)?\)$", node.log, re.MULTILINE)
+
+
+async def test_a_log_for_programs(node: Node) -> None:
+    node.configure("  format = json\n")
+    node.script("10.slow.script", "echo early; sleep 0.3; exit 1")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        assert await client.run("takeip", "eth0", "10.0.0.1", "24") == errno.ENOEXEC
+        node.configure("  format = text\n")
+        os.kill(daemon.process.pid, signal.SIGUSR1)
+        await until(lambda: node.log.endswith("]: configuration reloaded\n"), "the reload")
+    lines = node.log.splitlines()
+    values = [json.loads(line) for line in lines if line.startswith("{")]
+    about = [value for value in values if value.get("script") == "10.slow"]
+    assert {(value["run"], value["event"], value["address"]) for value in about} == {
+        (about[0]["run"], "takeip", "10.0.0.1")
+    }
+    output, failed = [value for value in about if value["level"] == "ERROR"]
+    assert output["message"] == "10.slow: early"
+    assert output["came"] < output["time"]
+    assert (failed["outcome"], failed["status"], failed["arguments"]) == ("failed", 1, ["eth0", "10.0.0.1", "24"])
+    assert {f"daemon started, pid={daemon.process.pid}", "SIGUSR1 asked for: reload"} <= {
+        value["message"] for value in values
+    }
+    assert not lines[-1].startswith("{")
