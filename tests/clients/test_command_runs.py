@@ -462,27 +462,40 @@ def past(run: str, outcome: str = "success", **more: Any) -> dict[str, Any]:
     return {**samples.run(run=run, outcome=outcome), "ended_by": None, **more}
 
 
-def test_since_a_run_the_history_comes_first_and_nothing_twice(broker: FakeBroker, capfdbinary: Capture) -> None:
-    pages = {"mb-1": [past("mb-2"), past("mb-3", "interrupted", waited=None, seconds=None)], "mb-3": [past("mb-4")]}
+def test_since_a_run_all_comes_from_the_history(broker: FakeBroker, capfdbinary: Capture) -> None:
+    """Whatever notes come, be they doubles, of runs without scripts, or about some that were lost."""
+    pages = {
+        "mb-1": [past("mb-2"), past("mb-3", "interrupted", waited=None, seconds=None)],
+        "mb-3": [past("mb-4")],
+        "mb-5": [past("mb-6", "timed-out")],
+    }
+    later = {"mb-4": [past("mb-5", "failed", summary=3)]}
+    notes: list[Asked] = []
 
-    def told(asked: Asked) -> None:
-        for number in (3, 4, 5):
-            asked.note("finished", **samples.note(run=f"mb-{number}", outcome="failed", summary=3, waited=0, seconds=1))
-        asked.result({"notes": 3})
+    def read(asked: Asked) -> None:
+        run = asked.params["run"]
+        asked.result(pages.get(run, []))
+        if run == "mb-4" and later:
+            pages.update(later)
+            later.clear()
+            notes[0].note("finished", **samples.note(run="mb-4", outcome="success", summary=0, waited=0, seconds=1))
+            notes[0].note("gap", time=1.0, lost=7)
+        elif run == "mb-6":
+            notes[0].result({"notes": 2})
 
-    broker.rules["subscribe"] = told
-    broker.rules["history"] = lambda asked: asked.result(pages.get(asked.params["run"], []))
+    broker.rules["subscribe"] = notes.append
+    broker.rules["history"] = read
     options = ("--since", "mb-1", "--component", "c", "--address", "a", "--report")
     lines = [json.loads(line) for line in say(capfdbinary, "subscribe", "--json", *options)[0].splitlines()]
-    assert [(line["run"], line["outcome"], line["number"]) for line in lines] == [
-        *(("mb-2", "success", None), ("mb-3", "interrupted", None), ("mb-4", "success", None)),
-        ("mb-5", "failed", 3),
+    assert [(line["run"], line["outcome"], line["report"]["run"]) for line in lines] == [
+        *(("mb-2", "success", "mb-2"), ("mb-3", "interrupted", "mb-3"), ("mb-4", "success", "mb-4")),
+        *(("mb-5", "failed", "mb-5"), ("mb-6", "timed-out", "mb-6")),
     ]
-    assert [line["report"]["run"] for line in lines[:3]] == ["mb-2", "mb-3", "mb-4"]
-    assert all(lines[3].keys() <= line.keys() for line in lines)
+    finished = samples.note(outcome="failed", summary=3, waited=0, seconds=1)
+    assert all({"note", "number", *finished} <= line.keys() for line in lines)
     asked = broker.asked("subscribe")
-    assert (asked["kinds"], asked["address"], asked["report"]) == (["finished"], "a", True)
-    wanted = {"view": "ended", "run": "mb-4", "limit": 100, "component": "c", "event": None, "address": "a"}
+    assert (asked["kinds"], asked["component"], asked["address"]) == (["finished"], "c", "a")
+    wanted = {"view": "ended", "run": "mb-6", "limit": 100, "component": "c", "event": None, "address": "a"}
     assert broker.asked("history") == wanted
 
 

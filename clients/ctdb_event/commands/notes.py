@@ -10,7 +10,6 @@ from ctdb_event.console import Failure, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container
     from typing import Any
 
     from ctdb_event.commands.connection import DaemonConnection
@@ -41,22 +40,25 @@ def subscribe(session: Session) -> int:
 
 
 def _follow_since(session: Session, connection: DaemonConnection, run: str, wanted: dict[str, Any]) -> int:
-    """Prints what ended after a run, from the history, and then what ends."""
+    """Prints what ended after a run, and then what ends: all of it from the history, so that nothing can be missing.
+
+    Notes only tell that there is more: a reader that is slow may lose some of them.
+    """
     if wanted["kinds"] not in (None, [_ENDS]) or wanted["run"] is not None:
         raise Failure("--since is for ends of runs alone: leave out --run, --output and other --kinds", _INVALID)
-    # first of all, so that nothing ends between the two; what the history has of that too is left out here
-    subscription = connection.start("subscribe", {**wanted, "kinds": [_ENDS]})
     which = {name: wanted[name] for name in ("component", "event", "address")}
-    printed: set[str] = set()
-    last = run
-    while page := connection.call("history", view="ended", run=last, limit=_PAGE, **which):
-        for past in page:
-            printed.add(past["run"])
-            if wanted["outcomes"] is None or past["outcome"] in wanted["outcomes"]:
-                print_note(session, _ENDS, None, _of_the_past(past, wanted["report"]))
-        last = page[-1]["run"]
-        flush()
-    return follow(session, connection, subscription, printed)
+    subscription = connection.start("subscribe", {**which, "kinds": [_ENDS]})
+    while True:
+        while page := connection.call("history", view="ended", run=run, limit=_PAGE, **which):
+            for past in page:
+                if wanted["outcomes"] is None or past["outcome"] in wanted["outcomes"]:
+                    print_note(session, _ENDS, None, _of_the_past(past, wanted["report"]))
+            run = page[-1]["run"]
+            flush()
+        if connection.next_note(subscription) is None:
+            return 0
+        while subscription.take() is not None:
+            pass
 
 
 def _of_the_past(run: dict[str, Any], report: bool) -> dict[str, Any]:
@@ -85,21 +87,19 @@ def _kinds(session: Session) -> list[str] | None:
     return list(option.words)
 
 
-def follow(session: Session, connection: DaemonConnection, subscription: Mailbox, without: Container[str] = ()) -> int:
+def follow(session: Session, connection: DaemonConnection, subscription: Mailbox) -> int:
     """Prints the notes of a subscription as they come, until the broker ends it.
 
     Args:
         session: Decides the form.
         connection: Where the subscription was made.
         subscription: What comes of it.
-        without: Runs whose notes are passed over.
 
     Raises:
         ConnectionLost: The daemon has gone.
     """
     while (note := connection.next_note(subscription)) is not None:
-        if note[2].get("run") not in without:
-            print_note(session, *note)
+        print_note(session, *note)
         flush()  # whoever reads a pipe wants each line when it happens
     return 0
 

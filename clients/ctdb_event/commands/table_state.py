@@ -101,8 +101,8 @@ _SUBSCRIBE = Command(
     "subscribe",
     "Print what happens, a line for each thing.",
     "Goes on until Ctrl-C. A reader that is too slow gets a note `gap` with the number of those it missed. With "
-    "`--since` only the ends of runs are printed, first those in the history, each once and in their order, whichever "
-    "daemon ran them. Runs without scripts are not in the history.",
+    "`--since` only the ends of runs are printed, all from the history: each once and in order, whichever daemon ran "
+    "them, and none is missing. Runs without scripts are not in the history.",
     group="Now",
     options=(
         Option("--kinds", "Only notes of these kinds, joined by commas.", "KIND[,KIND...]", "words", _NOTES),
