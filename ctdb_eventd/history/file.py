@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from ctdb_eventd.history.records import Bounds, Ended, Examined, Record, Started, storable
-from ctdb_eventd.model import ScriptReport
+from ctdb_eventd.model import ScriptReport, Wait
 
 __all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]
 
@@ -121,13 +121,7 @@ class HistoryFile:
     def _write(self, records: Sequence[Record], bounds: Bounds) -> None:
         connection = self._connection or self._open()
         with connection:
-            for record in records:
-                if isinstance(record, Started):
-                    _insert_started(connection, record)
-                elif isinstance(record, Ended):
-                    _insert_ended(connection, record, bounds)
-                else:
-                    _add_examined(connection, record)
+            _insert(connection, records, bounds)
         self._until_tidy -= len(records)
         if self._until_tidy <= 0:
             _tidy(connection, bounds)
@@ -184,53 +178,72 @@ def _is_broken(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _insert_started(connection: sqlite3.Connection, record: Started) -> None:
-    connection.execute(
-        "INSERT INTO run (run, component, event, args, address, uid, pid, program, queued)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO NOTHING",
-        (
-            *(record.run, storable(record.component), storable(record.event), json.dumps(record.args), record.address),
-            *(record.uid, record.pid, storable(record.program or None), record.queued),
-        ),
+def _insert(connection: sqlite3.Connection, records: Sequence[Record], bounds: Bounds) -> None:
+    """Puts records into the file: few statements, each for many rows.
+
+    Between rows the interpreter is not needed, and the event loop's thread has it. Most runs are over by the time
+    their beginning is written, and are one row at once.
+    """
+    begun = [record for record in records if isinstance(record, Started)]
+    over = [record for record in records if isinstance(record, Ended)]
+    latest = _greatest(connection, "number")
+    numbers = {record.run: number for number, record in enumerate(begun, latest + 1)}
+    ends = {record.run: (order, record) for order, record in enumerate(over, _greatest(connection, "ended") + 1)}
+    connection.executemany(
+        f"INSERT OR REPLACE INTO run VALUES ({_places(16)})",
+        [(numbers[record.run], *_beginning(record), *_end(*ends.get(record.run, (None, None)))) for record in begun],
     )
+    for order, record in ends.values():
+        if record.run not in numbers:
+            found = connection.execute(
+                "UPDATE run SET waited = ?, seconds = ?, outcome = ?, summary = ?, ended_by = ?, ended = ?"
+                " WHERE run = ? RETURNING number",
+                (*_end(order, record), record.run),
+            ).fetchone()
+            if found is not None:  # else its beginning was lost
+                numbers[record.run] = found[0]
+    known = [(numbers[record.run], record) for record in over if record.run in numbers]
+    connection.executemany(
+        f"INSERT OR REPLACE INTO script VALUES ({_places(9)}, NULL)",
+        [row for number, record in known for row in _script_rows(number, record.scripts, bounds)],
+    )
+    connection.executemany(
+        f"INSERT OR REPLACE INTO wait VALUES ({_places(7)})",
+        [row for number, record in known for row in _wait_rows(number, record.waits)],
+    )
+    for examined in records:
+        if isinstance(examined, Examined):
+            _add_examined(connection, examined)
+
+
+def _places(columns: int) -> str:
+    return ", ".join("?" * columns)
+
+
+def _greatest(connection: sqlite3.Connection, column: str) -> int:
+    """Returns the greatest `number` of a run, or `ended`: numbers in the order in which runs ended, with gaps."""
+    return int(connection.execute(f"SELECT coalesce(max({column}), 0) FROM run").fetchone()[0])
+
+
+def _beginning(record: Started) -> tuple[object, ...]:
+    return (
+        *(record.run, storable(record.component), storable(record.event), json.dumps(record.args), record.address),
+        *(record.uid, record.pid, storable(record.program or None), record.queued),
+    )
+
+
+def _end(order: int | None, record: Ended | None) -> tuple[object, ...]:
+    if record is None:
+        return (None,) * 6
+    return record.waited, record.seconds, record.outcome, record.summary, record.ended_by, order
 
 
 def _mark_interrupted(connection: sqlite3.Connection) -> None:
     with connection:
         connection.execute(
             "UPDATE run SET outcome = 'interrupted', ended = number + ? WHERE outcome IS NULL",
-            (_latest_end(connection),),
+            (_greatest(connection, "ended"),),
         )
-
-
-def _latest_end(connection: sqlite3.Connection) -> int:
-    """Returns the greatest number in the order in which runs ended, which has gaps."""
-    return int(connection.execute("SELECT coalesce(max(ended), 0) FROM run").fetchone()[0])
-
-
-def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds) -> None:
-    ended = (record.outcome, record.summary, record.waited, record.seconds, record.ended_by)
-    found = connection.execute(
-        "UPDATE run SET outcome = ?, summary = ?, waited = ?, seconds = ?, ended_by = ?, ended = ?"
-        " WHERE run = ? RETURNING number",
-        (*ended, _latest_end(connection) + 1, record.run),
-    ).fetchone()
-    if found is None:
-        return  # its beginning was lost
-    connection.executemany(
-        "INSERT OR REPLACE INTO script VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        _script_rows(found[0], record.scripts, bounds),
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                *(found[0], position, storable(wait.script), storable(wait.what)),
-                *(storable(wait.holder), wait.began, wait.seconds),
-            )
-            for position, wait in enumerate(record.waits)
-        ),
-    )
 
 
 def _script_rows(number: int, scripts: Iterable[ScriptReport], bounds: Bounds) -> Iterable[tuple[object, ...]]:
@@ -239,6 +252,12 @@ def _script_rows(number: int, scripts: Iterable[ScriptReport], bounds: Bounds) -
         output = _shortened(script.output, bounds.output)
         begin = number, position, storable(script.name), script.state, script.result, script.started
         yield *begin, seconds, output, script.known_from
+
+
+def _wait_rows(number: int, waits: Iterable[Wait]) -> Iterable[tuple[object, ...]]:
+    for position, wait in enumerate(waits):
+        names = storable(wait.script), storable(wait.what), storable(wait.holder)
+        yield number, position, *names, wait.began, wait.seconds
 
 
 def _add_examined(connection: sqlite3.Connection, record: Examined) -> None:
