@@ -17,6 +17,7 @@ __all__ = ["main", "parser"]
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
 _INTERRUPTED = 130
+_BASE = "/etc/ctdb"
 _NOBODY_READS = 141
 _WRONG_USAGE = 2
 """argparse's, which is another one of `health`."""
@@ -108,7 +109,8 @@ def _run(path: str, look: bool) -> int:
 
     from ctdb_node.running import run
 
-    base = os.environ.get("CTDB_BASE", "/etc/ctdb")
+    # as the event daemon: outside of test mode the variable changes nothing
+    base = os.environ.get("CTDB_BASE", _BASE) if "CTDB_TEST_MODE" in os.environ else _BASE
     try:
         return anyio.run(run, base, path, look)
     except* NodeError as group:
