@@ -184,5 +184,7 @@ timeout 1500 qemu-system-x86_64 $accelerator -m 1024 -smp 2 -nographic -no-reboo
 	-kernel "$(echo "$root"/boot/vmlinuz-*)" -initrd "$(echo "$root"/boot/initrd.img-*)" \
 	-append "root=/dev/vda rw console=ttyS0 quiet" -drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
 	</dev/null >"$scratch/console" 2>&1 || true
+# All that was said, if the trial did not begin.
+grep -q TRIAL "$scratch/console" || cat "$scratch/console"
 sed -n '/TRIAL/,$p' "$scratch/console"
 grep -q '^TRIAL ENDS: failed=no' "$scratch/console"
