@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -19,15 +19,20 @@ _LISTENS = bytes(4)
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[anyio.abc.Process]:
+async def running(
+    program: Sequence[str] = (sys.executable, "-m", "ctdb_eventd"),
+) -> AsyncIterator[anyio.abc.Process]:
     """Runs the event daemon for the time of the block, which is entered when it listens.
+
+    Args:
+        program: Its command.
 
     Raises:
         NodeError: It ended before.
     """
     reading, writing = os.pipe()
     try:
-        command = [sys.executable, "-m", "ctdb_eventd", "-P", str(os.getpid()), "-S", str(writing)]
+        command = [*program, "-P", str(os.getpid()), "-S", str(writing)]
         try:
             # in a session of its own, so that Ctrl-C reaches only us, and `shutdown` can still be run
             process = await anyio.open_process(
