@@ -11,11 +11,14 @@ from typing import Any
 
 from ctdb_node.control import ask
 from ctdb_node.problems import NodeError
+from ctdb_node.rehearsal.request import add_arguments
 
 __all__ = ["main"]
 
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
+_NOT_TRIED = 2
+"""Exit status of `ctdb-node rehearse`; 0 is ready, 1 is not ready."""
 
 _COMMANDS = {
     "status": "show all that is known of the node",
@@ -36,11 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "run":
             return _run(path, look=not arguments.no_interfaces)
+        if arguments.command == "rehearse":
+            return _rehearse(arguments)
         asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
         found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
     except NodeError as error:
         print(f"ctdb-node: {error}", file=sys.stderr)
-        return _NOT_ASKED if arguments.command == "health" else 1
+        return {"health": _NOT_ASKED, "rehearse": _NOT_TRIED}.get(arguments.command, 1)
     _show(arguments.command, found, arguments.json)
     return _health_status(found) if arguments.command == "health" else 0
 
@@ -55,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="start the event daemon and live until told to end")
     run.add_argument("--no-interfaces", action="store_true", help="don't ask the kernel: all interfaces count as up")
+    rehearse = "try the scripts one after another and side by side, where nothing outside can change"
+    add_arguments(commands.add_parser("rehearse", help=rehearse, description=f"As root: {rehearse}."))
     for name, what in _COMMANDS.items():
         commands.add_parser(name, help=what)
     commands.add_parser("set", help="change a tunable").add_argument("assignment", metavar="NAME=VALUE")
@@ -72,12 +79,22 @@ def _run(path: str, look: bool) -> int:
 
     from ctdb_node.running import run
 
-    base = os.environ.get("CTDB_BASE", "/etc/ctdb")
+    base = _base()
     try:
         return anyio.run(run, base, path, look)
     except* NodeError as group:
         problems = list(_leaves(group))
     raise problems[0]
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from ctdb_node.rehearsal.cli import rehearse
+
+    return rehearse(arguments, _base())
+
+
+def _base() -> str:
+    return os.environ.get("CTDB_BASE", "/etc/ctdb")
 
 
 def _leaves(error: BaseException) -> list[NodeError]:

@@ -40,6 +40,9 @@ class Public:
     address: str
     bits: int
     interface: str
+    """Where it is taken."""
+    interfaces: tuple[str, ...]
+    """All on which it may be."""
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from ctdb_node.problems import NodeError
 from ctdb_node.rehearsal.mounts import Mount, mounts
-from ctdb_node.rehearsal.observed import Request, from_json
+from ctdb_node.rehearsal.observed import Request, from_json, to_json
 from ctdb_node.rehearsal.place import CALLS, CHANGES, CONFIGURATION, PLACE, REQUEST, ROOTS, STATE, STUBS
 from ctdb_node.rehearsal.stubs import ctdb_stub, stubs
 
@@ -95,13 +95,7 @@ def _make_root(request: Request) -> None:
     _bind(f"{_STAGE}/changes", _ROOT + CHANGES)
     layers.append(("/run", "/run"))
     _write(_ROOT + ROOTS, json.dumps([layers, read_only]))
-    _write(_ROOT + REQUEST, json.dumps(_again(request)))
-
-
-def _again(request: Request) -> object:
-    from ctdb_node.rehearsal.observed import to_json
-
-    return to_json(request)
+    _write(_ROOT + REQUEST, json.dumps(to_json(request)))
 
 
 def _lay(mount: Mount, number: int) -> str | None:
@@ -190,7 +184,7 @@ def _copy_configuration(request: Request, place: str) -> None:
         shutil.copyfile(path, target)
         os.chmod(target, 0o755)
     if request.addresses:
-        lines = [f"{each.address}/{each.bits} {each.interface}\n" for each in request.addresses]
+        lines = [f"{each.address}/{each.bits} {','.join(each.interfaces)}\n" for each in request.addresses]
         _write(f"{copy}/public_addresses", "".join(lines))
     if request.locks:
         with open(f"{copy}/ctdb.conf", "a", encoding="utf-8") as file:
@@ -227,7 +221,7 @@ def _put_stubs_in_place(request: Request) -> None:
     for name, text in texts.items():
         _write(f"{STUBS}/{name}", text)
         os.chmod(f"{STUBS}/{name}", 0o755)
-    _write(f"{STATE}/public", "".join(f"{each.address} {each.interface}\n" for each in request.addresses))
+    _write(f"{STATE}/public", "".join(f"{each.address} {','.join(each.interfaces)}\n" for each in request.addresses))
     for name in ("hosted", "unanswered"):
         _write(f"{STATE}/{name}", "")
     _write(CALLS, "")
