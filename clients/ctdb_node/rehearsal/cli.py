@@ -60,7 +60,9 @@ def _results(
     yield result(seen, trials)
     if daemon is not None:
         other = attrs.evolve(request, daemon=daemon)
-        yield result(observe(other, lambda text: progress(f"{daemon[0]}: {text}")), ())
+        again = observe(other, _behind(f"{daemon[0]}: ", progress))
+        # a daemon that doesn't speak the native dialect can't say what the scripts are: they are the same
+        yield result(attrs.evolve(again, texts=seen.texts, known=seen.known, locks=seen.locks), ())
 
 
 def _trials(request: Request, seen: Observations, progress: Callable[[str], None]) -> Iterator[Trial]:
@@ -74,13 +76,15 @@ def _trials(request: Request, seen: Observations, progress: Callable[[str], None
     for locks in attempts:
         if not found:
             return
-        text = f"with the lock {next(iter(locks.values()))} for {', '.join(locks)}: "
-        again = observe(
-            attrs.evolve(request, locks=locks, alone_rounds=1), lambda said, text=text: progress(text + said)
-        )
+        about = f"with the lock {next(iter(locks.values()))} for {', '.join(locks)}: "
+        again = observe(attrs.evolve(request, locks=locks, alone_rounds=1), _behind(about, progress))
         trial = Trial(locks=locks, remaining=_compared(seen, again))
         found &= {each.key for each in trial.remaining}
         yield trial
+
+
+def _behind(about: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: progress(about + text)
 
 
 def _to_mend(found: Sequence[Difference]) -> Iterator[Difference]:

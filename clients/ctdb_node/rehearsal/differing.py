@@ -116,9 +116,7 @@ def _file_agrees(state: FileState, expected: Sequence[FileState]) -> bool:
     return len(numbers) > 1 or state.count in numbers
 
 
-def _difference(
-    what: str, when: str, expected: Sequence[str], got: Sequence[Sequence[str]], of: int
-) -> Difference:
+def _difference(what: str, when: str, expected: Sequence[str], got: Sequence[Sequence[str]], of: int) -> Difference:
     missing, added = _lost(expected, got[0]), _lost(got[0], expected)
     return Difference(what=what, when=when, script=None, rounds=len(got), of=of, missing=missing, added=added)
 

@@ -38,6 +38,8 @@ _BESIDE = re.compile(r"\[\d+:\d+\]|expires \d+sec| src [0-9a-f.:]+")
 """Counters, times, and which of a network's addresses came first, which is the source of its routes."""
 _SETTLING = 10.0
 """Seconds until every IPv6 address must have passed duplicate address detection."""
+_LOOKS = 100
+"""How often they are looked at meanwhile."""
 
 
 async def end_state(roots: Sequence[tuple[str, str]]) -> EndState:
@@ -56,9 +58,10 @@ async def end_state(roots: Sequence[tuple[str, str]]) -> EndState:
 
 async def _settled() -> None:
     """Waits until the kernel has done with addresses that were just added: they have no routes until then."""
-    with anyio.move_on_after(_SETTLING):
-        while await _lines("ip -6 -oneline address show tentative"):
-            await anyio.sleep(0.1)
+    for _ in range(_LOOKS):
+        if not await _lines("ip -6 -oneline address show tentative"):
+            return
+        await anyio.sleep(_SETTLING / _LOOKS)
 
 
 async def _addresses() -> Iterator[str]:

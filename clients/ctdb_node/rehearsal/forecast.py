@@ -59,7 +59,7 @@ def forecast(rounds: Sequence[Round], budget: float) -> Forecast | None:
 
     Args:
         rounds: All rounds, of every kind.
-        budget: Seconds that ctdbd gives a takeover run: 3 × TakeoverTimeout.
+        budget: Seconds that ctdbd gives a takeover run: 3 times TakeoverTimeout.
     """
     together = [each for each in rounds if each.kind == TOGETHER]
     if not together or not together[0].count:

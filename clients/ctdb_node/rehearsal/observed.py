@@ -192,8 +192,8 @@ class Observations:
 
 def to_json(value: object) -> Any:
     """Returns what `json.dumps` takes."""
-    if attrs.has(type(value)):
-        return {field.name: to_json(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if attrs.has(kind := type(value)):
+        return {field.name: to_json(getattr(value, field.name)) for field in attrs.fields(kind)}
     if isinstance(value, Mapping):
         return {key: to_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["CALLS", "CHANGES", "CONFIGURATION", "ERRORS", "PLACE", "REQUEST", "ROOTS", "STATE", "STUBS"]
+__all__ = ["CALLS", "CHANGES", "ERRORS", "PLACE", "REQUEST", "ROOTS", "STATE", "STUBS"]
 
 PLACE = "/run/ctdb-rehearsal"
 CALLS = f"{PLACE}/calls"
 """What stubs were asked."""
 CHANGES = f"{PLACE}/changes"
 """What was written, by the layer that keeps it apart."""
-CONFIGURATION = f"{PLACE}/etc"
-"""The copy of the configuration directory, which is seen as /etc/ctdb."""
 ERRORS = f"{PLACE}/errors"
 """What the event daemon prints."""
 REQUEST = f"{PLACE}/request.json"

@@ -103,7 +103,8 @@ def _times(result: Result) -> Iterator[str]:
     yield f"  {'':24}{'side by side':>14}{'one after another':>20}"
     yield f"  {f'take {found.addresses} addresses':24}{found.take:>12.2f} s{found.take_alone:>18.2f} s"
     yield f"  {f'release {found.addresses} addresses':24}{found.release:>12.2f} s{found.release_alone:>18.2f} s"
-    yield f"  A failover of both takes {found.total:.2f} s of the {found.budget:g} s that ctdbd gives it. {_most(found)}"
+    yield f"  A failover of both takes {found.total:.2f} s of the {found.budget:g} s that ctdbd gives it."
+    yield f"  {_most(found)}"
     if result.costs:
         yield "  What scripts cost for one address, side by side:"
     for cost in result.costs[:_MOST_COSTS]:
@@ -145,11 +146,11 @@ def _not_seen(result: Result) -> Iterator[str]:
     else:
         yield "  - services: these commands were only written down, and answered with success"
         most = sorted(calls.items(), key=lambda call: (-call[1], call[0]))
-        yield from (f"      {count:5} × {call}" for call, count in most[:_MOST_CALLS])
+        yield from (f"      {count:5} times {call}" for call, count in most[:_MOST_CALLS])
         if len(most) > _MOST_CALLS:
             yield f"      and {len(most) - _MOST_CALLS} more; --json has all, --real COMMAND lets one run"
     if result.seen.read_only:
-        yield f"  - writes to {', '.join(result.seen.read_only)}: there can be no layer over it, so it is read-only here"
+        yield f"  - writes to {', '.join(result.seen.read_only)}: they can have no layer, so they are read-only here"
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

@@ -96,9 +96,7 @@ def wanted(arguments: argparse.Namespace, default_dir: str) -> Wanted:
         alone_rounds=int(arguments.rounds),
         timeout=tunables["eventscripttimeout"],
     )
-    return Wanted(
-        request=request, absent=tuple(sorted(named - present)), budget=3.0 * tunables["takeovertimeout"]
-    )
+    return Wanted(request=request, absent=tuple(sorted(named - present)), budget=3.0 * tunables["takeovertimeout"])
 
 
 def _read(path: str) -> str | None:

@@ -81,13 +81,13 @@ def _receive(request: Request, progress: Callable[[str], None], errors: IO[bytes
 
 @contextlib.contextmanager
 def _running(request: Request, errors: IO[bytes]) -> Iterator[Iterator[str]]:
+    stage = (sys.executable, "-m", "ctdb_node.rehearsal.stage")
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as channel:
         try:
             process = subprocess.Popen(
-                # the kernel kills it if this process dies, whatever of, and its namespaces with it
-                ["setpriv", "--pdeathsig", "KILL", *_NAMESPACES, "--kill-child=KILL"]
-                + [sys.executable, "-m", "ctdb_node.rehearsal.stage", str(writing)],
+                # the kernel kills it if this process dies, by whatever, and its namespaces with it
+                ["setpriv", "--pdeathsig", "KILL", *_NAMESPACES, "--kill-child=KILL", *stage, str(writing)],
                 stdin=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=[writing],

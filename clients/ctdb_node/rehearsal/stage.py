@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from ctdb_node.problems import NodeError
 from ctdb_node.rehearsal.mounts import Mount, mounts
 from ctdb_node.rehearsal.observed import Request, from_json, to_json
-from ctdb_node.rehearsal.place import CALLS, CHANGES, CONFIGURATION, PLACE, REQUEST, ROOTS, STATE, STUBS
+from ctdb_node.rehearsal.place import CALLS, CHANGES, PLACE, REQUEST, ROOTS, STATE, STUBS
 from ctdb_node.rehearsal.stubs import ctdb_stub, stubs
 
 __all__ = ["main"]
@@ -207,7 +207,8 @@ def _make_network(request: Request) -> None:
     _run("ip", "link", "set", "lo", "up")
     for number, name in enumerate(each for each in request.interfaces if each != "lo"):
         # addresses that are the same in every pass: those of IPv6 are made of them
-        ends, there = [f"02:00:00:{end:02x}:{number >> 8:02x}:{number & 255:02x}" for end in (0, 1)], f"rehearsal{number}"
+        there = f"rehearsal{number}"
+        ends = [f"02:00:00:{end:02x}:{number >> 8:02x}:{number & 255:02x}" for end in (0, 1)]
         link = ("ip", "link", "add", name, "address", ends[0], "type", "veth", "peer", "name", there)
         _run(*link, "address", ends[1])
         _run("ip", "link", "set", name, "up")
