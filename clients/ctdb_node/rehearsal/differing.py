@@ -73,7 +73,7 @@ def _state(of: Round, when: str) -> EndState:
 
 
 def _network(alone: Sequence[EndState], together: Sequence[EndState], when: str) -> Iterator[Difference]:
-    for what in sorted({each for state in alone for each in state.network}):
+    for what in sorted({each for state in (*alone, *together) for each in state.network}):
         expected = [state.network.get(what, ()) for state in alone]
         got = [state.network.get(what, ()) for state in together]
         if differs := [each for each in got if not _agrees(each, expected)]:

@@ -88,7 +88,7 @@ def wanted(arguments: argparse.Namespace, default_dir: str) -> Wanted:
         addresses=addresses,
         made_up=made_up,
         interfaces=tuple(
-            sorted(named | {each.interface for each in addresses} | set(_in_options(base, present)) - {"lo"})
+            sorted((named | {each.interface for each in addresses} | set(_in_options(base, present))) - {"lo"})
         ),
         scripts=tuple(_script(each) for each in arguments.script),
         real=tuple(_real(each) for each in arguments.real),
