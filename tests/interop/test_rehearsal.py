@@ -236,7 +236,7 @@ def test_a_service_that_startup_leaves_is_told_with_its_script(site: Site) -> No
 
 def test_a_lock_that_a_script_takes_by_itself_is_told(site: Site) -> None:
     lock = "/run/ctdb/lock"
-    site.script("77.own", f'#!/bin/sh\n[ "$1" != takeip ] || flock {lock} sleep 0.6\n')
+    site.script("77.own", f'#!/bin/sh\n[ "$1" != takeip ] || flock {lock} sleep 0.4\n')
     rehearsed = site.rehearse("--addresses", "5", "--rounds", "1")
     assert [(each["script"], lock in each["text"]) for each in rehearsed.findings("waits")] == [("77.own", True)]
 

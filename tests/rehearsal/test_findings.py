@@ -112,7 +112,9 @@ def test_a_lock_that_a_script_takes_by_itself() -> None:
     problem, kind, script, text, advice = _one(seen)
     assert (problem, kind, script) == (False, "waits", "13.routing")
     assert text == "13.routing waits for its own lock on /run/lock: 1.5 s at most, 2.0 s in all"
-    assert "`# ctdb-eventd-locks: routing`" in advice
+    assert "add the line `# ctdb-eventd-locks: routing` to the beginning of 13.routing" in advice
+    of_ctdb = observations(event(script_run("13.routing"), waits=waits), known=("13.routing",))
+    assert _one(of_ctdb)[4].startswith("nothing to do: the script is CTDB's own")
 
 
 def test_locks_of_the_daemon_and_short_waits_are_not_told() -> None:

@@ -92,10 +92,12 @@ def _to_mend(found: Sequence[Difference]) -> Iterator[Difference]:
 
 
 def _compared(first: Observations, again: Observations) -> tuple[Difference, ...]:
-    """Compares side by side of the second pass with one after another of both."""
+    """Compares side by side of the second pass with one after another of the first."""
     rounds = [each for each in first.rounds if each.kind == ALONE]
     events = [each for each in first.events if each.kind == ALONE]
-    return differences((*rounds, *again.rounds), (*events, *again.events))
+    rounds += [each for each in again.rounds if each.kind != ALONE]
+    events += [each for each in again.events if each.kind != ALONE]
+    return differences(rounds, events)
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ __all__ = ["main"]
 _BEGIN = ("init", "setup", "startrecovery", "recovered", "startup", "monitor")
 _LONG_WAIT = 0.05
 """Seconds for which a run's scripts must have waited in all, so that it is asked for what."""
+_BETWEEN_LOOKS = 0.1
 _MOST_ASKED = 50
 _LONGEST_OUTPUT = 4096
 _LONGEST_TEXT = 1 << 16
@@ -100,10 +101,7 @@ class Course:
             for number in range(1, request.rounds + 1):
                 await self._round(TOGETHER, number, request.rounds, request.addresses)
             # once more outside of what is compared, since monitor may change files
-            await self._move(FEW, 0, "takeip", request.addresses)
-            self._tell("monitor")
-            await self._single("monitor")
-            await self._move(FEW, 0, "releaseip", request.addresses)
+            await self._last_round()
         self._tell("shutdown")
         await self._single("shutdown")
         await self._ask_for_waits()
@@ -143,6 +141,22 @@ class Course:
         os.write(self._channel, json.dumps({"progress": text}).encode() + b"\n")
 
     # --- events
+
+    async def _last_round(self) -> None:
+        """Has addresses when monitor runs, and looks closely for locks that scripts wait for: neither measured."""
+        async with anyio.create_task_group() as tasks:
+            if self._native:
+                tasks.start_soon(self._look_for_locks)
+            self._tell("all addresses side by side, with a look at locks")
+            await self._move(FEW, 0, "takeip", self._request.addresses)
+            await self._single("monitor")
+            await self._move(FEW, 0, "releaseip", self._request.addresses)
+            tasks.cancel_scope.cancel()
+
+    async def _look_for_locks(self) -> None:
+        while True:
+            await self._client.locks()  # the daemon looks when it is asked, and else each second
+            await anyio.sleep(_BETWEEN_LOOKS)
 
     async def _round(self, kind: str, number: int, of: int, addresses: Sequence[Public]) -> None:
         words = {ALONE: "one after another", FEW: "side by side", TOGETHER: "side by side"}[kind]

@@ -36,6 +36,7 @@ _COMMANDS = {
 }
 _BESIDE = re.compile(r"\[\d+:\d+\]|expires \d+sec| src [0-9a-f.:]+")
 """Counters, times, and which of a network's addresses came first, which is the source of its routes."""
+_NO_RULE = re.compile(r"#.*|\*\w+|COMMIT|:[A-Z]+ ACCEPT ?|")
 _SETTLING = 10.0
 """Seconds until every IPv6 address must have passed duplicate address detection."""
 _LOOKS = 100
@@ -86,7 +87,8 @@ async def _lines(command: str) -> list[str]:
 
 
 def _counts(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith("#")
+    """Tells whether it is a rule: of the firewall, tables and chains with nothing in them are none."""
+    return _NO_RULE.fullmatch(line.strip()) is None
 
 
 def _files(root: str, path: str) -> Iterator[tuple[str, FileState]]:

@@ -11,7 +11,7 @@ import attrs
 
 from ctdb_node.rehearsal.differing import Difference, differences
 from ctdb_node.rehearsal.forecast import Forecast, forecast
-from ctdb_node.rehearsal.observed import Event, Observations, Wait
+from ctdb_node.rehearsal.observed import Event, Observations
 
 __all__ = ["Finding", "Trial", "candidates", "findings", "lock_name"]
 
@@ -97,7 +97,7 @@ def findings(
     found = [
         *_failures(seen, timeout),
         *_differing(seen, trials),
-        *_waits(seen.events),
+        *_waits(seen),
         *_left(seen),
         *_linted(seen.lint),
         *_time(forecast(seen.rounds, budget)),
@@ -187,24 +187,30 @@ def _line(script: str, lock: str, seen: Observations) -> str:
     return f"add the line `# ctdb-eventd-locks: {lock}` to the beginning of {script}"
 
 
-def _waits(events: Sequence[Event]) -> Iterator[Finding]:
+def _waits(seen: Observations) -> Iterator[Finding]:
     """Locks that scripts wait for inside of themselves; those of the daemon cost their event no time."""
-    spent: dict[tuple[str, str], list[Wait]] = {}
-    for event in events:
+    spent: dict[tuple[str, str], list[float]] = {}
+    for event in seen.events:
         for wait in event.waits:
             if wait.what.startswith("/"):
-                spent.setdefault((wait.script, wait.what), []).append(wait)
-    for (script, what), waits in sorted(spent.items()):
-        seconds, longest = sum(each.seconds for each in waits), max(each.seconds for each in waits)
-        if longest >= _SHORTEST_WAIT:
-            yield Finding(
-                problem=False,
-                kind="waits",
-                script=script,
-                text=f"{script} waits for its own lock on {what}: {longest:.1f} s at most, {seconds:.1f} s in all",
-                advice="such waiting uses the event's time; with `# ctdb-eventd-locks: "
-                f"{lock_name(script, ())}` at its beginning the event daemon waits instead, which doesn't",
+                spent.setdefault((wait.script, wait.what), []).append(wait.seconds)
+    for (script, what), seconds in sorted(spent.items()):
+        if max(seconds) < _SHORTEST_WAIT:
+            continue
+        if script in seen.known:
+            advice = "nothing to do: the script is CTDB's own; such waiting uses the event's time"
+        else:
+            advice = (
+                "such waiting uses the event's time. If most of the script needs the lock, "
+                f"{_line(script, lock_name(script, seen.locks), seen)}: then the event daemon waits, which doesn't"
             )
+        yield Finding(
+            problem=False,
+            kind="waits",
+            script=script,
+            text=f"{script} waits for its own lock on {what}: {max(seconds):.1f} s at most, {sum(seconds):.1f} s in all",
+            advice=advice,
+        )
 
 
 def _left(seen: Observations) -> Iterator[Finding]:
