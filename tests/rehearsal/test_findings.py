@@ -111,7 +111,7 @@ def test_a_lock_that_a_script_takes_by_itself() -> None:
     seen = observations(event(script_run("13.routing"), kind=TOGETHER, waits=waits))
     problem, kind, script, text, advice = _one(seen)
     assert (problem, kind, script) == (False, "waits", "13.routing")
-    assert text == "13.routing waits for its own lock on /run/lock: 1.5 s at most, 2.0 s in all"
+    assert text == "13.routing waits for its own lock on /run/lock: at most 1.5 s, 2.0 s in all"
     assert "add the line `# ctdb-eventd-locks: routing` to the beginning of 13.routing" in advice
     of_ctdb = observations(event(script_run("13.routing"), waits=waits), known=("13.routing",))
     assert _one(of_ctdb)[4].startswith("nothing to do: the script is CTDB's own")

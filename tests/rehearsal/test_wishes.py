@@ -9,7 +9,8 @@ import pytest
 
 from ctdb_node.problems import NodeError
 from ctdb_node.rehearsal.observed import Request, from_json, to_json
-from ctdb_node.rehearsal.request import Wanted, add_arguments, against, wanted
+from ctdb_node.rehearsal.options import add_arguments
+from ctdb_node.rehearsal.request import Wanted, against, wanted
 
 
 def _arguments(*words: str) -> argparse.Namespace:

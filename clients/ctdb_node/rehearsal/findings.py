@@ -208,7 +208,7 @@ def _waits(seen: Observations) -> Iterator[Finding]:
             problem=False,
             kind="waits",
             script=script,
-            text=f"{script} waits for its own lock on {what}: {max(seconds):.1f} s at most, {sum(seconds):.1f} s in all",
+            text=f"{script} waits for its own lock on {what}: at most {max(seconds):.1f} s, {sum(seconds):.1f} s in all",
             advice=advice,
         )
 

@@ -15,9 +15,8 @@ from ctdb_node.public_addresses import PublicAddress, parse
 from ctdb_node.rehearsal.observed import Public, Request
 from ctdb_node.rehearsal.stubs import STUBBED
 
-__all__ = ["Wanted", "add_arguments", "against", "wanted"]
+__all__ = ["Wanted", "against", "wanted"]
 
-_MOST_ADDRESSES = 10_000
 _CTDB_EVENTD = ("/usr/libexec/ctdb/ctdb-eventd.ctdb", "/usr/libexec/ctdb/ctdb-eventd")
 """CTDB's own event daemon; where this project's was installed in its place, it lies beside."""
 _TUNABLES = {"eventscripttimeout": 30, "takeovertimeout": 9}
@@ -37,35 +36,6 @@ class Wanted:
     """Interfaces that `public_addresses` names, and this machine doesn't have."""
     budget: float
     """Seconds that ctdbd gives a takeover run."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `ctdb-node rehearse`."""
-    parser.add_argument("--config-dir", metavar="DIR", help="the configuration directory (CTDB_BASE, or /etc/ctdb)")
-    parser.add_argument(
-        "--addresses", type=_number(_MOST_ADDRESSES), metavar="N", help="so many: of public_addresses, then made up"
-    )
-    parser.add_argument(
-        "--script", action="extend", nargs="+", default=[], metavar="FILE", help="an event script to add or replace"
-    )
-    parser.add_argument(
-        "--real", action="extend", nargs="+", default=[], metavar="COMMAND", help="a command that is to be no stub"
-    )
-    parser.add_argument("--rounds", type=_number(1000), default=3, metavar="N", help="of each kind (%(default)s)")
-    parser.add_argument(
-        "--against", metavar="DAEMON", help="rehearse with this event daemon too: a path, or ctdb for CTDB's own"
-    )
-    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-
-
-def _number(most: int) -> type[int]:
-    class Number(int):
-        def __new__(cls, text: str) -> Number:
-            if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-                raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1 to {most} is expected")
-            return super().__new__(cls, text)
-
-    return Number
 
 
 def wanted(arguments: argparse.Namespace, default_dir: str) -> Wanted:
