@@ -204,11 +204,12 @@ def _waits(seen: Observations) -> Iterator[Finding]:
                 "such waiting uses the event's time. If most of the script needs the lock, "
                 f"{_line(script, lock_name(script, seen.locks), seen)}: then the event daemon waits, which doesn't"
             )
+        times = f"at most {max(seconds):.1f} s, {sum(seconds):.1f} s in all"
         yield Finding(
             problem=False,
             kind="waits",
             script=script,
-            text=f"{script} waits for its own lock on {what}: at most {max(seconds):.1f} s, {sum(seconds):.1f} s in all",
+            text=f"{script} waits for its own lock on {what}: {times}",
             advice=advice,
         )
 
