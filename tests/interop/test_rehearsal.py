@@ -189,6 +189,14 @@ def test_a_script_that_fails_in_an_event(site: Site, event: str) -> None:
     assert rehearsed.status == 1
 
 
+def test_an_address_with_two_interfaces_is_moved_there_and_back(site: Site) -> None:
+    (site.base / "public_addresses").write_text("10.77.0.1/24 lo,other0\n")
+    site.script("77.bad", '#!/bin/sh\n[ "$1" != updateip ] || { echo "from $2 to $3"; exit 3; }\n')
+    (found,) = site.rehearse("--rounds", "1").findings("fails")
+    assert found["details"] == ["from lo to other0"]
+    assert found["text"] == "77.bad fails in `updateip lo other0 10.77.0.1 24`: exit status 3, 2 times"
+
+
 def test_nothing_outside_changes(site: Site) -> None:
     site.script(
         "00.wild",

@@ -150,8 +150,17 @@ class Course:
             self._tell("all addresses side by side, with a look at locks")
             await self._move(FEW, 0, "takeip", self._request.addresses)
             await self._single("monitor")
+            await self._update()
             await self._move(FEW, 0, "releaseip", self._request.addresses)
             tasks.cancel_scope.cancel()
+
+    async def _update(self) -> None:
+        """Moves each address that may be on several interfaces to the second and back, one after another."""
+        for each in self._request.addresses:
+            if len(each.interfaces) > 1:
+                first, second = each.interfaces[:2]
+                for names in ((first, second), (second, first)):
+                    await self._event("", 0, "updateip", (*names, each.address, str(each.bits)), each.address)
 
     async def _look_for_locks(self) -> None:
         while True:
