@@ -24,6 +24,7 @@ from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.requests import Dispatcher
+from ctdb_eventd.dispatcher.values import run_value
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
@@ -243,7 +244,7 @@ class Daemon:
         self._notifier = Notifier(config=self._config, spawn=spawn, node=self._log.host)
         self._notifier.check()
         tasks.start_soon(self._notifier.serve)
-        feed = Feed(asyncio.get_running_loop().call_later)
+        feed = Feed(asyncio.get_running_loop().call_later, run_value)
         self._broker = Broker(
             paths=self._paths,
             config=self._config,

@@ -26,8 +26,8 @@ _MOST_TRIALS = 8
 """So many scripts are tried with a lock of their own."""
 
 
-def rehearse(arguments: argparse.Namespace, default_dir: str) -> int:
-    """Rehearses; returns the exit status.
+def rehearse(arguments: argparse.Namespace, default_dir: str) -> tuple[int, str]:
+    """Rehearses; returns the exit status and the report.
 
     Raises:
         NodeError: It could not be tried.
@@ -41,9 +41,9 @@ def rehearse(arguments: argparse.Namespace, default_dir: str) -> int:
             results = list(_results(wanted, daemon, progress))
     except KeyboardInterrupt:
         print("ctdb-node: interrupted; nothing is left of the rehearsal", file=sys.stderr)
-        return _INTERRUPTED
-    print(json.dumps(as_json(results)) if arguments.json else as_text(results), end="\n" if arguments.json else "")
-    return _READY if results[0].ready else _NOT_READY
+        return _INTERRUPTED, ""
+    text = json.dumps(as_json(results)) if arguments.json else as_text(results)
+    return _READY if results[0].ready else _NOT_READY, text
 
 
 def _results(

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--real", action="extend", nargs="+", default=[], metavar="COMMAND", help="a command that is to be no stub"
     )
-    parser.add_argument("--rounds", type=_number(1000), default=3, metavar="N", help="of each kind (%(default)s)")
+    parser.add_argument("--rounds", type=_number(1000), default=3, metavar="N", help="rounds of each kind, 3 without it")
     parser.add_argument(
         "--against", metavar="DAEMON", help="rehearse with this event daemon too: a path, or ctdb for CTDB's own"
     )

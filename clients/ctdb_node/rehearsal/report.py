@@ -60,7 +60,7 @@ def as_text(results: Sequence[Result]) -> str:
     ]
     for other in results[1:]:
         lines += _compared(first, other)
-    return "\n".join((*lines, *_not_seen(first), ""))
+    return "\n".join((*lines, *_not_seen(first)))
 
 
 def _rehearsed(result: Result) -> str:
