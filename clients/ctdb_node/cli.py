@@ -18,6 +18,7 @@ __all__ = ["main", "parser"]
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
 _INTERRUPTED = 130
+_BASE = "/etc/ctdb"
 _NOT_TRIED = 2
 """Exit status of `ctdb-node rehearse`; 0 is ready, 1 is not ready."""
 _NOBODY_READS = 141
@@ -131,7 +132,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _base() -> str:
-    return os.environ.get("CTDB_BASE", "/etc/ctdb")
+    """As the event daemon: outside of test mode the variable changes nothing."""
+    return os.environ.get("CTDB_BASE", _BASE) if "CTDB_TEST_MODE" in os.environ else _BASE
 
 
 def _leaves(error: BaseException) -> list[NodeError]:

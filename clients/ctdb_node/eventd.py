@@ -26,20 +26,18 @@ _LONGEST_END = 60.0
 
 
 @asynccontextmanager
-async def running(
-    program: Sequence[str] = (sys.executable, "-m", "ctdb_eventd"),
-) -> AsyncIterator[anyio.abc.Process]:
+async def running(program: Sequence[str] = ()) -> AsyncIterator[anyio.abc.Process]:
     """Runs the event daemon for the time of the block, which is entered when it listens.
 
     Args:
-        program: Its command.
+        program: Its command, if it is another one than this project's.
 
     Raises:
         NodeError: It can't be started, ended before, or took too long.
     """
     reading, writing = os.pipe()
     try:
-        command = [*program, "-P", str(os.getpid()), "-S", str(writing)]
+        command = [*(program or (sys.executable, "-m", "ctdb_eventd")), "-P", str(os.getpid()), "-S", str(writing)]
         try:
             # in a session of its own, so that Ctrl-C reaches only us, and `shutdown` can still be run
             process = await anyio.open_process(

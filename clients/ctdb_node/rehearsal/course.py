@@ -346,8 +346,7 @@ def _end_of_errors() -> str:
 
 
 async def _observe(request: Request, channel: int) -> Observations:
-    command = request.daemon or (sys.executable, "-m", "ctdb_eventd")
-    async with eventd.running(command) as process, ctdb_event.connect() as client:
+    async with eventd.running(request.daemon) as process, ctdb_event.connect() as client:
         course = Course(request, client, process.pid, channel)
         async with anyio.create_task_group() as tasks:
             await tasks.start(course.note_scripts)

@@ -11,7 +11,7 @@ _MOST_ADDRESSES = 10_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `ctdb-node rehearse`."""
-    parser.add_argument("--config-dir", metavar="DIR", help="the configuration directory (CTDB_BASE, or /etc/ctdb)")
+    parser.add_argument("--config-dir", metavar="DIR", help="the configuration directory (/etc/ctdb)")
     parser.add_argument(
         "--addresses", type=_number(_MOST_ADDRESSES), metavar="N", help="so many: of public_addresses, then made up"
     )
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--real", action="extend", nargs="+", default=[], metavar="COMMAND", help="a command that is to be no stub"
     )
-    parser.add_argument("--rounds", type=_number(1000), default=3, metavar="N", help="rounds of each kind, 3 without it")
+    parser.add_argument(
+        "--rounds", type=_number(1000), default=3, metavar="N", help="rounds of each kind, 3 without it"
+    )
     parser.add_argument(
         "--against", metavar="DAEMON", help="rehearse with this event daemon too: a path, or ctdb for CTDB's own"
     )
