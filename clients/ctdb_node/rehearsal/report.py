@@ -84,7 +84,7 @@ def _found(title: str, found: Sequence[Finding]) -> Iterator[str]:
         yield textwrap.fill(
             f"{number}. {each.text}.", _WIDTH, subsequent_indent="   ", break_long_words=False, break_on_hyphens=False
         )
-        yield from (f"      {line}" for line in each.details)
+        yield from (f"      {line}".rstrip() for line in each.details)
         if each.advice:
             yield textwrap.fill(
                 f"   -> {each.advice}.",
