@@ -1,4 +1,4 @@
-"""`python -m ctdb_node.rehearsal.course CHANNEL`: what is done inside of a sandbox, and what is seen there.
+"""What is done inside of a sandbox, and what is seen there.
 
 One life of a node with a real event daemon; what was seen goes as one line of JSON into the channel.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ import ctdb_event
 from ctdb_node import eventd
 from ctdb_node.problems import NodeError
 from ctdb_node.rehearsal.endstate import end_state
+from ctdb_node.rehearsal.inner import command_of
 from ctdb_node.rehearsal.observed import (
     ALONE,
     FEW,
@@ -318,8 +318,8 @@ def _script_run(script: ctdb_event.Script) -> ScriptRun:
 
 
 async def _lint() -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "ctdb_event", "lint", "--json"]
-    done = await anyio.run_process(command, check=False, stderr=subprocess.DEVNULL)
+    words = command_of("ctdb_event.cli", "lint", "--json")
+    done = await anyio.run_process(words, check=False, stderr=subprocess.DEVNULL)
     try:
         found: list[dict[str, object]] = json.loads(done.stdout)["findings"]
     except (ValueError, KeyError):
@@ -377,7 +377,3 @@ def main(arguments: list[str]) -> int:
     with open(channel, "w", encoding="utf-8") as file:
         file.write(json.dumps(message) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

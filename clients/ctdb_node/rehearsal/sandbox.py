@@ -8,12 +8,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from ctdb_node.problems import NodeError
+from ctdb_node.rehearsal.inner import command_of
 from ctdb_node.rehearsal.observed import Observations, Request, from_json, to_json
 
 __all__ = ["missing", "observe"]
@@ -81,13 +81,13 @@ def _receive(request: Request, progress: Callable[[str], None], errors: IO[bytes
 
 @contextlib.contextmanager
 def _running(request: Request, errors: IO[bytes]) -> Iterator[Iterator[str]]:
-    stage = (sys.executable, "-m", "ctdb_node.rehearsal.stage")
     reading, writing = os.pipe()
+    stage = command_of("ctdb_node.rehearsal.stage", str(writing))
     with open(reading, encoding="utf-8") as channel:
         try:
             process = subprocess.Popen(
                 # the kernel kills it if this process dies, by whatever, and its namespaces with it
-                ["setpriv", "--pdeathsig", "KILL", *_NAMESPACES, "--kill-child=KILL", *stage, str(writing)],
+                ["setpriv", "--pdeathsig", "KILL", *_NAMESPACES, "--kill-child=KILL", *stage],
                 stdin=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=[writing],

@@ -1,4 +1,4 @@
-"""`python -m ctdb_node.rehearsal.stage CHANNEL`: the first process of a sandbox.
+"""The first process of a sandbox.
 
 In namespaces of its own it puts the file system together, makes the interfaces, puts stubs in place, and becomes a
 shell that waits for the rehearsal itself and buries whoever lost their parents. The request comes on standard input.
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 
 from ctdb_node.problems import NodeError
+from ctdb_node.rehearsal.inner import command_of
 from ctdb_node.rehearsal.mounts import Mount, mounts
 from ctdb_node.rehearsal.observed import Request, from_json, to_json
 from ctdb_node.rehearsal.place import CALLS, CHANGES, PLACE, REQUEST, ROOTS, STATE, STUBS
@@ -51,10 +52,10 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(2) from None
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise NodeError(f"`{' '.join(command)}`: {done.stderr.strip() or f'exit status {done.returncode}'}")
+        raise NodeError(f"`{' '.join(words)}`: {done.stderr.strip() or f'exit status {done.returncode}'}")
 
 
 def _mount(kind: str, place: str, *options: str) -> None:
@@ -243,8 +244,8 @@ def _become_first(channel: str) -> None:
     environment["CTDB_BASE"] = "/etc/ctdb"  # as ctdbd has it, for scripts
     environment["PATH"] = f"{STUBS}:{_PATH}"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    command = [sys.executable, "-m", "ctdb_node.rehearsal.course", channel]
-    limited = ["setpriv", f"--bounding-set={_NO_MORE}", "--inh-caps=-all", *command]
+    course = command_of("ctdb_node.rehearsal.course", channel)
+    limited = ["setpriv", f"--bounding-set={_NO_MORE}", "--inh-caps=-all", *course]
     # not exec'd: as process 1, this shell buries whoever lost their parents while it waits
     os.execvpe("sh", ["sh", "-c", '"$@"; exit $?', "sh", *limited], environment)
 
@@ -252,7 +253,3 @@ def _become_first(channel: str) -> None:
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
