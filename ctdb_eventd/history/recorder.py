@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 
 _PAUSE = 0.2
 """Seconds for which records are gathered before they are written."""
+_MANY = 20
+"""Records within that time from which on more are gathered: a failover goes on, and has better use for processors."""
+_LONGEST_PAUSE = 1.0
+"""Seconds after which they are written all the same."""
 _RETRY = 5.0
 """Seconds until a write is tried again that failed."""
 _MOST_WAITING = 20_000
@@ -193,7 +197,19 @@ class History:
             if record is None:
                 return True
             waiting.append(record)
-            time.sleep(_PAUSE)
+            end = time.monotonic() + _LONGEST_PAUSE
+            while True:
+                time.sleep(_PAUSE)
+                before = len(waiting)
+                if self._take_all(waiting):
+                    return True
+                if len(waiting) - before < _MANY or time.monotonic() >= end:
+                    break
+        return False
+
+    def _take_all(self, waiting: list[Record]) -> bool:
+        """Adds what is there; tells whether that was all there will ever be."""
+        with contextlib.suppress(queue.Empty):
             while True:
                 record = self._queue.get_nowait()
                 if record is None:
