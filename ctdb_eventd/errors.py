@@ -69,9 +69,11 @@ __all__ = [
     "RemoteProtocolError",
     "RequestError",
     "StartupError",
+    "StateUnreadable",
     "TooManySubscriptions",
     "TooMuchDetached",
     "UnreadableComponent",
+    "UpgradeFailed",
     "VersionNotSupported",
     "WouldDeadlock",
 ]
@@ -141,6 +143,17 @@ class AlreadyRunning(StartupError):
     def __str__(self) -> str:
         who = f"process {self.pid}" if self.pid else "another process"
         return f"{who} already runs as event daemon here: it holds the lock on {self.pid_file}"
+
+
+class StateUnreadable(EventdError):
+    """What a daemon has left to this program, which is to replace it, can't be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"can't read the state that the running daemon has left: {self.reason}"
 
 
 class ProtocolError(EventdError):
@@ -404,6 +417,19 @@ class HistoryUnreadable(RequestError):
 
     def __str__(self) -> str:
         return f"can't read the history {self.reason}"
+
+
+class UpgradeFailed(RequestError):
+    """The daemon goes on with the program that it had."""
+
+    errno = _errno.EAGAIN
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not upgraded, the running daemon goes on as before: {self.reason}"
 
 
 class TooMuchDetached(RequestError):

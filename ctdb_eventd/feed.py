@@ -30,6 +30,7 @@ KINDS = (
     "lock-waiting",
     "lock-acquired",
     "health",
+    "upgraded",
 )
 """Every kind of notification."""
 
@@ -108,6 +109,15 @@ class Subscription:
         self.deliver = deliver
         self.delivered = 0
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The number of the next note, and how many were delivered."""
+        return self.channel.number, self.delivered
+
+    def go_on_from(self, number: int, delivered: int) -> None:
+        """Goes on at a `position` of the same subscription in a former program; to be called before any note."""
+        self.channel.number, self.delivered = number, delivered
+
     def drop(self) -> None:
         """Ends it at once: what is queued is not sent either. Idempotent."""
         self._feed.unsubscribe(self)
@@ -124,11 +134,13 @@ class Feed:
     Attributes:
         active: There are subscribers; else nothing needs to be published.
         subscribers: How many there are.
+        muted: What happens now was published before.
     """
 
     def __init__(self, timer: Timer) -> None:
         """Starts without subscribers."""
         self.active = False
+        self.muted = False
         self._timer = timer
         self.subscribers = 0
         self._channels: dict[_About, dict[Filter, _Channel]] = {}
@@ -188,7 +200,7 @@ class Feed:
         data: dict[str, Any],
     ) -> None:
         """Queues a notification for the next batch; `data` is given away."""
-        if not self.active:
+        if not self.active or self.muted:
             return
         args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}

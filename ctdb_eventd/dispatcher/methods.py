@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 ReplyTo = Callable[[Reply], None]
 
-_STREAMED = frozenset(KINDS) - {"health"}
+_STREAMED = frozenset(KINDS) - {"health", "upgraded"}
 _OUTCOMES = tuple(outcome.word for outcome in EventOutcome)
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
@@ -76,6 +76,7 @@ class Methods:
         "status",
         "subscribe",
         "unlock",
+        "upgrade",
     )
 
     def __init__(self, domain: Domain) -> None:
@@ -98,14 +99,20 @@ class Methods:
             "reload": self._reload,
         }
         self._ongoing: dict[str, Callable[[Call, Params, ReplyTo, Peer], Cancellable | None]] = {
-            "run": self._run,
+            "upgrade": self._upgrade,
             "history": self._history,
             "lock": self._lock,
             "subscribe": self._subscribe,
         }
 
-    def handle(self, call: Call, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+    def handle(self, call: Call, reply: ReplyTo, peer: Peer, run: str = "") -> Cancellable | None:
         """Carries out a call and calls `reply` once with its answer, now or later, and with notes before it.
+
+        Args:
+            call: The call.
+            reply: Takes the answer.
+            peer: Who asks.
+            run: The id of the run that it asks for, if a former program has given it one; else empty.
 
         Returns:
             What can be cancelled until the answer has come; None if nothing can.
@@ -113,15 +120,16 @@ class Methods:
         try:
             method = self._at_once.get(call.method)
             ongoing = self._ongoing.get(call.method)
-            if method is None and ongoing is None:
+            if method is None and ongoing is None and call.method != "run":
                 raise NoSuchMethod(call.method, self.NAMES)
             self._check(call.method, peer)
             if method is not None:
                 answer = method(Params(call.params), peer)
                 reply(answer if type(answer) is Result else Result(answer))
                 return None
-            assert ongoing is not None
-            return ongoing(call, Params(call.params), reply, peer)
+            if ongoing is not None:
+                return ongoing(call, Params(call.params), reply, peer)
+            return self._run(call, Params(call.params), reply, peer, run)
         except (EventdError, OSError) as error:
             log_refusal(_log, call.method[:100], error, peer)
             reply(failure_of(error))
@@ -138,7 +146,7 @@ class Methods:
 
     # ------------------------------------------------------------------ runs
 
-    def _run(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
+    def _run(self, call: Call, params: Params, reply: ReplyTo, peer: Peer, run: str) -> Cancellable | None:
         spec = EventSpec(
             component=params.text("component"),
             event=params.text("event"),
@@ -150,7 +158,7 @@ class Methods:
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
-        run = self._domain.admit_run(peer, spec, self._domain.new_run())
+        run = self._domain.admit_run(peer, spec, run or self._domain.new_run())
         if detach:
             self._detach(spec, run, reply, peer)
             return None
@@ -250,6 +258,15 @@ class Methods:
         if client:
             _log.info("client %d (uid %d) is %s", peer.pid, peer.uid, client[:100])
         return {**self._domain.hello(), "version": frames.VERSION, "methods": self.NAMES}
+
+    def _upgrade(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> None:
+        cancel = params.flag("cancel")
+        self._domain.audit(peer, "cancel of the upgrade" if cancel else "upgrade")
+
+        def done(outcome: object) -> None:
+            reply(failure_of(outcome) if isinstance(outcome, RequestError) else Result(outcome))
+
+        self._domain.upgrade(done, cancel=cancel)
 
     def _reload(self, params: Params, peer: Peer) -> dict[str, Any]:
         self._domain.audit(peer, "reload")

@@ -6,7 +6,7 @@ import errno
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import attrs
 
@@ -29,6 +29,9 @@ from ctdb_eventd.protocol.messages import (
 from ctdb_eventd.runs import Job
 from ctdb_eventd.text import shown
 
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall
+
 __all__ = ["Dispatcher"]
 
 _log = logging.getLogger(__name__)
@@ -42,30 +45,36 @@ class Dispatcher:
         self._domain = domain
         self._methods = Methods(domain)
 
-    def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
+    def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer, run: str = "") -> Cancellable | None:
         """Carries out a request and calls `reply` once, now or later; with notes before that, if it asks for them.
+
+        Args:
+            request: The request.
+            reply: Takes the reply.
+            peer: Who asks.
+            run: The id of the run that it asks for, if a former program has given it one; else empty.
 
         Returns:
             What can be cancelled until the reply has come; None if nothing can.
         """
         match request:
             case RunRequest():
-                return self._run(request, reply, peer)
+                return self._run(request, reply, peer, run)
             case StatusRequest():
                 reply(self._status(request, peer))
             case ScriptRequest():
                 reply(self._set_script(request, peer))
             case Call():
-                return self._methods.handle(request, reply, peer)
+                return self._methods.handle(request, reply, peer, run)
             case _:
                 assert_never(request)
         return None
 
-    def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
+    def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer, run: str) -> Cancellable | None:
         spec = request.spec
         try:
             check_spec(spec)
-            run = self._domain.admit_run(peer, spec)
+            run = self._domain.admit_run(peer, spec, run)
             job = self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
             return None if job is None else _RunUnderWay(self._domain, job)
         except Exception as error:
@@ -103,6 +112,13 @@ class _RunUnderWay:
     def cancel(self) -> None:
         """Takes it back: it will not be answered."""
         self.domain.cancel_run(self.job)
+
+    def left(self) -> dict[str, Any]:
+        """Returns what another program needs to go on with it."""
+        return {"run": self.job.run, "queued": self.job.queued}
+
+    def take_up(self, left: LeftCall) -> None:
+        """Goes on where a former program was with it: nothing to do."""
 
 
 # There are half a dozen results, and nearly always it is 0.

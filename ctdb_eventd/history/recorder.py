@@ -13,7 +13,6 @@ import contextlib
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -53,13 +52,16 @@ class History:
         """
         self.path = path
         self.bounds = bounds
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Record | threading.Event | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._hurry = threading.Event()
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
 
     def startup(self) -> None:
-        """Starts the thread; what came before is written too."""
+        """Starts the thread; what came before is written too. Idempotent."""
+        if self._writer is not None:
+            return
         self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
         self._writer.start()
 
@@ -72,8 +74,30 @@ class History:
         if self._writer is None and not self._queue.empty():
             self.startup()
         if self._writer is not None:
+            self._hurry.set()
             self._queue.put(None)
             self._writer.join(_CLOSE_PATIENCE)
+
+    def flush(self, patience: float) -> bool:
+        """Waits until what came before has been written; blocks, and may be called in any thread.
+
+        Args:
+            patience: Seconds after which it is given up.
+
+        Returns:
+            False if it was given up.
+        """
+        if self._writer is None:
+            if self._queue.empty():
+                return True
+            self.startup()
+        written = threading.Event()
+        self._hurry.set()
+        self._queue.put(written)
+        try:
+            return written.wait(patience)
+        finally:
+            self._hurry.clear()
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
@@ -108,6 +132,7 @@ class History:
 
         file = HistoryFile(self.path)
         waiting: list[Record] = []
+        self._flushed: list[threading.Event] = []
         lost = 0
         trouble = ""
         closing = False
@@ -134,6 +159,8 @@ class History:
                 if trouble:
                     _log.warning("the history %s can be written again; %d records were lost", self.path, lost)
                 trouble, lost = "", 0
+                while self._flushed:
+                    self._flushed.pop().set()
         if lost:
             _log.error("%d records of the history are lost: %s", lost, trouble)
         file.close()
@@ -147,15 +174,16 @@ class History:
         """
         with contextlib.suppress(queue.Empty):
             record = self._queue.get(timeout=patience)
-            if record is None:
-                return True
-            waiting.append(record)
-            time.sleep(_PAUSE)
-            while True:
-                record = self._queue.get_nowait()
-                if record is None:
-                    return True
+            pause = _PAUSE
+            while record is not None:
+                if isinstance(record, threading.Event):
+                    self._flushed.append(record)
+                    return False
                 waiting.append(record)
+                self._hurry.wait(pause)
+                pause = 0
+                record = self._queue.get_nowait()
+            return True
         return False
 
 

@@ -12,7 +12,7 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Domain, HistoryDone, Jobs
+from ctdb_eventd.dispatcher.domain import Domain, Jobs, Told
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
@@ -141,7 +141,7 @@ class FakeDomain(Rights):
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
         self.ask("history", view, wanted, run)
         done(self.past)
 
