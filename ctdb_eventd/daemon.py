@@ -209,8 +209,8 @@ class Daemon:
             self._broker.take_up_lock(lock, peer)
         now = time.monotonic()
         upgraded: dict[str, object] | UpgradeFailed = {
-            "from": state.version,
-            "to": __version__,
+            "former": state.version,
+            "version": __version__,
             "waited": state.stopped - state.began,
             "seconds": now - state.stopped,
         }
@@ -239,13 +239,17 @@ class Daemon:
 
     def _complete(self) -> None:
         self._broker.complete()
-        # late, but before it is needed: by then another version's file may be there
-        import ctdb_eventd.upgrade  # noqa: F401
+        self.load_rest()
 
         if self._history is not None:
             self._history.startup()
             if not self._taken_over:
                 self._history.read("latest", Wanted(), None, self._broker.carry)
+
+    @staticmethod
+    def load_rest() -> None:
+        """Imports what an upgrade needs: when one is asked for, another version's file may be in its place."""
+        import ctdb_eventd.upgrade  # noqa: F401
 
     def _load(self) -> Config:
         """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.

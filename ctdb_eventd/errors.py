@@ -4,6 +4,7 @@
     ├── ConfigError            a line of ctdb.conf that can't be used
     ├── StartupError           the daemon can't start here
     │   └── AlreadyRunning     another instance holds the pid file
+    ├── StateUnreadable        what a former program has left can't be read
     ├── ProtocolError
     │   ├── LocalProtocolError     we would have sent something that can't be said
     │   └── RemoteProtocolError    the peer sent something that isn't the protocol
@@ -27,6 +28,7 @@
         ├── HistoryUnreadable      EIO
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
+        ├── UpgradeFailed          EAGAIN: the daemon goes on with the program that it had
         └── NotThere               ENOENT: what is named is over, or never was
             ├── NoSuchRun
             ├── NoSuchCall

@@ -270,12 +270,12 @@ class Session:
         """Carries out a call that a former program had taken and not begun with."""
         request: Request
         if left.spec is not None:
-            request = RunRequest(left.spec)
+            request = RunRequest(left.spec, left.run)
         else:
-            request = Call(left.reqid, left.method, left.params)
+            request = Call(left.reqid, left.method, left.params, left.run)
         call = _Call(self, left.reqid, request, left.size)
         call.arrived = left.arrived
-        job = self._dispatcher.handle(request, call.reply, self.peer, left.run)
+        job = self._dispatcher.handle(request, call.reply, self.peer)
         if left.lost_until is not None:
             number, moment = left.lost_until
             call.lost, call.last_lost = left.lost, Note("gap", number, {"time": moment})

@@ -99,20 +99,15 @@ class Methods:
             "reload": self._reload,
         }
         self._ongoing: dict[str, Callable[[Call, Params, ReplyTo, Peer], Cancellable | None]] = {
-            "upgrade": self._upgrade,
+            "run": self._run,
             "history": self._history,
             "lock": self._lock,
             "subscribe": self._subscribe,
+            "upgrade": self._upgrade,
         }
 
-    def handle(self, call: Call, reply: ReplyTo, peer: Peer, run: str = "") -> Cancellable | None:
+    def handle(self, call: Call, reply: ReplyTo, peer: Peer) -> Cancellable | None:
         """Carries out a call and calls `reply` once with its answer, now or later, and with notes before it.
-
-        Args:
-            call: The call.
-            reply: Takes the answer.
-            peer: Who asks.
-            run: The id of the run that it asks for, if a former program has given it one; else empty.
 
         Returns:
             What can be cancelled until the answer has come; None if nothing can.
@@ -120,16 +115,15 @@ class Methods:
         try:
             method = self._at_once.get(call.method)
             ongoing = self._ongoing.get(call.method)
-            if method is None and ongoing is None and call.method != "run":
+            if method is None and ongoing is None:
                 raise NoSuchMethod(call.method, self.NAMES)
             self._check(call.method, peer)
             if method is not None:
                 answer = method(Params(call.params), peer)
                 reply(answer if type(answer) is Result else Result(answer))
                 return None
-            if ongoing is not None:
-                return ongoing(call, Params(call.params), reply, peer)
-            return self._run(call, Params(call.params), reply, peer, run)
+            assert ongoing is not None
+            return ongoing(call, Params(call.params), reply, peer)
         except (EventdError, OSError) as error:
             log_refusal(_log, call.method[:100], error, peer)
             reply(failure_of(error))
@@ -146,7 +140,7 @@ class Methods:
 
     # ------------------------------------------------------------------ runs
 
-    def _run(self, call: Call, params: Params, reply: ReplyTo, peer: Peer, run: str) -> Cancellable | None:
+    def _run(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> Cancellable | None:
         spec = EventSpec(
             component=params.text("component"),
             event=params.text("event"),
@@ -158,7 +152,7 @@ class Methods:
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
-        run = self._domain.admit_run(peer, spec, run or self._domain.new_run())
+        run = self._domain.admit_run(peer, spec, call.run or self._domain.new_run())
         if detach:
             self._detach(spec, run, reply, peer)
             return None

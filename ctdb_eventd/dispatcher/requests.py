@@ -45,36 +45,30 @@ class Dispatcher:
         self._domain = domain
         self._methods = Methods(domain)
 
-    def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer, run: str = "") -> Cancellable | None:
+    def handle(self, request: Request, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
         """Carries out a request and calls `reply` once, now or later; with notes before that, if it asks for them.
-
-        Args:
-            request: The request.
-            reply: Takes the reply.
-            peer: Who asks.
-            run: The id of the run that it asks for, if a former program has given it one; else empty.
 
         Returns:
             What can be cancelled until the reply has come; None if nothing can.
         """
         match request:
             case RunRequest():
-                return self._run(request, reply, peer, run)
+                return self._run(request, reply, peer)
             case StatusRequest():
                 reply(self._status(request, peer))
             case ScriptRequest():
                 reply(self._set_script(request, peer))
             case Call():
-                return self._methods.handle(request, reply, peer, run)
+                return self._methods.handle(request, reply, peer)
             case _:
                 assert_never(request)
         return None
 
-    def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer, run: str) -> Cancellable | None:
+    def _run(self, request: RunRequest, reply: Callable[[Reply], None], peer: Peer) -> Cancellable | None:
         spec = request.spec
         try:
             check_spec(spec)
-            run = self._domain.admit_run(peer, spec, run)
+            run = self._domain.admit_run(peer, spec, request.run)
             job = self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
             return None if job is None else _RunUnderWay(self._domain, job)
         except Exception as error:
