@@ -153,21 +153,15 @@ def _take_over(arguments: argparse.Namespace) -> int:
     from ctdb_eventd import upgrade
 
     environment.close_on_exec()
-    state = upgrade.read_state(arguments.take_over)
-
-    def go_back(error: BaseException) -> None:
-        if arguments.refused is None:
-            upgrade.go_back(state, arguments.take_over, f"version {__version__} can't go on: {error}")
-
+    former = upgrade.Former(arguments.take_over, arguments.refused)
     try:
         from ctdb_eventd.daemon import Daemon
 
         paths = Inquiry(os.environ, arguments.helper_dir).paths()
-        daemon = Daemon(_options(arguments), os.environ, paths, state, go_back, arguments.refused)
+        daemon = Daemon(_options(arguments), os.environ, paths, former)
     except Exception as error:
-        go_back(error)
+        former.go_back(error)
         raise
-    os.close(arguments.take_over)
     return _serve(daemon)
 
 

@@ -57,7 +57,7 @@ from ctdb_eventd.traffic import Traffic
 
 if TYPE_CHECKING:
     from ctdb_eventd.handover import LeftCall, LeftRun, State
-    from ctdb_eventd.upgrade import Upgrade
+    from ctdb_eventd.upgrade import Former, Upgrade
 
 __all__ = ["Daemon", "Options"]
 
@@ -91,13 +91,7 @@ class Daemon:
     """One event daemon: `startup`, `serve`, `shutdown`, in this order, by `run`."""
 
     def __init__(
-        self,
-        options: Options,
-        environ: Mapping[str, str],
-        paths: Paths,
-        state: State | None = None,
-        go_back: Callable[[BaseException], None] | None = None,
-        refused: str | None = None,
+        self, options: Options, environ: Mapping[str, str], paths: Paths, former: Former | None = None
     ) -> None:
         """Prepares; nothing is opened yet.
 
@@ -105,14 +99,11 @@ class Daemon:
             options: The command line's.
             environ: The environment.
             paths: Where everything lies.
-            state: What a former program in this process has left; None if there was none.
-            go_back: Becomes that program again, or returns; None if there was none.
-            refused: Why another program could not go on, so that this is the former one again; else None.
+            former: The program that this one replaces in its process; None if there is none.
         """
         self._options = options
-        self._state = state
-        self._go_back = go_back
-        self._refused = refused
+        self._former = former
+        self._state = None if former is None else former.state
         self._upgrade: Upgrade | None = None
         self._paths = paths
         self._is_test = test_mode(environ)
@@ -125,7 +116,6 @@ class Daemon:
         self._watched = -1
         self._settled = False
         """What has no work in a pause has ended."""
-        self._taken_over = state is not None
         # Whatever was made at the start is given back at the end, the last first, however the end comes.
         self._resources = AsyncExitStack()
 
@@ -160,8 +150,8 @@ class Daemon:
             raise
 
     def _return_to_former(self, error: Exception) -> None:
-        if self._go_back is not None:
-            self._go_back(error)
+        if self._former is not None:
+            self._former.go_back(error)
 
     async def startup(self, tasks: TaskGroup) -> None:
         """Starts every part; when this returns, requests are served.
@@ -191,18 +181,19 @@ class Daemon:
             self._server.startup()
             self._tell_starter()
         else:
-            self._take_up(state)
+            assert self._former is not None
+            self._take_up(state, self._former)
         self._guardian.startup(self._config.kill_grace)
         asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._complete)
 
-    def _take_up(self, state: State) -> None:
+    def _take_up(self, state: State, former: Former) -> None:
         """Goes on where a former program in this process was."""
         self._broker.take_up(state)
         if state.notices is not None:
             self._notifier.notices.take_up(state.notices)
         clients = self._server.take_up(state.listener, state.clients)
-        # From here on there is no way back: the former program would answer again what is answered now.
-        self._go_back = self._state = None
+        former.forget()
+        self._state = None
         self._scheduler.client_locks.number_from(state.next_lock)
         held = [(lock, session.peer) for session, client in clients for lock in client.locks]
         for lock, peer in sorted(held, key=lambda pair: pair[0].number):
@@ -214,8 +205,8 @@ class Daemon:
             "waited": state.stopped - state.began,
             "seconds": now - state.stopped,
         }
-        if self._refused is not None:
-            upgraded = UpgradeFailed(self._refused)
+        if former.refused is not None:
+            upgraded = UpgradeFailed(former.refused)
         self._scheduler.pause()
         requests: list[tuple[Callable[[], None], LeftCall | LeftRun]] = [
             (partial(session.repeat, call), call) for session, client in clients for call in client.calls
@@ -232,7 +223,7 @@ class Daemon:
         for session, _ in clients:
             session.go_on()
         text = "upgraded: version %s goes on instead of %s, %d clients waited %.3f s for it"
-        if self._refused is None:
+        if former.refused is None:
             _log.log(NOTICE, text, __version__, state.version, len(clients), now - state.stopped)
         else:
             _log.error("%s", upgraded)
@@ -243,7 +234,7 @@ class Daemon:
 
         if self._history is not None:
             self._history.startup()
-            if not self._taken_over:
+            if self._former is None:
                 self._history.read("latest", Wanted(), None, self._broker.carry)
 
     @staticmethod
@@ -389,7 +380,7 @@ class Daemon:
             return None
         path = history_file(self._paths.state_dir)
         own_directory(os.path.dirname(path))
-        history = History(path, bounds)
+        history = History(path, bounds, None if self._state is None else self._state.counts.started)
         self._resources.callback(history.close)
         return history
 

@@ -36,7 +36,7 @@ from ctdb_eventd.handover import State, decode, encode
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.text import shown
 
-__all__ = ["Steps", "Upgrade", "go_back", "own_program", "program_to_start", "read_state", "sealed"]
+__all__ = ["Former", "Steps", "Upgrade", "own_program", "program_to_start", "read_state", "sealed"]
 
 _log = logging.getLogger(__name__)
 
@@ -147,18 +147,38 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
         raise
 
 
-def go_back(state: State, fd: int, reason: str) -> NoReturn:
-    """Becomes the former program again.
+class Former:
+    """The program that this one replaces in its process.
 
-    Args:
-        state: Its state.
-        fd: The file that has it.
-        reason: Why this program can't go on.
-
-    Raises:
-        OSError: It can't be executed.
+    Attributes:
+        state: What it has left.
+        refused: Why another program could not replace it, so that this is the former one again; None if it isn't.
     """
-    _execute(state.program, fd, state.descriptors, REFUSED, reason)
+
+    def __init__(self, fd: int, refused: str | None) -> None:
+        """Reads the state from a file, which stays open until `forget`.
+
+        Raises:
+            StateUnreadable: It can't be read.
+        """
+        self.state = read_state(fd)
+        self.refused = refused
+        self._fd = fd
+
+    def go_back(self, error: Exception) -> None:
+        """Becomes the former program again, as this one can't go on; returns if that has failed before.
+
+        Raises:
+            OSError: It can't be executed.
+        """
+        if self.refused is None and self._fd >= 0:
+            reason = f"version {__version__} can't go on: {error}"
+            _execute(self.state.program, self._fd, self.state.descriptors, REFUSED, reason)
+
+    def forget(self) -> None:
+        """From here on there is no way back: the former program would answer again what is answered now."""
+        os.close(self._fd)
+        self._fd = -1
 
 
 # ---------------------------------------------------------------------- the steps

@@ -90,9 +90,16 @@ PRAGMA user_version = {SCHEMA_VERSION};
 class HistoryFile:
     """Writes to the file. Made and used by one thread; opens the file when there is something to write."""
 
-    def __init__(self, path: str) -> None:
-        """Opens nothing yet."""
+    def __init__(self, path: str, since: float | None = None) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: The file.
+            since: When the daemon was started, in seconds since the epoch; now if None. Runs that came before and are
+                not over never will be.
+        """
         self._path = path
+        self._since = time.time() if since is None else since
         self._connection: sqlite3.Connection | None = None
         self._until_tidy = 0
 
@@ -149,7 +156,9 @@ class HistoryFile:
             if version == 0:
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             with connection:
-                connection.execute("UPDATE run SET outcome = 'interrupted' WHERE outcome IS NULL")
+                connection.execute(
+                    "UPDATE run SET outcome = 'interrupted' WHERE outcome IS NULL AND queued < ?", (self._since,)
+                )
         except BaseException:
             connection.close()
             raise

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,14 +44,16 @@ _Question = tuple[str, Wanted, str | None, ReadDone, asyncio.AbstractEventLoop]
 class History:
     """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
 
-    def __init__(self, path: str, bounds: Bounds) -> None:
+    def __init__(self, path: str, bounds: Bounds, since: float | None = None) -> None:
         """Prepares: nothing is written before `startup`.
 
         Args:
             path: The file; in a directory that nobody else may write to.
             bounds: How much is kept.
+            since: When the daemon was started, in seconds since the epoch; now if None.
         """
         self.path = path
+        self._since = time.time() if since is None else since
         self.bounds = bounds
         self._queue: queue.SimpleQueue[Record | threading.Event | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -130,7 +133,7 @@ class History:
         # here, as SQLite would slow the daemon's start
         from ctdb_eventd.history.file import HistoryFile, WriteError
 
-        file = HistoryFile(self.path)
+        file = HistoryFile(self.path, self._since)
         waiting: list[Record] = []
         self._flushed: list[threading.Event] = []
         lost = 0

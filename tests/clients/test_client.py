@@ -270,7 +270,7 @@ async def test_parameters_that_cannot_be(broker: FakeBroker) -> None:
             client.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]
         with pytest.raises(InvalidRequest, match=r"a list of kinds was expected, such as \['health'\]"):
             client.subscribe("health")  # type: ignore[arg-type]
-        with pytest.raises(InvalidRequest, match=r"some of queued, started, .*, health is expected, not 'fialed'"):
+        with pytest.raises(InvalidRequest, match=r"some of queued, started, .*, upgraded is expected, not 'fialed'"):
             client.subscribe(["fialed"])  # type: ignore[list-item]
         with pytest.raises(InvalidRequest, match=r"run takes \d+ bytes, the broker accepts 1048576"):
             await client.run("c", "e", "x" * (1 << 20))
