@@ -38,7 +38,7 @@ class RunRequest:
     """Run an event."""
 
     spec: EventSpec
-    run: str = ""
+    run: str = attrs.field(default="", repr=False)
     """The run's id, if a former program in this process has given it one; else empty."""
 
 
@@ -93,7 +93,7 @@ class Call:
     """Of the request: `cancel` may name it."""
     method: str
     params: Mapping[str, Any]
-    run: str = ""
+    run: str = attrs.field(default="", repr=False)
     """The id of the run that it asks for, if a former program in this process has given it one; else empty."""
 
 

@@ -112,7 +112,7 @@ def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--now",
         action="store_true",
-        help="install, and have our daemon that runs go on as this version; no address moves",
+        help="install, and have our daemon that runs go on as this version",
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be done, change nothing")
     parser.add_argument("--root", default="/", metavar="DIR", help="work on the system below this directory")
