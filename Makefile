@@ -6,10 +6,6 @@ PYTHON ?= python3
 # Not taken from the environment, where a variable of this name may mean something else.
 VENV := .venv
 
-# The programs that `run` shows; CTDB's own in /usr/libexec/ctdb will do as well.
-EVENTD ?= $(VENV)/bin/ctdb-eventd
-EVENT ?= $(VENV)/bin/ctdb-event
-
 quietly := contrib/tools/quietly.sh
 pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
@@ -52,8 +48,8 @@ $(VENV)/.stamp-dev: pyproject.toml | $(VENV)/bin/python
 
 # --- Using it ----------------------------------------------------------------------------------------------------
 
-run: $(VENV)/.stamp-run ## Show the daemon at work on a private sample node
-	@EVENTD="$(EVENTD)" EVENT="$(EVENT)" contrib/demo/run.sh
+run: $(VENV)/.stamp-run ## Show a whole node at work: its start, a dead service, addresses that move, its end
+	@$(VENV)/bin/python contrib/demo/run.py
 
 # --- Checking it -------------------------------------------------------------------------------------------------
 
@@ -129,6 +125,7 @@ fuzz: $(VENV)/.stamp-run ## Attack a daemon with mutated packets for five minute
 
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 
+EVENTD ?= $(VENV)/bin/ctdb-eventd
 # EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go;
 # SAMBA=yes has an smbd on each node.
 # CTDB=4.25 (4.17, 4.22, 4.24) takes nodes of that version: the lab is in a root of its own then, with an environment

@@ -89,7 +89,8 @@ class AccessControl:
 
     def log_refusal(self, peer: Peer, why: str) -> None:
         """Logs that a client was refused, at most once a minute for each user."""
-        _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra={"seldom": peer.uid})
+        extra = {"seldom": peer.uid, "about": self._about(peer)}
+        _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra=extra)
 
     def is_ctdbd(self, peer: Peer) -> bool:
         """Tells whether a client is ctdbd, whose requests are no news."""
@@ -113,7 +114,11 @@ class AccessControl:
             text += f", run id {run}"
         if args:
             text += f": {' '.join(args)[:_SHOWN]}"
-        _log.log(NOTICE, "%s asked for: %s", peer.label, text)
+        about = {**self._about(peer), "action": action, "subject": subject or None, "run": run or None}
+        _log.log(NOTICE, "%s asked for: %s", peer.label, text, extra={"about": about})
+
+    def _about(self, peer: Peer) -> dict[str, object]:
+        return {"client_uid": peer.uid, "client_pid": peer.pid, "client_program": self.program(peer)}
 
 
 @lru_cache(maxsize=256)

@@ -27,11 +27,13 @@ from ctdb_eventd.scripts import NAME_RULES, is_lock_name, shown_name
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["LOG_LEVELS", "NOTIFY_KINDS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
+__all__ = ["LOG_FORMATS", "LOG_LEVELS", "NOTIFY_KINDS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
 
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """From least to most talkative."""
 _LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
+LOG_FORMATS = ("text", "json", "journal")
+"""Forms of a line of the log; the last one is a place too."""
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
 """What may follow `syslog:`; plain `syslog` uses syslog(3)."""
 NOTIFY_KINDS = ("failed", "timed-out", "health", "stuck", "waited")
@@ -56,6 +58,8 @@ class Config:
     """`file:PATH`, `file:` (stderr), `syslog` or `syslog:METHOD`; None if not configured."""
     log_level: str = "NOTICE"
     """One of LOG_LEVELS."""
+    log_format: str = "text"
+    """One of LOG_FORMATS."""
     debug_script: str | None = None
     """Base name, looked up in the configuration directory; None if hung scripts are not looked at."""
     script_names: NameRule = "auto"
@@ -146,6 +150,12 @@ def _log_location(line: Line) -> str | _Doubtful:
     else:
         raise line.error(expected)
     return location if location == line.value else _Doubtful(location, expected)
+
+
+def _log_format(line: Line) -> str | _Doubtful:
+    # CTDB's daemons pass over this key whatever it says, so a wrong word keeps no node from starting
+    word = line.value.lower()
+    return word if word in LOG_FORMATS else _Doubtful(LOG_FORMATS[0], f"expected one of {', '.join(LOG_FORMATS)}")
 
 
 def _absolute(path: str) -> str:
@@ -345,7 +355,11 @@ _LIMITS = {"memory": _size(1 << 20, "4096 G", "512 M or 2 G"), "pids": _count}
 _RIGHTS = frozenset({"read", "operate"})
 _Parser = Callable[[Line], Any]
 _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
-    "logging": {"location": ("log_location", _log_location), "log level": ("log_level", _log_level)},
+    "logging": {
+        "location": ("log_location", _log_location),
+        "log level": ("log_level", _log_level),
+        "format": ("log_format", _log_format),
+    },
     "event": {"debug script": ("debug_script", _debug_script)},
     "eventd": {
         "script names": ("script_names", _one_of(*NAME_RULES)),

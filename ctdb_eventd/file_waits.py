@@ -122,6 +122,7 @@ def _log_if_long(wait: FileWait, job: Job | None) -> None:
             NOTICE,
             "%s: %s waits for %s, for %.3f s so far, held by %s (ctdb-event show %s)",
             *(job, wait.script, wait.name, wait.waiter.seconds, wait.held_by or "an unknown process", job.run),
+            extra=job.about(script=wait.script, waited=wait.waiter.seconds, waited_for=wait.name, holder=wait.held_by),
         )
 
 

@@ -1,4 +1,4 @@
-"""The log: where it goes, how a line looks, and what happens when it can't be written. Built on `logging`.
+"""The log: where it goes, and what happens when it can't be written. Built on `logging`.
 
 Nothing here may raise into the code that logs: a full disk must not end a failover.
 """
@@ -13,22 +13,30 @@ import socket
 import sys
 import syslog
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.errors import StartupError
+from ctdb_eventd.journal import JournalHandler
+from ctdb_eventd.log_lines import (
+    NOTICE,
+    PROGRAM,
+    BareLine,
+    JsonLine,
+    LossRecord,
+    Seldom,
+    StampedLine,
+    WallClock,
+    harmless,
+    priority,
+)
 from ctdb_eventd.paths import Paths, test_mode
-from ctdb_eventd.text import escaped, shown
 
 __all__ = ["NOTICE", "FileHandler", "Log", "complain", "log_output"]
 
-NOTICE = logging.INFO + 5
-"""CTDB's level between INFO and WARNING, its default."""
-
-_PROGRAM = "ctdb-eventd"
 _SHORT = 1024
 """Bytes of a line that any syslog daemon takes in one datagram."""
 _LEVELS = {
@@ -38,124 +46,73 @@ _LEVELS = {
     "INFO": logging.INFO,
     "DEBUG": logging.DEBUG,
 }
-_PRIORITIES = {
-    logging.ERROR: syslog.LOG_ERR,
-    logging.WARNING: syslog.LOG_WARNING,
-    NOTICE: syslog.LOG_NOTICE,
-    logging.INFO: syslog.LOG_INFO,
-    logging.DEBUG: syslog.LOG_DEBUG,
-}
 _SYSLOG_UDP = ("127.0.0.1", 514)
 _SYSLOG_SOCKET = "/dev/log"
-_LONGEST = 8192
-"""Characters of a line, and of the traceback behind it, that are written."""
-_FRAMES = 20
-"""Of a traceback: the innermost ones."""
+_JOURNAL_SOCKET = "/run/systemd/journal/socket"
 
 _MOST_LINES = 1000
 """Lines of a script's output that are logged from its beginning, and from its end: all of a megabyte of short lines
 would keep everybody waiting for seconds."""
 _MOST_BYTES = 64 << 10
 """The same in bytes: making escapes of a megabyte would take as long."""
+_LATE = 0.1
+"""Seconds that output is older than its line in the log from which on the line says when it came."""
 
-_SELDOM = 60.0
-"""Seconds between two lines that say the same of the same peer."""
-_MOST_PEERS = 1000
-
+_log = logging.getLogger(__name__)
 _output_log = logging.getLogger("ctdb_eventd.output")
+_came_clock = WallClock()
 
 
-def log_output(name: str, output: bytes) -> None:
+def log_output(
+    name: str, output: bytes, came: Sequence[tuple[int, float]] = (), about: Mapping[str, object] | None = None
+) -> None:
     """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out.
 
     Of much output the first and the last lines are logged, and how many are between.
+
+    Args:
+        name: The script.
+        output: What it printed.
+        came: From which position on it came at which time, in seconds since the epoch; in order.
+        about: What is known besides; see `log_lines`. An `address` stands behind each line, with the time at which it
+            came if that is a while ago.
     """
     if not output:
         return
     short = len(output) <= 2 * _MOST_BYTES
-    first = _lines(output if short else output[:_MOST_BYTES])
-    last = first if short else _lines(output[-_MOST_BYTES:])
+    first = _lines(output if short else output[:_MOST_BYTES], 0)
+    last = first if short else _lines(output[-_MOST_BYTES:], len(output) - _MOST_BYTES)
     if short and len(first) <= 2 * _MOST_LINES:
         lines = first
     else:
         lines, last = first[:_MOST_LINES], last[-_MOST_LINES:]
         left_out = max(output.count(b"\n") - len(lines) - len(last), 1)
-        lines += [f"[{left_out} lines left out here; the event's status has what was kept]", *last]
-    for line in lines:
-        _output_log.error("%s: %s", name, line)
+        lines += [(f"[{left_out} lines left out here; the event's status has what was kept]", -1), *last]
+    about = {"script": name, **(about or {})}
+    for line, position in lines:
+        index = bisect_right(came, position, key=lambda mark: mark[0])
+        _log_line(name, line, came[index - 1][1] if index else None, about)
 
 
-def _lines(output: bytes) -> list[str]:
-    return [line for line in output.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
+def _log_line(name: str, line: str, came: float | None, about: Mapping[str, object]) -> None:
+    tail = [] if about.get("address") is None else [str(about["address"])]
+    if came is not None:
+        stamp = _came_clock(came)
+        about = {**about, "came": stamp}
+        if time.time() - came >= _LATE:
+            tail.append(f"at {stamp[11:23]}")
+    _output_log.error("%s: %s", name, line, extra={"about": about, "tail": f" ({', '.join(tail)})" if tail else ""})
 
 
-class _Formatter(logging.Formatter):
-    """One event, one line: bounded, without anything that a terminal would obey; lines of a traceback are joined."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        try:
-            text = record.getMessage()
-        except Exception:
-            # A mistake in the caller's arguments: better a clumsy line than none, or an error where it is not expected.
-            text = f"{record.msg} {shown(record.args)}"
-        line = _harmless(text)
-        if record.exc_info:
-            line += " | " + _harmless("".join(traceback.format_exception(*record.exc_info, limit=-_FRAMES)).rstrip())
-        return line
-
-
-def _harmless(text: str) -> str:
-    """Returns a text as one line of bounded length, in which a stranger's can't rewrite those around it."""
-    line = escaped(text[:_LONGEST].replace("\n", " | "), "\t")
-    if len(text) <= _LONGEST and len(line) <= _LONGEST:
-        return line
-    return f"{line[:_LONGEST]}… (cut, {len(text)} characters in all)"
-
-
-class _Seldom(logging.Filter):
-    """Of lines that say the same of the same peer lets one a minute pass, with the number of those that it held back.
-
-    It is about records with an attribute `seldom` (`extra={"seldom": …}`), which names the peer.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._held_back: dict[tuple[str, object], tuple[float, int]] = {}  # when one was logged, how many not
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        peer = getattr(record, "seldom", None)
-        if peer is None:
-            return True
-        since, count = self._held_back.get((record.msg, peer), (record.created - _SELDOM, 0))
-        if 0 <= record.created - since < _SELDOM:
-            self._held_back[record.msg, peer] = since, count + 1
-            return False
-        self._held_back.pop((record.msg, peer), None)
-        if len(self._held_back) >= _MOST_PEERS:
-            del self._held_back[next(iter(self._held_back))]
-        self._held_back[record.msg, peer] = record.created, 0
-        if count:
-            record.msg, record.args = f"%s (since the last such line: {count} more)", (record.getMessage(),)
-        return True
-
-
-class _Stamp(_Formatter):
-    """Puts time, host and process in front, in the form of CTDB's own log."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__()
-        self._tail = f" {host} {_PROGRAM}[{os.getpid()}]: "
-        self._second = -1
-        self._date = self._zone = ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        second, fraction = divmod(record.created, 1)
-        if second != self._second:
-            moment = time.localtime(second)
-            zone = time.strftime("%z", moment)
-            self._date, self._zone = time.strftime("%Y-%m-%dT%H:%M:%S", moment), f"{zone[:3]}:{zone[3:]}"
-            self._second = int(second)
-        return f"{self._date}.{int(fraction * 1e6):06d}{self._zone}{self._tail}{super().format(record)}"
+def _lines(output: bytes, position: int) -> list[tuple[str, int]]:
+    """Returns the lines that are not blank, and the position of each; the first one's is `position`."""
+    lines = []
+    for line in output.split(b"\n"):
+        text = line.decode("utf-8", "surrogateescape")
+        if text.strip():
+            lines.append((text, position))
+        position += len(line) + 1
+    return lines
 
 
 class FileHandler(logging.Handler):
@@ -187,7 +144,7 @@ class FileHandler(logging.Handler):
         try:
             fd = self._open()
         except OSError as error:
-            logging.getLogger(__name__).error("can't reopen the log: %s; going on in the old file", error)
+            _log.error("can't reopen the log: %s; going on in the old file", error)
             return
         os.close(self._fd)
         self._fd = fd
@@ -212,9 +169,7 @@ class FileHandler(logging.Handler):
             self._lost = 0
 
     def _notice(self) -> bytes:
-        text = "%d log lines before this one were lost: %s"
-        record = logging.LogRecord(__name__, logging.ERROR, "", 0, text, (self._lost, self._why), None)
-        return (self.format(record) + "\n").encode(errors="backslashreplace")
+        return (self.format(LossRecord(self._lost, self._why)) + "\n").encode(errors="backslashreplace")
 
     def close(self) -> None:
         """Closes the file."""
@@ -239,10 +194,10 @@ class _SyslogHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        syslog.openlog(_PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
+        syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
 
     def emit(self, record: logging.LogRecord) -> None:
-        syslog.syslog(_priority(record), self.format(record))
+        syslog.syslog(priority(record), self.format(record))
 
 
 class _SyslogDatagramHandler(logging.Handler):
@@ -256,12 +211,12 @@ class _SyslogDatagramHandler(logging.Handler):
         self._rfc5424 = rfc5424
 
     def emit(self, record: logging.LogRecord) -> None:
-        head = f"<{syslog.LOG_DAEMON | _priority(record)}>"
+        head = f"<{syslog.LOG_DAEMON | priority(record)}>"
         if self._rfc5424:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-            head += f"1 {stamp} {socket.gethostname()} {_PROGRAM} {os.getpid()} - - "
+            head += f"1 {stamp} {socket.gethostname()} {PROGRAM} {os.getpid()} - - "
         else:
-            head += f"{_PROGRAM}[{os.getpid()}]: "
+            head += f"{PROGRAM}[{os.getpid()}]: "
         try:
             self._send(f"{head}{self.format(record)}".encode())
         except OSError:
@@ -280,10 +235,6 @@ class _SyslogDatagramHandler(logging.Handler):
         self._socket.close()
 
 
-def _priority(record: logging.LogRecord) -> int:
-    return _PRIORITIES.get(record.levelno, syslog.LOG_ERR)
-
-
 class Log:
     """The process's log, from start to end; takes over the root logger, so that libraries are heard too."""
 
@@ -291,13 +242,15 @@ class Log:
         """Prepares; nothing is opened yet."""
         self._environ = environ
         self._paths = paths
-        self._location: str | None = None
+        self._target: tuple[str, str] | None = None
         self._handler: logging.Handler | None = None
-        self._seldom = _Seldom()
+        self._seldom = Seldom()
         logging.addLevelName(NOTICE, "NOTICE")
 
     def startup(self, config: Config) -> None:
         """Opens the first log; standard error stands in for one that can't be opened, as with CTDB's daemon.
+
+        For the journal `location` stands in.
 
         Raises:
             StartupError: The configuration names a directory for the log that there isn't. CTDB's daemon does not start
@@ -306,11 +259,15 @@ class Log:
         try:
             self.configure(config)
         except StartupError as error:
+            if config.log_format == "journal":
+                self.startup(attrs.evolve(config, log_format="text"))
+                _log.error("%s; the log goes to [logging] location instead", error)
+                return
             path = (config.log_location or "").removeprefix("file:")
             if path and not os.path.isdir(os.path.dirname(path)):
                 raise
             self.configure(attrs.evolve(config, log_location="file:"))
-            logging.getLogger(__name__).error("%s; the log goes to standard error instead", error)
+            _log.error("%s; the log goes to standard error instead", error)
 
     def configure(self, config: Config) -> None:
         """Follows the configuration.
@@ -331,16 +288,14 @@ class Log:
         Raises:
             StartupError: The log can't be opened.
         """
-        location = config.log_location or f"file:{self._paths.log_file}"
-        if "CTDB_INTERACTIVE" in self._environ:
-            location = "file:"
-        handler = self._handler if location == self._location else self._open(location)
+        target = self._target_of(config)
+        handler = self._handler if target == self._target else self._open(*target)
         assert handler is not None
 
         def use() -> None:
             if handler is not self._handler:
                 self._replace(handler)
-                self._location = location
+                self._target = target
             logging.getLogger().setLevel(_LEVELS[config.log_level])
 
         try:
@@ -348,6 +303,14 @@ class Log:
         finally:
             if handler is not self._handler:
                 handler.close()
+
+    def _target_of(self, config: Config) -> tuple[str, str]:
+        """Returns the log's location and the form of its lines."""
+        if "CTDB_INTERACTIVE" in self._environ:
+            return "file:", "text" if config.log_format == "journal" else config.log_format
+        if config.log_format == "journal":
+            return "journal", "text"
+        return config.log_location or f"file:{self._paths.log_file}", config.log_format
 
     def _replace(self, handler: logging.Handler) -> None:
         root = logging.getLogger()
@@ -368,23 +331,37 @@ class Log:
         if isinstance(self._handler, FileHandler):
             self._handler.reopen()
 
-    def _open(self, location: str) -> logging.Handler:
+    def _open(self, location: str, form: str) -> logging.Handler:
         kind, _, rest = location.partition(":")
-        if kind == "syslog":
+        line: logging.Formatter = JsonLine(self.host) if form == "json" else BareLine()
+        handler: logging.Handler
+        if kind == "journal":
+            handler = self._open_journal()
+        elif kind == "syslog":
             handler = _open_syslog(rest)
-            handler.setFormatter(_Formatter())
         elif not rest:
             handler = _StandardErrorHandler()
-            handler.setFormatter(_Formatter())
         else:
-            try:
-                handler = FileHandler(rest)
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else str(error)
-                where = f"[logging] location in {self._paths.config_file} sets where it is"
-                raise StartupError(f"can't open the log {rest}: {why} ({where})") from error
-            handler.setFormatter(_Stamp(self.host))
+            handler = self._open_file(rest)
+            line = line if form == "json" else StampedLine(self.host)
+        handler.setFormatter(line)
         return handler
+
+    def _open_file(self, path: str) -> logging.Handler:
+        try:
+            return FileHandler(path)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            where = f"[logging] location in {self._paths.config_file} sets where it is"
+            raise StartupError(f"can't open the log {path}: {why} ({where})") from error
+
+    def _open_journal(self) -> logging.Handler:
+        try:
+            return JournalHandler(_JOURNAL_SOCKET)
+        except OSError as error:
+            where = f"[logging] format in {self._paths.config_file} is journal"
+            text = f"can't log to the journal at {_JOURNAL_SOCKET}: {error.strerror} ({where})"
+            raise StartupError(text) from error
 
     @property
     def host(self) -> str:
@@ -406,7 +383,7 @@ def _open_syslog(method: str) -> logging.Handler:
 def complain(text: str) -> None:
     """Writes to standard error before there is a log; drops the text if that is impossible."""
     try:
-        sys.stderr.write(f"{_PROGRAM}: {_harmless(text)}\n")
+        sys.stderr.write(f"{PROGRAM}: {harmless(text)}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
         # closed, or nobody takes it: what is still held must not trouble the interpreter's end

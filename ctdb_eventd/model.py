@@ -11,6 +11,7 @@ __all__ = [
     "CANNOT_EXECUTE",
     "DISABLED",
     "MOST_ARGUMENTS",
+    "MOST_SAID",
     "NOT_REACHED",
     "SIGNALLED",
     "TIMED_OUT",
@@ -148,12 +149,12 @@ class EventSpec:
     """Go on after a script failed."""
 
     def __str__(self) -> str:
-        return f"{self.component} {' '.join((self.event, *shortened(self.args, _MOST_SAID)))}"
+        return f"{self.component} {' '.join((self.event, *shortened(self.args, MOST_SAID)))}"
 
 
 MOST_ARGUMENTS = 4096
 """Characters of the arguments that are kept of an event that is over, and told of one that runs."""
-_MOST_SAID = 1000
+MOST_SAID = 1000
 """Characters of the arguments when an event is named to people."""
 _FEWEST = 8
 """Characters for which each argument counts at least: empty ones take room too."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -16,6 +16,7 @@ from ctdb_eventd.errors import RequestError
 from ctdb_eventd.events import Mode, Plan
 from ctdb_eventd.model import (
     MOST_ARGUMENTS,
+    MOST_SAID,
     EventOutcome,
     EventReport,
     EventSpec,
@@ -207,6 +208,13 @@ class Job:
     def address(self) -> str | None:
         """The address of an address event, in canonical form."""
         return _address_of(self.plan)
+
+    def about(self, **fields: object) -> dict[str, Any]:
+        """Returns what a line of the log is about, as `extra` of it: this run, and `fields`."""
+        spec = self.spec
+        its = {"run": self.run, "component": spec.component, "event": spec.event}
+        args = shortened(spec.args, MOST_SAID)
+        return {"about": {**its, "arguments": args, "address": self.address, **fields}}
 
     def record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
         """Returns what is kept of it, as it ends now."""

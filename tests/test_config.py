@@ -251,7 +251,9 @@ def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(("section", "known"), [("logging", '"location", "log level"'), ("event", '"debug script"')])
+@pytest.mark.parametrize(
+    ("section", "known"), [("logging", '"location", "log level", "format"'), ("event", '"debug script"')]
+)
 def test_an_unknown_key_in_a_section_that_ctdb_shares_is_a_warning(section: str, known: str) -> None:
     config = parse(text_of(section, "new in 5.0", "yes"), "ctdb.conf")
     assert config.warnings == (
@@ -290,6 +292,20 @@ def test_other_log_locations_are_refused(location: str) -> None:
         f'c:2: [logging] location = "{location}": expected file:/ABSOLUTE/PATH, file: (standard error), '
         "syslog or syslog:nonblocking|udp|udp-rfc5424"
     )
+
+
+@pytest.mark.parametrize("form", ["text", "json", "journal", "JSON"])
+def test_log_formats(form: str) -> None:
+    config = parse(text_of("logging", "format", form), "c")
+    assert (config.log_format, config.warnings) == (form.lower(), ())
+
+
+@pytest.mark.parametrize("form", ["", "xml"])
+def test_another_log_format_keeps_no_node_from_starting(form: str) -> None:
+    """CTDB's own daemon would start with it."""
+    config = parse(text_of("logging", "format", form), "c")
+    warning = f'c:2: [logging] format = "{form}": taken for text; expected one of text, json, journal'
+    assert (config.log_format, config.warnings) == ("text", (warning,))
 
 
 @pytest.mark.parametrize("rule", ["both", "suffix", "bare"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -33,7 +34,7 @@ def _root_logger() -> Iterator[None]:
     level = root.level
     yield
     for handler in root.handlers[:]:
-        if type(handler).__module__ == logs.__name__:
+        if type(handler).__module__.startswith("ctdb_eventd."):
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level)
@@ -275,6 +276,51 @@ def test_of_much_output_the_beginning_and_the_end_are_logged(tmp_path: Path) -> 
     assert (lines[0], lines[-1]) == ("10.x: first", "10.x: last")
     (notice,) = [line for line in lines if "left out" in line]
     assert notice.startswith(f"10.x: [{100_002 - len(lines) + 1} lines left out here")
+
+
+def test_output_of_an_address_event_ends_in_the_address(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log_output("10.interface", b"first\nsecond\n", about={"address": "10.0.0.1"})
+    assert texts(tmp_path / "log.ctdb") == ["10.interface: first (10.0.0.1)", "10.interface: second (10.0.0.1)"]
+
+
+def test_output_that_came_a_while_ago_says_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path)
+    now = 1_700_000_000.5
+    monkeypatch.setattr(time, "time", lambda: now)
+    came = [(0, now - 2.25), (4, now - 0.11), (8, now - 0.09)]
+    log_output("10.x", b"one\ntwo\nnow\n", came)
+    log_output("10.x", b"one\n", came, {"address": "10.0.0.1"})
+    clock = time.strftime("%H:%M", time.localtime(now))
+    assert texts(tmp_path / "log.ctdb") == [
+        f"10.x: one (at {clock}:18.250)",
+        f"10.x: two (at {clock}:20.390)",
+        "10.x: now",
+        f"10.x: one (10.0.0.1, at {clock}:18.250)",
+    ]
+
+
+def test_of_much_output_each_line_has_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path)
+    now = 1_700_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    output = b"first\n" + b"x\n" * 500_000 + b"last\n"
+    log_output("10.x", output, [(0, now - 60), (100, now - 50), (len(output) - 5, now - 40)])
+    lines = texts(tmp_path / "log.ctdb")
+    clock = time.strftime("%H", time.localtime(now))
+    assert lines[0] == f"10.x: first (at {clock}:12:20.000)"
+    assert lines[100] == f"10.x: x (at {clock}:12:30.000)"
+    assert lines[-2] == f"10.x: x (at {clock}:12:30.000)"
+    assert lines[-1] == f"10.x: last (at {clock}:12:40.000)"
+    (notice,) = [line for line in lines if "left out" in line]
+    assert notice.endswith("what was kept]")
+
+
+def test_a_line_that_is_cut_has_its_address_all_the_same(tmp_path: Path) -> None:
+    configured(tmp_path)
+    log_output("10.x", b"x" * 10_000, about={"address": "10.0.0.1"})
+    (line,) = texts(tmp_path / "log.ctdb")
+    assert line.endswith(" characters in all) (10.0.0.1)")
 
 
 def test_no_output_is_not_worth_a_line(tmp_path: Path) -> None:
@@ -582,6 +628,17 @@ def test_syslog_over_udp_in_the_newer_format(
     configured(tmp_path, Config(log_location="syslog:udp-rfc5424"))
     handle("text", 1_700_000_000.25)
     assert syslog_port.recv(1000).decode() == f"<27>1 2023-11-14T22:13:20Z node1 ctdb-eventd {os.getpid()} - - text"
+
+
+@pytest.mark.parametrize("method", ["nonblocking", "udp"])
+def test_syslog_has_json_as_its_message(
+    tmp_path: Path, syslog_socket: socket.socket, syslog_port: socket.socket, method: str
+) -> None:
+    configured(tmp_path, Config(log_location=f"syslog:{method}", log_format="json"))
+    log.warning("text")
+    head, _, message = (syslog_socket if method == "nonblocking" else syslog_port).recv(1000).decode().partition(": ")
+    assert head == f"<28>ctdb-eventd[{os.getpid()}]"
+    assert json.loads(message)["message"] == "text"
 
 
 def test_leaving_syslog_closes_its_socket(tmp_path: Path, syslog_socket: socket.socket) -> None:

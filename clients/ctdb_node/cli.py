@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ctdb_node.control import ask
 from ctdb_node.problems import NodeError
+from ctdb_node.words import health_line
 
 __all__ = ["main"]
 
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
+_INTERRUPTED = 130
 
 _COMMANDS = {
     "status": "show all that is known of the node",
@@ -32,15 +33,19 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     arguments = _parser().parse_args(argv)
-    path: str = arguments.socket
     try:
+        path = arguments.socket or _usual_path()
         if arguments.command == "run":
             return _run(path, look=not arguments.no_interfaces)
         asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
+        from ctdb_node.control import ask  # late, as all that takes time: Ctrl-C may come meanwhile
+
         found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
     except NodeError as error:
         print(f"ctdb-node: {error}", file=sys.stderr)
         return _NOT_ASKED if arguments.command == "health" else 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     _show(arguments.command, found, arguments.json)
     return _health_status(found) if arguments.command == "health" else 0
 
@@ -49,8 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ctdb-node", description="The life of a CTDB node on one machine, without ctdbd."
     )
-    default = os.path.join(os.path.dirname(_broker_path()), "node.socket")
-    parser.add_argument("--socket", default=default, metavar="PATH", help="the control socket (%(default)s)")
+    parser.add_argument("--socket", metavar="PATH", help="the control socket (node.socket beside the event daemon's)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="start the event daemon and live until told to end")
@@ -61,10 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _broker_path() -> str:
+def _usual_path() -> str:
     import ctdb_event
 
-    return ctdb_event.default_path(os.environ)
+    try:
+        return os.path.join(os.path.dirname(ctdb_event.default_path(os.environ)), "node.socket")
+    except ctdb_event.BrokerError as error:
+        raise NodeError(f"{error.message}; --socket PATH names the node's own socket") from None
 
 
 def _run(path: str, look: bool) -> int:
@@ -97,7 +104,7 @@ def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
     elif command in ("status", "health"):
-        print(_health_line(found))
+        print(health_line(found))
     if not as_json and command in ("status", "addresses"):
         for each in found["addresses"]:
             print(f"{each['address']}/{each['bits']}  {each['interface'] or '-'}")
@@ -106,8 +113,3 @@ def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
     if not as_json and command in ("status", "set"):
         for name, value in found["tunables"].items():
             print(f"{name}={value}")
-
-
-def _health_line(found: dict[str, Any]) -> str:
-    word = "HEALTHY" if found["healthy"] else f"UNHEALTHY: {found['reason']}"
-    return f"{found['state']}{', stopped' if found['stopped'] else ''}, {word}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,20 +15,15 @@ import anyio.abc
 from ctdb_node.life import Happening
 from ctdb_node.node import Node
 from ctdb_node.problems import NodeError
-from ctdb_node.tunables import changed
 
-__all__ = ["ask", "listen", "serve"]
+__all__ = ["ask", "serve"]
 
 _LONGEST = 1 << 16
 _PATIENCE = 10.0
 
 
-async def listen(path: str) -> anyio.abc.SocketListener:
-    """Makes the socket, which only its owner may use.
-
-    Raises:
-        NodeError: It can't be made, or another node listens there.
-    """
+async def _listen(path: str) -> anyio.abc.SocketListener:
+    """Makes the socket, which only its owner may use."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -43,19 +39,31 @@ async def listen(path: str) -> anyio.abc.SocketListener:
         ) from None
 
 
-async def serve(listener: anyio.abc.SocketListener, node: Node) -> None:
-    """Answers until it is cancelled."""
+async def serve(path: str, node: Node, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    """Listens and answers until it is cancelled.
+
+    Raises:
+        NodeError: The socket can't be made, or another node listens there.
+    """
 
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:
             try:
                 with anyio.fail_after(_PATIENCE):
-                    asked = json.loads(await _line(stream))
+                    asked = _words(await _line(stream))
                     await stream.send(json.dumps(_obey(node, asked)).encode() + b"\n")
-            except (OSError, ValueError, TypeError, TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError):
+            except (OSError, ValueError, RecursionError, anyio.EndOfStream, anyio.BrokenResourceError):
                 pass  # whoever doesn't speak the language gets no answer
 
-    await listener.serve(handle)
+    listener = await _listen(path)
+    try:
+        task_status.started()
+        await listener.serve(handle)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        with anyio.CancelScope(shield=True):
+            await listener.aclose()
 
 
 async def _line(stream: anyio.abc.SocketStream) -> bytes:
@@ -65,11 +73,19 @@ async def _line(stream: anyio.abc.SocketStream) -> bytes:
     return data
 
 
+def _words(line: bytes) -> list[str]:
+    """Returns a command and its arguments; ValueError if it is none."""
+    words = json.loads(line)
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise ValueError("no list of words")
+    return words
+
+
 def _obey(node: Node, asked: list[str]) -> dict[str, Any]:
     command, *arguments = asked
     try:
         if command == "set":
-            node.tunables = changed(node.tunables, arguments[0])
+            node.tune("".join(arguments[:1]))
         elif command in _ACTIONS:
             _ACTIONS[command](node)
         elif command != "status":
@@ -109,6 +125,8 @@ def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
             connection.sendall(json.dumps([command, *arguments]).encode() + b"\n")
             with connection.makefile("rb") as reader:
                 answer: dict[str, Any] = json.loads(reader.readline())
+                if not isinstance(answer, dict):
+                    raise ValueError("what it says is no object of JSON")
     except (OSError, ValueError) as error:
         advice = "start one with `ctdb-node run`" if not os.path.exists(path) else "see its log"
         raise NodeError(f"no ctdb-node answers on {path}: {error}; {advice}") from None

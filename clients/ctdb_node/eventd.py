@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -15,7 +16,13 @@ from ctdb_node.problems import NodeError
 
 __all__ = ["running"]
 
+_log = logging.getLogger("ctdb-node")
+
 _LISTENS = bytes(4)
+_LONGEST_START = 30.0
+"""Seconds until it listens. ctdbd gives it ten; nobody is kept waiting by a node in the foreground."""
+_LONGEST_END = 60.0
+"""Seconds after SIGTERM: more than it gives to scripts that it ends."""
 
 
 @asynccontextmanager
@@ -23,7 +30,7 @@ async def running() -> AsyncIterator[anyio.abc.Process]:
     """Runs the event daemon for the time of the block, which is entered when it listens.
 
     Raises:
-        NodeError: It ended before.
+        NodeError: It can't be started, ended before, or took too long.
     """
     reading, writing = os.pipe()
     try:
@@ -33,20 +40,40 @@ async def running() -> AsyncIterator[anyio.abc.Process]:
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=None, stderr=None, pass_fds=[writing], start_new_session=True
             )
+        except OSError as error:
+            raise NodeError(f"can't start ctdb-eventd: {error}; expected {sys.executable} to be a Python") from None
         finally:
             os.close(writing)
         try:
-            await anyio.wait_readable(reading)
-            if os.read(reading, len(_LISTENS)) != _LISTENS:
-                raise NodeError(
-                    f"ctdb-eventd ended with exit status {await process.wait()} before it listened; see its message"
-                )
+            await _wait_until_it_listens(process, reading)
             yield process
         finally:
             with anyio.CancelScope(shield=True):
-                if process.returncode is None:
-                    process.terminate()
-                await process.wait()
-                await process.aclose()
+                await _end(process)
     finally:
         os.close(reading)
+
+
+async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> None:
+    with anyio.move_on_after(_LONGEST_START) as limit:
+        await anyio.wait_readable(reading)
+        if os.read(reading, len(_LISTENS)) != _LISTENS:
+            raise NodeError(
+                f"ctdb-eventd ended with exit status {await process.wait()} before it listened; see its message"
+            )
+    if limit.cancelled_caught:
+        raise NodeError(
+            f"ctdb-eventd, process {process.pid}, does not listen after {_LONGEST_START:.0f} s; see its log"
+        )
+
+
+async def _end(process: anyio.abc.Process) -> None:
+    """Ends it with its scripts; one that doesn't obey is killed, and then its guardian ends them."""
+    if process.returncode is None:
+        process.terminate()
+    with anyio.move_on_after(_LONGEST_END):
+        await process.wait()
+    if process.returncode is None:
+        _log.error("ctdb-eventd, process %d, does not end %d s after SIGTERM: killing it", process.pid, _LONGEST_END)
+        process.kill()
+    await process.aclose()

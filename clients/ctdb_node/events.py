@@ -9,6 +9,7 @@ import anyio
 
 import ctdb_event
 from ctdb_node.health import Result
+from ctdb_node.words import printable
 
 __all__ = ["Events"]
 
@@ -56,4 +57,4 @@ def _reason(run: ctdb_event.Run) -> str:
     if not run.failed:
         return run.outcome
     script = run.failed[-1]
-    return f"{script.name}: {' '.join(script.text.split()) or 'no output'}"
+    return f"{script.name}: {printable(script.text) or 'no output'}"

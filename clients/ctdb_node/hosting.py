@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 
 import anyio
+import attrs
 
-from ctdb_node.allocation import Move, differences, plan
+from ctdb_node.allocation import Move, Plan, differences, plan
 from ctdb_node.events import Events
 from ctdb_node.kernel import interfaces
 from ctdb_node.problems import NodeError
@@ -32,19 +33,50 @@ class Hosting:
         self.addresses = addresses
         self.held: dict[str, str] = {}
         self.differences: tuple[str, ...] = ()
+        self._leaving: tuple[PublicAddress, ...] = ()
         self._events = events
         self._look = look
-        self._up = frozenset(name for address in addresses for name in address.interfaces)
+        self._up = self._usable
+
+    @property
+    def _usable(self) -> frozenset[str]:
+        """The interfaces that addresses may be on."""
+        return frozenset(name for address in self.addresses for name in address.interfaces)
+
+    def replace(self, addresses: Sequence[PublicAddress]) -> None:
+        """Takes other public addresses; the next reallocation releases those that are hosted and no longer among them.
+
+        One with another mask is released too, and then taken.
+        """
+        known = {each.address: each for each in (*self.addresses, *self._leaving) if each.address in self.held}
+        kept = {(each.address, each.bits) for each in addresses}
+        self._leaving = tuple(each for each in known.values() if (each.address, each.bits) not in kept)
+        self.addresses = addresses
+        if not self._look:
+            self._up = self._usable
+
+    @property
+    def _staying(self) -> list[PublicAddress]:
+        leaving = {each.address for each in self._leaving}
+        return [each for each in self.addresses if each.address not in leaving]
+
+    def _plan(self, hosting: bool) -> Plan:
+        decided = plan(self._staying, self.held, self._up, hosting)
+        return attrs.evolve(decided, release=(*self._releases(), *decided.release))
+
+    def _releases(self) -> tuple[Move, ...]:
+        return tuple(Move("releaseip", each, self.held[each.address], None) for each in self._leaving)
 
     async def find(self) -> None:
-        """Learns which addresses the kernel has: left by one that did not end well."""
+        """Learns which interfaces are up, and which addresses the kernel has: left by one that did not end well."""
         if self._look:
             public = {each.address for each in self.addresses}
-            present = (await interfaces()).addresses
-            self.held = {address: name for address, name in present.items() if address in public}
+            found = await interfaces()
+            self.held = {address: name for address, name in found.addresses.items() if address in public}
+            self._up = found.up & self._usable
 
     async def look(self) -> bool:
-        """Compares with the kernel, logs what differs once; tells whether interfaces have gone up or down."""
+        """Compares with the kernel, logs what differs once; tells whether any of its interfaces has gone up or down."""
         if not self._look:
             return False
         try:
@@ -52,16 +84,17 @@ class Hosting:
         except NodeError as error:
             _log.warning("%s", error)
             return False
-        now = differences(self.addresses, self.held, found.addresses)
+        now = differences((*self._staying, *self._leaving), self.held, found.addresses)
         for text in now:
             if text not in self.differences:
                 _log.warning("%s", text)
-        changed, self._up, self.differences = found.up != self._up, found.up, now
+        up = found.up & self._usable
+        changed, self._up, self.differences = up != self._up, up, now
         return changed
 
     async def give_up_all(self) -> bool:
         """Releases whatever is hosted; tells whether all could be."""
-        return await self._carry_out(plan(self.addresses, self.held, self._up, hosting=False).release)
+        return await self._carry_out(self._plan(hosting=False).release)
 
     async def reallocate(self, hosting: bool) -> bool:
         """Runs the events of a reallocation; tells whether all succeeded.
@@ -72,11 +105,21 @@ class Hosting:
         await self.look()
         if (await self._events.run("startipreallocate")).outcome != "success":
             return False
-        well = True
-        for group in plan(self.addresses, self.held, self._up, hosting).groups:
+        released = self._plan(hosting).release
+        well = await self._carry_out(released)
+        # only now: an address with another mask is taken after it has been released
+        rest = self._plan(hosting)
+        for group in (rest.update, rest.take):
             well = await self._carry_out(group) and well
         well = (await self._events.run("ipreallocated")).outcome == "success" and well
         await self.look()
+        if well:
+            _log.info(
+                "reallocated: %d addresses given up, %d moved, %d taken; %d of %d are here",
+                *map(len, (released, rest.update, rest.take)),
+                len(self.held),
+                len(self.addresses),
+            )
         return well
 
     async def _carry_out(self, moves: Sequence[Move]) -> bool:
@@ -84,6 +127,7 @@ class Hosting:
         async with anyio.create_task_group() as tasks:
             for move in moves:
                 tasks.start_soon(self._move, move)
+        self._leaving = tuple(each for each in self._leaving if each.address in self.held)
         return all(self.held.get(move.address.address) == move.new for move in moves)
 
     async def _move(self, move: Move) -> None:

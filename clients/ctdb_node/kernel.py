@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import anyio
 import attrs
@@ -31,11 +32,14 @@ async def interfaces() -> Interfaces:
         NodeError: `ip` isn't there, or fails.
     """
     try:
-        found = json.loads((await anyio.run_process(["ip", "-json", "address"])).stdout)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        return _read(json.loads((await anyio.run_process(["ip", "-json", "address"])).stdout))
+    except (OSError, ValueError, LookupError, TypeError, subprocess.CalledProcessError) as error:
         raise NodeError(
             f"can't ask `ip -json address` for the interfaces: {error}; install iproute2, or use --no-interfaces"
         ) from None
+
+
+def _read(found: list[dict[str, Any]]) -> Interfaces:
     return Interfaces(
         up=frozenset(each["ifname"] for each in found if "LOWER_UP" in each["flags"] and "UP" in each["flags"]),
         names=frozenset(each["ifname"] for each in found),

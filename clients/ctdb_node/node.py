@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -15,7 +15,7 @@ from ctdb_node.events import Events
 from ctdb_node.health import Health, after
 from ctdb_node.hosting import Hosting
 from ctdb_node.life import ENDS, EVENTS, Happening, State, back_off, following
-from ctdb_node.tunables import DEFAULTS
+from ctdb_node.tunables import DEFAULTS, changed
 
 __all__ = ["Node"]
 
@@ -36,11 +36,14 @@ class Node:
         self.since = time.time()
         self.stopped = False
         self.tunables: Mapping[str, int] = DEFAULTS
+        self.on_change: Callable[[], None] = lambda: None
+        """Is called when the state, the health, or the addresses may have changed."""
         self.hosting: Hosting | None = None
         self._notify_script = notify_script
         self._failures = 0
         self._recover = False
         self._wanted = anyio.Event()
+        self._tuned = anyio.Event()
         self._happened: Happening | None = None
         self._scope = anyio.CancelScope()
 
@@ -55,6 +58,15 @@ class Node:
         self._recover = self._recover or recover
         self._wanted.set()
 
+    def tune(self, assignment: str) -> None:
+        """Changes a tunable, which counts at once: `NAME=VALUE`.
+
+        Raises:
+            NodeError: It can't be changed to that.
+        """
+        self.tunables = changed(self.tunables, assignment)
+        self._tuned.set()
+
     async def live(self, events: Events, hosting: Hosting) -> State:
         """Lives to the end, and returns how that was."""
         self.hosting = hosting
@@ -67,6 +79,7 @@ class Node:
             assert following_state is not None
             _log.info("%s %s; now: %s", self.state.value, happening.value, following_state.value)
             self.state = following_state
+            self.on_change()
         return self.state
 
     async def _dwell(self, events: Events, hosting: Hosting) -> Happening:
@@ -102,7 +115,15 @@ class Node:
             if await hosting.look():
                 _log.info("interfaces have gone up or down")
                 self.want()
-            await anyio.sleep(self.tunables["MonitorInterval"])
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Waits for MonitorInterval from now on, also if that is changed meanwhile."""
+        began = anyio.current_time()
+        while (left := began + self.tunables["MonitorInterval"] - anyio.current_time()) > 0:
+            self._tuned = anyio.Event()
+            with anyio.move_on_after(left):
+                await self._tuned.wait()
 
     async def _judge(self, health: Health) -> None:
         changed = health.healthy != self.health.healthy
@@ -110,6 +131,7 @@ class Node:
         if not changed:
             return
         self.since = time.time()
+        self.on_change()
         if health.healthy:
             _log.info("the node is HEALTHY")
         else:
@@ -123,7 +145,9 @@ class Node:
             if not failures:
                 await self._wanted.wait()
             self._wanted = anyio.Event()
-            if await self._recovered(events) and await hosting.reallocate(self.health.healthy and not self.stopped):
+            done = await self._recovered(events) and await hosting.reallocate(self.health.healthy and not self.stopped)
+            self.on_change()
+            if done:
                 failures = 0
                 continue
             failures += 1

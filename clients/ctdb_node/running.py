@@ -6,9 +6,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.abc
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 import ctdb_event
 from ctdb_node import control, eventd
@@ -19,10 +24,16 @@ from ctdb_node.life import Happening, State
 from ctdb_node.node import Node
 from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
+from ctdb_node.supervisor import Supervisor
+from ctdb_node.words import status_line
 
 __all__ = ["run"]
 
 _log = logging.getLogger("ctdb-node")
+
+Reloads: TypeAlias = MemoryObjectReceiveStream[None]
+_BEFORE_READY = frozenset({State.INIT, State.SETUP})
+"""A failure ends the node there, so a service manager is to wait for their end."""
 
 
 async def run(base: str, socket_path: str, look: bool) -> int:
@@ -33,6 +44,8 @@ async def run(base: str, socket_path: str, look: bool) -> int:
         socket_path: Of the control socket.
         look: Ask the kernel for interfaces and addresses.
 
+    SIGHUP has it read `public_addresses` again, and the event daemon its configuration.
+
     Returns:
         0 after a clean end, 1 if init or setup failed or the event daemon has gone.
 
@@ -40,18 +53,18 @@ async def run(base: str, socket_path: str, look: bool) -> int:
         NodeError: It can't be started.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s ctdb-node: %(message)s")
-    addresses = await _addresses(os.path.join(base, "public_addresses"), look)
+    supervisor = Supervisor(os.environ)
+    read = partial(_addresses, os.path.join(base, "public_addresses"), look)
+    addresses = await read()
     node = Node(os.path.join(base, "notify.sh"))
+    node.on_change = partial(_report, node, supervisor)
     async with anyio.create_task_group() as tasks:
         # from the first moment: a signal must never leave a daemon or a socket behind
-        await tasks.start(_heed_signals, node)
-        listener = await control.listen(socket_path)
-        try:
-            tasks.start_soon(control.serve, listener, node)
-            end = await _live(node, addresses, look)
-        finally:
-            os.unlink(socket_path)
-            tasks.cancel_scope.cancel()
+        reloads = await tasks.start(_heed_signals, node)
+        tasks.start_soon(supervisor.serve)
+        await tasks.start(control.serve, socket_path, node)
+        end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
+        tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
 
@@ -65,8 +78,14 @@ async def _addresses(path: str, look: bool) -> tuple[PublicAddress, ...]:
     return parse(text, path, (await interfaces()).names if look else None)
 
 
-async def _live(node: Node, addresses: tuple[PublicAddress, ...], look: bool) -> State:
-    async with eventd.running() as process, ctdb_event.connect() as client, anyio.create_task_group() as tasks:
+async def _live(
+    node: Node,
+    addresses: tuple[PublicAddress, ...],
+    look: bool,
+    supervisor: Supervisor,
+    reload: Callable[[ctdb_event.AsyncClient, Hosting], Coroutine[Any, Any, None]],
+) -> State:
+    async with eventd.running() as process, _connected(process) as client, anyio.create_task_group() as tasks:
 
         def gone() -> None:
             node.happens(Happening.DAEMON_ENDED)
@@ -80,14 +99,85 @@ async def _live(node: Node, addresses: tuple[PublicAddress, ...], look: bool) ->
         events = Events(client, lambda: node.tunables["EventScriptTimeout"], gone)
         hosting = Hosting(addresses, events, look)
         await hosting.find()
+        tasks.start_soon(reload, client, hosting)
+        tasks.start_soon(_show_life, supervisor, client)
         end = await node.live(events, hosting)
         tasks.cancel_scope.cancel()
     return end
 
 
-async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
+@asynccontextmanager
+async def _connected(process: anyio.abc.Process) -> AsyncIterator[ctdb_event.AsyncClient]:
+    """Connects to the event daemon that has just said that it listens; it may have ended since.
+
+    Raises:
+        NodeError: It can't be asked.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(ctdb_event.connect())
+        except ctdb_event.BrokerError as error:
+            raise NodeError(f"ctdb-eventd, process {process.pid}, listened, but can't be asked: {error}") from None
+        yield client
+
+
+async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads]) -> None:
+    # one that waits is enough for any number of signals
+    sending, reloads = anyio.create_memory_object_stream[None](1)
+    with sending, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started(reloads)
         async for number in signals:
+            if number == signal.SIGHUP:
+                with suppress(anyio.WouldBlock):
+                    sending.send_nowait(None)
+                continue
             _log.info("%s: shutting down", number.name)
             node.happens(Happening.TOLD_TO_END)
+
+
+async def _reload(
+    node: Node,
+    supervisor: Supervisor,
+    reloads: Reloads,
+    read: Callable[[], Coroutine[Any, Any, tuple[PublicAddress, ...]]],
+    client: ctdb_event.AsyncClient,
+    hosting: Hosting,
+) -> None:
+    """Reads the configuration again whenever that is asked for; one that can't be used leaves the former in force."""
+    with reloads:
+        async for _ in reloads:
+            is_ready = node.state not in _BEFORE_READY
+            if is_ready:
+                supervisor.reloading()
+            try:
+                await client.reload()
+            except ctdb_event.BrokerError as error:
+                _log.error("ctdb-eventd goes on with its former configuration: %s", error)
+            try:
+                hosting.replace(await read())
+            except NodeError as error:
+                _log.error("going on with the former public addresses: %s", error)
+            else:
+                _log.info("public addresses were read again: %d", len(hosting.addresses))
+                node.want()
+            if is_ready:
+                supervisor.tell("READY=1")
+            node.on_change()
+
+
+def _report(node: Node, supervisor: Supervisor) -> None:
+    """Tells the service manager about a node that has changed."""
+    if node.state is State.STARTRECOVERY:
+        supervisor.tell("READY=1")
+    if node.state is State.SHUTDOWN:
+        supervisor.tell("STOPPING=1")
+    supervisor.tell(f"STATUS={status_line(node.describe())}")
+
+
+async def _show_life(supervisor: Supervisor, client: ctdb_event.AsyncClient) -> None:
+    """Gives the signs of life that the service manager expects, as long as the event daemon answers."""
+    with suppress(ctdb_event.BrokerError):  # if it has gone, that ends the node elsewhere
+        while supervisor.watchdog is not None:
+            await client.ping()
+            supervisor.tell("WATCHDOG=1")
+            await anyio.sleep(supervisor.watchdog)

@@ -125,8 +125,10 @@ def check_spec(spec: EventSpec) -> None:
 
 def log_refusal(log: logging.Logger, request: str, error: Exception, peer: Peer) -> None:
     """Logs an error that answers a request; what a client can do wrong again and again, seldom."""
+    about = {"about": {"client_uid": peer.uid, "client_pid": peer.pid}}
     if isinstance(error, InvalidName | WouldDeadlock):
         seldom = peer.uid if isinstance(error, InvalidName) else peer.pid
-        log.warning("%s refused: %s", request, error, extra={"seldom": seldom})
+        log.warning("%s refused: %s", request, error, extra={"seldom": seldom, **about})
     else:
-        log.log(logging.DEBUG if isinstance(error, RequestError) else logging.ERROR, "%s refused: %s", request, error)
+        level = logging.DEBUG if isinstance(error, RequestError) else logging.ERROR
+        log.log(level, "%s refused: %s", request, error, extra=about)

@@ -152,7 +152,7 @@ class Notifier:
         if not status:
             return None
         if self._trouble is None:
-            log_output("notify", output)
+            log_output("notify", output, child.came)
         return f"killed, as it took longer than {limit:g} s" if patience.cancelled_caught else f"exit status {status}"
 
     def _start(self, path: str, text: bytes) -> Child:

@@ -1,8 +1,15 @@
-"""Keeps the head and the tail of a script's output, and how much lies between. Pure."""
+"""Keeps the head and the tail of a script's output, how much lies between, and when it came. Pure."""
 
 from __future__ import annotations
 
+import time
+
 __all__ = ["Capture"]
+
+
+_STEP = 0.01
+"""Seconds between two times that are noted, at first."""
+_MOST_TIMES = 1000
 
 
 class Capture:
@@ -11,7 +18,7 @@ class Capture:
     The head says how it began, the tail how it ended; what a script that loops says a million times is in the middle.
     """
 
-    __slots__ = ("_dropped", "_half", "_head", "_tail")
+    __slots__ = ("_dropped", "_half", "_head", "_step", "_tail", "_times")
 
     def __init__(self, limit: int) -> None:
         """Keeps at most `limit` bytes, the line about what is missing not counted."""
@@ -19,9 +26,18 @@ class Capture:
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
+        self._times: list[tuple[int, float]] = []  # position in all that was printed, and time
+        self._step = _STEP
 
     def feed(self, data: bytes) -> None:
         """Takes what the script has just printed."""
+        now = time.time()
+        if not self._times or abs(now - self._times[-1][1]) >= self._step:
+            self._times.append((self._dropped + len(self._head) + len(self._tail), now))
+            if len(self._times) > _MOST_TIMES:
+                # half of them, so that a script that prints for hours takes no more room than one that prints at once
+                del self._times[1::2]
+                self._step = max(self._step, (now - self._times[0][1]) * 2 / _MOST_TIMES)
         room = self._half - len(self._head)
         if room > 0:
             self._head += data[:room]
@@ -35,14 +51,24 @@ class Capture:
 
     def result(self) -> bytes:
         """Returns what was kept; where something is missing, a line says how much."""
-        if len(self._tail) > self._half:
-            self._cut()
+        self._cut()
         if not self._dropped:
             return bytes(self._head + self._tail)
-        gap = f"\n[ctdb-eventd: {self._dropped} bytes of output left out here]\n"
-        return bytes(self._head) + gap.encode() + bytes(self._tail)
+        return bytes(self._head) + self._gap() + bytes(self._tail)
+
+    def _gap(self) -> bytes:
+        return f"\n[ctdb-eventd: {self._dropped} bytes of output left out here]\n".encode()
+
+    @property
+    def came(self) -> list[tuple[int, float]]:
+        """From which position of `result` on it came when: seconds since the epoch, to some hundredths, in order."""
+        self._cut()
+        if not self._dropped:
+            return list(self._times)
+        moved = len(self._gap()) - self._dropped
+        return [(at if at < self._half else max(self._half, at + moved), came) for at, came in self._times]
 
     def _cut(self) -> None:
-        excess = len(self._tail) - self._half
+        excess = max(0, len(self._tail) - self._half)
         del self._tail[:excess]
         self._dropped += excess

@@ -67,14 +67,18 @@ class Debugger:
             with anyio.move_on_after(_LOOK_PATIENCE):
                 found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
         except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
-            _log.warning("%s: %s is ended without a look at its processes: %s", job.spec, script, error)
+            text = "%s: %s is ended without a look at its processes: %s"
+            _log.warning(text, job.spec, script, error, extra=job.about(script=script))
             return
         if found is None:
             return
-        _log.error("%s: %s hangs: %s (ctdb-event show %s)", job.spec, script, found.summary, job.run)
+        _log.error(
+            *("%s: %s hangs: %s (ctdb-event show %s)", job.spec, script, found.summary, job.run),
+            extra=job.about(script=script, process=hung.pid),
+        )
         self._keep(job.run, script, attrs.asdict(found))
 
-    async def look_at(self, hung: Child, event: str, config: Config) -> None:
+    async def look_at(self, hung: Child, job: Job, config: Config) -> None:
         """Runs the debug script, if one is configured, and logs its output; returns when it is over.
 
         Waits for its turn. A script that has ended by then isn't looked at. The debug script itself is ended when
@@ -86,15 +90,16 @@ class Debugger:
         with anyio.move_on_after(_TURN_PATIENCE) as patience:
             await self._turn.acquire()
         if patience.cancelled_caught:
-            _log.warning("%s: process %d is ended without a look: the debug script is busy with others", path, hung.pid)
+            text = "%s: process %d is ended without a look: the debug script is busy with others"
+            _log.warning(text, path, hung.pid, extra=job.about(process=hung.pid))
             return
         try:
             if not hung.look():
-                await self._run(path, hung.pid, event, config)
+                await self._run(path, hung.pid, job, config)
         finally:
             self._turn.release()
 
-    async def _run(self, path: str, pid: int, event: str, config: Config) -> None:
+    async def _run(self, path: str, pid: int, job: Job, config: Config) -> None:
         flaw = Ways().flaw(path)
         if flaw is not None:
             if config.script_security == "refuse":
@@ -102,7 +107,7 @@ class Debugger:
                 return
             _log.warning("debug script %s runs although others can change it: %s", path, flaw.sentence)
         try:
-            child = Child.spawn(path, (path, str(pid), event), self.spawn, config.max_output)
+            child = Child.spawn(path, (path, str(pid), job.spec.event), self.spawn, config.max_output)
         except OSError as error:
             _log.error("debug script %s can't be run: %s", path, error.strerror)
             return
@@ -115,6 +120,6 @@ class Debugger:
                     await child.end(anyio.move_on_after(config.kill_grace))
         finally:
             output, status = await child.finish()
-            log_output(_NAME, output)
+            log_output(_NAME, output, child.came, job.about(script=_NAME)["about"])
             if status:
                 _log.warning("debug script %s: exit status %d", path, status)

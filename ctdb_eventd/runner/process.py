@@ -214,6 +214,11 @@ class Child:
         self._drain()
         return self._capture.result()
 
+    @property
+    def came(self) -> list[tuple[int, float]]:
+        """When that came; see `Capture.came`."""
+        return self._capture.came
+
     async def wait(self) -> None:
         """Waits until the process has exited, even if others still hold its output open. Cancellation-safe."""
         if not self._exited:

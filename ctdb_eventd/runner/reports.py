@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ctdb_eventd.logs import NOTICE, log_output
 from ctdb_eventd.model import (
@@ -27,6 +27,7 @@ __all__ = ["Reports", "how_ended", "wall_clock"]
 
 _log = logging.getLogger(__name__)
 
+Came = Sequence[tuple[int, float]]
 _NOTABLE_PART = 0.5
 """Of an event's time limit: what a single script may take of it without a line in the log."""
 
@@ -41,6 +42,10 @@ class RunningChild(Protocol):
     @property
     def output(self) -> bytes:
         """What it has printed so far."""
+
+    @property
+    def came(self) -> Came:
+        """From which position of that on it came at which time; see `Capture.came`."""
 
 
 class Reports:
@@ -72,7 +77,7 @@ class Reports:
 
     # ------------------------------------------------------------------ one script
 
-    def exited(self, name: str, began: int, took: int, status: int, output: bytes) -> ScriptReport:
+    def exited(self, name: str, began: int, took: int, status: int, output: bytes, came: Came = ()) -> ScriptReport:
         """Returns the report of a script that has exited.
 
         Args:
@@ -81,21 +86,27 @@ class Reports:
             took: Microseconds.
             status: Its exit status, or the negative number of the signal that killed it.
             output: What it printed.
+            came: When that came; see `Capture.came`.
         """
-        log_output(name, output)
+        self._log_output(name, output, came)
         if status > 0:
             _log.error(
                 "%s: %s failed with exit status %d after %.3f s (ctdb-event show %s)",
                 *(self._spec, name, status, took / 1e6, self._job.run),
+                extra=self._about(name, took, "failed", status=status),
             )
         elif status < 0:
             _log.error(
                 "%s: %s was killed by %s after %.3f s (ctdb-event show %s)",
                 *(self._spec, name, _signal_name(-status), took / 1e6, self._job.run),
+                extra=self._about(name, took, "killed", signal=-status),
             )
         elif self._spec.timeout and took > self._spec.timeout * 1e6 * _NOTABLE_PART:
             text = "%s: %s took %.3f s, more than half of the event's %d s (ctdb-event show %s)"
-            _log.log(NOTICE, text, self._spec, name, took / 1e6, self._spec.timeout, self._job.run)
+            _log.log(
+                *(NOTICE, text, self._spec, name, took / 1e6, self._spec.timeout, self._job.run),
+                extra=self._about(name, took, "ok"),
+            )
         result = SIGNALLED if status < 0 else status
         return ScriptReport(name=name, begin=began, end=began + took, result=result, output=output)
 
@@ -106,7 +117,10 @@ class Reports:
             # It vanished or was disabled between the look at it and its start: as if that had been before the look.
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         text = f"cannot run {script.path}: {_why_not_started(number, error)}"
-        _log.error("%s: %s: %s", self._spec, script.name, text)
+        _log.error(
+            *("%s: %s: %s (ctdb-event show %s)", self._spec, script.name, text, self._job.run),
+            extra=self._job.about(script=script.name, outcome="not-started"),
+        )
         result = CANNOT_EXECUTE if number == errno.ENOEXEC else -number
         output = text.encode(errors="replace") + b"\n"
         return ScriptReport(name=script.name, begin=began, end=wall_clock(), result=result, output=output)
@@ -129,11 +143,12 @@ class Reports:
         """
         name = self.next_name or ""
         output = b"" if child is None else child.output
-        log_output(name, output)
+        self._log_output(name, output, () if child is None else child.came)
         _log.error(
             "%s: timed out: its %d s were over while %s ran, for %.3f s%s (ctdb-event show %s)",
             *(self._spec, self._spec.timeout, name, took / 1e6),
             *("" if child is None else f" as process {child.pid}", self._job.run),
+            extra=self._about(name, took, "timed-out", process=None if child is None else child.pid),
         )
         self.add(ScriptReport(name=name, begin=began, end=began + took, result=TIMED_OUT, output=output))
         return RunResult(EventOutcome.TIMED_OUT.errno, self._finish(TIMED_OUT))
@@ -145,6 +160,13 @@ class Reports:
             name, summary = self.next_name or "", SIGNALLED
             self.add(ScriptReport(name=name, begin=began, end=began + took, result=SIGNALLED, output=child.output))
         return RunResult(EventOutcome.CANCELLED.errno, self._finish(summary), final=False)
+
+    def _log_output(self, name: str, output: bytes, came: Came) -> None:
+        if output:
+            log_output(name, output, came, self._job.about()["about"])
+
+    def _about(self, name: str, took: int, outcome: str, **fields: object) -> dict[str, Any]:
+        return self._job.about(script=name, outcome=outcome, duration=took / 1e6, **fields)
 
     def _finish(self, summary: int) -> EventReport:
         for script in self._listing[len(self._reports) :]:

@@ -144,7 +144,8 @@ class RunningEvent:
                 self._context.notices.completed(self._spec, ran=self._reports.any_ran)
                 self._report(self._reports.completed())
         except Exception:
-            _log.exception("%s: broke off: this is a bug in ctdb-eventd, please report it", self._spec)
+            text = "%s: broke off: this is a bug in ctdb-eventd, please report it"
+            _log.exception(text, self._spec, extra=self._job.about())
         finally:
             await self._clean_up()
 
@@ -213,7 +214,7 @@ class RunningEvent:
         loop = asyncio.get_running_loop()
         self._leave = loop.create_future()
         what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
-        warning = loop.call_later(_LONG_WAIT, _log.warning, "%s: %s still waits for %s", self._spec, name, what)
+        warning = loop.call_later(_LONG_WAIT, self._warn_of_wait, name, what)
         try:
             await self._leave
         finally:
@@ -221,6 +222,9 @@ class RunningEvent:
             warning.cancel()
         self._scope.deadline = anyio.current_time() + left
         self._listener.got_locks(self._job, name, locks)
+
+    def _warn_of_wait(self, name: str, what: str) -> None:
+        _log.warning("%s: %s still waits for %s", self._spec, name, what, extra=self._job.about(script=name))
 
     async def _run_child(self, script: scripts.Script, began: int) -> ScriptReport:
         if self._cgroup is None:
@@ -237,10 +241,10 @@ class RunningEvent:
 
     def _take_exit(self, child: Child) -> ScriptReport:
         self._child = None
-        output, status = child.output, child.close()
+        output, came, status = child.output, child.came, child.close()
         if self._cgroup is not None:
             self._cgroup.let_go()
-        report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output)
+        report = self._reports.exited(self._reports.next_name or "", *self._spent(), status, output, came)
         self._listener.script_over(self._job)
         return report
 
@@ -261,7 +265,10 @@ class RunningEvent:
                     raise
                 if patience is None:
                     patience = anyio.current_time() + _WRITTEN_WAIT
-                    _log.info("%s: %s is open for writing; it starts when that is over", self._spec, script.name)
+                    _log.info(
+                        *("%s: %s is open for writing; it starts when that is over", self._spec, script.name),
+                        extra=self._job.about(script=script.name),
+                    )
                 elif anyio.current_time() >= patience:
                     raise
             await anyio.sleep(_WRITTEN_INTERVAL)
@@ -283,7 +290,7 @@ class RunningEvent:
         return False
 
     async def _break_off(self) -> None:
-        _log.info("%s: cancelled", self._spec)
+        _log.info("%s: cancelled", self._spec, extra=self._job.about(outcome="cancelled"))
         self._report(self._reports.cancelled(self._child, *self._spent()))
         await self._end_child()
 
@@ -297,7 +304,7 @@ class RunningEvent:
             with self._look:
                 others = () if self._cgroup is None else tuple(self._cgroup.members())
                 await self._context.debugger.examine(child, others, self._job, script)
-                await self._context.debugger.look_at(child, self._spec.event, self._config)
+                await self._context.debugger.look_at(child, self._job, self._config)
             await self._end_child()
 
     async def _end_child(self) -> None:
@@ -316,6 +323,7 @@ class RunningEvent:
             _log.error(
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
                 *(self._spec, child.pid, child.pid),
+                extra=self._job.about(process=child.pid),
             )
             # Its address stays locked, but a lock or a slot for ever would bring the whole node to a stop.
             self._listener.script_over(self._job)
@@ -323,7 +331,10 @@ class RunningEvent:
             self._release()
             await child.end(anyio.move_on_after(0))
         self._child = None
-        _log.info("%s: process group %d is gone, ended by %s", self._spec, child.pid, how_ended(child.close()))
+        _log.info(
+            *("%s: process group %d is gone, ended by %s", self._spec, child.pid, how_ended(child.close())),
+            extra=self._job.about(process=child.pid),
+        )
 
     async def _clean_up(self) -> None:
         # Only a bug or the daemon's own end leave a child here: no time for grace then.
@@ -335,7 +346,8 @@ class RunningEvent:
             child.close()
         if self._cgroup is not None:
             for hit in self._cgroup.new_hits():
-                _log.warning("%s: a limit of its component was reached ([limits]): %s", self._spec, hit)
+                text = "%s: a limit of its component was reached ([limits]): %s"
+                _log.warning(text, self._spec, hit, extra=self._job.about())
             self._cgroup.close(kill=child is not None)
         self._report(RunResult(errno.EIO))
         self._release()

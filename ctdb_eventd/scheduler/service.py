@@ -229,7 +229,8 @@ class Scheduler:
         self.core.cancel(job)
         first = f"{blockers[0]}, which arrived {time.monotonic() - blockers[0].arrived:.1f} s ago" if blockers else "?"
         more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
-        _log.error("%s: not run: waited %g s in the queue behind %s%s", job, limit, first, more)
+        text = "%s: not run: waited %g s in the queue behind %s%s"
+        _log.error(text, job, limit, first, more, extra=job.about(outcome="cancelled", waited=limit))
         self._drop(job, _QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
         self._obey()
 
@@ -258,6 +259,7 @@ class Scheduler:
                 "%s: %swaited %.3f s for %s%s (ctdb-event show %s)",
                 *(job, f"{wait.script} " if wait.script else "", wait.seconds, wait.what),
                 *(f", held by {wait.holder}" if wait.holder else "", job.run),
+                extra=job.about(script=wait.script, waited=wait.seconds, waited_for=wait.what, holder=wait.holder),
             )
 
     def _answer(self, job: Job, result: int, details: RunRecord | RequestError | None = None) -> None:
@@ -442,10 +444,11 @@ class Scheduler:
             error = WouldDeadlock(
                 str(job), "an event", "which now needs a lock of the script that asks for it and waits"
             )
-            _log.warning("%s: not run: %s", job, error)
+            _log.warning("%s: not run: %s", job, error, extra=job.about(outcome="cancelled"))
             self._drop(job, error.errno, error)
         elif action is Action.FAIL:
-            _log.error("%s: not run: its address is held by a script that can't be ended, see above", job)
+            text = "%s: not run: its address is held by a script that can't be ended, see above"
+            _log.error(text, job, extra=job.about(outcome="cancelled"))
             self._drop(job, _QUEUE_TIMED_OUT, AddressHeld(str(job)))
         elif action is Action.GO:
             name = job.waits_for[2] if job.waits_for is not None else None
@@ -470,7 +473,8 @@ class Scheduler:
         try:
             handle = self._start(job, self)
         except Exception:
-            _log.exception("%s: could not be started: this is a bug in ctdb-eventd, please report it", job)
+            text = "%s: could not be started: this is a bug in ctdb-eventd, please report it"
+            _log.exception(text, job, extra=job.about())
             self._answer(job, errno.EIO)
             self.released(job)
             self.gone(job)

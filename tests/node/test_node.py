@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nodes import PATIENCE, Node, alive, children_of, command_of, until
+from node_runs import Run
+from nodes import PATIENCE, Node, alive, until
 
 _TRACE = 'echo "$*" >>"$CTDB_BASE/var/trace"'
-
-
-class Run:
-    """A node that runs."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.errors = node.base / "errors"
-        with self.errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ctdb_node", "run", "--no-interfaces"], env=node.environ, stderr=errors
-            )
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ctdb_node", *words]
-        return subprocess.run(command, env=self.node.environ, capture_output=True, text=True, timeout=PATIENCE)
-
-    def status(self) -> dict[str, Any]:
-        done = self.command("--json", "status")
-        return json.loads(done.stdout) if done.returncode == 0 else {"state": None}
-
-    @property
-    def trace(self) -> list[str]:
-        return self.node.read("trace").splitlines()
-
-    @property
-    def said(self) -> str:
-        return self.errors.read_text()
-
-    def daemon(self) -> int:
-        return next(pid for pid in children_of(self.process.pid) if "ctdb_eventd" in command_of(pid))
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -65,10 +29,7 @@ def runs(node: Node) -> Iterator[list[Run]]:
     started: list[Run] = []
     yield started
     for run in started:
-        if run.process.poll() is None:
-            run.process.kill()
-        run.process.wait(PATIENCE)
-        assert "Traceback" not in run.said
+        run.over()
 
 
 def _start(node: Node, runs: list[Run]) -> Run:

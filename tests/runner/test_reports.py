@@ -24,6 +24,7 @@ JOB = Job(run="t-1", spec=SPEC, plan=plan("monitor", ()), done=None)
 class Child:
     pid: int = 4711
     output: bytes = b"so far"
+    came: tuple[tuple[int, float], ...] = ()
 
 
 class Listener:
@@ -68,7 +69,7 @@ def test_a_link_that_can_not_be_followed_is_explained(
     text = f"cannot run /nowhere/10.x.script: {reason}"
     assert (report.result, report.output) == (-number, f"{text}\n".encode())
     assert report.failed
-    assert caplog.messages == [f"legacy monitor: 10.x: {text}"]
+    assert caplog.messages == [f"legacy monitor: 10.x: {text} (ctdb-event show t-1)"]
 
 
 def test_the_time_of_what_timed_out_is_not_of_the_clock_on_the_wall(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,7 +22,7 @@ _VOID = (
 )
 _NO_SECTION = "ignored: expected a [section] before the first key"
 _NO_VALUE = 'ignored: expected "key = value"'
-_NO_KEY = 'unknown key is ignored; known here: "location", "log level"'
+_NO_KEY = 'unknown key is ignored; known here: "location", "log level", "format"'
 _NO_SLASH = "expected the base name of a script in the configuration directory, without a slash"
 _CUT = "expected text: the line is read up to its first NUL byte"
 

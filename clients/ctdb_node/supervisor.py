@@ -1,0 +1,100 @@
+"""Notifies the service manager that started us, as `man sd_notify` describes it.
+
+Datagrams of lines NAME=VALUE to the socket that NOTIFY_SOCKET names. Nothing here waits or raises: a service manager
+that doesn't read must not stop a node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import MutableMapping
+
+import anyio
+
+__all__ = ["Supervisor"]
+
+_log = logging.getLogger("ctdb-node")
+
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+_LATEST_COUNTS = ("STATUS", "WATCHDOG")
+"""Of these only the last is of use."""
+
+
+class Supervisor:
+    """The service manager; all is of no effect if there is none.
+
+    Attributes:
+        watchdog: Seconds from one sign of life to the next: half of what is allowed. None if none is expected.
+    """
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        """Takes its variables out of the environment: they are not for our children."""
+        address, allowed, pid = (environ.pop(name, "") for name in _VARIABLES)
+        self._pending: list[bytes] = []
+        self._blocked = anyio.Event()
+        self._socket = _connected(address) if address else None
+        meant = not pid or pid == str(os.getpid())
+        self.watchdog = int(allowed) / 2e6 if self._socket and meant and allowed.isdecimal() and int(allowed) else None
+
+    def tell(self, *lines: str) -> None:
+        """Sends lines in one datagram, or keeps them until there is room for them."""
+        if self._socket is None:
+            return
+        name = lines[0].partition("=")[0]
+        if name in _LATEST_COUNTS:
+            self._pending = [each for each in self._pending if not each.startswith(f"{name}=".encode())]
+        self._pending.append("\n".join(lines).encode(errors="replace"))
+        self._flush()
+
+    def reloading(self) -> None:
+        """Says that a reload begins; READY=1 says that it is over."""
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def _flush(self) -> None:
+        assert self._socket is not None
+        while self._pending:
+            try:
+                self._socket.send(self._pending[0])
+            except BlockingIOError:
+                self._blocked.set()
+                return
+            except OSError as error:
+                _log.warning("can't notify the service manager any more: %s", error.strerror)
+                self._close()
+                return
+            del self._pending[0]
+
+    async def serve(self) -> None:
+        """Sends what was kept, until it is cancelled."""
+        try:
+            while self._socket is not None:
+                await self._blocked.wait()
+                self._blocked = anyio.Event()
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_writable(self._socket)
+                    self._flush()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            anyio.notify_closing(self._socket)
+            self._socket.close()
+            self._socket = None
+
+
+def _connected(address: str) -> socket.socket | None:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if address[0] not in "/@":
+            raise ValueError("expected the path of a socket, or @ and the name of an abstract one")
+        made.connect("\0" + address[1:] if address[0] == "@" else address)
+    except (OSError, ValueError) as error:
+        _log.warning("can't notify the service manager, NOTIFY_SOCKET=%s: %s", address, error)
+        made.close()
+        return None
+    return made

@@ -1,0 +1,182 @@
+"""The journal of systemd as a log: each line is an entry with fields of its own, sent by the journal's own protocol.
+
+The event loop never waits for it: while its socket is full, entries are held, and a thread sends them. What it can't be
+given is counted, as with a file that can't be written.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import fcntl
+import logging
+import os
+import select
+import socket
+import syslog
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from ctdb_eventd.log_lines import PROGRAM, LossRecord, known, priority
+
+__all__ = ["JournalHandler"]
+
+_MOST_HELD = 4 << 20
+"""Bytes of entries that wait for room in the socket."""
+_LAST_WAIT = 1.0
+"""Seconds that the end of the program waits for them."""
+_FIELD = "CTDB_EVENT_"
+"""In front of what is known of a line beside its text: `run` becomes `CTDB_EVENT_RUN`."""
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+def _field(name: str, value: object) -> bytes:
+    """Returns a field of an entry; no value here has several lines."""
+    data = str(value).encode("utf-8", "backslashreplace")
+    return b"%b=%b\n" % (name.encode(), data)
+
+
+class JournalHandler(logging.Handler):
+    """Sends entries to the journal, and keeps going while it restarts."""
+
+    def __init__(self, path: str) -> None:
+        """Connects to the journal's socket.
+
+        Raises:
+            OSError: There is none, or nobody has it open.
+        """
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+        super().__init__()
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._lost = 0
+        self._why = ""
+        self._sender: threading.Thread | None = None
+        self._ends = False
+        atexit.register(self._wait_for_sender)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one entry, or holds it; `logging` calls this with the handler's lock."""
+        if self._lost and self._deliver(self._entry(LossRecord(self._lost, self._why))) is None:
+            self._lost = 0
+        why = self._deliver(self._entry(record))
+        if why is not None:
+            self._lose(why)
+
+    def _lose(self, why: str) -> None:
+        self._lost += 1
+        self._why = why
+
+    def _deliver(self, entry: bytes) -> str | None:
+        """Sends an entry or holds it; returns why neither can be done, None if it can."""
+        if not self._held:
+            try:
+                self._send(entry)
+                return None
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                return error.strerror or str(error)
+        # once it is full it has to be half empty, so that not every other line is about those that were lost
+        if self._held_bytes + len(entry) > (_MOST_HELD // 2 if self._lost else _MOST_HELD):
+            return "the journal takes them too slowly"
+        self._held.append(entry)
+        self._held_bytes += len(entry)
+        if self._sender is None:
+            self._sender = threading.Thread(target=self._send_held, name="journal", daemon=True)
+            self._sender.start()
+        return None
+
+    def close(self) -> None:
+        """Closes the socket, as soon as what is held has been sent."""
+        super().close()
+        self.acquire()
+        try:
+            self._ends = True
+            if self._sender is None:
+                self._socket.close()
+        finally:
+            self.release()
+        atexit.unregister(self._wait_for_sender)
+
+    # ------------------------------------------------------------------ an entry
+
+    def _entry(self, record: logging.LogRecord) -> bytes:
+        return b"".join(_field(name, value) for name, value in self._fields(record))
+
+    def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+        yield "MESSAGE", self.format(record)
+        yield "PRIORITY", priority(record)
+        yield "SYSLOG_IDENTIFIER", PROGRAM
+        yield "SYSLOG_FACILITY", syslog.LOG_DAEMON >> 3
+        for name, value in known(record).items():
+            yield _FIELD + name.upper(), " ".join(map(str, value)) if isinstance(value, list) else value
+
+    # ------------------------------------------------------------------ the socket
+
+    def _send(self, entry: bytes) -> None:
+        """Sends an entry.
+
+        Raises:
+            BlockingIOError: The socket is full.
+            OSError: It can't be sent.
+        """
+        try:
+            self._socket.send(entry)
+        except OSError as error:
+            if error.errno == errno.EMSGSIZE:
+                self._send_file(entry)
+            elif error.errno in (errno.ECONNREFUSED, errno.ENOTCONN):
+                self._socket.connect(self._path)  # the journal was restarted, with another socket of this name
+                self._socket.send(entry)
+            else:
+                raise
+
+    def _send_file(self, entry: bytes) -> None:
+        """Sends an entry that is too large for a datagram, as a file that can't be changed any more."""
+        fd = os.memfd_create("journal", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        with open(fd, "wb", buffering=0) as file:
+            file.write(entry)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+            socket.send_fds(self._socket, [b""], [fd])
+
+    # ------------------------------------------------------------------ the thread
+
+    def _send_held(self) -> None:
+        """Sends what is held, as there is room, until nothing is."""
+        room = select.poll()
+        room.register(self._socket, select.POLLOUT)
+        while True:
+            room.poll()
+            self.acquire()
+            try:
+                if not self._held:
+                    self._sender = None
+                    if self._ends:
+                        self._socket.close()
+                    return
+                self._send_first()
+            finally:
+                self.release()
+
+    def _send_first(self) -> None:
+        try:
+            self._send(self._held[0])
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error.strerror or str(error))
+        self._held_bytes -= len(self._held.popleft())
+
+    def _wait_for_sender(self) -> None:
+        """Waits a moment for what is held: at the program's end the thread ends too."""
+        sender = self._sender
+        if sender is not None:
+            sender.join(_LAST_WAIT)
