@@ -520,6 +520,7 @@ class Daemon:
                 pause=self._scheduler.pause,
                 going_on=self._going_on,
                 settle=self._settle,
+                ending=self._stop.is_set,
                 flush=self._flush,
                 resume=self._resume,
             )
@@ -568,6 +569,7 @@ class Daemon:
 
     async def _settle(self) -> None:
         self._settled = True
+        await anyio.sleep(0)
         await self._guardian.rest()
         if self._history is not None:
             await anyio.to_thread.run_sync(self._history.flush, _FLUSH_PATIENCE, abandon_on_cancel=True)

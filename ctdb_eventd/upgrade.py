@@ -135,7 +135,7 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
         OSError: It can't be executed; nothing has changed.
     """
     kept = [fd, *descriptors]
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
     try:
         for one in kept:
             os.set_inheritable(one, True)
@@ -143,7 +143,6 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
     except OSError:
         for one in kept:
             os.set_inheritable(one, False)
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
         raise
 
 
@@ -196,6 +195,8 @@ class Steps:
     """Returns what is to be waited for, in words."""
     settle: Callable[[], Awaitable[None]]
     """Ends what can't be carried over and has no work any more."""
+    ending: Callable[[], bool]
+    """Tells whether the daemon is about to end."""
     flush: Callable[[], None]
     """Writes down and sends what waits for that; a moment before `state`."""
     resume: Callable[[], None]
@@ -274,7 +275,11 @@ class Upgrade:
         self._steps.pause()
         try:
             await self._wait(patience)
+            # From here on they are for the new program; what came before is heeded while the rest is settled.
+            signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
             await self._steps.settle()
+            if self._steps.ending():
+                raise UpgradeFailed("it is about to end")
             stopped = time.monotonic()
             self._steps.flush()
             with _failures("the state can't be kept"):
@@ -287,6 +292,7 @@ class Upgrade:
             finally:
                 os.close(fd)
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
             self._steps.resume()
 
     async def _wait(self, patience: float) -> None:

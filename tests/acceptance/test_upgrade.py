@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
-from nodes import Client, Daemon, Node, children_of, command_of, running_daemon, until
+from nodes import Client, Daemon, Node, alive, children_of, command_of, running_daemon, until
 
 from ctdb_eventd import __version__
 from ctdb_eventd.model import EventSpec
@@ -455,6 +456,48 @@ async def test_a_daemon_that_is_asked_to_end_meanwhile_ends(node: Node) -> None:
         native.start("upgrade")
         await until(lambda: "waiting for the end of legacy startup" in node.log, "the upgrade to wait")
         assert await asyncio.to_thread(daemon.stop) == 0
+
+
+STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "goes on instead of")
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_daemon_that_is_asked_to_end_in_any_step_ends_with_all_that_it_has(node: Node, step: str) -> None:
+    node.script("20.b.script", "sleep 0.3")
+    async with everybody(node) as (daemon, client, native):
+        for _ in range(4):
+            client.start("startup")
+        await native.call("ping")
+        native.start("upgrade")
+        await until(lambda: step in node.log, step)
+        assert await asyncio.to_thread(daemon.stop) == 0
+        assert "received SIGTERM, shutting down" in node.log
+        assert not (node.base / "run" / "eventd.pid").exists()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_daemon_that_is_killed_in_any_step_leaves_room_for_the_next(node: Node, step: str) -> None:
+    node.script("20.b.script", 'echo "$$" > "$CTDB_BASE/var/pid"; sleep 0.3')
+    async with running_daemon(node) as daemon, daemon.client() as client, native_client(daemon) as native:
+        for _ in range(4):
+            client.start("startup")
+        await native.call("ping")
+        native.start("upgrade")
+        await until(lambda: step in node.log, step)
+        daemon.process.kill()
+        daemon.process.wait()
+    async with everybody(node) as (_, client, native):
+        assert not alive(int(node.read("pid") or 0))
+        assert await serves(client, native)
+
+
+async def test_without_room_for_the_state_nothing_happens(node: Node) -> None:
+    node.script("20.b.script", "head -c 900000 /dev/zero | tr '\\0' x")
+    async with everybody(node) as (daemon, client, native):
+        assert await client.run("monitor") == 0
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (600_000, 600_000))
+        assert await refused(native) == "the state can't be kept: File too large"
+        assert await serves(client, native)
 
 
 # ---------------------------------------------------------------------- many
