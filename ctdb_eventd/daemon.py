@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
@@ -569,7 +570,7 @@ class Daemon:
 
     async def _settle(self) -> None:
         self._settled = True
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         await self._guardian.rest()
         if self._history is not None:
             await anyio.to_thread.run_sync(self._history.flush, _FLUSH_PATIENCE, abandon_on_cancel=True)

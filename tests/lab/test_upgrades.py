@@ -59,14 +59,14 @@ def eventd(node: Node) -> int:
 def test_where_nothing_happens_an_upgrade_moves_nothing(lab: Lab) -> None:
     lab.wait_until_settled()
     before = [(eventd(node), started(node)) for node in lab.nodes]
-    hosting, logs = lab.hosting(), [len(node.log()) for node in lab.nodes]
+    hosting, logs = lab.hosting(), [len(node.log) for node in lab.nodes]
     for _ in range(ROUNDS):
         for node in lab.nodes:
             upgrade(node)
     assert [(eventd(node), started(node)) for node in lab.nodes] == before
     assert lab.hosting() == hosting
     for node, length in zip(lab.nodes, logs, strict=True):
-        since = node.log()[length:]
+        since = node.log[length:]
         assert since.count("upgraded: version") == ROUNDS
         for word in ("takeip", "releaseip", "Recovery has started", "UNHEALTHY"):
             assert word not in since, since
@@ -110,4 +110,4 @@ def test_in_failovers_every_address_is_hosted_once_afterwards(lab: Lab) -> None:
     assert [(eventd(node), started(node)) for node in lab.nodes] == before
     for node in lab.nodes:
         wait_until_quiet(node)
-        assert "this is a bug" not in node.log()
+        assert "this is a bug" not in node.log
