@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import native, parallel, sequential
+from benchmarks import history, native, parallel, sequential
 from benchmarks.daemons import DaemonError
 from benchmarks.results import Figure, Unit, Verdict
 from benchmarks.setting import Case, Programs, Setting, default_ours, default_theirs
 from benchmarks.table import heading, row, write_json
 
-_CASES = (*sequential.CASES, *parallel.CASES, *native.CASES)
+_CASES = (*sequential.CASES, *history.CASES, *parallel.CASES, *native.CASES)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -99,7 +99,7 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def node(components: Mapping[str, Mapping[str, str]]) -> Iterator[Node]:
+def node(components: Mapping[str, Mapping[str, str]], configuration: str = "") -> Iterator[Node]:
     """Lays out a test node with these scripts (component → script name → text); removes it afterwards."""
     # a short path: the socket's has to fit into 108 bytes
     base = Path(tempfile.mkdtemp(prefix="ctdb-bench-", dir="/tmp"))
@@ -107,7 +107,7 @@ def node(components: Mapping[str, Mapping[str, str]]) -> Iterator[Node]:
     try:
         for directory in ("events", "share/events", "run", "var"):
             (base / directory).mkdir(parents=True)
-        (base / "ctdb.conf").write_text(f"[logging]\n    location = file:{made.log}\n")
+        (base / "ctdb.conf").write_text(f"[logging]\n    location = file:{made.log}\n{configuration}")
         for component, scripts in components.items():
             (base / "events" / component).mkdir()
             for name, text in scripts.items():

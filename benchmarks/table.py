@@ -62,7 +62,7 @@ def _number(value: float | None, unit: Unit) -> str:
     if unit is Unit.MEBIBYTES:
         return f"{value:.1f} MiB"
     for scale, name in ((1, "s"), (1e3, "ms")):
-        if value * scale >= 1:
+        if abs(value) * scale >= 1:
             return f"{value * scale:.3g} {name}"
     return f"{value * 1e6:.3g} µs"
 

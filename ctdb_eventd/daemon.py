@@ -30,6 +30,7 @@ from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
 from ctdb_eventd.dispatcher.domain import Told
 from ctdb_eventd.dispatcher.requests import Dispatcher
+from ctdb_eventd.dispatcher.values import run_value
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError, UpgradeFailed
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
@@ -341,7 +342,7 @@ class Daemon:
         self._notifier = Notifier(config=self._config, spawn=spawn, node=self._log.host)
         self._notifier.check()
         tasks.start_soon(self._notifier.serve)
-        feed = Feed(asyncio.get_running_loop().call_later)
+        feed = Feed(asyncio.get_running_loop().call_later, run_value)
         self._broker = Broker(
             paths=self._paths,
             config=self._config,
@@ -381,7 +382,7 @@ class Daemon:
             return None
         path = history_file(self._paths.state_dir)
         own_directory(os.path.dirname(path))
-        history = History(path, bounds, None if self._state is None else self._state.counts.started)
+        history = History(path, bounds, goes_on=self._state is not None)
         self._resources.callback(history.close)
         return history
 

@@ -30,6 +30,7 @@
         ├── TooMuchDetached        ENOBUFS
         ├── UpgradeFailed          EAGAIN: the daemon goes on with the program that it had
         └── NotThere               ENOENT: what is named is over, or never was
+            ├── NoSuchPastRun
             ├── NoSuchRun
             ├── NoSuchCall
             └── NoSuchLock
@@ -60,6 +61,7 @@ __all__ = [
     "NoSuchComponent",
     "NoSuchLock",
     "NoSuchMethod",
+    "NoSuchPastRun",
     "NoSuchRun",
     "NoSuchScript",
     "NotAFile",
@@ -481,6 +483,17 @@ class NoSuchRun(NotThere):
 
     def __str__(self) -> str:
         return f"no run {shown(self.run)} waits or runs; it is over, or never was"
+
+
+class NoSuchPastRun(NotThere):
+    """No run of that id is in the history, or it isn't over."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        return f"no run {shown(self.run)} is over and in the history; it had no scripts, was deleted, or never was"
 
 
 class NoSuchCall(NotThere):

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from ctdb_eventd.model import MOST_ARGUMENTS, shortened
+from ctdb_eventd.model import MOST_ARGUMENTS, RunRecord, shortened
 from ctdb_eventd.protocol.messages import Note, Notes
 
 __all__ = ["KINDS", "Feed", "Filter", "Subscription"]
@@ -48,6 +48,9 @@ _MOST_BYTES = 1 << 16
 Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
 
+Describe = Callable[[RunRecord], Mapping[str, Any]]
+"""Makes a map of a run, as clients get it."""
+
 _About = tuple[str | None, str | None, str | None]
 
 
@@ -61,10 +64,18 @@ class Filter:
     run: str | None = None
     outcomes: frozenset[str] | None = None
     """Only notes with one of these outcomes, which none but `finished` has."""
+    address: str | None = None
+    """Only about this one, in canonical form."""
+    report: bool = False
+    """With `finished` comes the whole run."""
 
     def wants(self, kind: str, data: Mapping[str, Any]) -> bool:
         """Tells whether a note that is about the right run, component and event is wanted."""
-        return kind in self.kinds and (self.outcomes is None or data.get("outcome") in self.outcomes)
+        return (
+            kind in self.kinds
+            and (self.outcomes is None or data.get("outcome") in self.outcomes)
+            and (self.address is None or data.get("address") == self.address)
+        )
 
     @property
     def about(self) -> _About:
@@ -77,6 +88,8 @@ class _Happening:
     kind: str
     about: _About
     data: Mapping[str, Any]
+    record: RunRecord | None
+    """The run, of `finished`."""
 
 
 class _Channel:
@@ -89,9 +102,16 @@ class _Channel:
         self.number = 0
         self.subscriptions: dict[Subscription, None] = {}
 
-    def notes(self, chosen: list[_Happening]) -> Notes:
+    def notes(self, chosen: list[_Happening], describe: Describe) -> Notes:
         first, self.number = self.number, self.number + len(chosen)
-        return Notes(tuple(Note(note.kind, number, note.data) for number, note in enumerate(chosen, first)))
+        return Notes(
+            tuple(Note(note.kind, number, self._data(note, describe)) for number, note in enumerate(chosen, first))
+        )
+
+    def _data(self, note: _Happening, describe: Describe) -> Mapping[str, Any]:
+        if not self.filter.report or note.record is None:
+            return note.data
+        return {**note.data, "report": describe(note.record)}
 
 
 class Subscription:
@@ -137,8 +157,14 @@ class Feed:
         muted: What happens now was published before.
     """
 
-    def __init__(self, timer: Timer) -> None:
-        """Starts without subscribers."""
+    def __init__(self, timer: Timer, describe: Describe = attrs.asdict) -> None:
+        """Starts without subscribers.
+
+        Args:
+            timer: Sets a timer.
+            describe: Makes the `report` in a note of the run that it is about.
+        """
+        self._describe = describe
         self.active = False
         self.muted = False
         self._timer = timer
@@ -198,13 +224,25 @@ class Feed:
         event: str | None,
         args: tuple[str, ...],
         data: dict[str, Any],
+        *,
+        address: str | None = None,
+        record: RunRecord | None = None,
     ) -> None:
-        """Queues a notification for the next batch; `data` is given away."""
+        """Queues a notification for the next batch; `data` is given away.
+
+        Args:
+            kind: One of KINDS.
+            run, component, event, args: What it is about; None or empty where that makes no sense.
+            data: What else it says.
+            address: Of an address event, in canonical form.
+            record: The run, if it is over.
+        """
         if not self.active or self.muted:
             return
         args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
-        self._pending.append(_Happening(kind, (run, component, event), data))
+        data["address"] = address
+        self._pending.append(_Happening(kind, (run, component, event), data, record))
         self._size += sum(map(len, args))
         if kind == "output":
             self._size += len(data["output"])
@@ -231,7 +269,7 @@ class Feed:
                 if its:
                     chosen.setdefault(channel, []).extend(its)
         for channel, happenings in chosen.items():
-            notes = channel.notes(happenings)
+            notes = channel.notes(happenings, self._describe)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
                     continue  # it was ended by a notification of another one

@@ -23,6 +23,7 @@ from ctdb_eventd.errors import (
     NoSuchComponent,
     NoSuchLock,
     NoSuchMethod,
+    NoSuchPastRun,
     NoSuchRun,
     NoSuchScript,
     NotAFile,
@@ -132,6 +133,11 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
     (InvalidParameter("event", "a text"), errno.EINVAL, "parameter event: a text is expected"),
     (InvalidParameter("event", "a text", "3"), errno.EINVAL, "parameter event: a text is expected, not 3"),
     (NoSuchMethod("fly", ("ping", "run")), errno.ENOSYS, "there is no method 'fly' here; there are ping, run"),
+    (
+        NoSuchPastRun("x-1"),
+        errno.ENOENT,
+        "no run 'x-1' is over and in the history; it had no scripts, was deleted, or never was",
+    ),
     (NoSuchRun("x-1"), errno.ENOENT, "no run 'x-1' waits or runs; it is over, or never was"),
     (NoSuchCall(7), errno.ENOENT, "no run, lock or subscribe of id 7 is under way on this connection"),
     (

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
+from happenings import record_of
 
 from ctdb_event.words import Kind
 from ctdb_eventd.feed import KINDS, Feed, Filter, Subscription
+from ctdb_eventd.model import EventReport
 from ctdb_eventd.protocol.messages import Notes
 
 ALL = Filter(kinds=frozenset(KINDS))
@@ -53,6 +55,30 @@ class Told:
         return [note.number for notes in self.by[name] for note in notes.notes]
 
 
+def test_notes_about_another_address_are_left_out() -> None:
+    told = Told()
+    told.subscribe("one", Filter(kinds=frozenset(KINDS), address="10.0.0.1"))
+    for address in ("10.0.0.1", "10.0.0.11", None):
+        told.feed.publish("started", "t-1", "legacy", "takeip", (), {}, address=address)
+    told.feed.flush()
+    assert [note.data["address"] for notes in told.by["one"] for note in notes.notes] == ["10.0.0.1"]
+
+
+def test_who_wants_the_whole_run_gets_it_with_its_end() -> None:
+    record = record_of("legacy startup", EventReport(summary=0, scripts=()))
+    feed = Feed(lambda seconds, callback: None, lambda run: {"whole": run.run})
+    told: dict[bool, list[Notes]] = {False: [], True: []}
+    for report, notes in told.items():
+        feed.subscribe(Filter(kinds=frozenset(KINDS), report=report), notes.append)
+    feed.publish("started", "t-1", "legacy", "startup", (), {})
+    feed.publish("finished", "t-1", "legacy", "startup", (), {"outcome": "success"}, record=record)
+    feed.flush()
+    reports = {
+        report: [note.data.get("report") for one in notes for note in one.notes] for report, notes in told.items()
+    }
+    assert reports == {False: [None, None], True: [None, {"whole": "t-1"}]}
+
+
 def test_without_subscribers_nothing_is_kept_and_no_timer_set() -> None:
     told = Told()
     told.happens("started")
@@ -77,7 +103,8 @@ def test_what_happens_is_told_in_a_moment_and_in_one_piece() -> None:
     assert (first.kind, second.kind, second.number) == ("started", "finished", first.number + 1)
     data = dict(first.data)
     assert before <= data.pop("time") <= time.time()
-    assert data == {"waited": 0.5, "run": "t-1", "component": "legacy", "event": "startup", "args": ("x",)}
+    about = {"run": "t-1", "component": "legacy", "event": "startup", "args": ("x",), "address": None}
+    assert data == {"waited": 0.5, **about}
 
 
 def test_the_timer_is_set_again_for_what_happens_after_it() -> None:

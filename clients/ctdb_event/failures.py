@@ -54,6 +54,7 @@ _BY_KIND: dict[str, type[BrokerError]] = {
     "NoSuchComponent": NoSuchComponent,
     "NoSuchScript": NoSuchScript,
     "NoSuchRun": NoSuchRun,
+    "NoSuchPastRun": NoSuchRun,
     "NoSuchCall": NoSuchRun,
     "NoSuchMethod": NotSupported,
     "VersionNotSupported": NotSupported,

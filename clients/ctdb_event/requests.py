@@ -246,6 +246,8 @@ def subscribe(
     event: str | None,
     run: str | None,
     outcomes: Iterable[Outcome] | None = None,
+    address: str | None = None,
+    report: bool = False,
 ) -> Request[None]:
     """What happens from now on, whoever asked for it."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
@@ -258,6 +260,8 @@ def subscribe(
         "event": _optional_text("event", event),
         "run": _optional_text("run", run),
         "outcomes": None if outcomes is None else _texts("outcomes", outcomes),
+        "address": _optional_text("address", address),
+        "report": _flag("report", report) or None,
     }
     return Request("subscribe", params, _nothing)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ctdb_event.results import Run
 from ctdb_event.words import Outcome, ScriptState
 
 __all__ = [
@@ -45,6 +46,8 @@ class Update:
     """The scripts' first argument."""
     args: tuple[str, ...]
     """Their further arguments."""
+    address: str | None = None
+    """Of an address event; None too if the broker doesn't say."""
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +112,8 @@ class Finished(Update):
     """How long it waited before it started."""
     seconds: float
     """How long it ran."""
+    report: Run | None = None
+    """The whole run, if that was asked for."""
 
 
 @attrs.frozen(kw_only=True)

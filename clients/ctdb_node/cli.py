@@ -6,17 +6,20 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ctdb_node.problems import NodeError
 from ctdb_node.words import health_line
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
 _INTERRUPTED = 130
+_NOBODY_READS = 141
+_WRONG_USAGE = 2
+"""argparse's, which is another one of `health`."""
 
 _COMMANDS = {
     "status": "show all that is known of the node",
@@ -32,7 +35,17 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:2] == ["complete", "--"]:
+        from ctdb_node.complete import candidates
+
+        return _printed("\n".join(candidates(parser(), words[2:])))
+    try:
+        arguments = parser().parse_args(words)
+    except SystemExit as error:
+        if "health" in words and error.code == _WRONG_USAGE:
+            return _NOT_ASKED
+        raise
     try:
         path = arguments.socket or _usual_path()
         if arguments.command == "run":
@@ -46,11 +59,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _NOT_ASKED if arguments.command == "health" else 1
     except KeyboardInterrupt:
         return _INTERRUPTED
-    _show(arguments.command, found, arguments.json)
-    return _health_status(found) if arguments.command == "health" else 0
+    status = _printed("\n".join([json.dumps(found)] if arguments.json else _shown(arguments.command, found)))
+    return _health_status(found) if arguments.command == "health" and not status else status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _printed(text: str) -> int:
+    """Prints it, and returns the exit status."""
+    try:
+        if text:
+            print(text, flush=True)
+    except OSError as error:
+        # what is still held must not trouble the interpreter's end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return _NOBODY_READS
+        print(f"ctdb-node: can't write to standard output: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the option parser, from which the man page and completions are made too."""
     parser = argparse.ArgumentParser(
         prog="ctdb-node", description="The life of a CTDB node on one machine, without ctdbd."
     )
@@ -100,16 +129,12 @@ def _health_status(found: dict[str, Any]) -> int:
     return _HEALTHY if found["healthy"] else _UNHEALTHY
 
 
-def _show(command: str, found: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found))
-    elif command in ("status", "health"):
-        print(health_line(found))
-    if not as_json and command in ("status", "addresses"):
+def _shown(command: str, found: dict[str, Any]) -> Iterator[str]:
+    if command in ("status", "health"):
+        yield health_line(found)
+    if command in ("status", "addresses"):
         for each in found["addresses"]:
-            print(f"{each['address']}/{each['bits']}  {each['interface'] or '-'}")
-        for text in found["differences"]:
-            print(f"differs: {text}")
-    if not as_json and command in ("status", "set"):
-        for name, value in found["tunables"].items():
-            print(f"{name}={value}")
+            yield f"{each['address']}/{each['bits']}  {each['interface'] or '-'}"
+        yield from (f"differs: {text}" for text in found["differences"])
+    if command in ("status", "set"):
+        yield from (f"{name}={value}" for name, value in found["tunables"].items())

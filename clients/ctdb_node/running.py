@@ -32,6 +32,8 @@ __all__ = ["run"]
 _log = logging.getLogger("ctdb-node")
 
 Reloads: TypeAlias = MemoryObjectReceiveStream[None]
+_MOMENT = 5.0
+"""Seconds."""
 _BEFORE_READY = frozenset({State.INIT, State.SETUP})
 """A failure ends the node there, so a service manager is to wait for their end."""
 
@@ -60,10 +62,10 @@ async def run(base: str, socket_path: str, look: bool) -> int:
     node.on_change = partial(_report, node, supervisor)
     async with anyio.create_task_group() as tasks:
         # from the first moment: a signal must never leave a daemon or a socket behind
-        reloads = await tasks.start(_heed_signals, node)
-        tasks.start_soon(supervisor.serve)
-        await tasks.start(control.serve, socket_path, node)
-        end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
+        with await tasks.start(_heed_signals, node) as reloads:
+            tasks.start_soon(supervisor.serve)
+            await tasks.start(control.serve, socket_path, node)
+            end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
         tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
@@ -86,13 +88,14 @@ async def _live(
     reload: Callable[[ctdb_event.AsyncClient, Hosting], Coroutine[Any, Any, None]],
 ) -> State:
     async with eventd.running() as process, _connected(process) as client, anyio.create_task_group() as tasks:
+        has_gone = anyio.Event()
 
         def gone() -> None:
+            has_gone.set()
             node.happens(Happening.DAEMON_ENDED)
 
         async def watch() -> None:
-            status = await process.wait()
-            _log.error("ctdb-eventd has ended, exit status %d", status)
+            await process.wait()
             gone()
 
         tasks.start_soon(watch)
@@ -102,8 +105,20 @@ async def _live(
         tasks.start_soon(reload, client, hosting)
         tasks.start_soon(_show_life, supervisor, client)
         end = await node.live(events, hosting)
+        if has_gone.is_set():
+            await _tell_how_it_ended(process)
         tasks.cancel_scope.cancel()
     return end
+
+
+async def _tell_how_it_ended(process: anyio.abc.Process) -> None:
+    # its connections are closed a moment before it has ended
+    with anyio.move_on_after(_MOMENT):
+        await process.wait()
+    if process.returncode is None:
+        _log.error("ctdb-eventd, process %d, has closed the connection, but not ended", process.pid)
+    else:
+        _log.error("ctdb-eventd has ended, exit status %d", process.returncode)
 
 
 @asynccontextmanager
@@ -144,25 +159,24 @@ async def _reload(
     hosting: Hosting,
 ) -> None:
     """Reads the configuration again whenever that is asked for; one that can't be used leaves the former in force."""
-    with reloads:
-        async for _ in reloads:
-            is_ready = node.state not in _BEFORE_READY
-            if is_ready:
-                supervisor.reloading()
-            try:
-                await client.reload()
-            except ctdb_event.BrokerError as error:
-                _log.error("ctdb-eventd goes on with its former configuration: %s", error)
-            try:
-                hosting.replace(await read())
-            except NodeError as error:
-                _log.error("going on with the former public addresses: %s", error)
-            else:
-                _log.info("public addresses were read again: %d", len(hosting.addresses))
-                node.want()
-            if is_ready:
-                supervisor.tell("READY=1")
-            node.on_change()
+    async for _ in reloads:
+        is_ready = node.state not in _BEFORE_READY
+        if is_ready:
+            supervisor.reloading()
+        try:
+            await client.reload()
+        except ctdb_event.BrokerError as error:
+            _log.error("ctdb-eventd goes on with its former configuration: %s", error)
+        try:
+            hosting.replace(await read())
+        except NodeError as error:
+            _log.error("going on with the former public addresses: %s", error)
+        else:
+            _log.info("public addresses were read again: %d", len(hosting.addresses))
+            node.want()
+        if is_ready:
+            supervisor.tell("READY=1")
+        node.on_change()
 
 
 def _report(node: Node, supervisor: Supervisor) -> None:

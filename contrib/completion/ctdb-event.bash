@@ -17,6 +17,7 @@ _ctdb_event()
 			;;
 		"$cur"*)
 			printf -v word '%q' "${line%%$'\t'*}"
+			[[ $word == *= ]] && compopt -o nospace 2>/dev/null
 			COMPREPLY+=("${word//\\,/,}")
 			;;
 		esac

@@ -55,10 +55,12 @@ launcher /usr/bin/ctdb-node ctdb_node.cli ""
 launcher /usr/sbin/ctdb-eventd-install ctdb_eventd_install.cli "program=\"$daemon\""
 
 share="$tree/usr/share"
-install -D -m 644 "$top/contrib/completion/ctdb-event.bash" "$share/bash-completion/completions/ctdb-event"
-install -D -m 644 "$top/contrib/completion/_ctdb-event" "$share/zsh/vendor-completions/_ctdb-event"
-install -D -m 644 "$top/contrib/completion/ctdb-event.fish" "$share/fish/vendor_completions.d/ctdb-event.fish"
-for page in ctdb-event.1 ctdb-eventd.8; do
+for program in ctdb-event ctdb-node; do
+	install -D -m 644 "$top/contrib/completion/$program.bash" "$share/bash-completion/completions/$program"
+	install -D -m 644 "$top/contrib/completion/_$program" "$share/zsh/vendor-completions/_$program"
+	install -D -m 644 "$top/contrib/completion/$program.fish" "$share/fish/vendor_completions.d/$program.fish"
+done
+for page in ctdb-event.1 ctdb-eventd.8 ctdb-node.1; do
 	mkdir -p "$share/man/man${page##*.}"
 	gzip -9n <"$top/contrib/man/$page" >"$share/man/man${page##*.}/$page.gz"
 done
@@ -66,6 +68,8 @@ done
 cp "$here/copyright" "$top/README.md" "$top/CHANGELOG.md" "$documents/"
 cp -R "$top/docs" "$documents/docs"
 install -D -m 644 "$top/contrib/systemd/ctdb-eventd.conf" "$documents/ctdb.service.d/ctdb-eventd.conf"
+# an example and no unit of this package, for most nodes have ctdbd
+sed 's|/opt/ctdb-eventd/.venv/bin/|/usr/bin/|' "$top/contrib/systemd/ctdb-node.service" >"$documents/ctdb-node.service"
 chmod -R u=rwX,go=rX "$tree/usr"
 
 version="$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$top/ctdb_eventd/__init__.py")"

@@ -52,7 +52,8 @@ class Screen:
 
     def line(self, text: str) -> None:
         with self._lock:
-            form = re.sub(r"\d+", "0", text)
+            # the time stands behind a line that was logged a while after it had come
+            form = re.sub(r"\d+", "0", re.sub(r", at [\d:.]+\)$", ")", text))
             if form == self._form and re.search(r"\d", text):
                 self._more += 1
                 return

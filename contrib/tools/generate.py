@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""generate.py [--check]: writes what is made of the command line's table: man pages and the reference.
+"""generate.py [--check]: writes what is made of the command lines' tables: man pages, the reference, and
+the completions of ctdb-node.
 
 With --check it writes nothing and fails if a file is not up to date. Run it with the Python that has ctdb_event:
 .venv/bin/python contrib/tools/generate.py
@@ -9,10 +10,11 @@ With --check it writes nothing and fails if a file is not up to date. Run it wit
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
-from cli_pages import man, markdown
+from cli_pages import man, markdown, node
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -23,7 +25,18 @@ def contents() -> dict[Path, str]:
     return {
         TOP / "contrib/man/ctdb-event.1": man.ctdb_event(),
         TOP / "contrib/man/ctdb-eventd.8": man.ctdb_eventd(),
+        TOP / "contrib/man/ctdb-node.1": node.ctdb_node(),
         reference: markdown.with_reference(reference.read_text()),
+        **_completions(),
+    }
+
+
+def _completions() -> dict[Path, str]:
+    """Those of ctdb-node, which is asked in the same way as ctdb-event."""
+    files = [path for path in (TOP / "contrib/completion").iterdir() if "event" in path.name]
+    return {
+        path.with_name(path.name.replace("event", "node")): re.sub("(ctdb[-_])event", r"\1node", path.read_text())
+        for path in files
     }
 
 

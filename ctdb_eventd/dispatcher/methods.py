@@ -18,6 +18,7 @@ from ctdb_eventd.errors import (
     NoSuchCall,
     NoSuchLock,
     NoSuchMethod,
+    NoSuchPastRun,
     NoSuchRun,
     RequestError,
 )
@@ -39,7 +40,7 @@ _STREAMED = frozenset(KINDS) - {"health", "upgraded"}
 _OUTCOMES = tuple(outcome.word for outcome in EventOutcome)
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
-_VIEWS = ("runs", "run", "slow")
+_VIEWS = ("runs", "run", "slow", "ended")
 _USUAL_RUNS = 50
 _MOST_RUNS = 1000
 
@@ -193,6 +194,9 @@ class Methods:
             raise InvalidParameter("view", f"one of {', '.join(_VIEWS)}", shown(view))
         if limit is not None and not 1 <= limit <= _MOST_RUNS:
             raise InvalidParameter("limit", f"a number from 1 to {_MOST_RUNS}", str(limit))
+        run = params.optional_text("run")
+        if view == "ended" and run is None:
+            raise InvalidParameter("run", "the id of the run after whose end the others ended")
         wanted = Wanted(
             component=params.optional_text("component"),
             event=params.optional_text("event"),
@@ -207,9 +211,11 @@ class Methods:
         )
 
         def done(found: object) -> None:
+            if view == "ended" and found is None:
+                found = NoSuchPastRun(run or "")
             reply(failure_of(found) if isinstance(found, RequestError) else Result(found))
 
-        self._domain.history(view, wanted, params.optional_text("run"), done)
+        self._domain.history(view, wanted, run, done)
 
     # ------------------------------------------------------------------ scripts
 
@@ -282,6 +288,8 @@ class Methods:
             event=params.optional_text("event"),
             run=params.optional_text("run"),
             outcomes=None if outcomes is None else frozenset(outcomes),
+            address=params.optional_text("address"),
+            report=params.flag("report"),
         )
         return WatchCall(call.id, reply, peer).begin(self._domain.feed, wanted)
 

@@ -26,9 +26,13 @@ _log = logging.getLogger(__name__)
 
 WriteError = sqlite3.Error
 """Nothing can be written now."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """A file of a later version is kept beside a new one; those of former versions are brought up to date."""
-_UPGRADES = {1: "ALTER TABLE script ADD COLUMN known_from TEXT; ALTER TABLE script ADD COLUMN hung TEXT;"}
+_UPGRADES = {
+    1: "ALTER TABLE script ADD COLUMN known_from TEXT; ALTER TABLE script ADD COLUMN hung TEXT;",
+    2: "ALTER TABLE run ADD COLUMN ended INTEGER; UPDATE run SET ended = number WHERE outcome IS NOT NULL;"
+    " CREATE INDEX run_ended ON run (ended);",
+}
 """What makes a version the next one."""
 _TIDY_EVERY = 500
 """Records between two looks whether there is too much."""
@@ -55,10 +59,12 @@ CREATE TABLE run (
     seconds REAL,
     outcome TEXT,
     summary INTEGER,
-    ended_by TEXT
+    ended_by TEXT,
+    ended INTEGER
 );
 CREATE INDEX run_queued ON run (queued);
 CREATE INDEX run_address ON run (address, number) WHERE address IS NOT NULL;
+CREATE INDEX run_ended ON run (ended);
 CREATE INDEX run_unsuccessful ON run (number) WHERE outcome IS NOT 'success';
 CREATE TABLE script (
     number INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
@@ -90,17 +96,16 @@ PRAGMA user_version = {SCHEMA_VERSION};
 class HistoryFile:
     """Writes to the file. Made and used by one thread; opens the file when there is something to write."""
 
-    def __init__(self, path: str, since: float | None = None) -> None:
+    def __init__(self, path: str, goes_on: bool = False) -> None:
         """Opens nothing yet.
 
         Args:
             path: The file.
-            since: When the daemon was started, in seconds since the epoch; now if None. Runs that came before and are
-                not over never will be.
+            goes_on: A former program of this process has written to it: what is not over there goes on.
         """
         self._path = path
-        self._since = time.time() if since is None else since
         self._connection: sqlite3.Connection | None = None
+        self._was_open = goes_on
         self._until_tidy = 0
 
     def write(self, records: Sequence[Record], bounds: Bounds) -> None:
@@ -155,10 +160,9 @@ class HistoryFile:
                 return self._open()
             if version == 0:
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            with connection:
-                connection.execute(
-                    "UPDATE run SET outcome = 'interrupted' WHERE outcome IS NULL AND queued < ?", (self._since,)
-                )
+            if not self._was_open:  # what goes on when it is opened again is of this daemon
+                _mark_interrupted(connection)
+                self._was_open = True
         except BaseException:
             connection.close()
             raise
@@ -196,11 +200,25 @@ def _insert_started(connection: sqlite3.Connection, record: Started) -> None:
     )
 
 
+def _mark_interrupted(connection: sqlite3.Connection) -> None:
+    with connection:
+        connection.execute(
+            "UPDATE run SET outcome = 'interrupted', ended = number + ? WHERE outcome IS NULL",
+            (_latest_end(connection),),
+        )
+
+
+def _latest_end(connection: sqlite3.Connection) -> int:
+    """Returns the greatest number in the order in which runs ended, which has gaps."""
+    return int(connection.execute("SELECT coalesce(max(ended), 0) FROM run").fetchone()[0])
+
+
 def _insert_ended(connection: sqlite3.Connection, record: Ended, bounds: Bounds) -> None:
-    ended = (record.outcome, record.summary, record.waited, record.seconds, record.ended_by, record.run)
+    ended = (record.outcome, record.summary, record.waited, record.seconds, record.ended_by)
     found = connection.execute(
-        "UPDATE run SET outcome = ?, summary = ?, waited = ?, seconds = ?, ended_by = ? WHERE run = ? RETURNING number",
-        ended,
+        "UPDATE run SET outcome = ?, summary = ?, waited = ?, seconds = ?, ended_by = ?, ended = ?"
+        " WHERE run = ? RETURNING number",
+        (*ended, _latest_end(connection) + 1, record.run),
     ).fetchone()
     if found is None:
         return  # its beginning was lost

@@ -19,6 +19,7 @@ __all__ = [
     "NothingWritten",
     "Unreadable",
     "read",
+    "read_ended",
     "read_latest",
     "read_run",
     "read_runs",
@@ -53,9 +54,9 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
 
     Args:
         path: The file.
-        view: `runs`, `run`, `slow` or `latest`: see `read_runs`, `read_run`, `read_slow` and `read_latest`.
+        view: `runs`, `run`, `slow`, `latest` or `ended`: see `read_runs`, `read_run` and so on.
         wanted: Which runs; of `run` only whether it is a failed one.
-        run: For the view `run`.
+        run: For the views `run` and `ended`.
         patience: Seconds after which a search is given up; None is no limit.
 
     Raises:
@@ -66,6 +67,8 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
             return read_run(connection, run, failed=wanted.failed)
         if view == "latest":
             return read_latest(connection)
+        if view == "ended":
+            return read_ended(connection, run, wanted)
         return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
 
 
@@ -191,6 +194,20 @@ def _script(row: sqlite3.Row) -> dict[str, Any]:
     script = dict(row)
     script["hung"] = None if script["hung"] is None else json.loads(script["hung"])
     return script
+
+
+def read_ended(connection: sqlite3.Connection, run: str | None, wanted: Wanted) -> list[dict[str, Any]] | None:
+    """Returns the first runs that ended after a run did, in that order, each whole; None if that run isn't known."""
+    last = connection.execute("SELECT ended FROM run WHERE run = ?", (storable(run),)).fetchone()
+    if last is None or last["ended"] is None:
+        return None
+    where, values = _where(wanted)
+    found = connection.execute(
+        f"SELECT run FROM run r WHERE ended > ? AND {where} ORDER BY ended LIMIT ?",
+        (last["ended"], *values, wanted.limit),
+    ).fetchall()
+    runs = (read_run(connection, row["run"]) for row in found)
+    return [run for run in runs if run is not None]
 
 
 def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:

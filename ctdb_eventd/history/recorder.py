@@ -13,7 +13,6 @@ import contextlib
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,26 +37,34 @@ _READ_PATIENCE = 5.0
 
 ReadDone = Callable[[Any, str | None], None]
 """Called once with what was found, or with why it can't be read."""
-_Question = tuple[str, Wanted, str | None, ReadDone, asyncio.AbstractEventLoop]
+_Question = tuple[str, Wanted, str | None, int, ReadDone, asyncio.AbstractEventLoop]
 
 
 class History:
     """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
 
-    def __init__(self, path: str, bounds: Bounds, since: float | None = None) -> None:
+    def __init__(self, path: str, bounds: Bounds, goes_on: bool = False) -> None:
         """Prepares: nothing is written before `startup`.
 
         Args:
             path: The file; in a directory that nobody else may write to.
             bounds: How much is kept.
-            since: When the daemon was started, in seconds since the epoch; now if None.
+            goes_on: A former program of this process has written to the file.
         """
         self.path = path
-        self._since = time.time() if since is None else since
+        self._goes_on = goes_on
         self.bounds = bounds
-        self._queue: queue.SimpleQueue[Record | threading.Event | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._put = 0
+        """Records that were put there."""
+        self._settled = threading.Condition()
+        self._done = 0
+        """How many of them were written, or lost."""
+        self._trouble = ""
+        """Why nothing can be written now."""
         self._hurry = threading.Event()
+        """Somebody waits for what comes to be written."""
+        self._writer: threading.Thread | None = None
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
 
@@ -70,6 +77,7 @@ class History:
 
     def record(self, record: Record) -> None:
         """Has a record written in a moment."""
+        self._put += 1
         self._queue.put(record)
 
     def close(self) -> None:
@@ -85,29 +93,26 @@ class History:
         """Waits until what came before has been written; blocks, and may be called in any thread.
 
         Args:
-            patience: Seconds after which it is given up.
+            patience: Seconds after which it is given up; it is at once if the file can't be written.
 
         Returns:
             False if it was given up.
         """
-        if self._writer is None:
-            if self._queue.empty():
-                return True
+        put = self._put
+        if self._done < put:
             self.startup()
-        written = threading.Event()
-        self._hurry.set()
-        self._queue.put(written)
-        try:
-            return written.wait(patience)
-        finally:
+            self._hurry.set()
+            with self._settled:
+                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
             self._hurry.clear()
+        return self._done >= put
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
         if self._reader is None:
             self._reader = threading.Thread(target=self._read_all, name="history reader", daemon=True)
             self._reader.start()
-        self._questions.put((view, wanted, run, done, asyncio.get_running_loop()))
+        self._questions.put((view, wanted, run, self._put, done, asyncio.get_running_loop()))
 
     # ------------------------------------------------------------------ in the threads
 
@@ -115,12 +120,14 @@ class History:
         from ctdb_eventd.history import reader  # here, as in `_write_all`
 
         while True:
-            view, wanted, run, done, loop = self._questions.get()
+            view, wanted, run, put, done, loop = self._questions.get()
             found, error = None, None
             try:
+                if view == "ended":
+                    self._wait_for(put)
                 found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
             except reader.NothingWritten:
-                found = None if view == "run" else []
+                found = None if view in ("run", "ended") else []
             except reader.Unreadable as unreadable:
                 error = str(unreadable)
             except Exception:
@@ -129,44 +136,74 @@ class History:
             with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
                 loop.call_soon_threadsafe(done, found, error)
 
+    def _wait_for(self, put: int) -> None:
+        """Waits until the first so many records are in the file.
+
+        Raises:
+            Unreadable: They can't be written.
+        """
+        from ctdb_eventd.history.reader import Unreadable
+
+        with self._settled:
+            self._settled.wait_for(lambda: self._done >= put or self._trouble, _READ_PATIENCE)
+            if self._done < put:
+                raise Unreadable(f"{self.path}: the latest runs aren't in it yet: {self._trouble or 'it takes long'}")
+
+    def _settle(self, records: int, trouble: str) -> None:
+        with self._settled:
+            self._done += records
+            self._trouble = trouble
+            self._settled.notify_all()
+
     def _write_all(self) -> None:
         # here, as SQLite would slow the daemon's start
         from ctdb_eventd.history.file import HistoryFile, WriteError
 
-        file = HistoryFile(self.path, self._since)
+        file = HistoryFile(self.path, self._goes_on)
         waiting: list[Record] = []
-        self._flushed: list[threading.Event] = []
         lost = 0
         trouble = ""
         closing = False
         while not closing or waiting:
             if not closing:
                 closing = self._gather(waiting, _RETRY if trouble else None)
-            lost += _drop_excess(waiting)
+            lost += self._drop_excess(waiting)
             try:
                 while waiting:
                     file.write(waiting[:_MOST_AT_ONCE], self.bounds)
-                    del waiting[:_MOST_AT_ONCE]
+                    self._drop_first(waiting)
             except WriteError as error:
                 if not trouble:
                     _log.error("can't write the history %s: %s; events go on, and records wait", self.path, error)
                 trouble = str(error)
+                self._settle(0, trouble)
                 if closing:
                     lost += len(waiting)
                     break
             except Exception:
                 # no record may stop those after it
                 _log.exception("records of the history are lost: this is a bug in ctdb-eventd, please report it")
-                del waiting[:_MOST_AT_ONCE]
+                self._drop_first(waiting)
             else:
                 if trouble:
                     _log.warning("the history %s can be written again; %d records were lost", self.path, lost)
                 trouble, lost = "", 0
-                while self._flushed:
-                    self._flushed.pop().set()
         if lost:
             _log.error("%d records of the history are lost: %s", lost, trouble)
         file.close()
+
+    def _drop_first(self, waiting: list[Record]) -> None:
+        """Drops those that were just written, or can't be for another reason than the file's state."""
+        records = len(waiting[:_MOST_AT_ONCE])
+        del waiting[:_MOST_AT_ONCE]
+        self._settle(records, "")
+
+    def _drop_excess(self, waiting: list[Record]) -> int:
+        excess = max(0, len(waiting) - _MOST_WAITING)
+        del waiting[:excess]
+        if excess:
+            self._settle(excess, self._trouble)
+        return excess
 
     def _gather(self, waiting: list[Record], patience: float | None) -> bool:
         """Adds what comes within a moment; tells whether that was all there will ever be.
@@ -177,20 +214,13 @@ class History:
         """
         with contextlib.suppress(queue.Empty):
             record = self._queue.get(timeout=patience)
-            pause = _PAUSE
-            while record is not None:
-                if isinstance(record, threading.Event):
-                    self._flushed.append(record)
-                    return False
-                waiting.append(record)
-                self._hurry.wait(pause)
-                pause = 0
+            if record is None:
+                return True
+            waiting.append(record)
+            self._hurry.wait(_PAUSE)
+            while True:
                 record = self._queue.get_nowait()
-            return True
+                if record is None:
+                    return True
+                waiting.append(record)
         return False
-
-
-def _drop_excess(waiting: list[Record]) -> int:
-    excess = max(0, len(waiting) - _MOST_WAITING)
-    del waiting[:excess]
-    return excess

@@ -60,7 +60,12 @@ class Publisher:
         """A script is over, or was not started."""
         if self._feed.active:
             seconds = (report.end - report.begin) / 1e6
-            data = {"script": report.name, "state": report.state, "result": report.result, "seconds": seconds}
+            data: dict[str, Any] = {
+                "script": report.name,
+                "state": report.state,
+                "result": report.result,
+                "seconds": seconds,
+            }
             self._publish("script-finished", job, **data)
 
     def finished(self, record: RunRecord) -> None:
@@ -68,7 +73,8 @@ class Publisher:
         if self._feed.active:
             outcome, summary = record.outcome.word, record.report.summary
             times = {"waited": record.waited, "seconds": record.seconds}
-            self._publish("finished", record, outcome=outcome, summary=summary, **times)
+            data: dict[str, Any] = {"outcome": outcome, "summary": summary, **times}
+            self._publish("finished", record, record=record, **data)
 
     def trivial(self, record: RunRecord) -> None:
         """A run was over at once, as there was nothing to run."""
@@ -76,9 +82,11 @@ class Publisher:
             self._publish("started", record, waited=0.0)
             self.finished(record)
 
-    def _publish(self, kind: str, about: Job | RunRecord, **data: Any) -> None:
+    def _publish(self, kind: str, about: Job | RunRecord, record: RunRecord | None = None, **data: Any) -> None:
         spec = about.spec
-        self._feed.publish(kind, about.run, spec.component, spec.event, spec.args, data)
+        self._feed.publish(
+            *(kind, about.run, spec.component, spec.event, spec.args, data), address=about.address, record=record
+        )
 
 
 def _holder(job: Job) -> str | None:

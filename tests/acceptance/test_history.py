@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from gates import gate, open_gate
 from native_client import native_client
-from nodes import Daemon, Node, running_daemon, until
+from nodes import PATIENCE, Daemon, Node, running_daemon, until
 
 
 @pytest.fixture
@@ -154,3 +156,43 @@ async def test_an_export_has_every_run_whole(node: Node, through_the_daemon: boo
     outputs = [(script["name"], script["output"]) for script in runs[1]["scripts"]]
     assert outputs == [("10.a", "fails y\n"), ("20.b", "")]
     assert export.stderr == b""
+
+
+# ---------------------------------------------------------------------- going on after a run
+
+
+async def test_a_follower_that_comes_back_gets_each_end_once_and_in_order(node: Node) -> None:
+    """Ends of former daemons too, and those that come while it reads of the past."""
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        await client.run("startup")
+        await client.run("fails")
+    async with running_daemon(node) as daemon, daemon.client() as client, native_client(daemon) as native:
+        first, *_ = await native.call("history")
+        busy = [client.start("takeip", "eth0", f"10.0.0.{number}", "24") for number in range(1, 101)]
+        command = [sys.executable, "-m", "ctdb_event", "subscribe", "--json", "--report", "--since", first["run"]]
+        follower = await asyncio.create_subprocess_exec(*command, env=node.environ, stdout=subprocess.PIPE)
+        try:
+            for request in busy:
+                await client.reply(request)
+            assert follower.stdout is not None
+            told = [json.loads(await asyncio.wait_for(follower.stdout.readline(), PATIENCE)) for _ in range(101)]
+            # nothing was told twice: the next one is that of the next run
+            await client.run("shutdown")
+            last = json.loads(await asyncio.wait_for(follower.stdout.readline(), PATIENCE))
+        finally:
+            follower.send_signal(signal.SIGINT)
+            await follower.wait()
+        ended = await native.call("history", view="ended", run=first["run"], limit=1000)
+    assert [note["run"] for note in [*told, last]] == [run["run"] for run in ended]
+    assert (told[0]["event"], told[0]["outcome"], last["event"]) == ("fails", "failed", "shutdown")
+    assert {note["address"] for note in told[1:]} == {f"10.0.0.{number}" for number in range(1, 101)}
+    assert all([script["name"] for script in note["report"]["scripts"]] for note in [*told, last])
+    assert told[0]["report"]["scripts"][0]["output"] == "fails \n"
+
+
+async def test_a_follower_that_saw_a_run_of_which_nothing_is_known_is_told_so(node: Node) -> None:
+    async with running_daemon(node):
+        command = [sys.executable, "-m", "ctdb_event", "subscribe", "--since", "mb-1"]
+        done = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2
+    assert "no run 'mb-1' is over and in the history; it had no scripts, was deleted, or never was" in done.stderr

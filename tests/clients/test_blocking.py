@@ -334,10 +334,11 @@ def test_updates_that_nobody_takes_are_bounded(broker: FakeBroker, monkeypatch: 
 
 
 def test_a_subscription_tells_until_it_is_left(broker: FakeBroker) -> None:
-    params = {"kinds": ["queued"], "component": "c", "event": "e", "run": "r", "outcomes": ["failed"]}
+    params: dict[str, Any] = {"kinds": ["queued"], "component": "c", "event": "e", "run": "r", "outcomes": ["failed"]}
+    params |= {"address": "a", "report": True}
     broker.rules["subscribe"] = lambda asked: asked.note("queued", **{"run": str(asked.params == params)})
     with Client(broker.path) as blocking:
-        with blocking.subscribe(["queued"], "c", "e", "r", ["failed"]) as updates:
+        with blocking.subscribe(["queued"], "c", "e", "r", ["failed"], "a", report=True) as updates:
             assert next(updates).run == "True"
         assert broker.next("cancel").params == {"call": 2}
 

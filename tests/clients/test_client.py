@@ -588,10 +588,11 @@ async def test_a_subscription_tells_until_it_is_left(broker: FakeBroker) -> None
 
 @on_both_backends
 async def test_a_subscription_says_what_it_is_about(broker: FakeBroker) -> None:
-    params = {"kinds": ["health"], "component": "c", "event": "e", "run": "r", "outcomes": ["failed"]}
+    params: dict[str, Any] = {"kinds": ["health"], "component": "c", "event": "e", "run": "r", "outcomes": ["failed"]}
+    params |= {"address": "a", "report": True}
     broker.rules["subscribe"] = answer_if(params, {"notes": 0})
     async with connect(broker.path) as client:
-        assert await listed(client.subscribe(("health",), "c", "e", "r", ("failed",))) == []
+        assert await listed(client.subscribe(("health",), "c", "e", "r", ("failed",), "a", report=True)) == []
         broker.rules["subscribe"] = answer_if(dict.fromkeys(params), {"notes": 0})
         assert await listed(client.subscribe()) == []
 

@@ -31,6 +31,7 @@ SCRIPT = {"name": "10.a", "state": "failed", "result": 7, "started": 1.5, "secon
         ("ENOENT", "NoSuchComponent", errors.NoSuchComponent),
         ("ENOENT", "NoSuchScript", errors.NoSuchScript),
         ("ENOENT", "NoSuchRun", errors.NoSuchRun),
+        ("ENOENT", "NoSuchPastRun", errors.NoSuchRun),
         ("ENOENT", "NoSuchCall", errors.NoSuchRun),
         ("ENOSYS", "NoSuchMethod", errors.NotSupported),
         ("EPROTONOSUPPORT", "VersionNotSupported", errors.NotSupported),

@@ -415,7 +415,9 @@ def tell(asked: Asked) -> None:
 def test_subscribe_for_people(broker: FakeBroker, capfdbinary: Capture) -> None:
     broker.rules["subscribe"] = tell
     lines = say(capfdbinary, "subscribe")[0].splitlines()
-    assert broker.asked("subscribe") == dict.fromkeys(("kinds", "component", "event", "run", "outcomes"))
+    assert broker.asked("subscribe") == dict.fromkeys(
+        ("kinds", "component", "event", "run", "outcomes", "address", "report")
+    )
     expected = [text for _, _, text in NOTES]
     expected[5:5] = ["legacy takeip eth0: 10.x: ", "legacy takeip eth0: 10.x: b"]
     assert [line[13:] for line in lines] == expected
@@ -454,6 +456,55 @@ def test_which_kinds(options: list[str], expected: list[str] | None, broker: Fak
         assert {"output", "health", "queued"} <= set(asked["kinds"])
     else:
         assert asked["kinds"] == expected
+
+
+def past(run: str, outcome: str = "success", **more: Any) -> dict[str, Any]:
+    return {**samples.run(run=run, outcome=outcome), "ended_by": None, **more}
+
+
+def test_since_a_run_the_history_comes_first_and_nothing_twice(broker: FakeBroker, capfdbinary: Capture) -> None:
+    pages = {"mb-1": [past("mb-2"), past("mb-3", "interrupted", waited=None, seconds=None)], "mb-3": [past("mb-4")]}
+
+    def told(asked: Asked) -> None:
+        for number in (3, 4, 5):
+            asked.note("finished", **samples.note(run=f"mb-{number}", outcome="failed", summary=3, waited=0, seconds=1))
+        asked.result({"notes": 3})
+
+    broker.rules["subscribe"] = told
+    broker.rules["history"] = lambda asked: asked.result(pages.get(asked.params["run"], []))
+    options = ("--since", "mb-1", "--component", "c", "--address", "a", "--report")
+    lines = [json.loads(line) for line in say(capfdbinary, "subscribe", "--json", *options)[0].splitlines()]
+    assert [(line["run"], line["outcome"], line["number"]) for line in lines] == [
+        *(("mb-2", "success", None), ("mb-3", "interrupted", None), ("mb-4", "success", None)),
+        ("mb-5", "failed", 3),
+    ]
+    assert [line["report"]["run"] for line in lines[:3]] == ["mb-2", "mb-3", "mb-4"]
+    assert all(lines[3].keys() <= line.keys() for line in lines)
+    asked = broker.asked("subscribe")
+    assert (asked["kinds"], asked["address"], asked["report"]) == (["finished"], "a", True)
+    wanted = {"view": "ended", "run": "mb-4", "limit": 100, "component": "c", "event": None, "address": "a"}
+    assert broker.asked("history") == wanted
+
+
+def test_since_a_run_only_wanted_outcomes_are_printed(broker: FakeBroker, capfdbinary: Capture) -> None:
+    pages = {"mb-1": [past("mb-2"), past("mb-3", "failed")]}
+    broker.rules["subscribe"] = lambda asked: asked.result({"notes": 0})
+    broker.rules["history"] = lambda asked: asked.result(pages.get(asked.params["run"], []))
+    said = say(capfdbinary, "subscribe", "--since", "mb-1", "--outcome", "failed,timed-out", "--report")[0].splitlines()
+    assert "failed after" in said[0]
+    assert "(mb-3)" in said[0]
+    scripts = samples.run()["scripts"]
+    assert [line.split()[0] for line in said[1:] if line.startswith("  ") and line[2] != " "] == [
+        script["name"] for script in scripts
+    ]
+
+
+@pytest.mark.parametrize(
+    "options", [["--kinds", "health"], ["--kinds", "finished,health"], ["--output"], ["--run", "r"]]
+)
+def test_since_a_run_nothing_but_ends_can_be_told(options: list[str], broker: FakeBroker, capfdbinary: Capture) -> None:
+    _, err = say(capfdbinary, "subscribe", "--since", "mb-1", *options, code=22)
+    assert "--since is for ends of runs alone: leave out --run, --output and other --kinds" in err
 
 
 def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -316,6 +316,7 @@ def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: 
     ("kind", "code", "status", "advice"),
     [
         ("NoSuchRun", "ENOENT", 2, "; ctdb-event ps lists what runs and waits"),
+        ("NoSuchPastRun", "ENOENT", 2, "; ctdb-event history lists what is"),
         ("NeverRan", "EINVAL", 22, "; ctdb-event results lists the events that have"),
         ("NoSuchMethod", "ENOSYS", 38, "; the daemon is of another version than this program: restart CTDB after an"),
         ("Bug", "EIO", 5, "; the daemon's log has more; please report it"),

@@ -103,7 +103,7 @@ def test_root_has_real_addresses(started: Callable[..., subprocess.Popen[str]], 
     in_order(said, *LIFE, "10 moved, 0 taken; 20 of 20 are here", "10.0.0.31/24  eth1", *END)
     shown = [without_numbers(line) for line in excerpt()]
     assert len(shown) > 15
-    in_order(without_numbers(said), *shown)
+    in_order(without_numbers(said), *(f"{line}\n" for line in shown))
     assert "should be on" not in said
     assert "failed; trying again" not in said
     assert list(place.iterdir()) == []

@@ -19,13 +19,13 @@ COMPLETION = TOP / "contrib/completion"
 PAGES = sorted((TOP / "contrib/man").iterdir())
 
 PROGRAM = """#!/bin/sh
-exec {python} -m ctdb_event "$@"
+exec {python} -m {module} "$@"
 """
 BASH = """
 source {file}
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
-_ctdb_event
+{function}
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
@@ -89,9 +89,10 @@ def node_of(tmp_path: Path) -> Node:
     node.script("50.two.script", "exit 0", mode=0o644)
     node.script("10.x.script", "exit 0", component="$(touch pwned)")
     (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "ctdb-event"
-    program.write_text(PROGRAM.format(python=sys.executable))
-    program.chmod(0o755)
+    for name in ("ctdb-event", "ctdb-node"):
+        program = tmp_path / "bin" / name
+        program.write_text(PROGRAM.format(python=sys.executable, module=name.replace("-", "_")))
+        program.chmod(0o755)
     return node
 
 
@@ -100,7 +101,8 @@ def environ(node: Node) -> dict[str, str]:
 
 
 def in_bash(node: Node, *words: str) -> list[str]:
-    script = BASH.format(file=COMPLETION / "ctdb-event.bash")
+    program = words[0]
+    script = BASH.format(file=COMPLETION / f"{program}.bash", function=f"_{program.replace('-', '_')}")
     command = ["bash", "--norc", "-c", script, "bash", *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environ(node), cwd=node.base, check=True)
     assert done.stderr == ""
@@ -109,7 +111,7 @@ def in_bash(node: Node, *words: str) -> list[str]:
 
 def in_fish(node: Node, *words: str) -> list[str]:
     line = " ".join(words)
-    script = f"source {COMPLETION}/ctdb-event.fish; complete -C '{line}'"
+    script = f"source {COMPLETION}/{words[0]}.fish; complete -C '{line}'"
     command = ["fish", "--no-config", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, env=environ(node), cwd=node.base, check=True)
     assert done.stderr == ""
@@ -141,6 +143,60 @@ def test_bash_completes_what_is_always_there(tmp_path: Path) -> None:
     assert in_bash(node, "ctdb-event", "--socket", str(tmp_path / "bi")) == [str(tmp_path / "bin")]
     assert in_bash(node, "ctdb-event", "nonsense", "") == []
     assert in_bash(node, "ctdb-event", "run", "--", "--js") == []
+
+
+COMMANDS_OF_NODE = set("run status health addresses reallocate stop continue recover shutdown set".split())
+OF_NODE = [
+    (["he"], {"health"}),
+    (["--js"], {"--json"}),
+    (["--socket", "x", "sh"], {"shutdown"}),
+    (["run", "--no"], {"--no-interfaces"}),
+    (["set", "Mon"], {"MonitorInterval=", "MonitorTimeoutCount="}),
+    (["set", "MonitorInterval=1", ""], set()),
+    (["shutdown", ""], set()),
+    (["nonsense", ""], set()),
+]
+
+
+def test_bash_completes_ctdb_node(tmp_path: Path) -> None:
+    node = node_of(tmp_path)
+    assert set(in_bash(node, "ctdb-node", "")) >= COMMANDS_OF_NODE
+    for words, expected in OF_NODE:
+        assert set(in_bash(node, "ctdb-node", *words)) == expected, words
+    for words in (["--socket", str(tmp_path / "bi")], ["--socket", "=", str(tmp_path / "bi")]):
+        assert in_bash(node, "ctdb-node", *words) == [str(tmp_path / "bin")]
+
+
+@pytest.mark.interop
+@needs("fish")
+def test_fish_completes_ctdb_node(tmp_path: Path) -> None:
+    node = node_of(tmp_path)
+    assert set(in_fish(node, "ctdb-node", "")) >= COMMANDS_OF_NODE
+    for words, expected in OF_NODE:
+        assert set(in_fish(node, "ctdb-node", *words)) == expected, words
+
+
+@pytest.mark.interop
+@needs("zsh")
+def test_zsh_completes_ctdb_node(tmp_path: Path) -> None:
+    node = node_of(tmp_path)
+    for typed, expected in (
+        ("heal", "health "),
+        ("run --no", "run --no-interfaces "),
+        ("set MonitorI", "set MonitorInterval="),
+        ("--socket=bi", "--socket=bin/"),
+    ):
+        assert in_zsh(node, COMPLETION / "_ctdb-node", f"ctdb-node {typed}") == f"ctdb-node {expected}", typed
+
+
+def test_the_man_page_of_ctdb_node_has_every_command_and_option() -> None:
+    page = (TOP / "contrib/man/ctdb-node.1").read_text().replace("\\", "")
+    for words in ([], ["run"]):
+        command = [sys.executable, "-m", "ctdb_node", *words, "--help"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        options = set(re.findall(r"--[a-z-]+", shown)) - {"--help"}
+        assert {option for option in options if option not in page} == set()
+    assert {name for name in COMMANDS_OF_NODE if f"\n.TP\nfB{name}" not in page} == set()
 
 
 async def test_bash_completes_from_the_daemon(tmp_path: Path) -> None:

@@ -311,6 +311,8 @@ def test_scripts_are_enabled_and_disabled_and_the_log_says_so(
         ("subscribe", {"kinds": []}),
         ("subscribe", {"component": 1}),
         ("subscribe", {"outcomes": []}),
+        ("subscribe", {"report": 1}),
+        ("subscribe", {"address": 1}),
         ("subscribe", {"outcomes": ["failed", "bad"]}),
         ("cancel", {}),
         ("cancel", {"run": "t-1", "call": 1}),
@@ -575,13 +577,15 @@ def test_a_wait_is_no_lock_yet() -> None:
         ({"component": "other"}, []),
         ({"run": "t-2"}, []),
         ({"event": "monitor"}, []),
+        ({"address": "10.0.0.1"}, [kind for kind in KINDS if kind != "output"]),
+        ({"address": "10.0.0.2"}, []),
     ],
 )
 def test_subscriptions(params: dict[str, Any], kinds: list[str]) -> None:
     client = Client()
     assert client.start("subscribe", **params) is client.peer.calls[1]
     for kind in KINDS:
-        client.domain.feed.publish(kind, "t-1", "legacy", "startup", (), {"output": b""})
+        client.domain.feed.publish(kind, "t-1", "legacy", "startup", (), {"output": b""}, address="10.0.0.1")
     client.domain.feed.flush()
     told = [note.kind for notes in client.replies if isinstance(notes, Notes) for note in notes.notes]
     assert told == kinds
@@ -713,17 +717,28 @@ def test_the_history_is_asked_for_what_is_wanted() -> None:
     }
     client.call("history", view="slow", **wanted)
     client.call("history", view="run", run="t-1")
+    client.call("history", view="ended", run="t-1", limit=2)
     assert client.domain.asked == [
         ("history", "runs", Wanted(limit=50), None),
         ("history", "slow", Wanted(**wanted), None),
         ("history", "run", Wanted(limit=50), "t-1"),
+        ("history", "ended", Wanted(limit=2), "t-1"),
     ]
+
+
+def test_what_ended_after_a_run_that_is_not_known_is_an_error() -> None:
+    client = Client()
+    client.domain.past = None
+    failure = client.refused("history", view="ended", run="t-1")
+    assert (failure.code, failure.data) == ("ENOENT", {"kind": "NoSuchPastRun", "run": "t-1"})
+    assert client.call("history", view="run", run="t-1") is None
 
 
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({"view": "all"}, "one of runs, run, slow"),
+        ({"view": "all"}, "one of runs, run, slow, ended"),
+        ({"view": "ended"}, "the id of the run after whose end the others ended"),
         ({"limit": 0}, "a number from 1 to 1000"),
         ({"limit": 1001}, "a number from 1 to 1000"),
         ({"since": "now"}, "a number of seconds from 0"),

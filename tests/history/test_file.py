@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -76,7 +77,7 @@ def test_a_run_is_there_with_its_scripts_and_waits(path: str) -> None:
     assert rows(path, "SELECT * FROM run") == [
         (
             *(1, "a-1", "legacy", "takeip", '["eth0", "10.0.0.1", "24"]', "10.0.0.1", 0, 7, "ctdbd"),
-            *(5.0, 0.5, 1.5, "failed", 0, "uid 0"),
+            *(5.0, 0.5, 1.5, "failed", 0, "uid 0", 1),
         )
     ]
     assert rows(path, "SELECT * FROM script") == [
@@ -214,18 +215,26 @@ def test_a_file_of_another_version_is_kept_aside(path: str, caplog: pytest.LogCa
     history.record(started(1))
     history.close()
     assert rows(path, "SELECT run FROM run") == [("a-1",)]
-    assert "it has version 77 of the schema, expected 2" in caplog.text
+    assert "it has version 77 of the schema, expected 3" in caplog.text
 
 
-def test_a_file_of_the_former_version_is_brought_up_to_date(path: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_former_version_is_brought_up_to_date(
+    path: str, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
     history = opened(path, FOR_EVER)
     history.record(started(1))
     history.record(ended(1, scripts=(ScriptReport(name="10.a", begin=1, end=2, result=0, output=b"it said"),)))
+    history.record(started(2))
+    history.record(ended(2))
     history.close()
     connection = sqlite3.connect(path)
-    for column in ("known_from", "hung"):
-        connection.execute(f"ALTER TABLE script DROP COLUMN {column}")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute("DROP INDEX run_ended")
+    connection.execute("ALTER TABLE run DROP COLUMN ended")
+    if version == 1:
+        for column in ("known_from", "hung"):
+            connection.execute(f"ALTER TABLE script DROP COLUMN {column}")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     history = opened(path, FOR_EVER)
     history.record(Examined(run="a-1", script="10.a", hung={"summary": "it sleeps"}))
@@ -233,7 +242,84 @@ def test_a_file_of_the_former_version_is_brought_up_to_date(path: str, caplog: p
     assert rows(path, "SELECT name, output, known_from, hung FROM script") == [
         ("10.a", b"it said", None, '{"summary": "it sleeps"}')
     ]
+    assert [run["run"] for run in read(path, "ended", Wanted(), "a-1")] == ["a-2"]
     assert not caplog.records
+
+
+def test_runs_are_found_in_the_order_in_which_they_ended(path: str) -> None:
+    history = opened(path, FOR_EVER)
+    for number in range(1, 7):
+        history.record(started(number))
+    for number in (3, 1, 6, 2):
+        history.record(ended(number))
+    history.close()
+
+    def after(run: str, **wanted: Any) -> list[str] | None:
+        found = read(path, "ended", Wanted(**wanted), run)
+        return None if found is None else [one["run"] for one in found]
+
+    assert after("a-3") == ["a-1", "a-6", "a-2"]
+    assert after("a-3", limit=2) == ["a-1", "a-6"]
+    assert after("a-6") == ["a-2"]
+    assert after("a-2") == []
+    assert after("a-3", component="other") == []
+    assert after("a-4") is None  # it isn't over
+    assert after("a-9") is None
+    # the next daemon marks what was going on as interrupted: it ended after all others, and before what ends now
+    history = opened(path, FOR_EVER)
+    history.record(started(7))
+    history.record(ended(7))
+    history.close()
+    assert after("a-2") == ["a-4", "a-5", "a-7"]
+    assert read(path, "ended", Wanted(), "a-2")[0]["outcome"] == "interrupted"
+
+
+async def ask(history: History, run: str) -> tuple[Any, str | None]:
+    """Asks what ended after a run."""
+    answers: list[tuple[Any, str | None]] = []
+    come = asyncio.Event()
+
+    def done(found: Any, error: str | None) -> None:
+        answers.append((found, error))
+        come.set()
+
+    history.read("ended", Wanted(), run, done)
+    await asyncio.wait_for(come.wait(), PATIENCE)
+    return answers[0]
+
+
+async def test_whoever_asks_what_ended_gets_all_that_was_over_then(path: str) -> None:
+    history = opened(path, FOR_EVER)
+    for number in range(1, 50):
+        history.record(started(number))
+        history.record(ended(number))
+        found, error = await ask(history, "a-1")
+        assert ([run["run"] for run in found], error) == ([f"a-{other}" for other in range(2, number + 1)], None)
+    history.close()
+
+
+async def test_while_nothing_can_be_written_nobody_is_told_less_than_ended(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = opened(path, Bounds())
+    history.record(started(1))
+    wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "the file")
+    locker = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    locker.execute("BEGIN EXCLUSIVE")
+    history.record(ended(1))
+    history.record(started(2))
+    history.record(ended(2))
+    wait_until(lambda: "can't write the history" in caplog.text, "the log line")
+    assert await ask(history, "a-1") == (
+        None,
+        f"{path}: the latest runs aren't in it yet: database is locked",
+    )
+    locker.execute("ROLLBACK")
+    locker.close()
+    wait_until(lambda: "can be written again" in caplog.text, "the log line")
+    found, error = await ask(history, "a-1")
+    assert ([run["outcome"] for run in found], error) == (["success"], None)
+    history.close()
 
 
 def test_while_somebody_locks_the_file_records_wait(path: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,9 +89,12 @@ def test_the_package_names_nothing_of_the_machine_it_was_built_on(package: Path)
     assert "__pycache__" not in names
     assert "direct_url.json" not in names
     assert {line.split()[1] for line in names.splitlines()} == {"root/root"}
-    for name in ("bash-completion/completions/ctdb-event", "zsh/vendor-completions/_ctdb-event"):
-        assert f" ./usr/share/{name}\n" in names
-    for name in ("fish/vendor_completions.d/ctdb-event.fish", "man/man1/ctdb-event.1.gz", "man/man8/ctdb-eventd.8.gz"):
+    for program in ("ctdb-event", "ctdb-node"):
+        for name in (f"bash-completion/completions/{program}", f"zsh/vendor-completions/_{program}"):
+            assert f" ./usr/share/{name}\n" in names
+        for name in (f"fish/vendor_completions.d/{program}.fish", f"man/man1/{program}.1.gz"):
+            assert f" ./usr/share/{name}\n" in names
+    for name in ("man/man8/ctdb-eventd.8.gz", "doc/ctdb-eventd/ctdb-node.service"):
         assert f" ./usr/share/{name}\n" in names
     archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:

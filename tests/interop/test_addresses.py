@@ -6,6 +6,7 @@ Duplicate address detection, secondary addresses and their promotion, firewall r
 from __future__ import annotations
 
 import errno
+import re
 import time
 from collections import Counter
 from itertools import chain
@@ -132,7 +133,9 @@ async def test_addresses_change_places_between_interfaces(node: Node) -> None:
         assert_exactly(host, here)
         await host.ask(client, requests)
         assert_exactly(host, there)
-    said = [line.partition("10.interface: ")[2].strip() for line in node.log.splitlines()]
+    output = re.findall(r"10\.interface: (.*) \((\S+?)(?:, at [0-9:.]+)?\)$", node.log, re.MULTILINE)
+    assert all(address in text for text, address in output)
+    said = [text.strip() for text, _ in output]
     expected = [text.format(ip=to.ip, interface=to.interface) for text in UPDATEIP_SAYS.here for to in there]
     assert Counter(said) == Counter(expected)
 

@@ -1,12 +1,14 @@
 """Situations of an administrator at night, on three real nodes: each takes one command. docs/night-shift.md tells them.
 
 The faults: an address that could not be taken, a monitor event that hung on a lock, a slow script, an event by hand.
-That a user without root may read it all is shown in tests/acceptance/test_who_may_ask.py.
+Each but those about files of all nodes is asked by a user without root too, who may `read`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 import time
@@ -40,10 +42,25 @@ exit 0
 _ALERT = """#!/bin/sh
 { cat; echo; } >>"${0%/*}/alerts-$(hostname)"
 """
-_CONFIGURATION = """[notify]
+USER = 61234
+_CONFIGURATION = f"""[notify]
 	command = @ALERT@
 	on = failed timed-out health
+[access]
+	read = {USER}
 """
+# Becomes another user once everything is imported: the programs may be in a directory that is closed to others.
+_AS_USER = """
+import importlib, os, pkgutil, pwd, sys
+import ctdb_event
+from ctdb_event import cli
+for module in pkgutil.walk_packages(ctdb_event.__path__, "ctdb_event."):
+    if not module.name.endswith(("__main__", ".service", ".families")):
+        importlib.import_module(module.name)
+import ctdb_eventd.history.reader
+os.setgroups([]); os.setresgid(@USER@, @USER@, @USER@); os.setresuid(@USER@, @USER@, @USER@)
+sys.exit(cli.main(sys.argv[1:]))
+""".replace("@USER@", str(USER))
 
 
 @attrs.define
@@ -58,6 +75,23 @@ class Night:
         assert done.returncode in (0, 1), f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def as_user(self, node: Node, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs `ctdb-event` on a node as a user who may only read."""
+        return node.run(sys.executable, "-c", _AS_USER, *words)
+
+    def scripts_of_all_nodes(self) -> subprocess.CompletedProcess[str]:
+        """Compares the nodes by CTDB's `onnode`, for which entering a node stands in for ssh."""
+        ssh = self.lab.directory / "ssh"
+        nodes = self.lab.nodes
+        path = f"PATH={Path(COMMAND).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+        enters = [
+            f'{node.address}) exec {shlex.join(node.entering("env", path, "sh", "-c"))} "$3" ;;' for node in nodes
+        ]
+        ssh.write_text("#!/bin/sh\ncase $2 in\n" + "\n".join(enters) + "\nesac\nexit 255\n")
+        ssh.chmod(0o755)
+        environ = {**os.environ, "ONNODE_SSH": str(ssh), "CTDB_BASE": str(nodes[0].directory / "etc")}
+        return subprocess.run([COMMAND, "scripts", "--nodes"], env=environ, capture_output=True, text=True, check=False)
+
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
@@ -68,7 +102,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     plan = Plan(
         eventd=eventd_path("ours"),
         addresses6=0,
-        scripts={"50.site": _SITE},
+        scripts={"50.site": _SITE, "60.local": "#!/bin/sh\nexit 0\n"},
         configuration=_CONFIGURATION.replace("@ALERT@", str(alert)),
         tunables={"EventScriptTimeout": 4, "MonitorTimeoutCount": 1},
     )
@@ -190,3 +224,64 @@ def test_who_ran_an_event_by_hand(night: Night) -> None:
 
     wait_until(by_hand, SOON, "the run in the history")
     assert "ctdbd" not in by_hand()[-1]
+
+
+def test_what_differs_between_the_nodes_scripts(night: Night) -> None:
+    nodes = night.lab.nodes
+    # this one names its node
+    assert {row[1] for row in _rows(night.scripts_of_all_nodes())} == {"50.site"}
+    changed = nodes[1].directory / "etc/events/legacy/60.local.script"
+    disabled = nodes[2].directory / "etc/events/legacy/60.local.script"
+    before = changed.read_bytes()
+    try:
+        changed.write_bytes(before + b"# only here\n")
+        disabled.chmod(0o644)
+        rows = [row for row in _rows(night.scripts_of_all_nodes()) if row[1] == "60.local"]
+    finally:
+        changed.write_bytes(before)
+        disabled.chmod(0o755)
+    assert [row[2:5] for row in rows] == [
+        [nodes[0].address, "enabled", "root"],
+        [nodes[1].address, "enabled", "root"],
+        [nodes[2].address, "disabled", "root"],
+    ]
+    contents = [row[5] for row in rows]
+    assert contents[0] == contents[2] != contents[1]
+
+
+def _rows(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
+    assert done.returncode == 1, f"{done.stdout}{done.stderr}"
+    return [line.split() for line in done.stdout.splitlines()[1:]]
+
+
+def test_a_user_without_root_reads_it_all(night: Night) -> None:
+    lab = night.lab
+    (lab.directory / "broken").touch()
+    lab.nodes[VICTIM].ctdb("disable")  # fails too, as takeip does
+    takers = [lab.nodes[0], lab.nodes[2]]
+    wait_until(lambda: any("no route to " in node.log for node in takers), SOON, "a takeip to fail")
+    (lab.directory / "broken").unlink()
+    lab.wait_until_hosted(on={0, 2})
+    node = next(node for node in takers if "no route to " in node.log)
+    wait_until(lambda: "no route to" in night.command(node, "show", "failed"), SOON, "the failure in the history")
+    for words in (
+        ("history", "--failed"),
+        ("show", "failed"),
+        ("diff", "failed", "good"),
+        ("slow", "--since", "10m", "--plain"),
+        ("history", "--export", "--failed"),
+        ("timeline", "failed"),
+        ("history", "--by", "ctdbd", "--event", "takeip"),
+        ("scripts", "--json"),
+        ("results", "legacy", "takeip"),
+    ):
+        mine, own = night.as_user(node, *words), node.run(COMMAND, *words)
+        assert mine.stdout or own.stderr, words
+        if words[0] != "slow":  # what goes on changes it
+            assert (mine.returncode, mine.stdout, mine.stderr) == (own.returncode, own.stdout, own.stderr), words
+    for command in (("ps", "--plain"), ("locks", "--plain"), ("health",), ("stats",)):
+        mine = night.as_user(node, *command)
+        assert mine.returncode in (0, 1), f"{command}: {mine.stdout}{mine.stderr}"
+    refused = night.as_user(node, "run", "30", "legacy", "monitor")
+    assert refused.returncode not in (0, 1)
+    assert f"you (uid {USER}) may not run it on this daemon" in refused.stderr

@@ -71,6 +71,9 @@ class KeepingFeed(Feed):
         event: str | None,
         args: tuple[str, ...],
         data: dict[str, Any],
+        *,
+        address: str | None = None,
+        record: RunRecord | None = None,
     ) -> None:
         """Keeps it."""
         self.published.append((kind, {**data, "run": run, "component": component, "event": event, "args": args}))

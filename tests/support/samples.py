@@ -63,4 +63,5 @@ def status(**changes: Any) -> dict[str, Any]:
 def note(**changes: Any) -> dict[str, Any]:
     """What all notes about a run have."""
     about = {"time": BEGIN, "run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth0"]}
+    about["address"] = "10.0.0.1"
     return {**about, **changes}

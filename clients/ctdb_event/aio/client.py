@@ -257,6 +257,9 @@ class AsyncClient:
         event: str | None = None,
         run: str | None = None,
         outcomes: Iterable[Outcome] | None = None,
+        address: str | None = None,
+        *,
+        report: bool = False,
     ) -> Subscription:
         """Tells what happens from now on, whoever asked for it: `async for update in client.subscribe():`.
 
@@ -266,8 +269,12 @@ class AsyncClient:
             event: Only about this one.
             run: Only about the run of this id.
             outcomes: Only what ended so, such as `["failed", "timed-out"]`; then only `finished` comes.
+            address: Only about this one, as it stands in results.
+            report: Each `Finished` has the whole run.
         """
-        return Subscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))
+        return Subscription(
+            self._connection, requests.subscribe(kinds, component, event, run, outcomes, address, report)
+        )
 
     async def stats(self) -> Stats:
         """Asks what the broker counts."""

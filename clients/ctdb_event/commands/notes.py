@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ctdb_event.commands.arguments import text
 from ctdb_event.commands.lists import event_shown, state_style
-from ctdb_event.commands.results import output_lines, script_ended
+from ctdb_event.commands.results import output_lines, print_script, script_ended
 from ctdb_event.commands.times import clock, lasting
-from ctdb_event.console import flush
+from ctdb_event.console import Failure, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import Any
 
     from ctdb_event.commands.connection import DaemonConnection
@@ -19,16 +20,52 @@ if TYPE_CHECKING:
 
 __all__ = ["flat", "follow", "print_note", "sentence", "subscribe"]
 
+_INVALID = 22
+_ENDS = "finished"
+_PAGE = 100
+"""Runs that are asked for at once."""
+
 
 def subscribe(session: Session) -> int:
     """Prints notes until the daemon goes or Ctrl-C; the latter is the caller's to handle."""
-    values = session.arguments.values
+    values, flags = session.arguments.values, session.arguments.flags
     with session.connect() as connection:
-        params = {name: _given(values, name) for name in ("component", "event", "run")}
+        params = {name: _given(values, name) for name in ("component", "event", "run", "address")}
         outcomes = values.get("--outcome")
         words = None if outcomes is None else [text(word) for word in outcomes.split(",") if word]
-        wanted = {"kinds": _kinds(session), "outcomes": words, **params}
-        return follow(session, connection, connection.start("subscribe", wanted))
+        wanted = {"kinds": _kinds(session), "outcomes": words, "report": "--report" in flags or None, **params}
+        since = values.get("--since")
+        if since is None:
+            return follow(session, connection, connection.start("subscribe", wanted))
+        return _follow_since(session, connection, text(since), wanted)
+
+
+def _follow_since(session: Session, connection: DaemonConnection, run: str, wanted: dict[str, Any]) -> int:
+    """Prints what ended after a run, from the history, and then what ends."""
+    if wanted["kinds"] not in (None, [_ENDS]) or wanted["run"] is not None:
+        raise Failure("--since is for ends of runs alone: leave out --run, --output and other --kinds", _INVALID)
+    # first of all, so that nothing ends between the two; what the history has of that too is left out here
+    subscription = connection.start("subscribe", {**wanted, "kinds": [_ENDS]})
+    which = {name: wanted[name] for name in ("component", "event", "address")}
+    printed: set[str] = set()
+    last = run
+    while page := connection.call("history", view="ended", run=last, limit=_PAGE, **which):
+        for past in page:
+            printed.add(past["run"])
+            if wanted["outcomes"] is None or past["outcome"] in wanted["outcomes"]:
+                print_note(session, _ENDS, None, _of_the_past(past, wanted["report"]))
+        last = page[-1]["run"]
+        flush()
+    return follow(session, connection, subscription, printed)
+
+
+def _of_the_past(run: dict[str, Any], report: bool) -> dict[str, Any]:
+    """Returns what a note of a run's end would have said."""
+    # of one whose daemon was killed the end isn't known
+    times = {name: run[name] or 0.0 for name in ("waited", "seconds")}
+    names = ("run", "component", "event", "args", "address", "outcome", "summary")
+    data = {"time": run["queued"] + sum(times.values()), **{name: run[name] for name in names}, **times}
+    return {**data, "report": run} if report else data
 
 
 def _given(values: dict[str, str], name: str) -> str | None:
@@ -48,25 +85,27 @@ def _kinds(session: Session) -> list[str] | None:
     return list(option.words)
 
 
-def follow(session: Session, connection: DaemonConnection, subscription: Mailbox) -> int:
+def follow(session: Session, connection: DaemonConnection, subscription: Mailbox, without: Container[str] = ()) -> int:
     """Prints the notes of a subscription as they come, until the broker ends it.
 
     Args:
         session: Decides the form.
         connection: Where the subscription was made.
         subscription: What comes of it.
+        without: Runs whose notes are passed over.
 
     Raises:
         ConnectionLost: The daemon has gone.
     """
     while (note := connection.next_note(subscription)) is not None:
-        print_note(session, *note)
+        if note[2].get("run") not in without:
+            print_note(session, *note)
         flush()  # whoever reads a pipe wants each line when it happens
     return 0
 
 
-def print_note(session: Session, kind: str, number: int, data: dict[str, Any]) -> None:
-    """Prints one note in the form that is asked for."""
+def print_note(session: Session, kind: str, number: int | None, data: dict[str, Any]) -> None:
+    """Prints one note in the form that is asked for; one from the history has no number."""
     if session.json:
         from ctdb_event.commands.jsonic import line
 
@@ -77,7 +116,7 @@ def print_note(session: Session, kind: str, number: int, data: dict[str, Any]) -
         _print_for_people(session.screen, kind, data)
 
 
-def flat(kind: str, number: int, data: dict[str, Any]) -> dict[str, Any]:
+def flat(kind: str, number: int | None, data: dict[str, Any]) -> dict[str, Any]:
     """Returns a note as one map."""
     return {"note": kind, "number": number, **data}
 
@@ -92,6 +131,8 @@ def _print_for_people(screen: Screen, kind: str, data: dict[str, Any]) -> None:
     words, style = sentence(kind, data)
     if kind != "output":
         screen.write(f"{stamp} {screen.paint(screen.safe(words), style)}\n")
+        for script in (data.get("report") or {}).get("scripts", ()):
+            print_script(screen, script)
         return
     for line in output_lines(data["output"]):
         screen.write(f"{stamp} {screen.safe(words)}: {screen.safe(line, chr(9))}\n")

@@ -78,6 +78,7 @@ def _advice(path: str, error: CallFailed) -> str:
 
 _ADVICE = {
     "NoSuchRun": "ctdb-event ps lists what runs and waits",
+    "NoSuchPastRun": "ctdb-event history lists what is",
     "NeverRan": "ctdb-event results lists the events that have",
     "WouldDeadlock": "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
     "QueueTimeout": "it waited for as long as [eventd] queue timeout allows; ctdb-event ps shows what is before it",

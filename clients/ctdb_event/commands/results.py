@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from ctdb_event.commands.screen import Screen
     from ctdb_event.commands.session import Session
 
-__all__ = ["is_bad", "outcome_shown", "output_lines", "print_scripts", "results", "script_ended", "script_outcome"]
+__all__ = [
+    "is_bad",
+    "outcome_shown",
+    "output_lines",
+    "print_script",
+    "print_scripts",
+    "results",
+    "script_ended",
+    "script_outcome",
+]
 
 _HEADS = ("EVENT", "ADDRESS", "OUTCOME", "STARTED", "TOOK ", "WAITED ", "SCRIPTS THAT FAILED")
 _DID_NOT_RUN = ("disabled", "not-reached", "not-handled", "not-started")
@@ -112,10 +121,11 @@ def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
         head = f"{outcome_shown(run)}, started {started}, run {run['run']}"
         screen.write(screen.paint(screen.safe(head), state_style(run["outcome"])) + "\n")
         for script in run["scripts"]:
-            _print_script(screen, script)
+            print_script(screen, script)
 
 
-def _print_script(screen: Screen, script: dict[str, Any]) -> None:
+def print_script(screen: Screen, script: dict[str, Any]) -> None:
+    """Prints how a script went, and what it printed."""
     outcome = screen.paint(f"{script_outcome(script):18}", state_style(script["state"]))
     took = "" if script["state"] in _DID_NOT_RUN else f"{lasting(script['seconds'])}, started {at(script['started'])}"
     if known_from := script.get("known_from"):

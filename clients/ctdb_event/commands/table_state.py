@@ -100,15 +100,20 @@ _WATCH = Command(
 _SUBSCRIBE = Command(
     "subscribe",
     "Print what happens, a line for each thing.",
-    "Goes on until Ctrl-C. A reader that is too slow gets a note `gap` with the number of those it missed.",
+    "Goes on until Ctrl-C. A reader that is too slow gets a note `gap` with the number of those it missed. With "
+    "`--since` only the ends of runs are printed, first those in the history, each once and in their order, whichever "
+    "daemon ran them. Runs without scripts are not in the history.",
     group="Now",
     options=(
         Option("--kinds", "Only notes of these kinds, joined by commas.", "KIND[,KIND...]", "words", _NOTES),
         Option("--component", "Only about this component.", "COMPONENT", "component"),
         Option("--event", "Only about this event.", "EVENT", "event"),
         Option("--run", "Only about this run.", "RUN", "run"),
+        Option("--address", "Only about this address.", "ADDRESS"),
         Option("--outcome", "Only runs that ended so, joined by commas.", "OUTCOME[,OUTCOME...]", "words", _OUTCOMES),
         Option("--output", "Scripts' output too."),
+        Option("--report", "With each run that ends its scripts, and what they printed."),
+        Option("--since", "First the runs that ended after this one, from the history; then those that end.", "RUN"),
         JSON,
         PLAIN,
     ),
@@ -116,11 +121,13 @@ _SUBSCRIBE = Command(
         ("ctdb-event subscribe", "Everything but output."),
         ("ctdb-event subscribe --json --kinds finished,health", "For a program that acts on results."),
         ("ctdb-event subscribe --outcome failed,timed-out", "Only what did not end well."),
+        ("ctdb-event subscribe --json --report --since mx0300hj-3", "Go on after the last run that was seen."),
     ),
     statuses=(
         ("130", "Ctrl-C"),
         ("1", "wrong usage, no daemon answers, or it has gone"),
-        ("22", "no such kind or outcome"),
+        ("2", "`--since`: no such run is over and in the history"),
+        ("22", "no such kind or outcome, or they don't go together"),
     ),
     columns=(
         ("time", ""),
@@ -142,7 +149,8 @@ _SUBSCRIBE = Command(
         ("lost", "how many notes were left out"),
         ("output", "what a script printed"),
     ),
-    json="One object per line: `note` (its kind), `number`, and what `data` has in [the protocol](protocol.md#notes).",
+    json="One object per line: `note` (its kind), `number` (null if it is from the history), and what `data` has in "
+    "[the protocol](protocol.md#notes).",
 )
 _LOCKS = Command(
     "locks",

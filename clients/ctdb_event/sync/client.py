@@ -185,9 +185,14 @@ class Client:
         event: str | None = None,
         run: str | None = None,
         outcomes: Iterable[Outcome] | None = None,
+        address: str | None = None,
+        *,
+        report: bool = False,
     ) -> BlockingSubscription:
         """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
-        return BlockingSubscription(self._connection, requests.subscribe(kinds, component, event, run, outcomes))
+        return BlockingSubscription(
+            self._connection, requests.subscribe(kinds, component, event, run, outcomes, address, report)
+        )
 
     def stats(self) -> Stats:
         """Asks what the broker counts."""

@@ -12,6 +12,12 @@ __all__ = [
     "ENVIRONMENT",
     "EXIT",
     "FILES",
+    "NODE",
+    "NODE_ENVIRONMENT",
+    "NODE_EXAMPLES",
+    "NODE_EXIT",
+    "NODE_FILES",
+    "NODE_SIGNALS",
     "OUTPUT",
     "SIGNALS",
 ]
@@ -96,4 +102,46 @@ DAEMON_FILES = (
     ("/run/ctdb/eventd.socket", "Where it listens, or where CTDB says."),
     ("/run/ctdb/eventd.pid", "Its process id, locked while it runs; or where CTDB says."),
     ("/var/log/ctdb/log.ctdb", "The log, unless the configuration names another one."),
+)
+
+NODE = """
+The smallest cluster daemon: `ctdb-node run` gives one machine the whole life of a node of CTDB, without `ctdbd` and
+without databases. It starts `ctdb-eventd`, runs the events from `init` to `shutdown`, calls `monitor` again and again
+and has the node healthy or unhealthy by that, and brings the public addresses where they are to be. It stays in the
+foreground. The other commands talk to it; only the user who runs it may.
+
+It must not run beside `ctdbd` on the same directories.
+"""
+NODE_SIGNALS = (
+    ("SIGTERM, SIGINT", "End: all addresses are released, then the event `shutdown` is run."),
+    ("SIGHUP", "Read public_addresses again, and have the event daemon read its configuration."),
+)
+NODE_EXIT = (
+    ("0", "It was done; of `run`: it was told to end, and did."),
+    (
+        "1",
+        "It was not, and standard error says why; of `run` also: `init` or `setup` failed, or the event daemon ended.",
+    ),
+    ("2", "Wrong usage."),
+    ("0 to 3 of health", "Healthy, unhealthy, not known yet, and no answer or wrong usage."),
+    ("130, 141", "Ctrl-C of a command other than `run`; nobody reads the output any more."),
+)
+NODE_ENVIRONMENT = (
+    ("CTDB_BASE", "The configuration directory, /etc/ctdb if it is not set."),
+    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by a service manager that is to be notified of state, health and life."),
+)
+NODE_FILES = (
+    ("/etc/ctdb/public_addresses", "The addresses, one a line with the interfaces that it may be on."),
+    ("/etc/ctdb/notify.sh", "Is told of changes, if it may be executed."),
+    ("/etc/ctdb/events/legacy/", "The event scripts."),
+    ("/run/ctdb/node.socket", "Where it listens, beside the event daemon's socket."),
+)
+NODE_EXAMPLES = (
+    (
+        "CTDB_TEST_MODE=1 CTDB_BASE=/srv/node ctdb-node run --no-interfaces",
+        "Try scripts below a directory of your own.",
+    ),
+    ("ctdb-node health", "Is it healthy?"),
+    ("ctdb-node set MonitorInterval=5", "Call `monitor` every five seconds."),
 )

@@ -191,7 +191,9 @@ _CODES = {
     **dict.fromkeys(
         ("InvalidParameter", "InvalidName", "NeverRan", "NotAFile", "ConfigError", "StartupError"), "EINVAL"
     ),
-    **dict.fromkeys(("NoSuchComponent", "NoSuchScript", "NoSuchRun", "NoSuchCall", "NoSuchLock"), "ENOENT"),
+    **dict.fromkeys(
+        ("NoSuchComponent", "NoSuchScript", "NoSuchRun", "NoSuchPastRun", "NoSuchCall", "NoSuchLock"), "ENOENT"
+    ),
     **{"NoSuchMethod": "ENOSYS", "QueueTimeout": "EBUSY", "AddressHeld": "EBUSY", "WouldDeadlock": "EDEADLK"},
     "HistoryUnreadable": "EIO",
     **{"LockTimeout": "ETIMEDOUT", "Cancelled": "ECANCELED", "VersionNotSupported": "EPROTONOSUPPORT"},
@@ -377,14 +379,15 @@ def _subscribe(request_id: int, params: Mapping[str, Any]) -> Expected:
     take.must(kinds is None or (bool(kinds) and _KINDS.issuperset(kinds)))
     outcomes = take.texts("outcomes")
     take.must(outcomes is None or (bool(outcomes) and _OUTCOMES.issuperset(outcomes)))
-    take.text("component"), take.text("event"), take.text("run")
+    take.text("component"), take.text("event"), take.text("run"), take.text("address"), take.flag("report")
     good = not take.wrong
     return take.expected(request_id, "subscribe", _result(_has("notes")), may_wait=good, notes=good)
 
 
 def _history(request_id: int, params: Mapping[str, Any]) -> Expected:
     take = _Params(params)
-    take.must(take.text("view") in (None, "", "runs", "run", "slow"))
+    take.must(take.text("view") in (None, "", "runs", "run", "slow", "ended"))
+    take.must(params.get("view") != "ended" or params.get("run") is not None)
     take.whole("limit", 1, 1000), take.whole("uid"), take.flag("failed"), take.flag("by_ctdbd")
     for name in ("component", "event", "address", "run"):
         take.text(name)
@@ -393,7 +396,7 @@ def _history(request_id: int, params: Mapping[str, Any]) -> Expected:
     return take.expected(
         request_id,
         "history",
-        _result(lambda value: value is None or isinstance(value, list | dict), "HistoryUnreadable"),
+        _result(lambda value: value is None or isinstance(value, list | dict), "HistoryUnreadable", "NoSuchPastRun"),
         may_wait=not take.wrong,
     )
 

@@ -37,6 +37,8 @@ _CALLS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (2, "stats", {}),
     (1, "history", {"view": "slow", "component": "legacy", "since": 1.5, "failed": False, "uid": 0, "limit": 20}),
     (1, "history", {"view": "run", "run": "mb3k9x2f-17"}),
+    (1, "history", {"view": "ended", "run": "mb3k9x2f-17", "limit": 100}),
+    (6, "subscribe", {"kinds": ["finished"], "address": "10.0.0.1", "report": True}),
     (4, "fly", {"to": "the moon"}),
 )
 _DRAWN = [(method, params) for times, method, params in _CALLS for _ in range(times * 10)]

@@ -1,0 +1,94 @@
+"""What the history costs: the same daemon with and without it, in turn.
+
+Both have work in a row, longer than the fifth of a second for which records are gathered, so that the writing falls
+into what is measured; then a pause, so that nothing of it falls into the other's turn.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+
+from benchmarks.client import burst, call, run_packet, takeip_packets, time_calls
+from benchmarks.daemons import Daemon, DaemonError, node, running
+from benchmarks.results import Figure, Limit, LimitKind, Unit, compared
+from benchmarks.setting import Case, Setting
+from benchmarks.timing import in_turn
+
+__all__ = ["CASES"]
+
+_NO_OP = "#!/bin/sh\nexit 0\n"
+_SCRIPTS = 20
+_EVENTS = 50
+"""One after another: about a second."""
+_FAILOVERS = 5
+"""One after another: about a second."""
+_ADDRESSES = 100
+_PAUSE = 0.5
+"""Seconds in which the last records are written."""
+_WITHOUT = "[history]\n    days = 0\n"
+
+
+def _event(daemon: Daemon) -> float:
+    """Runs the event of 20 scripts a few times; returns the seconds that one took."""
+    packet = run_packet("legacy", "startup")
+    with closing(daemon.connect()) as connection:
+        result, length = call(connection, packet)
+        if result != 0:
+            raise DaemonError(f"{daemon.label}: the event failed with {os.strerror(result)}")
+        seconds = time_calls(connection, packet, length, _EVENTS)
+    time.sleep(_PAUSE)
+    return seconds
+
+
+def _failover(daemon: Daemon) -> float:
+    """Takes the addresses a few times; returns the seconds that one failover took."""
+    packets = takeip_packets((f"10.1.0.{number}" for number in range(1, _ADDRESSES + 1)), "eth0", 16)
+    seconds = 0.0
+    with closing(daemon.connect()) as connection:
+        for _ in range(_FAILOVERS):
+            took, results = burst(connection, packets)
+            if any(results.values()):
+                raise DaemonError(f"{daemon.label}: a takeip failed")
+            seconds += took
+    time.sleep(_PAUSE)
+    return seconds / _FAILOVERS
+
+
+def _measure(setting: Setting) -> Iterator[Figure]:
+    twenty = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(_SCRIPTS)}}
+    with (
+        node(twenty, _WITHOUT) as plain,
+        node(twenty) as keeping,
+        running(setting.ours, plain) as without,
+        running(setting.ours, keeping) as with_it,
+    ):
+        samples = in_turn(setting.rounds, partial(_event, without), partial(_event, with_it))
+    yield compared("an event of 20 no-op scripts with the history (against without)", samples, at_most=1.02)
+    one = {"legacy": {"00.no-op": _NO_OP}}
+    with (
+        node(one, _WITHOUT) as plain,
+        node(one) as keeping,
+        running(setting.ours, plain) as without,
+        running(setting.ours, keeping) as with_it,
+    ):
+        samples = in_turn(setting.rounds, partial(_failover, without), partial(_failover, with_it))
+    yield compared("100 takeip at once with the history (against without)", samples)
+    longer = statistics.median(kept - not_kept for not_kept, kept in zip(*samples, strict=True))
+    limit = Limit(kind=LimitKind.OURS_AT_MOST, value=0.005)
+    yield Figure(name="  longer by", unit=Unit.SECONDS, ours=longer, limit=limit)
+
+
+CASES = (
+    Case(
+        name="history",
+        group="sequential",
+        summary="what the history costs an event of 20 scripts, and a failover of 100 addresses",
+        rounds=40,
+        measure=_measure,
+    ),
+)
