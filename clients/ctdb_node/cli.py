@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ctdb_node.problems import NodeError
+from ctdb_node.rehearsal.options import add_arguments
 from ctdb_node.words import health_line
 
 __all__ = ["main", "parser"]
@@ -17,6 +18,9 @@ __all__ = ["main", "parser"]
 _HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
 _INTERRUPTED = 130
+_BASE = "/etc/ctdb"
+_NOT_TRIED = 2
+"""Exit status of `ctdb-node rehearse`; 0 is ready, 1 is not ready."""
 _NOBODY_READS = 141
 _WRONG_USAGE = 2
 """argparse's, which is another one of `health`."""
@@ -50,13 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = arguments.socket or _usual_path()
         if arguments.command == "run":
             return _run(path, look=not arguments.no_interfaces)
+        if arguments.command == "rehearse":
+            return _rehearse(arguments)
         asked = arguments.command if arguments.command not in ("health", "addresses") else "status"
         from ctdb_node.control import ask  # late, as all that takes time: Ctrl-C may come meanwhile
 
         found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
     except NodeError as error:
         print(f"ctdb-node: {error}", file=sys.stderr)
-        return _NOT_ASKED if arguments.command == "health" else 1
+        return {"health": _NOT_ASKED, "rehearse": _NOT_TRIED}.get(arguments.command, 1)
     except KeyboardInterrupt:
         return _INTERRUPTED
     status = _printed("\n".join([json.dumps(found)] if arguments.json else _shown(arguments.command, found)))
@@ -88,6 +94,8 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="start the event daemon and live until told to end")
     run.add_argument("--no-interfaces", action="store_true", help="don't ask the kernel: all interfaces count as up")
+    rehearse = "try the scripts one after another and side by side, where nothing outside can change"
+    add_arguments(commands.add_parser("rehearse", help=rehearse, description=f"As root: {rehearse}."))
     for name, what in _COMMANDS.items():
         commands.add_parser(name, help=what)
     commands.add_parser("set", help="change a tunable").add_argument("assignment", metavar="NAME=VALUE")
@@ -108,12 +116,24 @@ def _run(path: str, look: bool) -> int:
 
     from ctdb_node.running import run
 
-    base = os.environ.get("CTDB_BASE", "/etc/ctdb")
+    base = _base()
     try:
         return anyio.run(run, base, path, look)
     except* NodeError as group:
         problems = list(_leaves(group))
     raise problems[0]
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from ctdb_node.rehearsal.cli import rehearse
+
+    status, text = rehearse(arguments, _base())
+    return _printed(text) or status
+
+
+def _base() -> str:
+    """As the event daemon: outside of test mode the variable changes nothing."""
+    return os.environ.get("CTDB_BASE", _BASE) if "CTDB_TEST_MODE" in os.environ else _BASE
 
 
 def _leaves(error: BaseException) -> list[NodeError]:

@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -25,23 +25,33 @@ _LONGEST_END = 60.0
 """Seconds after SIGTERM: more than it gives to scripts that it ends."""
 
 
+def own_program() -> Sequence[str]:
+    """Returns the command of the event daemon that came with us."""
+    # the Debian package's own launcher: its modules are not on the interpreter's path
+    launcher = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "bin", "ctdb-eventd")
+    return (launcher,) if os.access(launcher, os.X_OK) else (sys.executable, "-m", "ctdb_eventd")
+
+
 @asynccontextmanager
-async def running() -> AsyncIterator[anyio.abc.Process]:
+async def running(program: Sequence[str] | None = None) -> AsyncIterator[anyio.abc.Process]:
     """Runs the event daemon for the time of the block, which is entered when it listens.
+
+    Args:
+        program: Its command, if it is not our own.
 
     Raises:
         NodeError: It can't be started, ended before, or took too long.
     """
     reading, writing = os.pipe()
     try:
-        command = [sys.executable, "-m", "ctdb_eventd", "-P", str(os.getpid()), "-S", str(writing)]
+        command = [*(program or own_program()), "-P", str(os.getpid()), "-S", str(writing)]
         try:
             # in a session of its own, so that Ctrl-C reaches only us, and `shutdown` can still be run
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=None, stderr=None, pass_fds=[writing], start_new_session=True
             )
         except OSError as error:
-            raise NodeError(f"can't start ctdb-eventd: {error}; expected {sys.executable} to be a Python") from None
+            raise NodeError(f"can't start ctdb-eventd: {error}; expected a program there") from None
         finally:
             os.close(writing)
         try:

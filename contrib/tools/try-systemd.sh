@@ -4,7 +4,8 @@
 #
 # Looked at: the node becomes healthy and has its addresses; scripts use iptables, ip, modprobe and mount; what left a
 # timed-out script by setsid is ended; [limits] are in force (from systemd 254 on) and spare the daemon; a stop leaves
-# nothing. Needs root, and memory of 1 GiB; without KVM (KVM=yes uses it) a few minutes.
+# nothing. Then the same machine has a node without ctdbd, ctdb-node.service: it starts, says how it is, reloads, is
+# restarted when its event daemon hangs, and stops. Needs root, and memory of 1 GiB; without KVM (KVM=yes uses it) a few minutes.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -81,6 +82,13 @@ memory)
 	;;
 esac
 END
+cat >"$root/etc/ctdb-node-trial.script" <<'END'
+#!/bin/sh
+case "$1" in
+takeip) ip address replace "$3/$4" dev "$2" ;;
+releaseip) ip address del "$3/$4" dev "$2" ;;
+esac
+END
 cat >"$root/root/trial" <<'END'
 log=/var/log/ctdb/log.ctdb
 failed=no
@@ -141,6 +149,29 @@ check "a stop takes the addresses away" run '! ip -o addr show dev public | grep
 check "nothing is left" run '! pgrep -a ctdb'
 check "no cgroup is left" run '! find /sys/fs/cgroup/system.slice -name "ctdb-eventd.*" | grep .'
 [ $failed = no ] || tail -n 60 $log
+
+rm -f /etc/ctdb/events/legacy/*
+install -m 755 /etc/ctdb-node-trial.script /etc/ctdb/events/legacy/10.move.script
+install -m 644 /usr/share/doc/ctdb-eventd/ctdb-node.service /etc/systemd/system/
+systemctl daemon-reload
+status() { systemctl show --property StatusText --value ctdb-node | grep "$1"; }
+restarted() { [ "$(systemctl show --property NRestarts --value ctdb-node)" -ge 1 ]; }
+check "ctdb-node's unit starts" systemctl start ctdb-node
+check "its status is health and addresses" soon status '^running, HEALTHY; 2 of 2 addresses are here$'
+check "its addresses are there" hosted
+check "there are cgroups" run "! grep 'no cgroups:' $log"
+echo '10.98.0.1/24 public' >/etc/ctdb/public_addresses
+check "a reload" systemctl reload ctdb-node
+check "what it read counts" soon status '; 1 of 1 addresses are here$'
+kill -STOP "$(cat /run/ctdb/eventd.pid)"
+check "a daemon that hangs has it restarted" soon restarted
+check "then it is healthy" soon status '^running, HEALTHY; 1 of 1 addresses are here$'
+systemctl stop ctdb-node
+check "a stop is a clean one" run "[ \$(systemctl show --property Result --value ctdb-node) = success ]"
+check "a stop takes the addresses away" run '! ip -o addr show dev public | grep 10.98'
+check "nothing is left" run '! pgrep -a ctdb'
+check "the sockets' directory is gone" run '! ls /run/ctdb'
+[ $failed = no ] || journalctl --unit ctdb-node --no-pager | tail -n 60
 echo "TRIAL ENDS: failed=$failed"
 END
 "$here/quietly.sh" chroot "$root" sh /root/prepare
@@ -153,5 +184,7 @@ timeout 1500 qemu-system-x86_64 $accelerator -m 1024 -smp 2 -nographic -no-reboo
 	-kernel "$(echo "$root"/boot/vmlinuz-*)" -initrd "$(echo "$root"/boot/initrd.img-*)" \
 	-append "root=/dev/vda rw console=ttyS0 quiet" -drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
 	</dev/null >"$scratch/console" 2>&1 || true
+# All that was said, if the trial did not begin.
+grep -q TRIAL "$scratch/console" || cat "$scratch/console"
 sed -n '/TRIAL/,$p' "$scratch/console"
 grep -q '^TRIAL ENDS: failed=no' "$scratch/console"

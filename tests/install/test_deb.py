@@ -123,6 +123,23 @@ def test_installed_it_is_what_ctdbd_starts_and_removed_all_is_as_before(machine:
     assert machine.run(FINGERPRINT) == before
 
 
+def test_the_packages_ctdb_node_starts_the_packages_daemon(machine: Machine) -> None:
+    """The modules of the package are not on the path of the interpreter that it uses."""
+    machine.run("dpkg -i /ctdb-eventd.deb")
+    said = machine.run(
+        """export CTDB_TEST_MODE=1 CTDB_BASE=/tmp/node
+        for name in run var events/legacy share/events/legacy; do mkdir -p $CTDB_BASE/$name; done
+        ctdb-node run --no-interfaces 2>/tmp/node/said &
+        timeout 60 sh -c 'until ctdb-node health 2>/dev/null; do sleep 0.1; done' || cat /tmp/node/said
+        tr '\\0' ' ' </proc/$(cat /tmp/node/run/eventd.pid)/cmdline; echo
+        kill $!; wait $!; echo "status $?"
+        """
+    )
+    assert "running, HEALTHY\n" in said
+    assert "/usr/lib/ctdb-eventd/bin/ctdb-eventd -P " in said
+    assert said.endswith("status 0\n")
+
+
 # In the shell of the node: ctdbd with short waits, no address and no scripts but those of a test.
 NODE = """set -e
 path=/usr/libexec/ctdb/ctdb-path

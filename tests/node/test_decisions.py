@@ -14,6 +14,7 @@ from ctdb_node.life import ENDS, Happening, State, back_off, following
 from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
 from ctdb_node.tunables import DEFAULTS, changed
+from ctdb_node.words import health_line, printable, status_line
 
 _UP_TO_RUNNING = [State.INIT, State.SETUP, State.STARTRECOVERY, State.RECOVERED, State.STARTUP, State.RUNNING]
 _FIRST = PublicAddress("10.0.0.1", 24, ("eth0", "eth1"))
@@ -145,3 +146,21 @@ def test_a_tunable_is_set_whatever_its_case() -> None:
 def test_a_tunable_that_cant_be_set_is_refused(assignment: str) -> None:
     with pytest.raises(NodeError, match="expected"):
         changed(DEFAULTS, assignment)
+
+
+def test_a_scripts_output_becomes_one_short_line_that_no_terminal_obeys() -> None:
+    assert printable("  disk\n full\t!\n") == "disk full !"
+    assert printable("\x1b[2Jgone\x07") == "\\x1b[2Jgone\\x07"
+    assert printable("x" * 1_000_000) == "x" * 500 + "…"
+    assert printable("naïve \udcff") == "naïve \\xdcff"
+
+
+def test_a_node_is_described_in_a_line() -> None:
+    address = {"address": "10.0.0.1", "bits": 24, "interface": "eth0"}
+    described = {"state": "running", "healthy": True, "reason": "", "stopped": False, "addresses": [address]}
+    assert status_line(described) == "running, HEALTHY; 1 of 1 addresses are here"
+    described["addresses"] = [address, {**address, "interface": None}]
+    assert status_line(described) == "running, HEALTHY; 1 of 2 addresses are here"
+    assert health_line({**described, "healthy": False, "reason": "50.x: ill", "stopped": True}) == (
+        "running, stopped, UNHEALTHY: 50.x: ill"
+    )

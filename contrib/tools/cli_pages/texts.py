@@ -127,8 +127,8 @@ NODE_EXIT = (
     ("130, 141", "Ctrl-C of a command other than `run`; nobody reads the output any more."),
 )
 NODE_ENVIRONMENT = (
-    ("CTDB_BASE", "The configuration directory, /etc/ctdb if it is not set."),
     ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_BASE", "The directory of a test node."),
     ("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by a service manager that is to be notified of state, health and life."),
 )
 NODE_FILES = (

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nodes import PATIENCE, Node, running_daemon, until
@@ -262,3 +268,115 @@ def test_prometheus_understands_the_dashboard(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     assert subprocess.run(["promtool", "check", "rules", str(file)]).returncode == 0
+
+
+# ---------------------------------------------------------------------- a real Prometheus
+
+_PROMETHEUS = """
+global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}
+rule_files: ["{rules}"]
+scrape_configs:
+  - job_name: ctdb-event
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+class Prometheus:
+    """A server that scrapes one exporter."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+
+    def ask(self, path: str, **query: str) -> Any:
+        """Returns the data of an answer; None while it doesn't serve yet."""
+        url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+                return json.load(response)["data"]
+        except urllib.error.URLError as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code != 503:
+                raise AssertionError(f"{query}: {error.read().decode()}") from None
+            return None
+
+    def values(self, query: str) -> list[float]:
+        """Returns the numbers that a query has now."""
+        data = self.ask("query", query=query)
+        numbers = [float(one["value"][1]) for one in data["result"]] if data else []
+        return [number for number in numbers if math.isfinite(number)]
+
+    def alerts(self) -> dict[str, str]:
+        """Returns the state of each alert: `inactive`, `pending` or `firing`."""
+        groups = self.ask("rules")["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        assert not [rule for rule in rules if rule.get("lastError")]
+        return {rule["name"]: rule["state"] for rule in rules}
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def prometheus(directory: Path, scrape: Callable[[], str]) -> Iterator[Prometheus]:
+    """Runs one that scrapes an exporter."""
+    assert scrape.__closure__ is not None
+    url = next(cell.cell_contents for cell in scrape.__closure__)
+    directory.mkdir()
+    (directory / "prometheus.yml").write_text(
+        _PROMETHEUS.format(rules=CONTRIB / "prometheus/alerts.yml", target=url.split("/")[2])
+    )
+    port = free_port()
+    options = [f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data"]
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen(
+            ["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
+        )
+    try:
+        yield Prometheus(port)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus (apt-get install prometheus)")
+async def test_every_query_of_the_dashboard_finds_something(real: Node, tmp_path: Path) -> None:
+    real.script("60.locks.script", '# ctdb-eventd-locks: one\n[ "$1" != startup ] || exit 3; exec sleep 0.3')
+    queries, began = expressions()[:-1], time.monotonic()
+    async with running_daemon(real) as daemon, daemon.client() as client:
+        with exporter(real) as scrape, prometheus(tmp_path / "prometheus", scrape) as server:
+            await follows(real, scrape)
+            await until(lambda: server.values("ctdb_event_up") == [1.0], "the first scrape")
+            # a rate needs what is counted to grow between two scrapes, so things go on happening
+            silent = queries
+            while silent:
+                for event in ("monitor", "startup"):
+                    await client.run(event)
+                together = [client.start("takeip", "e", f"10.0.0.{host}", "24") for host in (1, 2)]
+                for request in together:
+                    await client.reply(request)
+                assert time.monotonic() - began < PATIENCE, f"nothing is found by {silent}"
+                silent = [query for query in silent if not server.values(query)]
+            assert server.values('ctdb_event_healthy{component="legacy"}') == [0.0]
+            assert server.values("sum(ctdb_event_addresses_held)") == [2.0]
+            await until(lambda: server.alerts()["CtdbEventFailed"] == "firing", "the alert of what failed")
+            await until(lambda: server.alerts()["CtdbEventUnhealthy"] == "pending", "the alert of health")
+            assert server.alerts()["CtdbEventDaemonDown"] == "inactive"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    text = (CONTRIB / "systemd/ctdb-event-exporter.service").read_text()
+    program = str(Path(sys.executable).with_name("ctdb-event"))
+    unit = tmp_path / "ctdb-event-exporter.service"
+    # systemd looks for the program
+    unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={program}", text, flags=re.MULTILINE))
+    assert unit.read_text() != text
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=PATIENCE
+    )
+    # what it doesn't know it passes over, with a line
+    assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])

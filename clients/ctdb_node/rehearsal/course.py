@@ -1,0 +1,379 @@
+"""What is done inside of a sandbox, and what is seen there.
+
+One life of a node with a real event daemon; what was seen goes as one line of JSON into the channel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import anyio
+import attrs
+
+import ctdb_event
+from ctdb_node import eventd
+from ctdb_node.problems import NodeError
+from ctdb_node.rehearsal.endstate import end_state
+from ctdb_node.rehearsal.inner import command_of
+from ctdb_node.rehearsal.observed import (
+    ALONE,
+    FEW,
+    TOGETHER,
+    EndState,
+    Event,
+    Leftover,
+    Observations,
+    Public,
+    Request,
+    Round,
+    ScriptRun,
+    Wait,
+    from_json,
+    to_json,
+)
+from ctdb_node.rehearsal.place import CALLS, ERRORS, REQUEST, ROOTS, STATE
+
+__all__ = ["main"]
+
+_BEGIN = ("init", "setup", "startrecovery", "recovered", "startup", "monitor")
+_LONG_WAIT = 0.05
+"""Seconds for which a run's scripts must have waited in all, so that it is asked for what."""
+_BETWEEN_LOOKS = 0.1
+_MOST_ASKED = 50
+_LONGEST_OUTPUT = 4096
+_LONGEST_TEXT = 1 << 16
+_ENDING = 1.0
+"""Seconds that processes have to end after their event, before they count as left behind."""
+_LOOKS = 20
+"""How often they are looked at meanwhile: there is nothing that would say when a stranger's process ends."""
+
+
+class Course:
+    """A pass: runs events and notes what is seen."""
+
+    def __init__(self, request: Request, client: ctdb_event.AsyncClient, daemon: int, channel: int) -> None:
+        """Has seen nothing.
+
+        Args:
+            request: What to do.
+            client: Is connected.
+            daemon: Process id of the event daemon.
+            channel: Where progress is told.
+        """
+        self._request = request
+        self._client = client
+        self._daemon = daemon
+        self._channel = channel
+        with open(ROOTS, encoding="utf-8") as file:
+            self._roots, self._read_only = json.load(file)
+        self._events: list[Event] = []
+        self._rounds: list[Round] = []
+        self._seen_processes: set[tuple[int, int]] = set()
+        self._leftovers: Counter[tuple[str, str | None, str]] = Counter()
+        self._scripts_by_group: dict[int, str] = {}
+        self._hosted: dict[str, str] = {}
+        self._to_ask: list[tuple[int, str, float]] = []
+
+    @property
+    def _native(self) -> bool:
+        return self._client.dialect == "native"
+
+    async def run(self) -> Observations:
+        """Goes through all of it."""
+        lint = await _lint() if self._native else []
+        files = await self._files()
+        for event in _BEGIN:
+            self._tell(event)
+            await self._single(event)
+        request = self._request
+        if request.addresses:
+            for number in range(1, request.alone_rounds + 1):
+                await self._round(ALONE, number, request.alone_rounds, request.addresses)
+            few = request.addresses[: max(1, len(request.addresses) // 4)]
+            if len(few) < len(request.addresses) and request.alone_rounds > 1:
+                for number in range(1, request.rounds + 1):
+                    await self._round(FEW, number, request.rounds, few)
+            for number in range(1, request.rounds + 1):
+                await self._round(TOGETHER, number, request.rounds, request.addresses)
+            # once more outside of what is compared, since monitor may change files
+            await self._last_round()
+        self._tell("shutdown")
+        await self._single("shutdown")
+        await self._ask_for_waits()
+        return Observations(
+            daemon=" ".join(request.daemon) or "ctdb-eventd",
+            native=self._native,
+            events=tuple(self._events),
+            rounds=tuple(self._rounds),
+            leftovers=tuple(
+                Leftover(event=event, script=script, command=command, count=count)
+                for (event, script, command), count in sorted(self._leftovers.items(), key=str)
+            ),
+            calls=dict(sorted(Counter(_lines(CALLS)).items())),
+            unanswered=tuple(sorted(set(_lines(f"{STATE}/unanswered")))),
+            lint=tuple(lint),
+            known=tuple(each.name for each in files if each.known_from == "table"),
+            texts={each.name: _beginning(each.path) for each in files if each.enabled},
+            locks=tuple(sorted({lock for each in files for lock in each.locks})),
+            read_only=tuple(self._read_only),
+        )
+
+    async def _files(self) -> Sequence[ctdb_event.ScriptFile]:
+        return (await self._client.scripts("legacy")).scripts if self._native else ()
+
+    async def note_scripts(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Remembers which process group is which script's, until it is cancelled."""
+        if not self._native:
+            task_status.started()
+            return
+        async with self._client.subscribe(["script-started"]) as updates:
+            task_status.started()
+            async for update in updates:
+                if isinstance(update, ctdb_event.ScriptStarted):
+                    self._scripts_by_group[update.pid] = update.script
+
+    def _tell(self, text: str) -> None:
+        os.write(self._channel, json.dumps({"progress": text}).encode() + b"\n")
+
+    # --- events
+
+    async def _last_round(self) -> None:
+        """Has addresses when monitor runs, and looks closely for locks that scripts wait for: neither measured."""
+        async with anyio.create_task_group() as tasks:
+            if self._native:
+                tasks.start_soon(self._look_for_locks)
+            self._tell("all addresses side by side, with a look at locks")
+            await self._move(FEW, 0, "takeip", self._request.addresses)
+            await self._single("monitor")
+            await self._update()
+            await self._move(FEW, 0, "releaseip", self._request.addresses)
+            tasks.cancel_scope.cancel()
+
+    async def _update(self) -> None:
+        """Moves each address that may be on several interfaces to the second and back, one after another."""
+        for each in self._request.addresses:
+            if len(each.interfaces) > 1:
+                first, second = each.interfaces[:2]
+                for names in ((first, second), (second, first)):
+                    await self._event("", 0, "updateip", (*names, each.address, str(each.bits)), each.address)
+
+    async def _look_for_locks(self) -> None:
+        while True:
+            await self._client.locks()  # the daemon looks when it is asked, and else each second
+            await anyio.sleep(_BETWEEN_LOOKS)
+
+    async def _round(self, kind: str, number: int, of: int, addresses: Sequence[Public]) -> None:
+        words = {ALONE: "one after another", FEW: "side by side", TOGETHER: "side by side"}[kind]
+        about = f"{len(addresses)} addresses {words}, round {number} of {of}"
+        self._tell(f"takeip of {about}")
+        take_seconds, taken = await self._move(kind, number, "takeip", addresses)
+        self._tell(f"releaseip of {about}")
+        release_seconds, released = await self._move(kind, number, "releaseip", addresses)
+        self._rounds.append(
+            Round(
+                kind=kind,
+                number=number,
+                count=len(addresses),
+                taken=taken,
+                released=released,
+                take_seconds=take_seconds,
+                release_seconds=release_seconds,
+            )
+        )
+
+    async def _move(self, kind: str, number: int, event: str, addresses: Sequence[Public]) -> tuple[float, EndState]:
+        begin = time.monotonic()
+        await self._single("startipreallocate", kind, number)
+        if kind == ALONE:
+            for each in addresses:
+                await self._address(kind, number, event, each)
+        else:
+            async with anyio.create_task_group() as tasks:
+                for each in addresses:
+                    tasks.start_soon(self._address, kind, number, event, each)
+        self._note_hosted()
+        await self._single("ipreallocated", kind, number)
+        seconds = time.monotonic() - begin
+        await self._look_for_leftovers(event)
+        return seconds, await end_state(self._roots)
+
+    async def _address(self, kind: str, number: int, event: str, each: Public) -> None:
+        args = (each.interface, each.address, str(each.bits))
+        done = await self._event(kind, number, event, args, each.address)
+        if done.outcome == "success":
+            if event == "takeip":
+                self._hosted[each.address] = each.interface
+            else:
+                self._hosted.pop(each.address, None)
+        if kind == ALONE:
+            self._note_hosted()
+
+    def _note_hosted(self) -> None:
+        """Has `ctdb ip` answer what is true now."""
+        text = "".join(f"{address} {interface}\n" for address, interface in self._hosted.items())
+        with open(f"{STATE}/hosted.new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{STATE}/hosted.new", f"{STATE}/hosted")
+
+    async def _single(self, event: str, kind: str = "", number: int = 0) -> None:
+        await self._event(kind, number, event, (), None)
+        if not kind:
+            await self._look_for_leftovers(event)
+
+    async def _event(self, kind: str, number: int, event: str, args: tuple[str, ...], address: str | None) -> Event:
+        begin = time.monotonic()
+        run: ctdb_event.Run | None = None
+        try:
+            # a monitor that fails, as its service is a stub, must not hide what the others say
+            run_all = event == "monitor" and self._native
+            run = await self._client.run("legacy", event, *args, timeout=self._request.timeout, run_all=run_all)
+            outcome: str = run.outcome
+        except ctdb_event.EventError as error:
+            run, outcome = error.run, error.run.outcome
+        except ctdb_event.BrokerUnavailable as error:
+            raise NodeError(f"the event daemon went away at {event}: {error}\n{_end_of_errors()}") from None
+        except ctdb_event.BrokerError as error:
+            outcome = str(error)
+        done = Event(
+            kind=kind,
+            round=number,
+            event=event,
+            args=args,
+            address=address,
+            outcome=outcome,
+            seconds=time.monotonic() - begin,
+            scripts=tuple(_script_run(each) for each in run.scripts) if run is not None else (),
+        )
+        if run is not None and run.script_waits >= _LONG_WAIT:
+            self._to_ask.append((len(self._events), run.run, run.script_waits))
+        self._events.append(done)
+        return done
+
+    async def _ask_for_waits(self) -> None:
+        """Asks the history what scripts waited for: at the end, so that it costs nothing that is measured."""
+        for index, run, _ in sorted(self._to_ask, key=lambda each: -each[2])[:_MOST_ASKED]:
+            past = await self._client.past_run(run)
+            if past is not None:
+                waits = tuple(
+                    Wait(script=each.script, what=each.what, seconds=each.seconds)
+                    for each in past.waits
+                    if each.script is not None
+                )
+                self._events[index] = attrs.evolve(self._events[index], waits=waits)
+
+    # --- processes
+
+    async def _look_for_leftovers(self, event: str) -> None:
+        for _ in range(_LOOKS):
+            if not self._new_processes():
+                return
+            await anyio.sleep(_ENDING / _LOOKS)
+        for pid, (started, group, command) in self._new_processes().items():
+            self._seen_processes.add((pid, started))
+            self._leftovers[event, self._scripts_by_group.get(group), command] += 1
+
+    def _new_processes(self) -> dict[int, tuple[int, int, str]]:
+        own = {1, os.getpid(), self._daemon}
+        found = {}
+        for name in os.listdir("/proc"):
+            if not name.isdecimal() or int(name) in own:
+                continue
+            process = _process(int(name))
+            if process is None:
+                continue
+            parent, started, group, command = process
+            if parent in (os.getpid(), self._daemon) or (int(name), started) in self._seen_processes:
+                continue
+            found[int(name)] = (started, group, command)
+        return found
+
+
+def _process(pid: int) -> tuple[int, int, int, str] | None:
+    """Parent, start, process group and command of a process; None if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return None
+    if fields[0] in "ZX" or not command:
+        return None
+    return int(fields[1]), int(fields[19]), int(fields[2]), command[:200]
+
+
+def _script_run(script: ctdb_event.Script) -> ScriptRun:
+    return ScriptRun(
+        name=script.name,
+        state=script.state,
+        result=script.result,
+        seconds=script.seconds,
+        output=script.text[:_LONGEST_OUTPUT],
+    )
+
+
+async def _lint() -> list[dict[str, object]]:
+    words = command_of("ctdb_event.cli", "lint", "--json")
+    done = await anyio.run_process(words, check=False, stderr=subprocess.DEVNULL)
+    try:
+        found: list[dict[str, object]] = json.loads(done.stdout)["findings"]
+    except (ValueError, KeyError):
+        return []
+    return found
+
+
+def _lines(path: str) -> Iterable[str]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return [line.strip() for line in file if line.strip()]
+
+
+def _beginning(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LONGEST_TEXT).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _end_of_errors() -> str:
+    with open(ERRORS, encoding="utf-8", errors="replace") as file:
+        return file.read()[-2000:].strip()
+
+
+async def _observe(request: Request, channel: int) -> Observations:
+    async with eventd.running(request.daemon) as process, ctdb_event.connect() as client:
+        course = Course(request, client, process.pid, channel)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(course.note_scripts)
+            seen = await course.run()
+            tasks.cancel_scope.cancel()
+    return seen
+
+
+def _problem(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = str(error) if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
+    return f"{text}\n{_end_of_errors()}".strip()
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the pass; returns the exit status."""
+    channel = int(arguments[0])
+    os.set_inheritable(channel, False)
+    with open(REQUEST, encoding="utf-8") as file:
+        request = from_json(Request, json.load(file))
+    errors = os.open(ERRORS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(errors, 2)
+    try:
+        message = {"observations": to_json(anyio.run(_observe, request, channel))}
+    except Exception as error:
+        message = {"problem": _problem(error)}
+    with open(channel, "w", encoding="utf-8") as file:
+        file.write(json.dumps(message) + "\n")
+    return 0

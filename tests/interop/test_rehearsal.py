@@ -1,0 +1,328 @@
+"""`ctdb-node rehearse` with real namespaces, on the configuration and the scripts of the CTDB that is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nodes import PATIENCE, until
+
+from .programs import PROVIDED_SCRIPTS, Maker
+
+pytestmark = pytest.mark.interop
+
+_SECONDS = 300
+_INTERFACE = "lo"
+"""The only one that every machine has."""
+_RACE = """#!/bin/sh
+zone=/var/lib/ctdb/zone
+case "$1" in
+init) : >$zone ;;
+takeip) old=$(cat $zone); sleep 0.05; { echo "$old"; echo "$3"; } >$zone ;;
+releaseip) old=$(grep -vx "$3" $zone); sleep 0.05; echo "$old" >$zone ;;
+esac
+"""
+
+
+class Rehearsed:
+    """What a rehearsal said."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        assert done.returncode in (0, 1), done.stderr
+        self.status = done.returncode
+        self.document: dict[str, Any] = json.loads(done.stdout)
+
+    def findings(self, kind: str = "", *, problem: bool | None = None) -> list[dict[str, Any]]:
+        """Those of a kind."""
+        return [
+            each
+            for each in self.document["findings"]
+            if (not kind or each["kind"] == kind) and (problem is None or each["problem"] is problem)
+        ]
+
+
+class Site:
+    """A configuration directory."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        shutil.copytree("/etc/ctdb", base, symlinks=True)
+        self.scripts = base / "events/legacy"
+        shutil.rmtree(self.scripts, ignore_errors=True)
+        self.scripts.mkdir(parents=True)
+        # `lo` has no stand-in, so its addresses are as real as any
+        (base / "public_addresses").write_text(f"10.77.0.1/24 {_INTERFACE}\nfd77::1/64 {_INTERFACE}\n")
+
+    def enable(self, *names: str) -> None:
+        """Enables scripts of CTDB, all if none is named."""
+        for path in sorted(Path(PROVIDED_SCRIPTS).glob("*.script")):
+            if not names or path.name.removesuffix(".script") in names:
+                (self.scripts / path.name).symlink_to(path)
+
+    def script(self, name: str, text: str) -> None:
+        """Writes a script."""
+        path = self.scripts / f"{name}.script"
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def command(self, *words: str) -> list[str]:
+        """What rehearses it."""
+        return [sys.executable, "-m", "ctdb_node", "rehearse", "--config-dir", str(self.base), *words]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs it to its end."""
+        command = self.command(*words)
+        return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+
+    def rehearse(self, *words: str) -> Rehearsed:
+        """Runs it to its end, and reads its JSON."""
+        return Rehearsed(self.run("--json", *words))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "etc")
+
+
+def _outside() -> dict[str, str]:
+    """What a rehearsal might change of this machine."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    files = said("find", "/etc", "/var/lib/ctdb", "/var/tmp", "/dev/shm", "-newer", "/proc/self", "-print")
+    return {
+        "mounts": said("findmnt", "--list", "--noheadings", "--output", "TARGET,SOURCE"),
+        "links": said("ip", "-oneline", "link"),
+        "addresses": said("ip", "-brief", "address"),
+        "rules": said("ip", "rule"),
+        "firewall": "\n".join(line for line in said("iptables-save").splitlines() if not line.startswith("#")),
+        "host": socket.gethostname(),
+        "files": files,
+        "state": said("ls", "-lR", "/var/lib/ctdb", "/etc/ctdb", "/etc/iproute2"),
+    }
+
+
+def _numbers(word: str) -> list[int]:
+    """Processes with a word in their command lines."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and word in _command(entry)]
+
+
+def _command(entry: Path) -> str:
+    try:
+        return (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _members(namespace: str) -> list[str]:
+    """Command lines of the processes in a network namespace."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                if os.readlink(entry / "ns/net") == namespace:
+                    found.append(_command(entry))
+            except OSError:
+                continue
+    return found
+
+
+def test_all_scripts_of_ctdb_are_ready(site: Site) -> None:
+    site.enable()
+    rehearsed = site.rehearse("--addresses", "6")
+    assert rehearsed.findings(problem=True) == []
+    assert rehearsed.status == 0
+    assert rehearsed.document["ready"] is True
+    assert (rehearsed.document["addresses"], rehearsed.document["made_up"]) == (6, 4)
+    assert any(call.startswith("service ") for call in rehearsed.document["calls"])
+    assert rehearsed.document["time"]["fits"] is True
+
+
+def test_a_race_is_found_and_the_proposed_lock_mends_it(site: Site) -> None:
+    site.enable("00.ctdb", "10.interface")
+    site.script("77.dns", _RACE)
+    for _ in range(int(os.environ.get("REHEARSALS", "1"))):
+        rehearsed = site.rehearse("--addresses", "8", "--rounds", "2")
+        found = rehearsed.findings("differs", problem=True)
+        assert {(each["script"], each["text"].split()[0]) for each in found} == {("77.dns", "/var/lib/ctdb/zone")}
+        assert all("`# ctdb-eventd-locks: dns`" in each["advice"] for each in found)
+        assert all("then it is the same" in each["advice"] for each in found)
+        assert rehearsed.status == 1
+    # with the proposed line it is ready
+    first, _, rest = _RACE.partition("\n")
+    site.script("77.dns", f"{first}\n# ctdb-eventd-locks: dns\n{rest}")
+    assert site.rehearse("--addresses", "8", "--rounds", "2").findings(problem=True) == []
+
+
+def test_a_script_that_fails_side_by_side_only(site: Site) -> None:
+    site.script(
+        "77.once",
+        '#!/bin/sh\ncase "$1" in\ntakeip) mkdir /run/once || exit 5; sleep 0.2; rmdir /run/once ;;\nesac\n',
+    )
+    rehearsed = site.rehearse("--addresses", "4", "--rounds", "2")
+    failing = [each for each in rehearsed.findings("differs", problem=True) if "exit status" in each["text"]]
+    assert [each["script"] for each in failing] == ["77.once"]
+    assert "then it is the same" in failing[0]["advice"]
+    assert rehearsed.findings("fails") == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    "init setup startrecovery recovered startup monitor startipreallocate takeip releaseip ipreallocated "
+    "shutdown".split(),
+)
+def test_a_script_that_fails_in_an_event(site: Site, event: str) -> None:
+    site.script("77.bad", f'#!/bin/sh\n[ "$1" != {event} ] || {{ echo "no luck"; exit 3; }}\n')
+    rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
+    (found,) = rehearsed.findings("fails", problem=True)
+    assert (found["script"], found["details"]) == ("77.bad", ["no luck"])
+    assert f"`{event}" in found["text"]
+    assert rehearsed.status == 1
+
+
+def test_an_address_with_two_interfaces_is_moved_there_and_back(site: Site) -> None:
+    (site.base / "public_addresses").write_text("10.77.0.1/24 lo,other0\n")
+    site.script("77.bad", '#!/bin/sh\n[ "$1" != updateip ] || { echo "from $2 to $3"; exit 3; }\n')
+    (found,) = site.rehearse("--rounds", "1").findings("fails")
+    assert found["details"] == ["from lo to other0"]
+    assert found["text"] == "77.bad fails in `updateip lo other0 10.77.0.1 24`: exit status 3, 2 times"
+
+
+def test_nothing_outside_changes(site: Site) -> None:
+    site.script(
+        "00.wild",
+        """#!/bin/sh
+case "$1" in init) ;; *) exit 0 ;; esac
+for place in /etc /etc/ctdb /var/lib/ctdb /var/tmp /tmp /usr/local/bin /root /run /dev /dev/shm; do
+	echo wild >$place/wild
+done
+rm -rf /etc/ctdb/functions /var/lib/ctdb
+hostname wild
+ip address add 10.66.0.1/24 dev lo
+iptables -A INPUT -s 10.66.0.2 -j DROP
+echo 17 >/proc/sys/vm/swappiness
+/usr/bin/umount /proc
+/bin/mount -t tmpfs none /usr
+mount -t tmpfs none /etc
+killall python3
+reboot
+""",
+    )
+    swappiness = Path("/proc/sys/vm/swappiness").read_text()
+    before = _outside()
+    site.rehearse("--addresses", "1", "--rounds", "1")
+    assert _outside() == before
+    assert Path("/proc/sys/vm/swappiness").read_text() == swappiness
+    for place in ("/etc", "/var/lib/ctdb", "/var/tmp", "/tmp", "/usr/local/bin", "/root", "/run", "/dev"):
+        assert not Path(place, "wild").exists()
+    assert not (site.base / "wild").exists()
+
+
+def test_a_process_left_behind_is_named_and_ended(site: Site) -> None:
+    site.script("77.left", '#!/bin/sh\n[ "$1" != takeip ] || setsid sleep 7777 >/dev/null 2>&1 &\n')
+    rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
+    (found,) = rehearsed.findings("leaves", problem=True)
+    assert "`takeip`: sleep 7777" in found["text"]
+    assert _numbers("sleep 7777") == []
+
+
+def test_a_service_that_startup_leaves_is_told_with_its_script(site: Site) -> None:
+    site.script("77.left", '#!/bin/sh\n[ "$1" != startup ] || sleep 7778 >/dev/null 2>&1 &\n')
+    rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
+    assert [each["script"] for each in rehearsed.findings("leaves", problem=False)] == ["77.left"]
+    assert rehearsed.status == 0
+
+
+def test_a_lock_that_a_script_takes_by_itself_is_told(site: Site) -> None:
+    lock = "/run/ctdb/lock"
+    site.script("77.own", f'#!/bin/sh\n[ "$1" != takeip ] || flock {lock} sleep 0.4\n')
+    rehearsed = site.rehearse("--addresses", "5", "--rounds", "1")
+    assert [(each["script"], lock in each["text"]) for each in rehearsed.findings("waits")] == [("77.own", True)]
+
+
+def test_a_script_that_only_this_daemon_runs(site: Site) -> None:
+    site.script("77.own", "#!/bin/sh\n")
+    (site.scripts / "77.own.script").rename(site.scripts / "77.own")
+    (found,) = site.rehearse("--addresses", "1", "--rounds", "1").findings("elsewhere")
+    assert found["script"] == "77.own"
+
+
+def test_commands_are_stubs_unless_they_are_allowed(site: Site) -> None:
+    site.script("77.mount", '#!/bin/sh\n[ "$1" != startup ] || { mount -t tmpfs none /mnt && findmnt /mnt; }\n')
+    (found,) = site.rehearse("--rounds", "1").findings("fails")
+    assert found["script"] == "77.mount"
+    allowed = site.rehearse("--rounds", "1", "--real", "mount")
+    assert allowed.findings(problem=True) == []
+    assert "mount -t tmpfs none /mnt" not in allowed.document["calls"]
+
+
+def test_against_the_daemon_of_ctdb(site: Site) -> None:
+    site.enable("00.ctdb", "10.interface")
+    (against,) = site.rehearse("--addresses", "6", "--rounds", "1", "--against", Maker.CTDB.daemon).document["against"]
+    assert (against["daemon"], against["ready"]) == (Maker.CTDB.daemon, True)
+    assert against["time"]["addresses"] == 6
+
+
+def test_the_text_says_what_it_cannot_see(site: Site) -> None:
+    done = site.run("--rounds", "1")
+    assert done.stdout.startswith("READY\nRehearsed: 0 enabled scripts, 2 addresses on lo, 1 rounds")
+    assert "What a rehearsal can't see:\n  - other nodes" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_interface_that_is_not_there(site: Site) -> None:
+    (site.base / "public_addresses").write_text("10.77.0.1/24 nosuch0\n")
+    (found,) = site.rehearse("--rounds", "1").findings(problem=True)
+    assert (found["kind"], "nosuch0" in found["text"]) == ("interface", True)
+
+
+def test_what_cannot_be_tried_has_a_status_of_its_own(site: Site) -> None:
+    (site.base / "public_addresses").write_text("10.77.0.1 eth0\n")
+    done = site.run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ctdb-node: {site.base}/public_addresses:1: '10.77.0.1' has no mask")
+
+
+def test_a_configuration_with_which_the_daemon_does_not_start(site: Site) -> None:
+    with (site.base / "ctdb.conf").open("a") as file:
+        file.write("[eventd]\nkill grase = 3\n")
+    done = site.run()
+    assert done.returncode == 2
+    assert "kill grase" in done.stderr
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_nothing_is_left_however_it_ends(site: Site, end: signal.Signals) -> None:
+    site.script("77.slow", '#!/bin/sh\n[ "$1" != startup ] || exec sleep 7779\n')
+    before = _outside()
+    process = subprocess.Popen(site.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        await until(lambda: _numbers("sleep 7779"), "the script")
+        namespace = os.readlink(f"/proc/{_numbers('sleep 7779')[0]}/ns/net")
+        assert len(_members(namespace)) > 2
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    if end is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert errors == "ctdb-node: interrupted; nothing is left of the rehearsal\n"
+        assert _members(namespace) == []
+    await until(lambda: not _members(namespace), "the end of the sandbox")
+    assert _outside() == before
+
+
+def test_a_script_that_kills_all_ends_it_and_it_says_so(site: Site) -> None:
+    site.script("77.wild", '#!/bin/sh\n[ "$1" != startup ] || kill -KILL -1\n')
+    done = site.run("--rounds", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ctdb-node: the rehearsal ended before its time: ")
