@@ -458,18 +458,28 @@ async def test_a_daemon_that_is_asked_to_end_meanwhile_ends(node: Node) -> None:
         assert await asyncio.to_thread(daemon.stop) == 0
 
 
+SLOW = 'echo "$$" > "$CTDB_BASE/var/pid"; until [ -e "$CTDB_BASE/var/go" ]; do sleep 0.02; done'
 STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "goes on instead of")
+
+
+async def in_step(node: Node, client: Client, native: NativeClient, step: str) -> None:
+    """Has an upgrade come so far, while events run and wait."""
+    for _ in range(4):
+        client.start("startup")
+    await until(lambda: node.read("pid"), "a script")
+    native.start("upgrade")
+    waiting = "waiting for the end"
+    if STEPS.index(step) > STEPS.index(waiting):
+        await until(lambda: waiting in node.log, waiting)
+        (node.var / "go").touch()
+    await until(lambda: step in node.log, step)
 
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_daemon_that_is_asked_to_end_in_any_step_ends_with_all_that_it_has(node: Node, step: str) -> None:
-    node.script("20.b.script", "sleep 0.3")
+    node.script("20.b.script", SLOW)
     async with everybody(node) as (daemon, client, native):
-        for _ in range(4):
-            client.start("startup")
-        await native.call("ping")
-        native.start("upgrade")
-        await until(lambda: step in node.log, step)
+        await in_step(node, client, native, step)
         assert await asyncio.to_thread(daemon.stop) == 0
         assert "received SIGTERM, shutting down" in node.log
         assert not (node.base / "run" / "eventd.pid").exists()
@@ -477,17 +487,14 @@ async def test_a_daemon_that_is_asked_to_end_in_any_step_ends_with_all_that_it_h
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_daemon_that_is_killed_in_any_step_leaves_room_for_the_next(node: Node, step: str) -> None:
-    node.script("20.b.script", 'echo "$$" > "$CTDB_BASE/var/pid"; sleep 0.3')
+    node.script("20.b.script", SLOW)
     async with running_daemon(node) as daemon, daemon.client() as client, native_client(daemon) as native:
-        for _ in range(4):
-            client.start("startup")
-        await native.call("ping")
-        native.start("upgrade")
-        await until(lambda: step in node.log, step)
+        await in_step(node, client, native, step)
         daemon.process.kill()
         daemon.process.wait()
+    (node.var / "go").touch()
     async with everybody(node) as (_, client, native):
-        assert not alive(int(node.read("pid") or 0))
+        assert not alive(int(node.read("pid")))
         assert await serves(client, native)
 
 
