@@ -161,7 +161,7 @@ def _differing(seen: Observations, trials: Sequence[Trial]) -> Iterator[Finding]
 
 
 def _what_differs(each: Difference) -> str:
-    often = f"in {each.rounds} of {each.of} rounds" if each.rounds < each.of else f"in each of {each.of} rounds"
+    often = f"in {each.rounds} of {each.of} rounds" if each.rounds < each.of or each.of == 1 else "in every round"
     if each.what in ("exit status", "output"):
         return f"{each.script} has another {each.what} side by side than one after another, {often}: {each.text}"
     text = f": {each.text}" if each.text else ""
