@@ -270,8 +270,9 @@ def why_not_real() -> str | None:
     for program in ("ip", "unshare"):
         if shutil.which(program) is None:
             return f"there is no program {program} (packages iproute2 and util-linux)"
-    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True, check=False)
-    return f"network namespaces can't be made here: {tried.stderr.strip()}" if tried.returncode else None
+    needed = "ip link add eth0 type veth peer name eth0-peer && : >>/proc/sys/net/ipv4/conf/eth0/promote_secondaries"
+    tried = subprocess.run(["unshare", "--net", "sh", "-c", needed], capture_output=True, text=True, check=False)
+    return f"what they need can't be made here: {tried.stderr.strip()}" if tried.returncode else None
 
 
 def end_by(number: int, frame: FrameType | None) -> NoReturn:

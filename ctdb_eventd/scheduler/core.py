@@ -39,6 +39,10 @@ class Core(Generic[J]):
         """Starts with nothing to run."""
         self.admission = admission
         self._actions: deque[tuple[Action, Any]] = deque()
+        self._paused = False
+        self._exempt: set[str] = set()
+        """Components that go on in a pause."""
+        self._withheld: dict[J, list[Action]] = {}
         self._jobs: dict[J, Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._released: dict[J, None] = {}
@@ -52,9 +56,40 @@ class Core(Generic[J]):
         """Returns the next action with the job it is for, or the client for GRANT; None if there is none."""
         while self._actions:
             action, one = self._actions.popleft()
-            if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
-                return action, one
+            if action is Action.GRANT and not self._scripts.holds(one):
+                continue  # it has given back its locks already
+            if one in self._withheld or (action is Action.START and self._withholds(one)):
+                self._withheld.setdefault(one, []).append(action)
+                continue
+            return action, one
         return None
+
+    def pause(self) -> None:
+        """Starts no job from now on, but what somebody waits for who is at work: a script, the holder of a lock."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Ends a pause: what was to be started meanwhile is."""
+        self._paused = False
+        self._exempt.clear()
+        self._hand_out(list(self._withheld))
+
+    def _withholds(self, job: J) -> bool:
+        return self._paused and not self.graph.parents(job) and self._jobs[job].component not in self._exempt
+
+    def _exempt_from_pause(self, component: str) -> None:
+        self._exempt.add(component)
+        self._hand_out([job for job in self._withheld if self._jobs[job].component == component])
+
+    def _hand_out(self, jobs: Sequence[J]) -> None:
+        actions = [(action, job) for job in jobs for action in self._withheld.pop(job)]
+        self._actions.extendleft(reversed(actions))
+
+    @property
+    def started(self) -> tuple[J, ...]:
+        """Every job that was started and of which something is left, in order of arrival."""
+        later = (Stage.QUEUED, Stage.LOCKING)
+        return tuple(job for job, entry in self._jobs.items() if entry.stage not in later and job not in self._withheld)
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -155,6 +190,8 @@ class Core(Generic[J]):
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component=component, plan=plan)
+        if parents and self._paused:
+            self._exempt_from_pause(component)  # it may be behind others there
         self.graph.add(job, parents)
         decision = backlog.submit(job, plan.mode)
         if decision or not self.graph.is_free(component, plan, parents):
