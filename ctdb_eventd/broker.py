@@ -9,13 +9,14 @@ import logging
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import HistoryDone, Jobs
+from ctdb_eventd.dispatcher.domain import Jobs, Told
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import (
@@ -45,6 +46,7 @@ from ctdb_eventd.scheduler.snapshot import LockSnapshot, snapshot_jobs, snapshot
 from ctdb_eventd.traffic import MOST_DETACHED, MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
+    from ctdb_eventd.handover import Counts, LeftLock, LeftResults, LeftRun, State
     from ctdb_eventd.inspection import ScriptInspection
 
 __all__ = ["Broker"]
@@ -75,6 +77,7 @@ class Broker:
         history: History | None,
         notifier: Notifier,
         reload: Callable[[], list[str]],
+        upgrade: Callable[[Told, bool], None],
     ) -> None:
         """Prepares; `connect` follows.
 
@@ -87,11 +90,15 @@ class Broker:
             history: Keeps every run; None if that isn't wanted.
             notifier: Notifies an administrator.
             reload: Reads the configuration again; returns warnings, raises ConfigError.
+            upgrade: Goes on as another program, or gives that up.
         """
         self.config = config
         self.feed = feed
         self.traffic = traffic
         self.reload = reload
+        self._upgrade = upgrade
+        self._upgraded: object = None
+        """What came of the upgrade by which this program has just taken over; None at any other time."""
         self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
         self._control = control
         self._history = history
@@ -124,7 +131,7 @@ class Broker:
     def begun(self, job: Job) -> None:
         """Puts a run that was asked for into the history."""
         self._file_waits.begun()
-        if self._history is None:
+        if self._history is None or self._upgraded is not None:
             return
         peer = job.asked_by if isinstance(job.asked_by, Peer) else None
         self._history.record(
@@ -187,6 +194,8 @@ class Broker:
         Raises:
             NotAllowed: It may not.
         """
+        if self._upgraded is not None:
+            return run  # a former program has admitted it
         self._control.check_operate(peer, "run", spec)
         if not self._control.is_ctdbd(peer):
             run = run or self.new_run()
@@ -270,7 +279,7 @@ class Broker:
         """Returns each component's health; the same object until something changes."""
         return self._health.components
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
         """Reads the history in a thread; see Domain.
 
         Raises:
@@ -283,6 +292,77 @@ class Broker:
             done(found if error is None else HistoryUnreadable(error))
 
         self._history.read(view, wanted, run, over)
+
+    # ------------------------------------------------------------------ a new program
+
+    def upgrade(self, done: Told, *, cancel: bool) -> None:
+        """Has the daemon go on as another program; see Domain."""
+        if self._upgraded is not None:
+            done(self._upgraded)
+        else:
+            self._upgrade(done, cancel)
+
+    def left(self, known: frozenset[str]) -> tuple[tuple[LeftRun, ...], LeftResults, Counts]:
+        """Returns what another program has to know: detached runs that wait, latest results, counts.
+
+        Args:
+            known: The ids of runs that clients wait for.
+        """
+        from ctdb_eventd.handover import Counts, LeftResults  # late: it would slow the start
+
+        waiting = (job for job in self._scheduler.core.jobs if job.done is not None and job.run not in known)
+        scheduler = self._scheduler
+        return (
+            tuple(_left_run(job) for job in waiting),
+            LeftResults(**self._results.left(), health=self._health.components),
+            Counts(
+                started=self._started,
+                started_monotonic=self._started_monotonic,
+                requests=self.traffic.requests,
+                notes_lost=self.traffic.notes_lost,
+                scripts_started=scheduler.scripts_started,
+                trivial_runs=scheduler.trivial_runs,
+                outcomes={outcome.word: number for outcome, number in scheduler.outcomes.items()},
+            ),
+        )
+
+    def take_up(self, state: State) -> None:
+        """Takes the results, the health and the counts that a former program has left."""
+        self._results.take_up(state.results)
+        self._health.take_up(state.results.health)
+        counts = state.counts
+        self._started, self._started_monotonic = counts.started, counts.started_monotonic
+        self.traffic.requests, self.traffic.notes_lost = counts.requests, counts.notes_lost
+        self._scheduler.scripts_started, self._scheduler.trivial_runs = counts.scripts_started, counts.trivial_runs
+        self._scheduler.outcomes.update(
+            {outcome: counts.outcomes[outcome.word] for outcome in EventOutcome if outcome.word in counts.outcomes}
+        )
+
+    def take_up_lock(self, left: LeftLock, peer: Peer) -> None:
+        """Has a client have the locks that it has from a former program."""
+        lock = self._scheduler.client_locks.take_up(left, peer.pid, self._parents(peer))
+        peer.locks[lock.number] = lock
+
+    @contextmanager
+    def repeating(self, upgraded: object) -> Iterator[None]:
+        """For requests that a former program had taken: what is logged, recorded and told of their arrival, was then.
+
+        Args:
+            upgraded: What came of the upgrade.
+        """
+        audit = self.audit
+        self.audit = _no_audit
+        self._upgraded, self.feed.muted = upgraded, True
+        try:
+            yield
+        finally:
+            self._upgraded, self.feed.muted = None, False
+            self.audit = audit
+
+    def repeat(self, left: LeftRun) -> None:
+        """Carries out a detached run that a former program had taken."""
+        peer = Peer(left.pid, left.uid, program=left.program)
+        self.run(left.spec, lambda _, details: None, peer, left.run, detached=True)
 
     # ------------------------------------------------------------------ scripts
 
@@ -407,6 +487,25 @@ class Broker:
             "scripts_started": self._scheduler.scripts_started,
             **queue_value(snapshot_queue(self._scheduler.core)),
         }
+
+
+def _no_audit(peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
+    pass
+
+
+def _left_run(job: Job) -> LeftRun:
+    from ctdb_eventd.handover import LeftRun
+
+    peer = job.asked_by if isinstance(job.asked_by, Peer) else Peer(0, 0)
+    return LeftRun(
+        spec=job.spec,
+        run=job.run,
+        arrived=job.arrived,
+        queued=job.queued,
+        pid=peer.pid,
+        uid=peer.uid,
+        program=peer.program,
+    )
 
 
 def _script_value(script: ScriptInspection) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ctdb_eventd.paths import PathsError
 from ctdb_eventd.places import Inquiry
 
 if TYPE_CHECKING:
-    from ctdb_eventd.daemon import Options
+    from ctdb_eventd.daemon import Daemon, Options
 
 __all__ = ["main", "parse_arguments"]
 
@@ -43,6 +43,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--helper-dir", metavar="DIR", help="where CTDB's helper programs are, if that is no usual place"
     )
+    for option in environment.TRY, environment.TAKE_OVER:
+        parser.add_argument(option, type=_number, help=argparse.SUPPRESS)
+    parser.add_argument(environment.REFUSED, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser.parse_args(argv)
 
@@ -53,7 +56,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     # CTDB's own daemon takes -1, its default, for "none"
     pid = arguments.pid if arguments.pid is not None and arguments.pid > 0 else None
     fd = arguments.startup_fd if arguments.startup_fd is not None and arguments.startup_fd >= 0 else None
-    return Options(watched_pid=pid, startup_fd=fd)
+    return Options(watched_pid=pid, startup_fd=fd, helper_dir=arguments.helper_dir)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment.calm_signals()
     environment.name_process("ctdb-eventd")
     arguments = _parse(argv)
+    if arguments.try_state is not None:
+        return _try_state(arguments)
+    if arguments.take_over is not None:
+        return _take_over(arguments)
     try:
         _check_descriptor(arguments.startup_fd)
         environment.ensure_standard_descriptors()
@@ -100,18 +107,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         # CTDB answers while the rest is loaded
         inquiry = Inquiry(os.environ, arguments.helper_dir)
         # only now what takes time: a signal may come meanwhile
-        import anyio
-
         from ctdb_eventd.daemon import Daemon
 
         daemon = Daemon(_options(arguments), os.environ, inquiry.paths())
-        anyio.run(daemon.run)
     except (EventdError, PathsError) as error:
+        _report(error)
+        return 1
+    return _serve(daemon)
+
+
+def _serve(daemon: Daemon) -> int:
+    import anyio
+
+    try:
+        anyio.run(daemon.run)
+    except EventdError as error:
         _report(error)
         return 1
     except BaseExceptionGroup as group:
         return _report_group(group)
     return 0
+
+
+def _try_state(arguments: argparse.Namespace) -> int:
+    """Tells the daemon that runs whether this program could take over from it; changes nothing."""
+    from ctdb_eventd import upgrade
+    from ctdb_eventd.config import load
+    from ctdb_eventd.daemon import Daemon  # what can't be imported is noticed now  # noqa: F401
+
+    try:
+        paths = Inquiry(os.environ, arguments.helper_dir).paths()
+        state = upgrade.read_state(arguments.try_state)
+        if state.socket != paths.socket:
+            raise StartupError(f"it listens on {state.socket}, expected {paths.socket}: CTDB was upgraded as well")
+        load(paths.config_file)
+    except (EventdError, PathsError) as error:
+        _report(error)
+        return 1
+    sys.stdout.write(f"version {__version__}\n")
+    return 0
+
+
+def _take_over(arguments: argparse.Namespace) -> int:
+    """Goes on where a former program in this process was, or becomes that again."""
+    from ctdb_eventd import upgrade
+
+    environment.close_on_exec()
+    former = upgrade.Former(arguments.take_over, arguments.refused)
+    try:
+        from ctdb_eventd.daemon import Daemon
+
+        paths = Inquiry(os.environ, arguments.helper_dir).paths()
+        daemon = Daemon(_options(arguments), os.environ, paths, former)
+    except Exception as error:
+        former.go_back(error)
+        raise
+    return _serve(daemon)
 
 
 def _check_descriptor(fd: int | None) -> None:

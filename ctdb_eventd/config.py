@@ -67,6 +67,7 @@ class Config:
     script_security: Literal["refuse", "warn"] = "refuse"
     """What becomes of scripts that others than root and the daemon's user can change."""
     kill_grace: float = 5.0
+    upgrade_wait: float = 60.0
     """Seconds between TERM and KILL for a process group that has to end."""
     debug_timeout: float = 60.0
     """Seconds that the debug script may take before it is ended itself; 0 is no limit."""
@@ -364,6 +365,7 @@ _KEYS: dict[str, dict[str, tuple[str, _Parser]]] = {
         "script names": ("script_names", _one_of(*NAME_RULES)),
         "script security": ("script_security", _one_of("refuse", "warn")),
         "kill grace": ("kill_grace", _seconds),
+        "upgrade wait": ("upgrade_wait", _seconds),
         "debug timeout": ("debug_timeout", _seconds),
         "max output": ("max_output", _size(1024)),
         "max packet": ("max_packet", _size(4096)),

@@ -10,22 +10,28 @@ import logging
 import os
 import signal
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
 
-from ctdb_eventd import environment
+from ctdb_eventd import __version__, environment
 from ctdb_eventd.access import look_up
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
+from ctdb_eventd.dispatcher.domain import Told
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.dispatcher.values import run_value
-from ctdb_eventd.errors import ConfigError, EventdError, StartupError
+from ctdb_eventd.errors import ConfigError, EventdError, StartupError, UpgradeFailed
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Bounds, Examined, Wanted, history_file
@@ -51,6 +57,10 @@ from ctdb_eventd.scheduler.snapshot import describe
 from ctdb_eventd.server import Server
 from ctdb_eventd.traffic import Traffic
 
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall, LeftRun, State
+    from ctdb_eventd.upgrade import Former, Upgrade
+
 __all__ = ["Daemon", "Options"]
 
 _log = logging.getLogger(__name__)
@@ -61,6 +71,8 @@ _FORMER_GRACE = 5.0
 """Seconds at the most between TERM and KILL for scripts of a former daemon: ctdbd gives one ten seconds to start."""
 _OWN_SLOTS = 1
 """Scripts of each component that run whatever hangs in others."""
+_FLUSH_PATIENCE = 5.0
+"""Seconds that an upgrade waits for the history to be written."""
 _COMPLETION_DELAY = 1.0
 """Seconds after the start: by then those who waited for it have been served."""
 
@@ -73,14 +85,28 @@ class Options:
     """The daemon ends when this process does; None if no process is watched."""
     startup_fd: int | None = None
     """Written to when the daemon listens, and kept open until it ends; None if there is none."""
+    helper_dir: str | None = None
+    """CTDB's directory of helper programs; None if that wasn't said."""
 
 
 class Daemon:
     """One event daemon: `startup`, `serve`, `shutdown`, in this order, by `run`."""
 
-    def __init__(self, options: Options, environ: Mapping[str, str], paths: Paths) -> None:
-        """Prepares; nothing is opened yet."""
+    def __init__(
+        self, options: Options, environ: Mapping[str, str], paths: Paths, former: Former | None = None
+    ) -> None:
+        """Prepares; nothing is opened yet.
+
+        Args:
+            options: The command line's.
+            environ: The environment.
+            paths: Where everything lies.
+            former: The program that this one replaces in its process; None if there is none.
+        """
         self._options = options
+        self._former = former
+        self._state = None if former is None else former.state
+        self._upgrade: Upgrade | None = None
         self._paths = paths
         self._is_test = test_mode(environ)
         self._log = Log(environ, paths)
@@ -90,6 +116,8 @@ class Daemon:
         self._wrappers = Wrappers(state_dir=paths.state_dir, run_dir=paths.run_dir)
         self._stop = asyncio.Event()
         self._watched = -1
+        self._settled = False
+        """What has no work in a pause has ended."""
         # Whatever was made at the start is given back at the end, the last first, however the end comes.
         self._resources = AsyncExitStack()
 
@@ -117,7 +145,15 @@ class Daemon:
             # It goes to standard error as well, but only ctdbd reads that.
             if self._log.is_open:
                 _log.error("can't start: %s", error)
+            self._return_to_former(error)
             raise
+        except Exception as error:
+            self._return_to_former(error)
+            raise
+
+    def _return_to_former(self, error: Exception) -> None:
+        if self._former is not None:
+            self._former.go_back(error)
 
     async def startup(self, tasks: TaskGroup) -> None:
         """Starts every part; when this returns, requests are served.
@@ -130,23 +166,83 @@ class Daemon:
         self._control.access = look_up(self._config.access)
         self._log_places()
         self._log_warnings()
-        self._resources.callback(PidFile(self._paths.pid_file).remove)
-        _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
+        self._tasks = tasks
+        state = self._state
+        if state is None:
+            self._pid_file = PidFile(self._paths.pid_file)
+            _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
+        else:
+            self._pid_file = PidFile.taken_up(self._paths.pid_file, state.pid_file)
+        self._resources.callback(self._pid_file.remove)
         self._handle_signals()
         self._watch_process()
         await self._end_former_scripts()
         self._build(tasks)
-        _log.log(NOTICE, "startup completed successfully")
-        self._server.startup()
-        self._tell_starter()
+        if state is None:
+            _log.log(NOTICE, "startup completed successfully")
+            self._server.startup()
+            self._tell_starter()
+        else:
+            assert self._former is not None
+            self._take_up(state, self._former)
         self._guardian.startup(self._config.kill_grace)
         asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._complete)
 
+    def _take_up(self, state: State, former: Former) -> None:
+        """Goes on where a former program in this process was."""
+        self._broker.take_up(state)
+        if state.notices is not None:
+            self._notifier.notices.take_up(state.notices)
+        clients = self._server.take_up(state.listener, state.clients)
+        former.forget()
+        self._state = None
+        self._scheduler.client_locks.number_from(state.next_lock)
+        held = [(lock, session.peer) for session, client in clients for lock in client.locks]
+        for lock, peer in sorted(held, key=lambda pair: pair[0].number):
+            self._broker.take_up_lock(lock, peer)
+        now = time.monotonic()
+        upgraded: dict[str, object] | UpgradeFailed = {
+            "former": state.version,
+            "version": __version__,
+            "waited": state.stopped - state.began,
+            "seconds": now - state.stopped,
+        }
+        if former.refused is not None:
+            upgraded = UpgradeFailed(former.refused)
+        self._scheduler.pause()
+        requests: list[tuple[Callable[[], None], LeftCall | LeftRun]] = [
+            (partial(session.repeat, call), call) for session, client in clients for call in client.calls
+        ]
+        requests += [(partial(self._broker.repeat, run), run) for run in state.detached]
+        with self._broker.repeating(upgraded):
+            for repeat, left in sorted(requests, key=lambda pair: pair[1].arrived):
+                repeat()
+                if left.run:
+                    self._scheduler.backdate(left.run, left.arrived, left.queued)
+        if isinstance(upgraded, dict):
+            self._broker.feed.publish("upgraded", None, None, None, (), dict(upgraded))
+        self._scheduler.go_on()
+        for session, _ in clients:
+            session.go_on()
+        text = "upgraded: version %s goes on instead of %s, %d clients waited %.3f s for it"
+        if former.refused is None:
+            _log.log(NOTICE, text, __version__, state.version, len(clients), now - state.stopped)
+        else:
+            _log.error("%s", upgraded)
+
     def _complete(self) -> None:
         self._broker.complete()
+        self.load_rest()
+
         if self._history is not None:
             self._history.startup()
-            self._history.read("latest", Wanted(), None, self._broker.carry)
+            if self._former is None:
+                self._history.read("latest", Wanted(), None, self._broker.carry)
+
+    @staticmethod
+    def load_rest() -> None:
+        """Imports what an upgrade needs: when one is asked for, another version's file may be in its place."""
+        import ctdb_eventd.upgrade  # noqa: F401
 
     def _load(self) -> Config:
         """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.
@@ -224,13 +320,15 @@ class Daemon:
             where = self._paths.run_dir
             raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
+        former = environment.spare_from_oom()
+        self._oom_score_adj = former if self._state is None else self._state.oom_score_adj
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         spawn = SpawnContext(
             environ=self._script_environment(),
             stdin=stdin,
             guardian=self._guardian,
             cgroups=cgroups,
-            oom_score_adj=environment.spare_from_oom(),
+            oom_score_adj=self._oom_score_adj,
         )
         self._history = self._make_history()
         self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn, keep=self._keep_hung)
@@ -254,6 +352,7 @@ class Daemon:
             history=self._history,
             notifier=self._notifier,
             reload=self._reload,
+            upgrade=self._on_upgrade,
         )
         load = LoadReader()
         self._resources.callback(load.close)
@@ -283,7 +382,7 @@ class Daemon:
             return None
         path = history_file(self._paths.state_dir)
         own_directory(os.path.dirname(path))
-        history = History(path, bounds)
+        history = History(path, bounds, goes_on=self._state is not None)
         self._resources.callback(history.close)
         return history
 
@@ -310,7 +409,10 @@ class Daemon:
         if pid is None:
             return
         try:
-            self._watched = os.pidfd_open(pid)
+            if self._state is not None and self._state.watched is not None:
+                self._watched = self._state.watched
+            else:
+                self._watched = os.pidfd_open(pid)
         except OSError as error:
             raise StartupError(f"can't watch process {pid} (option --pid): {error.strerror}") from error
         asyncio.get_running_loop().add_reader(self._watched, self._on_watched_exit, pid)
@@ -339,6 +441,9 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._on_reopen)
         loop.add_signal_handler(signal.SIGUSR1, self._on_reload)
         loop.add_signal_handler(signal.SIGUSR2, self._on_show)
+        loop.add_signal_handler(environment.UPGRADE_SIGNAL, self._on_upgrade_signal)
+        if self._state is not None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, environment.HANDLED_SIGNALS)
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
         _log.log(NOTICE, "received %s, shutting down", number.name)
@@ -390,6 +495,97 @@ class Daemon:
     def _on_show(self) -> None:
         for line in describe(self._scheduler.core):
             _log.log(NOTICE, "state: %s", line)
+
+    # ------------------------------------------------------------------ another program
+
+    def _on_upgrade_signal(self) -> None:
+        _log.log(NOTICE, "%s asked for: upgrade", "SIGRTMIN+1")
+        self._on_upgrade(lambda outcome: None, False)
+
+    def _on_upgrade(self, done: Told, cancel: bool) -> None:
+        """Begins an upgrade, or gives up the one that has begun; `done` is told, if need be by the new program."""
+        from ctdb_eventd.upgrade import Steps, Upgrade, program_to_start
+
+        upgrade = self._upgrade
+        if cancel:
+            if upgrade is None or not upgrade.give_up("it was cancelled"):
+                done(UpgradeFailed("none is under way"))
+            else:
+                done({})
+            return
+        if upgrade is not None:
+            done(UpgradeFailed("an upgrade is under way already"))
+            return
+        self._upgrade = upgrade = Upgrade(
+            Steps(
+                state=self._left,
+                pause=self._scheduler.pause,
+                going_on=self._going_on,
+                settle=self._settle,
+                ending=self._stop.is_set,
+                flush=self._flush,
+                resume=self._resume,
+            )
+        )
+
+        async def run() -> None:
+            try:
+                await upgrade.run(program_to_start(self._options.helper_dir), self._config.upgrade_wait)
+            except UpgradeFailed as error:
+                done(error)
+            finally:
+                self._upgrade = None
+
+        self._tasks.start_soon(run, name="upgrade")
+
+    def _going_on(self) -> list[str]:
+        found = [str(job) for job in self._scheduler.core.started]
+        return [*found, "the notify program"] if self._notifier.busy else found
+
+    def _left(self, began: float, stopped: float) -> State:
+        """Returns what another program in this process needs to go on."""
+        from ctdb_eventd.handover import State
+        from ctdb_eventd.upgrade import own_program
+
+        self._runner.spawn.cgroups.enter(None)  # a program that is started now is no script
+        listener, clients = self._server.left()
+        detached, results, counts = self._broker.left(frozenset(call.run for one in clients for call in one.calls))
+        return State(
+            version=__version__,
+            program=own_program(),
+            began=began,
+            stopped=stopped,
+            socket=self._paths.socket,
+            listener=listener,
+            pid_file=self._pid_file.descriptor,
+            watched=None if self._watched < 0 else self._watched,
+            startup_fd=self._options.startup_fd,
+            oom_score_adj=self._oom_score_adj,
+            next_lock=self._scheduler.client_locks.next_number,
+            clients=clients,
+            detached=detached,
+            results=results,
+            notices=self._notifier.notices.left(),
+            counts=counts,
+        )
+
+    async def _settle(self) -> None:
+        self._settled = True
+        await anyio.lowlevel.checkpoint()
+        await self._guardian.rest()
+        if self._history is not None:
+            await anyio.to_thread.run_sync(self._history.flush, _FLUSH_PATIENCE, abandon_on_cancel=True)
+
+    def _flush(self) -> None:
+        self._broker.feed.flush()
+        if self._history is not None and not self._history.flush(_FLUSH_PATIENCE):
+            _log.error("the history can't be written: what it doesn't have yet is lost by the upgrade")
+
+    def _resume(self) -> None:
+        if self._settled:
+            self._settled = False
+            self._guardian.startup(self._config.kill_grace)
+        self._scheduler.go_on()
 
     def _log_warnings(self) -> None:
         for warning in self._config.warnings:

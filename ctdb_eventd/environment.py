@@ -10,6 +10,11 @@ from collections.abc import Iterable, Mapping
 from ctdb_eventd.names import HELD_LOCKS, is_for_scripts
 
 __all__ = [
+    "HANDLED_SIGNALS",
+    "REFUSED",
+    "TAKE_OVER",
+    "TRY",
+    "UPGRADE_SIGNAL",
     "calm_signals",
     "close_on_exec",
     "ensure_standard_descriptors",
@@ -18,6 +23,12 @@ __all__ = [
     "spare_from_oom",
 ]
 
+UPGRADE_SIGNAL = signal.SIGRTMIN + 1
+"""Asks the daemon to go on as the program that is installed now."""
+HANDLED_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, UPGRADE_SIGNAL)
+"""Those to which a daemon that runs does something. They wait while one program replaces another in its process."""
+TRY, TAKE_OVER, REFUSED = "--try-state", "--take-over", "--refused"
+"""Options that only the daemon itself uses, for another program; each has one argument."""
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAST_STANDARD = 2
 _SPARED = -900
@@ -53,7 +64,7 @@ def calm_signals() -> None:
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, UPGRADE_SIGNAL):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -4,6 +4,7 @@
     ├── ConfigError            a line of ctdb.conf that can't be used
     ├── StartupError           the daemon can't start here
     │   └── AlreadyRunning     another instance holds the pid file
+    ├── StateUnreadable        what a former program has left can't be read
     ├── ProtocolError
     │   ├── LocalProtocolError     we would have sent something that can't be said
     │   └── RemoteProtocolError    the peer sent something that isn't the protocol
@@ -27,6 +28,7 @@
         ├── HistoryUnreadable      EIO
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
+        ├── UpgradeFailed          EAGAIN: the daemon goes on with the program that it had
         └── NotThere               ENOENT: what is named is over, or never was
             ├── NoSuchPastRun
             ├── NoSuchRun
@@ -71,9 +73,11 @@ __all__ = [
     "RemoteProtocolError",
     "RequestError",
     "StartupError",
+    "StateUnreadable",
     "TooManySubscriptions",
     "TooMuchDetached",
     "UnreadableComponent",
+    "UpgradeFailed",
     "VersionNotSupported",
     "WouldDeadlock",
 ]
@@ -143,6 +147,17 @@ class AlreadyRunning(StartupError):
     def __str__(self) -> str:
         who = f"process {self.pid}" if self.pid else "another process"
         return f"{who} already runs as event daemon here: it holds the lock on {self.pid_file}"
+
+
+class StateUnreadable(EventdError):
+    """What a daemon has left to this program, which is to replace it, can't be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"can't read the state that the running daemon has left: {self.reason}"
 
 
 class ProtocolError(EventdError):
@@ -406,6 +421,19 @@ class HistoryUnreadable(RequestError):
 
     def __str__(self) -> str:
         return f"can't read the history {self.reason}"
+
+
+class UpgradeFailed(RequestError):
+    """The daemon goes on with the program that it had."""
+
+    errno = _errno.EAGAIN
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not upgraded, the running daemon goes on as before: {self.reason}"
 
 
 class TooMuchDetached(RequestError):

@@ -30,6 +30,7 @@ KINDS = (
     "lock-waiting",
     "lock-acquired",
     "health",
+    "upgraded",
 )
 """Every kind of notification."""
 
@@ -128,6 +129,15 @@ class Subscription:
         self.deliver = deliver
         self.delivered = 0
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The number of the next note, and how many were delivered."""
+        return self.channel.number, self.delivered
+
+    def go_on_from(self, number: int, delivered: int) -> None:
+        """Goes on at a `position` of the same subscription in a former program; to be called before any note."""
+        self.channel.number, self.delivered = number, delivered
+
     def drop(self) -> None:
         """Ends it at once: what is queued is not sent either. Idempotent."""
         self._feed.unsubscribe(self)
@@ -144,6 +154,7 @@ class Feed:
     Attributes:
         active: There are subscribers; else nothing needs to be published.
         subscribers: How many there are.
+        muted: What happens now was published before.
     """
 
     def __init__(self, timer: Timer, describe: Describe = attrs.asdict) -> None:
@@ -155,6 +166,7 @@ class Feed:
         """
         self._describe = describe
         self.active = False
+        self.muted = False
         self._timer = timer
         self.subscribers = 0
         self._channels: dict[_About, dict[Filter, _Channel]] = {}
@@ -225,7 +237,7 @@ class Feed:
             address: Of an address event, in canonical form.
             record: The run, if it is over.
         """
-        if not self.active:
+        if not self.active or self.muted:
             return
         args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}

@@ -36,6 +36,21 @@ class PidFile:
         while not self._take():
             pass
 
+    @classmethod
+    def taken_up(cls, path: str, descriptor: int) -> PidFile:
+        """Returns the file that a former program of this process has locked.
+
+        It must not be opened again: to close any descriptor of it would give the lock back.
+        """
+        file = cls.__new__(cls)
+        file._path, file._fd = path, descriptor
+        return file
+
+    @property
+    def descriptor(self) -> int:
+        """The locked file's."""
+        return self._fd
+
     def _take(self) -> bool:
         """Returns False if the file was removed while it was being locked: an instance that ends does so last."""
         path = self._path

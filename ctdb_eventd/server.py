@@ -13,6 +13,8 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ctdb_eventd.access import unknown_id
 from ctdb_eventd.access_control import AccessControl
@@ -23,6 +25,9 @@ from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE
 from ctdb_eventd.session import Session
 from ctdb_eventd.traffic import MOST_CONNECTIONS, Traffic
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftClient
 
 __all__ = ["Server"]
 
@@ -74,10 +79,42 @@ class Server:
             listener.close()
             raise StartupError(f"can't listen on {self._path}: {error.strerror or error}") from error
         listener.setblocking(False)
+        self._listen(listener)
+        _log.log(NOTICE, "listening on %s", self._path)
+
+    def _listen(self, listener: socket.socket) -> None:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(listener, self._on_connection)
-        _log.log(NOTICE, "listening on %s", self._path)
+
+    def left(self) -> tuple[int, tuple[LeftClient, ...]]:
+        """Returns the descriptor of the socket, and what is to be known of each client; see `take_up`."""
+        assert self._listener is not None
+        return self._listener.fileno(), tuple(
+            session.left(tuple(lock.left() for lock in session.peer.locks.values())) for session in self._sessions
+        )
+
+    def take_up(self, descriptor: int, clients: Iterable[LeftClient]) -> list[tuple[Session, LeftClient]]:
+        """Goes on where a former program in this process was; clients are read on from `go_on` on.
+
+        Args:
+            descriptor: Of the socket.
+            clients: Those who are connected.
+
+        Raises:
+            OSError: A descriptor is none of a socket.
+        """
+        listener = socket.socket(fileno=descriptor)
+        self._bound = os.lstat(self._path)
+        found = [(socket.socket(fileno=left.descriptor), left) for left in clients]
+        self._listen(listener)
+        resumed = []
+        for client, left in found:
+            session = self._serve(client, self._peer(client))
+            session.peer.program = left.program
+            session.take_up(left)
+            resumed.append((session, left))
+        return resumed
 
     def _bind(self, listener: socket.socket) -> None:
         try:
@@ -162,11 +199,15 @@ class Server:
             self._control.log_refusal(peer, f"its user has {MOST_CONNECTIONS} connections, and may have no more")
             client.close()
             return
+        self._serve(client, peer)
+
+    def _serve(self, client: socket.socket, peer: Peer) -> Session:
         session = Session(
             *(client, self._dispatcher, self._traffic, peer), max_packet=self.max_packet, on_close=self._on_close
         )
         self._sessions.add(session)
         self._traffic.clients = len(self._sessions)
+        return session
 
     def _connections_of(self, uid: int) -> int:
         return sum(session.peer.uid == uid for session in self._sessions)

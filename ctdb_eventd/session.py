@@ -12,14 +12,19 @@ import logging
 import os
 import select
 import socket
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol.connection import Connection
-from ctdb_eventd.protocol.messages import Note, Notes, Reply, Request
+from ctdb_eventd.protocol.messages import Call, Note, Notes, Reply, Request, RunRequest
 from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall, LeftClient, LeftLock
 
 __all__ = ["Session"]
 
@@ -37,12 +42,14 @@ _HANGUP_INTERVAL = 1.0
 class _Call:
     """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
 
-    __slots__ = ("_session", "answered", "last_lost", "lost", "reqid", "size")
+    __slots__ = ("_session", "answered", "arrived", "last_lost", "lost", "reqid", "request", "size")
 
-    def __init__(self, session: Session, reqid: int, size: int) -> None:
+    def __init__(self, session: Session, reqid: int, request: Request, size: int) -> None:
         self._session = session
         self.reqid = reqid
+        self.request = request
         self.size = size
+        self.arrived = time.monotonic()
         self.answered = False
         self.lost = 0  # notes left out since the last one that was sent, and the last of them
         self.last_lost: Note | None = None
@@ -187,8 +194,10 @@ class Session:
 
     def _carry_out(self, reqid: int, request: Request) -> None:
         self._traffic.requests += 1
-        call = _Call(self, reqid, self._connection.size)
-        job = self._dispatcher.handle(request, call.reply, self.peer)
+        call = _Call(self, reqid, request, self._connection.size)
+        self._keep(call, self._dispatcher.handle(request, call.reply, self.peer))
+
+    def _keep(self, call: _Call, job: Cancellable | None) -> None:
         if call.answered:
             return
         if not self._closed:
@@ -227,6 +236,56 @@ class Session:
         self._send(call.reqid, message)
         if not self._reading and not self._unsent and self._has_room():
             self._loop.call_soon(self._resume)
+
+    # ------------------------------------------------------------------ a new program
+
+    def left(self, locks: tuple[LeftLock, ...]) -> LeftClient:
+        """Returns what another program in this process needs to go on with this client.
+
+        Args:
+            locks: Those that it holds.
+        """
+        from ctdb_eventd.handover import LeftClient  # late: it would slow the start
+
+        is_native, unread = self._connection.left()
+        calls = [_left_call(call, job) for call, job in self._in_flight.items()]
+        return LeftClient(
+            descriptor=self._fd,
+            program=self.peer.program,
+            native=is_native,
+            unread=unread,
+            unsent=bytes(self._unsent),
+            calls=tuple(calls),
+            locks=locks,
+        )
+
+    def take_up(self, left: LeftClient) -> None:
+        """Goes on where a former program was with this client, but for its calls: see `repeat`."""
+        self._connection.take_up(left.native, left.unread)
+        self._unsent += left.unsent
+        if self._unsent:
+            self._loop.add_writer(self._fd, self._on_writable)
+
+    def repeat(self, left: LeftCall) -> None:
+        """Carries out a call that a former program had taken and not begun with."""
+        request: Request
+        if left.spec is not None:
+            request = RunRequest(left.spec, left.run)
+        else:
+            request = Call(left.reqid, left.method, left.params, left.run)
+        call = _Call(self, left.reqid, request, left.size)
+        call.arrived = left.arrived
+        job = self._dispatcher.handle(request, call.reply, self.peer)
+        if left.lost_until is not None:
+            number, moment = left.lost_until
+            call.lost, call.last_lost = left.lost, Note("gap", number, {"time": moment})
+        if job is not None:
+            job.take_up(left)
+        self._keep(call, job)
+
+    def go_on(self) -> None:
+        """Serves what came while no program read."""
+        self._serve_or_close()
 
     # ------------------------------------------------------------------ writing
 
@@ -267,3 +326,20 @@ class Session:
         if not self._unsent:
             self._loop.remove_writer(self._fd)
         self._resume()
+
+
+def _left_call(call: _Call, job: Cancellable | None) -> LeftCall:
+    from ctdb_eventd.handover import LeftCall
+
+    request = call.request
+    fields = dict(job.left()) if job is not None else {}
+    if isinstance(request, RunRequest):
+        fields["spec"] = request.spec
+    elif isinstance(request, Call):
+        fields["method"], fields["params"] = request.method, request.params
+        wait = request.params.get("wait")
+        if request.method == "lock" and wait is not None:
+            fields["params"] = {**request.params, "wait": max(0.0, wait - (time.monotonic() - call.arrived))}
+    if call.last_lost is not None:
+        fields["lost"], fields["lost_until"] = call.lost, (call.last_lost.number, call.last_lost.data["time"])
+    return LeftCall(reqid=call.reqid, size=call.size, arrived=call.arrived, **fields)

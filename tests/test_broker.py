@@ -46,6 +46,7 @@ class Node(SchedulerNode):
             history=None,
             notifier=Notifier(config=Config(), spawn=NOTHING_IS_STARTED, node="node"),
             reload=lambda: [],
+            upgrade=lambda done, cancel: None,
         )
         self.broker.connect(self.scheduler)
         self.answers: list[Answer] = []

@@ -246,7 +246,7 @@ def test_a_line_that_ends_in_a_backslash_goes_on_in_the_next() -> None:
 def test_an_unknown_key_in_the_section_that_is_ours_alone_is_refused() -> None:
     assert refused("[eventd]\n\n  kil grace = 3") == (
         'ctdb.conf:3: [eventd] kil grace = "3": unknown key, expected one of '
-        '"script names", "script security", "kill grace", "debug timeout", "max output", "max packet", '
+        '"script names", "script security", "kill grace", "upgrade wait", "debug timeout", "max output", "max packet", '
         '"max scripts", "start idle scripts", "queue timeout", "keep environment"'
     )
 

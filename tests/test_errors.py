@@ -33,9 +33,11 @@ from ctdb_eventd.errors import (
     RemoteProtocolError,
     RequestError,
     StartupError,
+    StateUnreadable,
     TooManySubscriptions,
     TooMuchDetached,
     UnreadableComponent,
+    UpgradeFailed,
     VersionNotSupported,
     WouldDeadlock,
 )
@@ -53,6 +55,10 @@ TEXTS: list[tuple[EventdError, str]] = [
     (ConfigError("ctdb.conf", 3, "unknown", section="eventd", key="kil"), 'ctdb.conf:3: [eventd] "kil": unknown'),
     (ConfigError("ctdb.conf", 1, "expected a [section]", value="x"), 'ctdb.conf:1: "x": expected a [section]'),
     (StartupError("no room"), "no room"),
+    (
+        StateUnreadable("its check sum is wrong"),
+        "can't read the state that the running daemon has left: its check sum is wrong",
+    ),
     (
         AlreadyRunning("/run/ctdb/eventd.pid", 42),
         "process 42 already runs as event daemon here: it holds the lock on /run/ctdb/eventd.pid",
@@ -148,6 +154,11 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
         "wait until some are over (ctdb-event ps), or cancel some",
     ),
     (NoSuchLock(7), errno.ENOENT, "this connection holds no lock 7"),
+    (
+        UpgradeFailed("it was cancelled"),
+        errno.EAGAIN,
+        "not upgraded, the running daemon goes on as before: it was cancelled",
+    ),
 ]
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         QueueTimeout,
         WouldDeadlock,
     )
-    from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles
+    from ctdb_event.inventory import Component, EventInfo, Lock, Owner, RefusedFile, ScriptFile, ScriptFiles, Upgrade
     from ctdb_event.opening import default_path
     from ctdb_event.past import PastRun, TimeSpent, Wait, Which
     from ctdb_event.results import ComponentHealth, Hung, HungProcess, Job, LastRun, LeftOut, Overview, Run, Script
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Started,
         Unknown,
         Update,
+        Upgraded,
     )
     from ctdb_event.words import Kind, Outcome, ScriptState
 
@@ -123,6 +124,8 @@ __all__ = [
     "TimeSpent",
     "Unknown",
     "Update",
+    "Upgrade",
+    "Upgraded",
     "Wait",
     "Which",
     "WouldDeadlock",
@@ -140,14 +143,15 @@ _PLACES = {
         "InvalidRequest LockTimeout MalformedAnswer NeverRan NoSuchComponent NoSuchRun NoSuchScript NotAllowed "
         "NotSupported QueueTimeout WouldDeadlock"
     ),
-    "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles",
+    "inventory": "Component EventInfo Lock Owner RefusedFile ScriptFile ScriptFiles Upgrade",
     "opening": "default_path",
     "past": "PastRun TimeSpent Wait Which",
     "results": "ComponentHealth Hung HungProcess Job LastRun LeftOut Overview Run Script",
     "sync.client": "Client",
     "sync.streams": "BlockingHeldLock BlockingRunStream BlockingSubscription",
     "updates": (
-        "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown Update"
+        "Finished Gap Health LockAcquired LockWaiting Output Queued ScriptFinished ScriptStarted Started Unknown "
+        "Update Upgraded"
     ),
     "words": "Kind Outcome ScriptState",
 }

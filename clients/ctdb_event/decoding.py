@@ -52,6 +52,7 @@ _UPDATES: dict[str, type[Update]] = {
     "finished": updates.Finished,
     "lock-waiting": updates.LockWaiting,
     "lock-acquired": updates.LockAcquired,
+    "upgraded": updates.Upgraded,
     "health": updates.Health,
     "gap": updates.Gap,
 }

@@ -1,4 +1,4 @@
-"""What there is on a node, as frozen values: components, scripts, events and locks.
+"""What there is on a node, as frozen values: components, scripts, events and locks; and how an upgrade went.
 
 Times and defaults as in `results`.
 """
@@ -15,6 +15,7 @@ __all__ = [
     "RefusedFile",
     "ScriptFile",
     "ScriptFiles",
+    "Upgrade",
 ]
 
 
@@ -132,3 +133,17 @@ class Lock:
     """Who wants it, in order; if there are many, the first ones."""
     waiting_more: int = 0
     """How many more want it."""
+
+
+@attrs.frozen(kw_only=True)
+class Upgrade:
+    """The broker goes on as another version of itself; its clients and their requests have stayed."""
+
+    former: str
+    """The version that it was."""
+    version: str
+    """The version that it is."""
+    waited: float
+    """Until nothing ran any more: in seconds, since it was asked for."""
+    seconds: float
+    """How long nobody was answered then."""

@@ -16,7 +16,7 @@ from ctdb_event.broker import Hello, Stats
 from ctdb_event.decoding import decode, decode_list, take
 from ctdb_event.errors import InvalidRequest
 from ctdb_event.failures import check_run
-from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
+from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles, Upgrade
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
 from ctdb_event.words import Kind, Outcome
@@ -46,6 +46,7 @@ __all__ = [
     "subscribe",
     "switch",
     "unlock",
+    "upgrade",
 ]
 
 T = TypeVar("T")
@@ -318,3 +319,8 @@ def stats() -> Request[Stats]:
 def reload() -> Request[tuple[str, ...]]:
     """Reads the configuration again; the result is what was odd about it."""
     return Request("reload", {}, lambda value: take(tuple[str, ...], value, "reload", "warnings"))
+
+
+def upgrade(cancel: bool) -> Request[Upgrade | None]:
+    """Has the broker go on as the version that is installed, or gives that up; then the result is None."""
+    return Request("upgrade", {"cancel": cancel}, lambda value: decode(Upgrade, value) if value else None)

@@ -26,6 +26,7 @@ __all__ = [
     "Started",
     "Unknown",
     "Update",
+    "Upgraded",
 ]
 
 
@@ -153,6 +154,16 @@ class Health(Update):
     """The one that failed."""
     result: int
     """Its result; 0 if none failed."""
+
+
+@attrs.frozen(kw_only=True)
+class Upgraded(Update):
+    """The broker has gone on as another version of itself; the fields are those of `Upgrade`."""
+
+    former: str
+    version: str
+    waited: float
+    seconds: float
 
 
 @attrs.frozen(kw_only=True)

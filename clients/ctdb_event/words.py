@@ -23,5 +23,6 @@ Kind = Literal[
     "lock-waiting",
     "lock-acquired",
     "health",
+    "upgraded",
 ]
 """What a subscription can ask for."""

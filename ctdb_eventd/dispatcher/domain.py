@@ -12,12 +12,12 @@ from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
-__all__ = ["Domain", "HistoryDone", "Jobs"]
+__all__ = ["Domain", "Jobs", "Told"]
 
 Jobs = tuple[list[JobSnapshot], list[LeftOut]]
 """`jobs` and `more` of `status`."""
-HistoryDone = Callable[[object], None]
-"""Called once with what was found in the history, or a RequestError."""
+Told = Callable[[object], None]
+"""Called once with what was asked for, in plain values, or a RequestError."""
 
 
 class Domain(Protocol):
@@ -96,7 +96,7 @@ class Domain(Protocol):
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
         """Reads the history; `done` is called once with what the view shows, in a moment; see history.reader.read."""
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
@@ -122,6 +122,9 @@ class Domain(Protocol):
 
     def stats(self) -> dict[str, Any]:
         """Returns counts and sizes."""
+
+    def upgrade(self, done: Told, *, cancel: bool) -> None:
+        """Has the daemon go on as another program, or that given up; `done` is called with what came of it."""
 
     def reload(self) -> list[str]:
         """Reads the configuration again; returns warnings about it.

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 ReplyTo = Callable[[Reply], None]
 
-_STREAMED = frozenset(KINDS) - {"health"}
+_STREAMED = frozenset(KINDS) - {"health", "upgraded"}
 _OUTCOMES = tuple(outcome.word for outcome in EventOutcome)
 _SUBSCRIBED = frozenset(KINDS) - {"output"}
 _MOST_LOCKS = 100
@@ -77,6 +77,7 @@ class Methods:
         "status",
         "subscribe",
         "unlock",
+        "upgrade",
     )
 
     def __init__(self, domain: Domain) -> None:
@@ -103,6 +104,7 @@ class Methods:
             "history": self._history,
             "lock": self._lock,
             "subscribe": self._subscribe,
+            "upgrade": self._upgrade,
         }
 
     def handle(self, call: Call, reply: ReplyTo, peer: Peer) -> Cancellable | None:
@@ -151,7 +153,7 @@ class Methods:
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
             raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
-        run = self._domain.admit_run(peer, spec, self._domain.new_run())
+        run = self._domain.admit_run(peer, spec, call.run or self._domain.new_run())
         if detach:
             self._detach(spec, run, reply, peer)
             return None
@@ -256,6 +258,15 @@ class Methods:
         if client:
             _log.info("client %d (uid %d) is %s", peer.pid, peer.uid, client[:100])
         return {**self._domain.hello(), "version": frames.VERSION, "methods": self.NAMES}
+
+    def _upgrade(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> None:
+        cancel = params.flag("cancel")
+        self._domain.audit(peer, "cancel of the upgrade" if cancel else "upgrade")
+
+        def done(outcome: object) -> None:
+            reply(failure_of(outcome) if isinstance(outcome, RequestError) else Result(outcome))
+
+        self._domain.upgrade(done, cancel=cancel)
 
     def _reload(self, params: Params, peer: Peer) -> dict[str, Any]:
         self._domain.audit(peer, "reload")

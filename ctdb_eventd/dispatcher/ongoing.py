@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.peer import NamedLock, Peer
@@ -14,6 +15,9 @@ from ctdb_eventd.model import EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Reply, Result
 from ctdb_eventd.runs import Job
 from ctdb_eventd.traffic import MOST_SUBSCRIPTIONS
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall
 
 __all__ = ["LockCall", "RunCall", "WatchCall"]
 
@@ -44,13 +48,26 @@ class _Ongoing(ABC):
     def revoke(self) -> bool:
         """Ends it, as another call of the client says."""
 
+    _notes: Subscription | None = None
+
+    def left(self) -> dict[str, Any]:
+        """Returns what another program needs to go on with it; see Cancellable."""
+        if self._notes is None:
+            return {}
+        number, delivered = self._notes.position
+        return {"next_note": number, "delivered": delivered}
+
+    def take_up(self, left: LeftCall) -> None:
+        """Goes on where a former program was with it."""
+        if self._notes is not None:
+            self._notes.go_on_from(left.next_note, left.delivered)
+
 
 class RunCall(_Ongoing):
     """`run`: over when the run is."""
 
     _domain: Domain
     _job: Job | None = None
-    _notes: Subscription | None = None
     _done = False
 
     def begin(self, domain: Domain, spec: EventSpec, run: str, wanted: Filter | None) -> RunCall | None:
@@ -99,6 +116,11 @@ class RunCall(_Ongoing):
         assert self._job is not None
         return self._domain.revoke_run(self._job, self._peer)
 
+    def left(self) -> dict[str, Any]:
+        """Returns what another program needs to go on with it; see Cancellable."""
+        assert self._job is not None
+        return {**super().left(), "run": self._job.run, "queued": self._job.queued}
+
 
 class LockCall(_Ongoing):
     """`lock`: over when the locks are there, or the wait is over."""
@@ -144,8 +166,6 @@ class LockCall(_Ongoing):
 class WatchCall(_Ongoing):
     """`subscribe`: over when the client says so."""
 
-    _notes: Subscription
-
     def begin(self, feed: Feed, wanted: Filter) -> WatchCall:
         """Starts telling.
 
@@ -163,12 +183,14 @@ class WatchCall(_Ongoing):
         """Stops notifying, as the client has gone."""
         self._is_over()
         self._peer.subscriptions -= 1
-        self._notes.drop()
+        if self._notes is not None:
+            self._notes.drop()
 
     def revoke(self) -> bool:
         """Delivers what has happened so far, and the number of notes in all."""
         self._is_over()
         self._peer.subscriptions -= 1
+        assert self._notes is not None
         self._notes.end()
         self._reply(Result({"notes": self._notes.delivered}))
         return True

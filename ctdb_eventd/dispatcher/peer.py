@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Protocol
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall, LeftLock
 
 __all__ = ["Cancellable", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
@@ -16,15 +19,24 @@ class Cancellable(Protocol):
     def cancel(self) -> None:
         """Takes it back: it will not be answered."""
 
+    def left(self) -> Mapping[str, Any]:
+        """Returns what another program needs, besides the request, to go on with it: fields of `handover.LeftCall`."""
 
-class Revocable(Cancellable, Protocol):
-    """A request that can be ended by another one."""
+    def take_up(self, left: LeftCall) -> None:
+        """Goes on where a former program was with it."""
+
+
+class Revocable(Protocol):
+    """What can be taken back, or ended by another request."""
+
+    def cancel(self) -> None:
+        """Takes it back: it will not be answered."""
 
     def revoke(self) -> bool:
         """Has it answered as cancelled, now or in a moment; tells whether it was more than waiting."""
 
 
-class OwnCall(Revocable, Protocol):
+class OwnCall(Cancellable, Revocable, Protocol):
     """A request that its client can end."""
 
     @property
@@ -38,6 +50,9 @@ class NamedLock(Revocable, Protocol):
     @property
     def number(self) -> int:
         """Tells it apart from others."""
+
+    def left(self) -> LeftLock:
+        """Returns what another program needs to go on with it."""
 
 
 @attrs.define

@@ -6,7 +6,7 @@ import errno
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import attrs
 
@@ -28,6 +28,9 @@ from ctdb_eventd.protocol.messages import (
 )
 from ctdb_eventd.runs import Job
 from ctdb_eventd.text import shown
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftCall
 
 __all__ = ["Dispatcher"]
 
@@ -65,7 +68,7 @@ class Dispatcher:
         spec = request.spec
         try:
             check_spec(spec)
-            run = self._domain.admit_run(peer, spec)
+            run = self._domain.admit_run(peer, spec, request.run)
             job = self._domain.run(spec, lambda result, _: reply(_run_reply(result)), peer, run)
             return None if job is None else _RunUnderWay(self._domain, job)
         except Exception as error:
@@ -103,6 +106,13 @@ class _RunUnderWay:
     def cancel(self) -> None:
         """Takes it back: it will not be answered."""
         self.domain.cancel_run(self.job)
+
+    def left(self) -> dict[str, Any]:
+        """Returns what another program needs to go on with it."""
+        return {"run": self.job.run, "queued": self.job.queued}
+
+    def take_up(self, left: LeftCall) -> None:
+        """Goes on where a former program was with it: nothing to do."""
 
 
 # There are half a dozen results, and nearly always it is 0.

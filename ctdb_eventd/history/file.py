@@ -96,11 +96,16 @@ PRAGMA user_version = {SCHEMA_VERSION};
 class HistoryFile:
     """Writes to the file. Made and used by one thread; opens the file when there is something to write."""
 
-    def __init__(self, path: str) -> None:
-        """Opens nothing yet."""
+    def __init__(self, path: str, goes_on: bool = False) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: The file.
+            goes_on: A former program of this process has written to it: what is not over there goes on.
+        """
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._was_open = False
+        self._was_open = goes_on
         self._until_tidy = 0
 
     def write(self, records: Sequence[Record], bounds: Bounds) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from ctdb_eventd.model import ComponentHealth, EventOutcome, RunRecord
@@ -22,6 +24,11 @@ class Health:
         """Starts with nothing known."""
         self._known: dict[str, ComponentHealth] = {}
         self.components: tuple[ComponentHealth, ...] = ()
+
+    def take_up(self, components: Iterable[ComponentHealth]) -> None:
+        """Takes what a former program has left: its `components`."""
+        self._known = {health.component: health for health in components}
+        self.components = tuple(self._known.values())
 
     def note(self, record: RunRecord) -> ComponentHealth | None:
         """Takes a run that came to an end of its own; returns the component's health if that changes it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.model import NOT_REACHED, EventOutcome, EventReport, EventSpec, LastRun, RunRecord, ScriptReport
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftResults
 
 __all__ = ["LatestResults", "former_run"]
 
@@ -71,6 +74,24 @@ class LatestResults:
             if record.address is not None:
                 self._former_addresses.store((*key, record.address), record)
 
+    def left(self) -> dict[str, Any]:
+        """Returns all of it, for another program: fields of `handover.LeftResults`."""
+        return {
+            "events": self._events.records,
+            "addresses": self._addresses.records,
+            "former_events": self._former_events.records,
+            "former_addresses": self._former_addresses.records,
+        }
+
+    def take_up(self, left: LeftResults) -> None:
+        """Takes what a former program has left."""
+        for record in left.events:
+            self._events.store((record.spec.component, record.spec.event), record)
+        self.carry(left.former_events)
+        for records, into in (left.addresses, self._addresses), (left.former_addresses, self._former_addresses):
+            for record in records:
+                into.store((record.spec.component, record.spec.event, record.address or ""), record)
+
     def former(self, component: str, event: str) -> RunRecord | None:
         """Returns what a former daemon ran last; None if that isn't known."""
         return self._former_events.get((component, event))
@@ -107,6 +128,10 @@ class _Results(Generic[K]):
 
     def get(self, key: K) -> RunRecord | None:
         return self._records.get(key)
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        return tuple(self._records.values())
 
     def store(self, key: K, record: RunRecord) -> None:
         self._forget(key)

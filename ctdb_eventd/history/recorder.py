@@ -48,14 +48,16 @@ _Question = tuple[str, Wanted, str | None, int, ReadDone, asyncio.AbstractEventL
 class History:
     """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
 
-    def __init__(self, path: str, bounds: Bounds) -> None:
+    def __init__(self, path: str, bounds: Bounds, goes_on: bool = False) -> None:
         """Prepares: nothing is written before `startup`.
 
         Args:
             path: The file; in a directory that nobody else may write to.
             bounds: How much is kept.
+            goes_on: A former program of this process has written to the file.
         """
         self.path = path
+        self._goes_on = goes_on
         self.bounds = bounds
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._put = 0
@@ -65,12 +67,16 @@ class History:
         """How many of them were written, or lost."""
         self._trouble = ""
         """Why nothing can be written now."""
+        self._hurry = threading.Event()
+        """Somebody waits for what comes to be written."""
         self._writer: threading.Thread | None = None
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
 
     def startup(self) -> None:
-        """Starts the thread; what came before is written too."""
+        """Starts the thread; what came before is written too. Idempotent."""
+        if self._writer is not None:
+            return
         self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
         self._writer.start()
 
@@ -84,8 +90,27 @@ class History:
         if self._writer is None and not self._queue.empty():
             self.startup()
         if self._writer is not None:
+            self._hurry.set()
             self._queue.put(None)
             self._writer.join(_CLOSE_PATIENCE)
+
+    def flush(self, patience: float) -> bool:
+        """Waits until what came before has been written; blocks, and may be called in any thread.
+
+        Args:
+            patience: Seconds after which it is given up; it is at once if the file can't be written.
+
+        Returns:
+            False if it was given up.
+        """
+        put = self._put
+        if self._done < put:
+            self.startup()
+            self._hurry.set()
+            with self._settled:
+                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
+            self._hurry.clear()
+        return self._done >= put
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
@@ -139,7 +164,7 @@ class History:
         # here, as SQLite would slow the daemon's start
         from ctdb_eventd.history.file import HistoryFile, WriteError
 
-        file = HistoryFile(self.path)
+        file = HistoryFile(self.path, self._goes_on)
         waiting: list[Record] = []
         lost = 0
         trouble = ""
@@ -199,11 +224,10 @@ class History:
             waiting.append(record)
             end = time.monotonic() + _LONGEST_PAUSE
             while True:
-                time.sleep(_PAUSE)
-                before = len(waiting)
+                hurried, before = self._hurry.wait(_PAUSE), len(waiting)
                 if self._take_all(waiting):
                     return True
-                if len(waiting) - before < _MANY or time.monotonic() >= end:
+                if hurried or len(waiting) - before < _MANY or time.monotonic() >= end:
                     break
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -167,6 +168,20 @@ class Notices:
         sent = self._sent.get(key)
         due, _, count = self._waiting.get(key, (now if sent is None else max(now, sent + _INTERVAL), None, 0))
         self._waiting[key] = due, notice, count + 1
+
+    def left(self) -> dict[str, Any]:
+        """Returns all of it in plain values, for another program; see `take_up`."""
+        return {
+            "waiting": [[due, attrs.asdict(notice), count] for due, notice, count in self._waiting.values()],
+            "sent": [[list(key), sent] for key, sent in self._sent.items()],
+        }
+
+    def take_up(self, left: Mapping[str, Any]) -> None:
+        """Takes what a former program has left."""
+        for due, fields, count in left["waiting"]:
+            notice = Notice(**{**fields, "arguments": tuple(fields["arguments"])})
+            self._waiting[notice.key] = due, notice, count
+        self._sent.update({tuple(key): sent for key, sent in left["sent"]})
 
     @property
     def due(self) -> float | None:

@@ -33,6 +33,8 @@ class Notifier:
     Attributes:
         config: The configuration in force; may be replaced.
         spawn: What the program is given; may be replaced.
+        notices: Those that wait.
+        busy: The program runs.
     """
 
     def __init__(self, *, config: Config, spawn: SpawnContext, node: str) -> None:
@@ -46,7 +48,8 @@ class Notifier:
         self.config = config
         self.spawn = spawn
         self._node = node
-        self._notices = Notices()
+        self.notices = Notices()
+        self.busy = False
         self._wake = asyncio.Event()
         self._trouble: str | None = None
 
@@ -88,7 +91,7 @@ class Notifier:
 
     def _put(self, notice: Notice) -> None:
         if self.config.notify_command is not None and notice.kind in self.config.notify_on:
-            self._notices.put(notice, time.monotonic())
+            self.notices.put(notice, time.monotonic())
             self._wake.set()
 
     # ------------------------------------------------------------------ the program
@@ -97,17 +100,17 @@ class Notifier:
         """Sends notices until it is cancelled; the program that runs then is killed."""
         try:
             while True:
-                taken = self._notices.take(time.monotonic())
+                taken = self.notices.take(time.monotonic())
                 if taken is None:
                     await self._next()
                 elif self.config.notify_command is not None:
                     await self._send(self.config.notify_command, *taken)
         finally:
-            if self._notices:
-                _log.warning("%d notices are dropped: the daemon ends", len(self._notices))
+            if self.notices:
+                _log.warning("%d notices are dropped: the daemon ends", len(self.notices))
 
     async def _next(self) -> None:
-        due = self._notices.due
+        due = self.notices.due
         self._wake.clear()
         with anyio.move_on_after(None if due is None else due - time.monotonic()):
             await self._wake.wait()
@@ -119,9 +122,9 @@ class Notifier:
         elif trouble is None and self._trouble is not None:
             _log.warning("notify program %s succeeds again", path)
         self._trouble = trouble
-        if self._notices.dropped:
-            _log.warning("%d notices were dropped: too many waited for the notify program", self._notices.dropped)
-            self._notices.dropped = 0
+        if self.notices.dropped:
+            _log.warning("%d notices were dropped: too many waited for the notify program", self.notices.dropped)
+            self.notices.dropped = 0
 
     def _text(self, notice: Notice, count: int) -> bytes:
         value = attrs.asdict(notice)
@@ -139,11 +142,13 @@ class Notifier:
         except OSError as error:
             return f"can't be run: {error.strerror}"
         limit = self.config.notify_timeout
+        self.busy = True
         try:
             with anyio.move_on_after(limit) as patience:
                 await child.wait()
         finally:
             output, status = await child.finish()
+            self.busy = False
         if not status:
             return None
         if self._trouble is None:

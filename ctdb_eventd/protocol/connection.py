@@ -106,13 +106,30 @@ class Connection:
         if frames.is_native(head):
             if len(head) < len(frames.PREFACE):
                 return False
-            self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
+            self._speak_native()
             self._skip(len(frames.PREFACE))
             version = frames.check_preface(head)
             if version != frames.VERSION:
                 raise VersionNotSupported(version, (frames.VERSION,))
         self._recognised = True
         return True
+
+    def _speak_native(self) -> None:
+        self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
+
+    def left(self) -> tuple[bool | None, bytes]:
+        """Returns what another connection needs to read on: whether the dialect is the native one, None if that isn't
+        known yet, and what came of a message that isn't whole.
+        """
+        unread = bytes(self._partial) or self._data[self._position :]
+        return self._encode is native.encode if self._recognised else None, unread
+
+    def take_up(self, is_native: bool | None, unread: bytes) -> None:
+        """Reads on where another connection was; to be called before anything comes. See `left`."""
+        self._recognised = is_native is not None
+        if is_native:
+            self._speak_native()
+        self._data, self._position = unread, 0
 
     def _skip(self, size: int) -> None:
         if self._partial:

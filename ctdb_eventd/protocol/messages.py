@@ -38,6 +38,8 @@ class RunRequest:
     """Run an event."""
 
     spec: EventSpec
+    run: str = attrs.field(default="", repr=False)
+    """The run's id, if a former program in this process has given it one; else empty."""
 
 
 @attrs.frozen
@@ -91,6 +93,8 @@ class Call:
     """Of the request: `cancel` may name it."""
     method: str
     params: Mapping[str, Any]
+    run: str = attrs.field(default="", repr=False)
+    """The id of the run that it asks for, if a former program in this process has given it one; else empty."""
 
 
 @attrs.frozen(eq=False)

@@ -147,15 +147,20 @@ class Guardian:
         self._write(line, leftovers.empty_line())
         self._free.append(line)
 
-    async def shutdown(self) -> None:
-        """Lets the process go, and waits for it."""
+    async def rest(self) -> None:
+        """Lets the process go, and waits for it; `startup` starts another one."""
         if self._restart is not None:
             self._restart.cancel()
         self._close_pipe()
         if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
             with anyio.move_on_after(_EXIT_PATIENCE, shield=True):
                 await exited(self._pidfd)
             self._reap()
+
+    async def shutdown(self) -> None:
+        """Lets the process go, and waits for it."""
+        await self.rest()
         os.close(self._table)
 
     def _on_death(self, grace: float) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,6 +18,9 @@ from ctdb_eventd.runs import LockDone, LockOwner
 from ctdb_eventd.scheduler.command_locks import CommandLocks
 from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
+
+if TYPE_CHECKING:
+    from ctdb_eventd.handover import LeftLock
 
 __all__ = ["NOTABLE_WAIT", "ClientLock", "ClientLocks"]
 
@@ -89,6 +92,38 @@ class ClientLocks:
             self._publish("lock-waiting", lock, holder=lock.behind)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next one gets."""
+        number = next(self._numbers)
+        self.number_from(number)
+        return number
+
+    def number_from(self, number: int) -> None:
+        """Gives the next one this number."""
+        self._numbers = count(number)
+
+    def take_up(self, left: LeftLock, pid: int, parents: frozenset[Hashable]) -> ClientLock:
+        """Returns the locks that a client has from a former program in this process, which held them until now."""
+        lock = ClientLock(
+            number=left.number,
+            names=left.names,
+            pid=pid,
+            text=left.text,
+            done=None,
+            requested=left.requested,
+            locks=self,
+        )
+        self._core.request_locks(lock, left.names, parents)
+        self._locks[lock.number] = lock
+        self._of_process.setdefault(pid, {})[lock] = None
+        self._command_locks.take_up(lock, left.files)
+        return lock
+
+    def files(self, lock: ClientLock) -> tuple[tuple[str, int, int], ...]:
+        """Returns what `LeftLock.files` is to be."""
+        return self._command_locks.files(lock)
 
     def granted(self, lock: ClientLock) -> None:
         """Answers that a client has the locks for which it waited, unless it has to wait for a command that runs."""
@@ -204,3 +239,15 @@ class ClientLock:
     def revoke(self) -> bool:
         """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
         return self._locks.revoke(self)
+
+    def left(self) -> LeftLock:
+        """Returns what another program needs to go on with it."""
+        from ctdb_eventd.handover import LeftLock  # late: it would slow the start
+
+        return LeftLock(
+            number=self.number,
+            names=self.names,
+            text=self.text,
+            requested=self.requested,
+            files=self._locks.files(self),
+        )

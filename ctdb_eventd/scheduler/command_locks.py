@@ -14,6 +14,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Hashable, Iterable
 from itertools import count
 from typing import Any
@@ -27,8 +28,8 @@ __all__ = ["CommandLocks"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_OFFSET = 1 << 32
-"""No file of ours is read or written there."""
+_FIRST_OFFSET = (1 << 32) + time.monotonic_ns()
+"""No file of ours is read or written there, and a former program of this process has counted to less."""
 
 
 class CommandLocks:
@@ -73,6 +74,24 @@ class CommandLocks:
         if request is not None:
             for name in request.names:
                 self._files[name].unlock()
+
+    def files(self, owner: Hashable) -> tuple[tuple[str, int, int], ...]:
+        """Returns the files that an owner has, for another program: name, descriptor, which stays open, and offset."""
+        request = self._of_owner.get(owner)
+        if request is None:
+            return ()
+        return tuple((name, *self._files[name].left()) for name in request.names if name not in request.waits_for)
+
+    def take_up(self, owner: Hashable, files: Iterable[tuple[str, int, int]]) -> None:
+        """Has an owner have the files that a former program in this process locked for it; see `files`."""
+        files = tuple(files)
+        if files:
+            self._of_owner[owner] = _Request(
+                names=tuple(name for name, _, _ in files), waits_for=set(), done=lambda: None
+            )
+        for name, descriptor, offset in files:
+            file = self._files.setdefault(name, _LockFile(os.path.join(self.directory, name)))
+            file.take_up(descriptor, offset)
 
     def owner(self, name: str, *, waits: bool) -> Any:
         """Returns the owner that has the file of this lock, or waits for it; None if none does."""
@@ -167,6 +186,14 @@ class _LockFile:
     def _have(self, fd: int) -> None:
         self._descriptor, self._offset = fd, next(self._offsets)
         os.lseek(fd, self._offset, os.SEEK_SET)
+
+    def left(self) -> tuple[int, int]:
+        """Returns the descriptor, which is to stay open in another program of this process, and its offset."""
+        return self._descriptor, self._offset
+
+    def take_up(self, descriptor: int, offset: int) -> None:
+        """Takes what a former program has left: the mark stays the same, as its holder's commands know that."""
+        self._descriptor, self._offset = descriptor, offset
 
     def unlock(self) -> None:
         """Unlocks it, or doesn't wait for it any more."""

@@ -39,6 +39,11 @@ class Core(Generic[J]):
         """Starts with nothing to run."""
         self.admission = admission
         self._actions: deque[tuple[Action, Any]] = deque()
+        self._paused = False
+        self._exempt: set[str] = set()
+        """Components that go on in a pause."""
+        self._withheld: dict[J, None] = {}
+        """Jobs that only the pause keeps from being started."""
         self._jobs: dict[J, Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._released: dict[J, None] = {}
@@ -55,6 +60,40 @@ class Core(Generic[J]):
             if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
                 return action, one
         return None
+
+    def pause(self) -> None:
+        """Starts no job from now on, but what somebody waits for who is at work: a script, the holder of a lock."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Ends a pause: what was to be started meanwhile is."""
+        self._paused = False
+        self._exempt.clear()
+        for job in tuple(self._withheld):
+            self._start(job)
+
+    def _exempt_from_pause(self, component: str) -> None:
+        self._exempt.add(component)
+        for job in tuple(self._withheld):
+            if self._jobs[job].component == component:
+                self._start(job)
+
+    def _start(self, job: J) -> None:
+        """Starts a job that may, unless there is a pause."""
+        entry = self._jobs[job]
+        if self._paused and entry.component not in self._exempt and not self.graph.parents(job):
+            if entry.stage is Stage.QUEUED:
+                entry.move(Stage.LOCKING)
+            self._withheld[job] = None
+        else:
+            self._withheld.pop(job, None)
+            entry.move(Stage.RUNNING)
+            self._actions.append((Action.START, job))
+
+    @property
+    def started(self) -> tuple[J, ...]:
+        """Every job that was started and of which something is left, in order of arrival."""
+        return tuple(job for job, entry in self._jobs.items() if entry.stage in (Stage.RUNNING, Stage.RELEASED))
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -155,6 +194,8 @@ class Core(Generic[J]):
         if backlog is None:
             backlog = self._backlogs[component] = Backlog(self._first_batch)
         self._jobs[job] = Entry(component=component, plan=plan)
+        if parents and self._paused:
+            self._exempt_from_pause(component)  # it may be behind others there
         self.graph.add(job, parents)
         decision = backlog.submit(job, plan.mode)
         if decision or not self.graph.is_free(component, plan, parents):
@@ -187,6 +228,7 @@ class Core(Generic[J]):
         entry = self._jobs[job]
         entry.move(Stage.FORGOTTEN)
         del self._jobs[job]
+        self._withheld.pop(job, None)
         self.graph.remove(job)
         return entry
 
@@ -231,7 +273,11 @@ class Core(Generic[J]):
             self._forget(job)
             actions.append((Action.REFUSE, job))
         for job in decision.end:
-            actions.append((Action.YIELD, job))  # a monitor, which waits for no address
+            if job in self._withheld:
+                actions.append((Action.REFUSE, job))
+                self._forget_locking(job, backlog)
+            else:
+                actions.append((Action.YIELD, job))  # a monitor, which waits for no address
         for job in decision.start:
             entry = self._jobs[job]
             entry.batch = backlog.batch
@@ -239,8 +285,7 @@ class Core(Generic[J]):
             if resources:
                 self.graph.changed()
             if not resources or self._addresses.acquire(job, resources):
-                entry.move(Stage.RUNNING)
-                actions.append((Action.START, job))
+                self._start(job)
             else:
                 entry.move(Stage.LOCKING)
                 if self.graph.waits_for_stuck(job):
@@ -255,8 +300,7 @@ class Core(Generic[J]):
 
     def _start_locked(self, jobs: tuple[J, ...]) -> None:
         for job in jobs:
-            self._jobs[job].move(Stage.RUNNING)
-            self._actions.append((Action.START, job))
+            self._start(job)
 
     # ------------------------------------------------------------------ its scripts
 

@@ -161,6 +161,21 @@ class Scheduler:
             self.queue_timers.begin(job)
         return job
 
+    def backdate(self, run: str, arrived: float, queued: float) -> None:
+        """Notes that a run which waits was asked for earlier; see the same attributes of Job."""
+        job = self.find(run)
+        if job is not None:
+            job.arrived, job.queued = arrived, queued
+
+    def pause(self) -> None:
+        """Starts no run from now on, but what somebody waits for who is at work; see Core.pause."""
+        self.core.pause()
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        self.core.go_on()
+        self._obey()
+
     def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
             done(result.errno, result.refusal)

@@ -249,6 +249,7 @@ from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import parse
 parse("", "ctdb.conf")
 Broker.complete(None)
+ctdb_eventd.daemon.Daemon.load_rest()
 import builtins
 def refuse(*args, **kwargs): raise OSError("gone")
 builtins.open = refuse

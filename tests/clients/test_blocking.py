@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_broker import EVERYTHING, SOMETHING, Asked, FakeBroker, run_value, running_broker
+from fake_broker import EVERYTHING, SOMETHING, UPGRADED, Asked, FakeBroker, run_value, running_broker
 
+import ctdb_event
 from ctdb_event import (
     BrokerError,
     BrokerUnavailable,
@@ -161,6 +162,7 @@ def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
             (lambda: blocking.slow(**SOMETHING), "history", {"view": "slow", **SOMETHING, "limit": 50}, [], ()),
             (lambda: blocking.past_run("r"), "history", {"view": "run", "run": "r", "failed": False}, None, None),
             (blocking.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
+            (blocking.upgrade, "upgrade", {"cancel": False}, UPGRADED, ctdb_event.Upgrade(**UPGRADED)),
             (lambda: blocking.enable("c", "s"), "enable", script, {}, None),
             (lambda: blocking.disable("c", "s"), "disable", script, {}, None),
         ]
@@ -225,7 +227,7 @@ WRONG: list[tuple[str, Callable[[Any], Any]]] = [
     ("wait: a number of seconds", lambda client: client.lock("a", wait=float("nan"))),
     ("kinds is 7, a list of kinds", lambda client: client.subscribe(7)),
     ("kinds: a text is expected", lambda client: client.subscribe([7])),
-    ("lock-acquired, health is expected, not 'fialed'", lambda client: client.subscribe(["fialed"])),
+    ("lock-acquired, health, upgraded is expected, not 'fialed'", lambda client: client.subscribe(["fialed"])),
     ("client: a text is expected", lambda client: client.hello(7)),
 ]
 

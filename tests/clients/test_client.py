@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from backends import PATIENCE, on_both_backends
-from fake_broker import EVERYTHING, HELLO, SOMETHING, Asked, FakeBroker, run_value, running_broker
+from fake_broker import EVERYTHING, HELLO, SOMETHING, UPGRADED, Asked, FakeBroker, run_value, running_broker
 from threaded_listener import ThreadedListener
 
 import ctdb_event
@@ -216,6 +216,8 @@ async def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
             (lambda: client.past_run("r"), "history", {"view": "run", "run": "r", "failed": False}, None, None),
             (lambda: stats_of(client), "stats", {}, STATS, 12),
             (client.reload, "reload", {}, {"warnings": ["odd"]}, ("odd",)),
+            (client.upgrade, "upgrade", {"cancel": False}, UPGRADED, ctdb_event.Upgrade(**UPGRADED)),
+            (lambda: client.upgrade(cancel=True), "upgrade", {"cancel": True}, {}, None),
             (lambda: client.enable("c", "s"), "enable", {"component": "c", "script": "s"}, {}, None),
             (lambda: client.disable("c", "s"), "disable", {"component": "c", "script": "s"}, {}, None),
         ]
@@ -268,7 +270,7 @@ async def test_parameters_that_cannot_be(broker: FakeBroker) -> None:
             client.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]
         with pytest.raises(InvalidRequest, match=r"a list of kinds was expected, such as \['health'\]"):
             client.subscribe("health")  # type: ignore[arg-type]
-        with pytest.raises(InvalidRequest, match=r"some of queued, started, .*, health is expected, not 'fialed'"):
+        with pytest.raises(InvalidRequest, match=r"some of queued, started, .*, upgraded is expected, not 'fialed'"):
             client.subscribe(["fialed"])  # type: ignore[list-item]
         with pytest.raises(InvalidRequest, match=r"run takes \d+ bytes, the broker accepts 1048576"):
             await client.run("c", "e", "x" * (1 << 20))

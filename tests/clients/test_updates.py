@@ -26,6 +26,7 @@ FURTHER: dict[str, tuple[type[Update], dict[str, Any]]] = {
     ),
     "lock-waiting": (updates.LockWaiting, {"locks": ["iptables"], "lock": None, "text": "who", "holder": "x"}),
     "lock-acquired": (updates.LockAcquired, {"locks": ["a", "b"], "lock": 3, "text": "who", "seconds": 2.5}),
+    "upgraded": (updates.Upgraded, {"former": "0.1", "version": "0.2", "waited": 1.5, "seconds": 0.25}),
     "health": (updates.Health, {"healthy": True, "script": None, "result": 0}),
     "gap": (updates.Gap, {"lost": 12}),
 }

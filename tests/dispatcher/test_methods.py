@@ -12,7 +12,7 @@ import pytest
 from happenings import record_of
 from rights import Rights
 
-from ctdb_eventd.dispatcher.domain import Domain, HistoryDone, Jobs
+from ctdb_eventd.dispatcher.domain import Domain, Jobs, Told
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
@@ -23,6 +23,7 @@ from ctdb_eventd.errors import (
     NeverRan,
     NoSuchComponent,
     NotAllowed,
+    UpgradeFailed,
     WouldDeadlock,
 )
 from ctdb_eventd.feed import KINDS, Feed
@@ -141,7 +142,7 @@ class FakeDomain(Rights):
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: HistoryDone) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
         self.ask("history", view, wanted, run)
         done(self.past)
 
@@ -183,6 +184,10 @@ class FakeDomain(Rights):
     def reload(self) -> list[str]:
         self.ask("reload")
         return ["careful"]
+
+    def upgrade(self, done: Told, *, cancel: bool) -> None:
+        self.ask("upgrade", cancel)
+        done(UpgradeFailed("none is under way") if cancel else {"former": "1", "version": "2"})
 
 
 class Client:
@@ -429,7 +434,7 @@ def test_defaults_of_a_run() -> None:
     assert spec == EventSpec(component="legacy", event="startup", args=(), timeout=0, run_all=False)
 
 
-def test_a_stream_tells_of_its_own_run_all_but_health() -> None:
+def test_a_stream_tells_of_its_own_run_all_but_the_nodes() -> None:
     client = Client()
     client.start("run", component="legacy", event="startup", stream=True)
     for kind in KINDS:
@@ -438,7 +443,7 @@ def test_a_stream_tells_of_its_own_run_all_but_health() -> None:
     client.domain.feed.flush()
     (notes,) = client.replies
     assert isinstance(notes, Notes)
-    assert [note.kind for note in notes.notes] == [kind for kind in KINDS if kind != "health"]
+    assert [note.kind for note in notes.notes] == [kind for kind in KINDS if kind not in ("health", "upgraded")]
 
 
 def test_a_detached_run_belongs_to_nobody() -> None:
@@ -753,6 +758,16 @@ def test_a_history_that_can_not_be_read_is_an_error() -> None:
 
 # ---------------------------------------------------------------------- who may what
 
+
+def test_upgrade_answers_what_came_of_it() -> None:
+    client = Client()
+    assert client.call("upgrade") == {"former": "1", "version": "2"}
+    failure = client.refused("upgrade", cancel=True)
+    assert (failure.code, failure.data) == ("EAGAIN", {"kind": "UpgradeFailed", "reason": "none is under way"})
+    assert client.domain.asked == [("upgrade", False), ("upgrade", True)]
+    assert client.domain.audited == ["upgrade", "cancel of the upgrade"]
+
+
 EVERY_METHOD: dict[str, tuple[str, dict[str, Any]]] = {
     "cancel": ("operate", {"run": "t-9"}),
     "components": ("read", {}),
@@ -771,6 +786,7 @@ EVERY_METHOD: dict[str, tuple[str, dict[str, Any]]] = {
     "status": ("read", {}),
     "subscribe": ("read", {}),
     "unlock": ("read", {"lock": 7}),
+    "upgrade": ("operate", {}),
 }
 REFUSAL = NotAllowed(1000, "alice", "run it", "operate", "/etc/ctdb/ctdb.conf")
 
@@ -814,6 +830,7 @@ def test_what_is_done_and_changed_is_told_to_the_log() -> None:
         "enable legacy/10.x",
         "lock a,b",
         "reload",
+        "upgrade",
     ]
 
 

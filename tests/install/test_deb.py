@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ctdb_eventd import __version__
+
 from .machine import Machine, missing_requirements
 
 pytestmark = pytest.mark.interop
@@ -172,6 +174,45 @@ def test_a_real_ctdbd_starts_it_and_goes_on_if_it_breaks(machine: Machine) -> No
     assert "starting CTDB's own event daemon instead" in log
     machine.run("mv /usr/lib/moved-away /usr/lib/ctdb-eventd; dpkg -r ctdb-eventd")
     assert machine.run(NODE + look).startswith(f"{HELPER}\n")
+
+
+NEWER = """set -e
+dpkg-deb -R /ctdb-eventd.deb /newer
+sed -i 's/^__version__ = .*/__version__ = "9.9.9"/' /newer/usr/lib/ctdb-eventd/python/ctdb_eventd/__init__.py
+sed -i 's/^Version: .*/Version: 9.9.9/' /newer/DEBIAN/control
+"""
+
+
+def test_an_upgrade_of_the_package_upgrades_the_daemon_that_runs_and_ctdbd_notices_nothing(machine: Machine) -> None:
+    machine.run(SET_UP_NODE + "dpkg -i /ctdb-eventd.deb")
+    machine.run(NEWER + "dpkg-deb --build /newer /newer.deb")
+    began = machine.run(
+        NODE + "start; wait_for 'ctdb nodestatus'; cat $pid; ctdb uptime | sed -n '/start time/s/([^)]*)//p'"
+    )
+    said = machine.run(NODE + "dpkg -i /newer.deb 2>&1; cat $pid; ctdb uptime | sed -n '/start time/s/([^)]*)//p'")
+    assert f"Version 9.9.9 goes on instead of {__version__}: " in said
+    assert "systemctl restart ctdb" not in said
+    assert said.endswith(began)
+    assert "ctdb-eventd 9.9.9" in machine.run("ctdb-event ping --plain")
+    pid = began.split("\n")[0]
+    assert f"Running:  our daemon, process {pid}, version 9.9.9\n" in machine.run("ctdb-eventd-install --status")
+    machine.run(NODE + "ctdb event run 30 legacy monitor; wait_for 'ctdb event status legacy monitor'; stop")
+
+
+def test_an_upgrade_of_the_package_to_one_that_cant_take_over_leaves_the_daemon_that_runs(machine: Machine) -> None:
+    machine.run(SET_UP_NODE + "dpkg -i /ctdb-eventd.deb")
+    machine.run(
+        NEWER
+        + "sed -i 's/^_OLDEST_READ = .*/_OLDEST_READ = 9/' /newer/usr/lib/ctdb-eventd/python/ctdb_eventd/handover.py;"
+        "dpkg-deb --build /newer /newer.deb"
+    )
+    machine.run(NODE + "start; wait_for 'ctdb nodestatus'")
+    said = machine.run(NODE + "dpkg -i /newer.deb 2>&1; ctdb-event ping --plain; ctdb-eventd-install --status")
+    assert "this version is installed, but the daemon that runs goes on as it is" in said
+    assert "it is in form 1, expected 9 or a later one" in said
+    assert f"ctdb-eventd {__version__}\t" in said
+    assert f", version {__version__}; version 9.9.9 is installed: `ctdb-event upgrade` has the daemon go on" in said
+    machine.run(NODE + "ctdb event run 30 legacy monitor; stop")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,9 @@ def _members(namespace: str) -> list[str]:
 
 def test_all_scripts_of_ctdb_are_ready(site: Site) -> None:
     site.enable()
+    if not any(Path(place).is_dir() for place in ("/var/lib/nfs/statd/sm", "/var/lib/nfs/sm")):
+        # from 4.22 on it removes the files in / where there is no such directory
+        (site.scripts / "60.nfs.script").unlink()
     rehearsed = site.rehearse("--addresses", "6")
     assert rehearsed.findings(problem=True) == []
     assert rehearsed.status == 0
@@ -319,6 +322,20 @@ async def test_nothing_is_left_however_it_ends(site: Site, end: signal.Signals) 
         assert _members(namespace) == []
     await until(lambda: not _members(namespace), "the end of the sandbox")
     assert _outside() == before
+
+
+def test_a_script_that_removes_files_of_the_system(site: Site) -> None:
+    site.script("77.wild", '#!/bin/sh\n[ "$1" != takeip ] || rm -f "$nowhere"/*\n')
+    if not os.path.islink("/bin"):
+        pytest.skip("/bin is no link here, so `rm -f` does no harm")
+    done = site.run("--rounds", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ctdb-node: scripts have removed /bin, ")
+    assert "On the node they would do the same" in done.stderr
+    assert os.path.islink("/bin")
+    site.script("77.wild", '#!/bin/sh\n[ "$1" != takeip ] || rm -f /usr/bin/yes\n')
+    (found,) = site.rehearse("--rounds", "1").findings("removes")
+    assert found["text"] == "a script removes /usr/bin/yes"
 
 
 def test_a_script_that_kills_all_ends_it_and_it_says_so(site: Site) -> None:

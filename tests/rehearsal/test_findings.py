@@ -6,7 +6,7 @@ from rehearsals import end_state, event, file_state, observations, rounds, scrip
 
 from ctdb_node.rehearsal.differing import differences
 from ctdb_node.rehearsal.findings import Trial, candidates, findings, lock_name
-from ctdb_node.rehearsal.observed import FEW, TOGETHER, Leftover, Observations, Wait
+from ctdb_node.rehearsal.observed import FEW, TOGETHER, FileState, Leftover, Observations, Wait
 
 _ZONE = "/var/lib/zone"
 _RACE = rounds(
@@ -72,7 +72,7 @@ def test_a_difference_that_a_lock_mends() -> None:
     seen = observations(event(script_run()), rounds=_RACE)
     problem, kind, script, text, advice = _one(seen, Trial(locks={"77.dns": "dns"}, remaining=()))
     assert (problem, kind, script) == (True, "differs", "77.dns")
-    assert text == f"{_ZONE} differs after `takeip` side by side from one after another, in each of 3 rounds"
+    assert text == f"{_ZONE} differs after `takeip` side by side from one after another, in every round"
     assert advice == (
         "add the line `# ctdb-eventd-locks: dns` to the beginning of 77.dns. Tried: then it is the same in every round"
     )
@@ -134,6 +134,13 @@ def test_processes_left_behind_are_a_problem_but_for_services() -> None:
     problem, _, _, text, _ = _one(observations(leftovers=(service,)))
     assert not problem
     assert text == "a script leaves a process running in `startup`: dnsd"
+
+
+def test_a_file_of_the_system_that_a_script_removes() -> None:
+    gone = FileState(kind="removed", lines=None, count=0, digest="")
+    state = end_state({"/bin": gone, "/etc/motd": gone, "/var/lib/x": gone, "/usr/bin/x": file_state("a")})
+    problem, kind, _, text, _ = _one(observations(rounds=rounds([state], [state])))
+    assert (problem, kind, text) == (True, "removes", "a script removes /bin")
 
 
 def test_what_lint_says() -> None:

@@ -632,3 +632,68 @@ def test_a_claim_is_not_in_the_way_of_a_job_as_far_as_deadlocks_go() -> None:
     core.request_locks("client", ("routes",))
     core.want_script("waits", ("routes",))
     assert not core.would_deadlock("other", ALONE, frozenset({"asker"}))
+
+
+# ---------------------------------------------------------------------- a pause
+
+
+def test_in_a_pause_nothing_is_started_and_what_runs_goes_on() -> None:
+    core = core_of(("a", ALONE))
+    core.pause()
+    core.submit("b", "other", ALONE)
+    assert todo(core) == []
+    assert list(core.started) == ["a"]
+    assert core.want_script("a", ()) is True
+    assert over(core, "a") == []
+    assert list(core.started) == []
+    core.go_on()
+    assert todo(core) == [(Action.START, "b")]
+    assert list(core.started) == ["b"]
+
+
+def test_in_a_pause_a_monitor_gives_way_at_once_and_who_leaves_is_forgotten() -> None:
+    core = core_of()
+    core.pause()
+    core.submit("monitor", "legacy", MONITOR)
+    assert todo(core) == []
+    assert core.waits("monitor")
+    core.submit("takeip", "legacy", X)
+    assert todo(core) == [(Action.REFUSE, "monitor")]
+    core.submit("again", "legacy", RELEASE_X)
+    core.submit("other", "other", ALONE)
+    core.submit("behind", "other", ALONE)
+    assert todo(core) == []
+    core.cancel("other")
+    assert todo(core) == []
+    assert core.jobs == ("takeip", "again", "behind")
+    core.go_on()
+    assert todo(core) == [(Action.START, "takeip"), (Action.START, "behind")]
+    assert over(core, "takeip") == [(Action.START, "again")]
+
+
+def test_what_somebody_waits_for_who_is_at_work_is_started_in_a_pause_and_what_is_before_it() -> None:
+    core = core_of(("a", ALONE))
+    core.pause()
+    core.submit("first", "other", ALONE)
+    core.submit("elsewhere", "third", ALONE)
+    assert todo(core) == []
+    core.submit("child", "other", ALONE, frozenset({"a"}))
+    assert todo(core) == [(Action.START, "first")]
+    assert over(core, "first") == [(Action.START, "child")]
+    assert list(core.started) == ["a", "child"]
+    over(core, "child")
+    over(core, "a")
+    core.go_on()
+    assert todo(core) == [(Action.START, "elsewhere")]
+
+
+def test_a_second_pause_begins_without_exceptions() -> None:
+    core = core_of(("a", ALONE))
+    core.pause()
+    core.submit("child", "other", ALONE, frozenset({"a"}))
+    core.go_on()
+    todo(core)
+    over(core, "child")
+    core.pause()
+    core.submit("b", "other", ALONE)
+    assert todo(core) == []

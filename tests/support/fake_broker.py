@@ -17,7 +17,7 @@ from threaded_listener import PATIENCE, ThreadedListener
 from ctdb_event import Which
 from ctdb_eventd.protocol import frames
 
-__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "Asked", "FakeBroker", "run_value", "running_broker"]
+__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "UPGRADED", "Asked", "FakeBroker", "run_value", "running_broker"]
 
 HELLO = {
     "version": 1,
@@ -28,6 +28,8 @@ HELLO = {
     "limits": {"packet": 1 << 20, "requests": 16384, "unsent": 1 << 20},
     "of later": True,
 }
+UPGRADED: dict[str, Any] = {"former": "0.1", "version": "0.2", "waited": 1.5, "seconds": 0.25}
+"""A result of `upgrade`."""
 EVERYTHING: dict[str, Any] = {
     **dict.fromkeys(("component", "event", "address", "since", "until", "slower", "uid")),
     **{"failed": False, "by_ctdbd": False},

@@ -14,7 +14,7 @@ from ctdb_event import requests
 from ctdb_event.aio.connection import Connection
 from ctdb_event.aio.streams import HeldLock, RunStream, Subscription
 from ctdb_event.broker import Hello, Stats
-from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
+from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles, Upgrade
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
@@ -287,3 +287,15 @@ class AsyncClient:
             What was odd about it.
         """
         return await self._connection.call(requests.reload())
+
+    async def upgrade(self, *, cancel: bool = False) -> Upgrade | None:
+        """Makes the broker go on as the version that is installed, without any client's noticing.
+
+        Args:
+            cancel: Give up the one that is under way, rather.
+
+        Returns:
+            What became of it; None if it was to be given up. BrokerError with code EAGAIN if the broker goes on as
+            before, with the reason in its text.
+        """
+        return await self._connection.call(requests.upgrade(cancel))

@@ -216,6 +216,22 @@ def _reload(session: Session) -> int:
     return 0
 
 
+def _upgrade(session: Session) -> int:
+    cancel = "--cancel" in session.arguments.flags
+    found = session.ask("upgrade", cancel=cancel)
+    if session.json:
+        session.print_json(found)
+    elif cancel:
+        session.screen.write("The upgrade was given up; the daemon goes on as before.\n")
+    else:
+        version, former = session.screen.safe(found["version"]), session.screen.safe(found["former"])
+        session.screen.write(
+            f"Version {version} goes on instead of {former}: {found['waited']:.1f} s until nothing ran, "
+            f"then {found['seconds']:.3f} s without an answer.\n"
+        )
+    return 0
+
+
 HANDLERS: dict[str, Callable[[Session], int]] = {
     "ps": _ps,
     "components": _components,
@@ -224,5 +240,6 @@ HANDLERS: dict[str, Callable[[Session], int]] = {
     "stats": _stats,
     "ping": _ping,
     "reload": _reload,
+    "upgrade": _upgrade,
 }
 """What carries out each of these commands; returns the exit status."""

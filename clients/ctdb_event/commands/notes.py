@@ -173,6 +173,8 @@ def _of_the_node(kind: str, data: dict[str, Any]) -> tuple[str, str]:
         if data["healthy"]:
             return f"{data['component']}: healthy", "good"
         return f"{data['component']}: not healthy: {data['script'] or 'monitor'} failed", "bad"
+    if kind == "upgraded":
+        return f"version {data['version']} goes on instead of {data['former']}", ""
     if kind == "gap":
         return f"{data['lost']} notes were lost here: this reader is too slow", "bad"
     return kind, "dim"

@@ -257,6 +257,25 @@ _RELOAD = Command(
     statuses=(("0", "it is in force"), ("22", "it can't be used (EINVAL)"), ("1", "no daemon answers")),
     json='`{"warnings": [TEXT, ...]}`.',
 )
+_UPGRADE = Command(
+    "upgrade",
+    "Make the daemon go on as the version that is installed.",
+    "No address moves: the daemon's process, its clients and their requests stay. It tries the new version first, then "
+    "waits until nothing runs ([eventd] upgrade wait); what is asked for meanwhile waits for the new version. If that "
+    "can't go on, the reason is shown and the daemon goes on as before.",
+    group="Daemon",
+    options=(Option("--cancel", "Give up the one that is under way."), JSON),
+    examples=(
+        ("ctdb-event upgrade", "After another version was installed."),
+        ("ctdb-event upgrade --cancel", "It waits for something that takes too long."),
+    ),
+    statuses=(
+        ("0", "the installed version goes on"),
+        ("11", "the daemon goes on as before (EAGAIN)"),
+        ("1", "no daemon answers"),
+    ),
+    json="An object with `former`, `version`, `waited` and `seconds`; of `--cancel` an empty one.",
+)
 _PING = Command(
     "ping",
     "Ask whether the daemon answers.",
@@ -269,5 +288,5 @@ _PING = Command(
     json="An object with `server`, `pid` and `seconds`.",
 )
 
-ROWS = (_PS, _HEALTH, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _EXPORTER, _RELOAD, _PING)
+ROWS = (_PS, _HEALTH, _WATCH, _SUBSCRIBE, _LOCKS, _LOCK, _STATS, _EXPORTER, _RELOAD, _UPGRADE, _PING)
 """In the order in which they are shown."""

@@ -12,7 +12,7 @@ from typing import Literal, Unpack, overload
 
 from ctdb_event import requests
 from ctdb_event.broker import Hello, Stats
-from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles
+from ctdb_event.inventory import Component, EventInfo, Lock, ScriptFiles, Upgrade
 from ctdb_event.opening import choose_dialects, default_path
 from ctdb_event.past import PastRun, TimeSpent, Which
 from ctdb_event.results import Overview, Run
@@ -201,3 +201,15 @@ class Client:
     def reload(self) -> tuple[str, ...]:
         """Makes the broker read its configuration again, and returns what was odd about it."""
         return self._connection.call(requests.reload())
+
+    def upgrade(self, *, cancel: bool = False) -> Upgrade | None:
+        """Makes the broker go on as the version that is installed, without any client's noticing.
+
+        Args:
+            cancel: Give up the one that is under way, rather.
+
+        Returns:
+            What became of it; None if it was to be given up. BrokerError with code EAGAIN if the broker goes on as
+            before, with the reason in its text.
+        """
+        return self._connection.call(requests.upgrade(cancel))

@@ -18,7 +18,8 @@ import attrs
 import ctdb_event
 from ctdb_node import eventd
 from ctdb_node.problems import NodeError
-from ctdb_node.rehearsal.endstate import end_state
+from ctdb_node.rehearsal.endstate import end_state, removed
+from ctdb_node.rehearsal.findings import is_of_system
 from ctdb_node.rehearsal.inner import command_of
 from ctdb_node.rehearsal.observed import (
     ALONE,
@@ -47,6 +48,7 @@ _BETWEEN_LOOKS = 0.1
 _MOST_ASKED = 50
 _LONGEST_OUTPUT = 4096
 _LONGEST_TEXT = 1 << 16
+_MOST_TOLD = 8
 _ENDING = 1.0
 """Seconds that processes have to end after their event, before they count as left behind."""
 _LOOKS = 20
@@ -359,6 +361,14 @@ def _problem(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = str(error) if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
+    with open(ROOTS, encoding="utf-8") as file:
+        roots, _ = json.load(file)
+    if gone := [path for path in removed(roots) if is_of_system(path)]:
+        more = f" and {len(gone) - _MOST_TOLD} more" if len(gone) > _MOST_TOLD else ""
+        text = (
+            f"scripts have removed {', '.join(gone[:_MOST_TOLD])}{more}, and it can't go on without: {text}\n"
+            "On the node they would do the same: look for an `rm` with a variable that may be empty."
+        )
     return f"{text}\n{_end_of_errors()}".strip()
 
 

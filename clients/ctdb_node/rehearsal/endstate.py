@@ -16,7 +16,7 @@ import anyio
 from ctdb_node.rehearsal.differing import VARYING
 from ctdb_node.rehearsal.observed import EndState, FileState
 
-__all__ = ["end_state"]
+__all__ = ["end_state", "removed"]
 
 _LONGEST = 1 << 18
 """Longer files are compared by their digest alone."""
@@ -89,6 +89,11 @@ async def _lines(command: str) -> list[str]:
 def _counts(line: str) -> bool:
     """Tells whether it is a rule: of the firewall, tables and chains with nothing in them are none."""
     return _NO_RULE.fullmatch(line.strip()) is None
+
+
+def removed(roots: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns the paths of all files that were removed; `roots` as of `end_state`."""
+    return sorted(path for root in roots for path, state in _files(*root) if state.kind == "removed")
 
 
 def _files(root: str, path: str) -> Iterator[tuple[str, FileState]]:

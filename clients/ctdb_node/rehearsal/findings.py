@@ -13,12 +13,13 @@ from ctdb_node.rehearsal.differing import Difference, differences
 from ctdb_node.rehearsal.forecast import Forecast, forecast
 from ctdb_node.rehearsal.observed import Event, Observations
 
-__all__ = ["Finding", "Trial", "candidates", "findings", "lock_name"]
+__all__ = ["Finding", "Trial", "candidates", "findings", "is_of_system", "lock_name"]
 
 _BAD = frozenset({"failed", "killed", "timed-out", "not-started"})
 _ENDS_CTDBD = frozenset({"init", "setup"})
 _MAY_STAY = frozenset({"init", "setup", "startup"})
 """What these events leave running may be a service."""
+_OF_THE_SITE = tuple(f"/{name}/" for name in "etc home mnt opt root run srv tmp var dev".split())
 _SHORTEST_WAIT = 0.1
 _LOOKS_AT_SERVICES = re.compile(
     r"\b(ctdb_check_\w+|nfs_check_\w+|service|systemctl|killall|pgrep|pidof|rpcinfo|wbinfo)\b"
@@ -32,7 +33,8 @@ class Finding:
     problem: bool
     """The node is not ready with it; otherwise it is only to be known."""
     kind: str
-    """A stable word: `fails`, `differs`, `waits`, `leaves`, `elsewhere`, `lint`, `time`, `interface`, `unanswered`."""
+    """A stable word: `fails`, `differs`, `waits`, `leaves`, `elsewhere`, `lint`, `time`, `interface`, `unanswered`,
+    `removes`."""
     script: str | None
     """Which script it is about; None if about none, or if that isn't known."""
     text: str
@@ -99,6 +101,7 @@ def findings(
         *_differing(seen, trials),
         *_waits(seen),
         *_left(seen),
+        *_removed(seen),
         *_linted(seen.lint),
         *_time(forecast(seen.rounds, budget)),
         *(_absent(name) for name in absent),
@@ -161,7 +164,7 @@ def _differing(seen: Observations, trials: Sequence[Trial]) -> Iterator[Finding]
 
 
 def _what_differs(each: Difference) -> str:
-    often = f"in {each.rounds} of {each.of} rounds" if each.rounds < each.of else f"in each of {each.of} rounds"
+    often = f"in {each.rounds} of {each.of} rounds" if each.rounds < each.of or each.of == 1 else "in every round"
     if each.what in ("exit status", "output"):
         return f"{each.script} has another {each.what} side by side than one after another, {often}: {each.text}"
     text = f": {each.text}" if each.text else ""
@@ -225,6 +228,25 @@ def _left(seen: Observations) -> Iterator[Finding]:
             text=f"{each.script or 'a script'} leaves a process running in `{each.event}`: {each.command}{times}",
             advice="nothing to do if that is a service" if stays else "have the script wait for it, or end it",
         )
+
+
+def is_of_system(path: str) -> bool:
+    """Tells whether a file is part of the system, so that no event script should remove it."""
+    return not path.startswith(_OF_THE_SITE)
+
+
+def _removed(seen: Observations) -> Iterator[Finding]:
+    states = [state for each in seen.rounds for state in (each.taken, each.released)]
+    paths = {path for state in states for path, file in state.files.items() if file.kind == "removed"}
+    for path in sorted(paths):
+        if is_of_system(path):
+            yield Finding(
+                problem=True,
+                kind="removes",
+                script=None,
+                text=f"a script removes {path}",
+                advice="look for an `rm` with a variable that is empty here, and may be on the node",
+            )
 
 
 def _linted(lint: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ _ROOT = f"{_STAGE}/root"
 _COPIED = ("/etc/ctdb", "/etc/iproute2", "/var/lib/ctdb", "/var/lib/nfs", "/var/log/ctdb", "/var/tmp")
 """Where scripts may write if there can be no overlay: copies in memory."""
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+_OF_ALL = ("acpi", "bus", "fs", "irq", "mtrr", "sysrq-trigger")
+"""What in /proc is the whole machine's, besides `sys`."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CTDB_TOOL = "/usr/bin/ctdb"
 _NO_MORE = "-sys_time,-sys_boot,-sys_module,-sys_rawio,-mknod,-wake_alarm,-syslog"
@@ -153,8 +155,9 @@ def _make_places(directories: list[tuple[str, int, int, int]]) -> None:
     _bind(f"{_ROOT}/proc/sys", f"{_ROOT}/proc/sys", read_only=True)
     _bind(f"{_ROOT}/proc/sys/net", f"{_ROOT}/proc/sys/net")
     _run("mount", "-o", "remount,bind,rw", f"{_ROOT}/proc/sys/net")
-    if os.path.exists(f"{_ROOT}/proc/sysrq-trigger"):
-        _bind(f"{_ROOT}/proc/sysrq-trigger", f"{_ROOT}/proc/sysrq-trigger", read_only=True)
+    for name in _OF_ALL:
+        if os.path.exists(f"{_ROOT}/proc/{name}"):
+            _bind(f"{_ROOT}/proc/{name}", f"{_ROOT}/proc/{name}", read_only=True)
     _mount("tmpfs", f"{_ROOT}/dev", "-o", "mode=0755")
     for name in _DEVICES:
         _write(f"{_ROOT}/dev/{name}", "")

@@ -24,10 +24,10 @@ from ctdb_eventd_install import swap
 from ctdb_eventd_install.console import complain, flush, say, show
 from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
 from ctdb_eventd_install.places import NodePlaces, find_places
-from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, ReviewFailed
+from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, NotUpgraded, ReviewFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
-from ctdb_eventd_install.running import PID_FILES, lock_holder, running_daemon
+from ctdb_eventd_install.running import OURS, PID_FILES, ask, cli_of, lock_holder, running_daemon, version_of
 
 __all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_NOT_INSTALLED", "main"]
 
@@ -55,6 +55,8 @@ class _Task:
     program: str
     """Our daemon."""
     dry_run: bool
+    now: bool = False
+    """The daemon that runs is to go on as the one that is installed."""
 
     @property
     def below_root(self) -> bool:
@@ -107,12 +109,20 @@ def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         ("reapply", "install again if it was installed, after an upgrade of CTDB (RPM); else do nothing"),
     ):
         tasks.add_argument(f"--{name}", dest="task", action="store_const", const=name, help=text)
+    parser.add_argument(
+        "--now",
+        action="store_true",
+        help="install, and have our daemon that runs go on as this version",
+    )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be done, change nothing")
     parser.add_argument("--root", default="/", metavar="DIR", help="work on the system below this directory")
     parser.add_argument("--helper-dir", metavar="DIR", help="CTDB's helper programs, if they are in an unusual place")
     parser.add_argument("--program", default=program, metavar="FILE", help="our daemon (%(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.now and (arguments.task in ("remove", "status") or arguments.dry_run or arguments.root != "/"):
+        parser.error("--now is for an installation on this system itself")
+    return arguments
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -124,6 +134,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         record=choose_record(places, environ.get("DPKG_MAINTSCRIPT_PACKAGE")),
         program=os.path.abspath(arguments.program),
         dry_run=arguments.dry_run,
+        now=arguments.now,
     )
     if arguments.task == "status":
         return _status(task)
@@ -172,14 +183,30 @@ def _install(task: _Task, only_again: bool) -> int:
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors and not task.dry_run:
         raise ReviewFailed(len(errors))
-    _work(task, steps, f"Ours is in place already: {task.program}")
-    return EXIT_ERROR if errors else 0
+    running = _running(task.places)
+    at_once = task.now and running.startswith(OURS)
+    _work(task, steps, f"Ours is in place already: {task.program}", "" if at_once else _TAKES_EFFECT)
+    if errors:
+        return EXIT_ERROR
+    if task.now and not at_once:
+        say(f"--now: no daemon of ours runs here, but {running}")
+    return _go_on_as_installed(task) if at_once else 0
+
+
+def _go_on_as_installed(task: _Task) -> int:
+    """Has the daemon that runs go on as the one that is installed."""
+    done = ask(task.program, "upgrade")
+    if done is not None and done.returncode == 0:
+        say(done.stdout.strip())
+        return 0
+    reason = f"{cli_of(task.program)} can't be run" if done is None else done.stderr.strip().split("\n")[-1]
+    raise NotUpgraded(reason)
 
 
 def _remove(task: _Task) -> int:
     state = swap.look(task.places, task.record)
     steps = swap.plan_remove(task.places, task.record, state)
-    _work(task, steps, f"CTDB's own event daemon is in place already: {task.places.helper}")
+    _work(task, steps, f"CTDB's own event daemon is in place already: {task.places.helper}", _TAKES_EFFECT)
     return 0
 
 
@@ -198,11 +225,28 @@ def _status(task: _Task) -> int:
         damage += [f"{text}. CTDB's own daemon is started instead" for text in broken]
     _show(findings + [Finding(Severity.ERROR, text) for text in damage])
     say(f"In place: {_in_place(task, state, program)}")
-    running = running_daemon(places.below(places.node.pid_file), map(places.below, PID_FILES))
-    say(f"Running:  {running}")
+    running = _running(places)
+    say(f"Running:  {running}{_versions(task, running, program)}")
     if damage:
         return EXIT_DAMAGED
     return 0 if state.installed else EXIT_NOT_INSTALLED
+
+
+def _running(places: NodePlaces) -> str:
+    return running_daemon(places.below(places.node.pid_file), map(places.below, PID_FILES))
+
+
+def _versions(task: _Task, running: str, program: str | None) -> str:
+    """Says which version runs, and whether it is the one that is installed; empty if that can't be told."""
+    if program is None or task.below_root or not running.startswith(OURS):
+        return ""
+    done = ask(program, "ping", "--plain")
+    if done is None or done.returncode:
+        return ""
+    runs, installed = done.stdout.partition("\t")[0].rpartition(" ")[2], version_of(program)
+    if not installed or runs == installed:
+        return f", version {runs}"
+    return f", version {runs}; version {installed} is installed: `ctdb-event upgrade` has the daemon go on as that"
 
 
 def _in_place(task: _Task, state: swap.State, program: str | None) -> str:
@@ -250,7 +294,7 @@ def _show(findings: Sequence[Finding]) -> None:
         say(f"{finding.severity.value + ':':9}{finding.text}")
 
 
-def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
+def _work(task: _Task, steps: list[swap.Step], nothing: str, takes_effect: str) -> None:
     if not steps:
         say(f"{nothing}. Nothing to do.")
         return
@@ -263,4 +307,5 @@ def _work(task: _Task, steps: list[swap.Step], nothing: str) -> None:
     swap.carry_out(steps, task.places, lambda text: say(f"Done: {text}"))
     if not task.below_root:
         forget()  # the CTDB that is in use may be another one now
-    say(_TAKES_EFFECT)
+    if takes_effect:
+        say(takes_effect)

@@ -12,6 +12,7 @@ __all__ = [
     "NoEventDaemon",
     "NotAPythonProgram",
     "NotAllowed",
+    "NotUpgraded",
     "ReviewFailed",
     "SeveralHelperDirectories",
     "StepFailed",
@@ -142,4 +143,18 @@ class StepFailed(InstallError):
         return (
             f"could not {self.step}: {self.reason}. The node still has an event daemon that works; "
             "remove the cause and run this again, or go back with --remove"
+        )
+
+
+class NotUpgraded(InstallError):
+    """The daemon is installed, but the one that runs goes on as it is."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"this version is installed, but the daemon that runs goes on as it is: {self.reason}. "
+            "The next start of CTDB starts this version; `ctdb-event upgrade` tries again without one"
         )

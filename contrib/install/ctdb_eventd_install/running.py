@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterable
 
-__all__ = ["PID_FILES", "lock_holder", "running_daemon"]
+__all__ = ["OURS", "PID_FILES", "ask", "cli_of", "lock_holder", "running_daemon", "version_of"]
 
 PID_FILES = ("/run/ctdb/eventd.pid", "/run/samba/ctdb/eventd.pid")
 """Where versions of CTDB have it: up to 4.24, and from 4.25 on."""
+OURS = "our daemon"
+"""`running_daemon` begins so if it is ours."""
+_PATIENCE = 5.0
+"""Seconds that a question to the daemon may take; an upgrade may take what its configuration allows."""
 _NOBODY = "no event daemon"
 _HIDDEN = "only root can tell (sudo)"
 
@@ -52,10 +58,36 @@ def _who(pid_file: str) -> str:
     # A file that was replaced while it ran is shown as deleted, and one that moved by its new name.
     name = os.path.basename(program).removesuffix(" (deleted)")
     if name.startswith("python"):
-        return f"our daemon, process {pid}"
+        return f"{OURS}, process {pid}"
     if name.startswith("ctdb-eventd"):
         return f"CTDB's own event daemon, process {pid}"
     return f"{program}, process {pid}"
+
+
+def cli_of(program: str) -> str:
+    """Returns the command line that belongs to a daemon's program: beside it, or where a package has it."""
+    beside = os.path.join(os.path.dirname(program), "ctdb-event")
+    return beside if os.access(beside, os.X_OK) else shutil.which("ctdb-event") or beside
+
+
+def ask(program: str, *words: str) -> subprocess.CompletedProcess[str] | None:
+    """Asks the daemon that runs by that command line; None if it can't be run, or doesn't answer."""
+    return _output(None if words == ("upgrade",) else _PATIENCE, cli_of(program), *words)
+
+
+def version_of(program: str) -> str:
+    """Returns the version of a daemon's program; empty if it doesn't say."""
+    done = _output(_PATIENCE, program, "--version")
+    return "" if done is None or done.returncode else done.stdout.strip().rpartition(" ")[2]
+
+
+def _output(patience: float | None, *command: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
 
 
 def lock_holder(descriptor: int) -> str | None:

@@ -421,4 +421,5 @@ _METHODS: dict[str, Callable[[int, Mapping[str, Any]], Expected]] = {
         "stats", "version", "pid", "started", "uptime", "memory", "descriptors", "clients", "runs", "slots"
     ),
     "reload": _simple("reload", "warnings"),
+    "upgrade": _simple("upgrade"),
 }
