@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import selectors
 import socket
 import statistics
@@ -227,6 +228,40 @@ def _ps(setting: Setting) -> Iterator[Figure]:
     yield compared("ctdb-event ps --plain (against python -c pass)", (yardstick, ours), at_most=3.0, note=note)
 
 
+def _silence(daemon: Daemon) -> float:
+    """Has a daemon upgraded; returns the longest time for which another client had no answer meanwhile."""
+    with contextlib.closing(_connect(daemon)) as upgrading, contextlib.closing(_connect(daemon)) as asking:
+        ping = frames.request(1, "ping", {})
+        _ask(asking, ping)
+        upgrading.sendall(frames.request(1, "upgrade", {}))
+        longest, over = 0.0, False
+        while not over:
+            over = bool(select.select([upgrading], [], [], 0)[0])
+            begin = time.monotonic()
+            _ask(asking, ping)
+            longest = max(longest, time.monotonic() - begin)
+        _, content = frames.unpack(_receive_frame(upgrading))
+        if "result" not in content:
+            raise DaemonError(f"not upgraded: {content}")
+    return longest
+
+
+def _time_start(setting: Setting) -> float:
+    with node(_TWENTY) as its_node, running(setting.ours, its_node) as daemon:
+        return daemon.start_time
+
+
+def _upgrade(setting: Setting) -> Iterator[Figure]:
+    with node(_TWENTY) as its_node, running(setting.ours, its_node) as daemon:
+        _run_legacy(daemon)
+        starts, silences = in_turn(setting.rounds, partial(_time_start, setting), partial(_silence, daemon))
+    yield compared("time without an answer in an upgrade (against a start of ours)", (starts, silences))
+    limit = Limit(kind=LimitKind.OURS_AT_MOST, value=0.3)
+    median = (statistics.median(starts), statistics.median(silences))
+    yield ours_only("  the same, median", median, limit, unit=Unit.SECONDS)
+    yield ours_only("  the same, worst", (max(starts), max(silences)), None, unit=Unit.SECONDS)
+
+
 CASES = (
     Case(
         name="native",
@@ -248,6 +283,13 @@ CASES = (
         summary="1,000 clients, 100 subscribers, one of them never reading",
         rounds=60,
         measure=_crowd,
+    ),
+    Case(
+        name="upgrade",
+        group="native",
+        summary="time for which nobody is answered while the daemon is upgraded",
+        rounds=30,
+        measure=_upgrade,
     ),
     Case(name="ps", group="native", summary="ctdb-event ps --plain as a process", rounds=50, measure=_ps),
 )

@@ -42,7 +42,8 @@ class Core(Generic[J]):
         self._paused = False
         self._exempt: set[str] = set()
         """Components that go on in a pause."""
-        self._withheld: dict[J, list[Action]] = {}
+        self._withheld: dict[J, None] = {}
+        """Jobs that only the pause keeps from being started."""
         self._jobs: dict[J, Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._released: dict[J, None] = {}
@@ -56,12 +57,8 @@ class Core(Generic[J]):
         """Returns the next action with the job it is for, or the client for GRANT; None if there is none."""
         while self._actions:
             action, one = self._actions.popleft()
-            if action is Action.GRANT and not self._scripts.holds(one):
-                continue  # it has given back its locks already
-            if one in self._withheld or (action is Action.START and self._withholds(one)):
-                self._withheld.setdefault(one, []).append(action)
-                continue
-            return action, one
+            if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
+                return action, one
         return None
 
     def pause(self) -> None:
@@ -72,24 +69,31 @@ class Core(Generic[J]):
         """Ends a pause: what was to be started meanwhile is."""
         self._paused = False
         self._exempt.clear()
-        self._hand_out(list(self._withheld))
-
-    def _withholds(self, job: J) -> bool:
-        return self._paused and not self.graph.parents(job) and self._jobs[job].component not in self._exempt
+        for job in tuple(self._withheld):
+            self._start(job)
 
     def _exempt_from_pause(self, component: str) -> None:
         self._exempt.add(component)
-        self._hand_out([job for job in self._withheld if self._jobs[job].component == component])
+        for job in tuple(self._withheld):
+            if self._jobs[job].component == component:
+                self._start(job)
 
-    def _hand_out(self, jobs: Sequence[J]) -> None:
-        actions = [(action, job) for job in jobs for action in self._withheld.pop(job)]
-        self._actions.extendleft(reversed(actions))
+    def _start(self, job: J) -> None:
+        """Starts a job that may, unless there is a pause."""
+        entry = self._jobs[job]
+        if self._paused and entry.component not in self._exempt and not self.graph.parents(job):
+            if entry.stage is Stage.QUEUED:
+                entry.move(Stage.LOCKING)
+            self._withheld[job] = None
+        else:
+            self._withheld.pop(job, None)
+            entry.move(Stage.RUNNING)
+            self._actions.append((Action.START, job))
 
     @property
     def started(self) -> tuple[J, ...]:
         """Every job that was started and of which something is left, in order of arrival."""
-        later = (Stage.QUEUED, Stage.LOCKING)
-        return tuple(job for job, entry in self._jobs.items() if entry.stage not in later and job not in self._withheld)
+        return tuple(job for job, entry in self._jobs.items() if entry.stage in (Stage.RUNNING, Stage.RELEASED))
 
     @property
     def jobs(self) -> tuple[J, ...]:
@@ -224,6 +228,7 @@ class Core(Generic[J]):
         entry = self._jobs[job]
         entry.move(Stage.FORGOTTEN)
         del self._jobs[job]
+        self._withheld.pop(job, None)
         self.graph.remove(job)
         return entry
 
@@ -268,7 +273,11 @@ class Core(Generic[J]):
             self._forget(job)
             actions.append((Action.REFUSE, job))
         for job in decision.end:
-            actions.append((Action.YIELD, job))  # a monitor, which waits for no address
+            if job in self._withheld:
+                actions.append((Action.REFUSE, job))
+                self._forget_locking(job, backlog)
+            else:
+                actions.append((Action.YIELD, job))  # a monitor, which waits for no address
         for job in decision.start:
             entry = self._jobs[job]
             entry.batch = backlog.batch
@@ -276,8 +285,7 @@ class Core(Generic[J]):
             if resources:
                 self.graph.changed()
             if not resources or self._addresses.acquire(job, resources):
-                entry.move(Stage.RUNNING)
-                actions.append((Action.START, job))
+                self._start(job)
             else:
                 entry.move(Stage.LOCKING)
                 if self.graph.waits_for_stuck(job):
@@ -292,8 +300,7 @@ class Core(Generic[J]):
 
     def _start_locked(self, jobs: tuple[J, ...]) -> None:
         for job in jobs:
-            self._jobs[job].move(Stage.RUNNING)
-            self._actions.append((Action.START, job))
+            self._start(job)
 
     # ------------------------------------------------------------------ its scripts
 

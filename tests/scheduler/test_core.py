@@ -651,22 +651,24 @@ def test_in_a_pause_nothing_is_started_and_what_runs_goes_on() -> None:
     assert list(core.started) == ["b"]
 
 
-def test_what_is_to_be_done_with_a_job_in_a_pause_comes_after_its_start_and_before_what_comes_later() -> None:
+def test_in_a_pause_a_monitor_gives_way_at_once_and_who_leaves_is_forgotten() -> None:
     core = core_of()
     core.pause()
     core.submit("monitor", "legacy", MONITOR)
+    assert todo(core) == []
+    assert core.waits("monitor")
     core.submit("takeip", "legacy", X)
+    assert todo(core) == [(Action.REFUSE, "monitor")]
+    core.submit("again", "legacy", RELEASE_X)
     core.submit("other", "other", ALONE)
+    core.submit("behind", "other", ALONE)
     assert todo(core) == []
     core.cancel("other")
+    assert todo(core) == []
+    assert core.jobs == ("takeip", "again", "behind")
     core.go_on()
-    assert todo(core) == [
-        (Action.START, "monitor"),
-        (Action.YIELD, "monitor"),
-        (Action.START, "other"),
-        (Action.END, "other"),
-    ]
-    assert over(core, "monitor") == [(Action.START, "takeip")]
+    assert todo(core) == [(Action.START, "takeip"), (Action.START, "behind")]
+    assert over(core, "takeip") == [(Action.START, "again")]
 
 
 def test_what_somebody_waits_for_who_is_at_work_is_started_in_a_pause_and_what_is_before_it() -> None:
