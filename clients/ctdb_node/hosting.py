@@ -34,6 +34,8 @@ class Hosting:
         self.held: dict[str, str] = {}
         self.differences: tuple[str, ...] = ()
         self._leaving: tuple[PublicAddress, ...] = ()
+        self._changes = 0
+        """Grows when addresses begin to move, and when they have moved: odd meanwhile."""
         self._events = events
         self._look = look
         self._up = self._usable
@@ -79,12 +81,16 @@ class Hosting:
         """Compares with the kernel, logs what differs once; tells whether any of its interfaces has gone up or down."""
         if not self._look:
             return False
+        before = self._changes
         try:
             found = await interfaces()
         except NodeError as error:
             _log.warning("%s", error)
             return False
-        now = differences((*self._staying, *self._leaving), self.held, found.addresses)
+        now = self.differences
+        # not while addresses move: the kernel has them before the event is over
+        if before == self._changes and before % 2 == 0:
+            now = differences((*self._staying, *self._leaving), self.held, found.addresses)
         for text in now:
             if text not in self.differences:
                 _log.warning("%s", text)
@@ -124,9 +130,13 @@ class Hosting:
 
     async def _carry_out(self, moves: Sequence[Move]) -> bool:
         """Runs events side by side; one that fails leaves its address where it was, and the others go on."""
-        async with anyio.create_task_group() as tasks:
-            for move in moves:
-                tasks.start_soon(self._move, move)
+        self._changes += 1
+        try:
+            async with anyio.create_task_group() as tasks:
+                for move in moves:
+                    tasks.start_soon(self._move, move)
+        finally:
+            self._changes += 1
         self._leaving = tuple(each for each in self._leaving if each.address in self.held)
         return all(self.held.get(move.address.address) == move.new for move in moves)
 

@@ -64,6 +64,8 @@ def excerpt() -> list[str]:
 
 
 def without_numbers(text: str) -> str:
+    # behind a line stands when it came, if it was logged a while later
+    text = re.sub(r", at [\d:.]+\)", ")", text)
     return re.sub(r"\(ctdb-event show [^)]*\)", "", re.sub(r"\d+", "0", text))
 
 
