@@ -21,6 +21,7 @@ from native_client import NativeClient, Refused, native_client
 from nodes import Client, Daemon, Node, alive, children_of, command_of, running_daemon, until
 
 from ctdb_eventd import __version__
+from ctdb_eventd.history.records import history_file
 from ctdb_eventd.model import EventSpec
 from ctdb_eventd.protocol.messages import RunRequest
 
@@ -486,6 +487,23 @@ async def test_a_daemon_that_is_asked_to_end_in_any_step_ends_with_all_that_it_h
 
 
 @pytest.mark.parametrize("step", STEPS)
+async def test_when_ctdbd_ends_in_any_step_the_daemon_ends_too(node: Node, step: str) -> None:
+    node.script("20.b.script", SLOW)
+    watched = subprocess.Popen(["sleep", "1000"])
+    try:
+        async with everybody(node, f"--pid={watched.pid}") as (daemon, client, native):
+            await in_step(node, client, native, step)
+            watched.kill()
+            watched.wait()
+            assert await asyncio.to_thread(daemon.process.wait, 60) == 0
+            assert f"process {watched.pid} has gone, shutting down" in node.log
+            assert not alive(int(node.read("pid")))
+    finally:
+        watched.kill()
+        watched.wait()
+
+
+@pytest.mark.parametrize("step", STEPS)
 async def test_a_daemon_that_is_killed_in_any_step_leaves_room_for_the_next(node: Node, step: str) -> None:
     node.script("20.b.script", SLOW)
     async with running_daemon(node) as daemon, daemon.client() as client, native_client(daemon) as native:
@@ -505,6 +523,23 @@ async def test_without_room_for_the_state_nothing_happens(node: Node) -> None:
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (600_000, 600_000))
         assert await refused(native) == "the state can't be kept: File too large"
         assert await serves(client, native)
+
+
+async def test_a_history_that_cant_be_written_and_a_full_log_are_no_hindrance(node: Node) -> None:
+    (node.base / "ctdb.conf").write_text("[logging]\n  location = file:/dev/full\n")
+    Path(history_file(str(node.var))).mkdir(parents=True)
+    async with everybody(node) as (daemon, client, native):
+        assert await client.run("monitor") == 0
+        await upgraded(daemon, native)
+        assert await serves(client, native)
+
+
+async def test_what_the_history_lacks_is_said_to_be_lost(node: Node) -> None:
+    Path(history_file(str(node.var))).mkdir(parents=True)
+    async with everybody(node) as (daemon, client, native):
+        assert await client.run("monitor") == 0
+        await upgraded(daemon, native)
+        assert "the history can't be written: what it doesn't have yet is lost by the upgrade" in node.log
 
 
 # ---------------------------------------------------------------------- many
@@ -590,15 +625,16 @@ async def _upgraded_in_time(daemon: Daemon, client: NativeClient) -> bool:
 
 async def _upgrades(daemon: Daemon, client: NativeClient, over: asyncio.Event) -> int:
     try:
-        first = 0
+        first: dict[str, Any] = {}
         for number in range(ROUNDS):
             while not await _upgraded_in_time(daemon, client):
                 pass
             stats = await client.call("stats")
             if number == ROUNDS // 4:
-                first = stats["descriptors"]
+                first = stats
             await asyncio.sleep(random.uniform(0, 0.3))
-        assert stats["descriptors"] <= first + 16  # those of scripts and their cgroups come and go
+        assert stats["descriptors"] <= first["descriptors"] + 16  # those of scripts and their cgroups come and go
+        assert stats["memory"] <= 1.2 * first["memory"]
         assert len(children_of(daemon.process.pid)) < 20
     finally:
         over.set()
