@@ -578,6 +578,7 @@ class Daemon:
 
     def _flush(self) -> None:
         self._broker.feed.flush()
+        self._log.drain()
         if self._history is not None and not self._history.flush(_FLUSH_PATIENCE):
             _log.error("the history can't be written: what it doesn't have yet is lost by the upgrade")
 

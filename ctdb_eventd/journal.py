@@ -60,7 +60,7 @@ class JournalHandler(logging.Handler):
         self._why = ""
         self._sender: threading.Thread | None = None
         self._ends = False
-        atexit.register(self._wait_for_sender)
+        atexit.register(self.drain)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends one entry, or holds it; `logging` calls this with the handler's lock."""
@@ -104,7 +104,7 @@ class JournalHandler(logging.Handler):
                 self._socket.close()
         finally:
             self.release()
-        atexit.unregister(self._wait_for_sender)
+        atexit.unregister(self.drain)
 
     # ------------------------------------------------------------------ an entry
 
@@ -175,8 +175,8 @@ class JournalHandler(logging.Handler):
             self._lose(error.strerror or str(error))
         self._held_bytes -= len(self._held.popleft())
 
-    def _wait_for_sender(self) -> None:
-        """Waits a moment for what is held: at the program's end the thread ends too."""
+    def drain(self) -> None:
+        """Waits a moment for what is held: at the program's end the thread ends too. Not to be called while locked."""
         sender = self._sender
         if sender is not None:
             sender.join(_LAST_WAIT)

@@ -331,6 +331,11 @@ class Log:
         if isinstance(self._handler, FileHandler):
             self._handler.reopen()
 
+    def drain(self) -> None:
+        """Waits a moment for what the journal has yet to take; nothing else waits."""
+        if isinstance(self._handler, JournalHandler):
+            self._handler.drain()
+
     def _open(self, location: str, form: str) -> logging.Handler:
         kind, _, rest = location.partition(":")
         line: logging.Formatter = JsonLine(self.host) if form == "json" else BareLine()

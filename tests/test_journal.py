@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,18 @@ def test_the_socket_stays_open_until_what_is_held_has_been_sent(tmp_path: Path, 
     assert [journal.entry()["MESSAGE"] for _ in range(2000)] == [f"line {number}" for number in range(2000)]
     sender.join(30)
     assert vars(handler)["_socket"].fileno() == -1
+
+
+def test_what_is_held_can_be_waited_for(tmp_path: Path, journal: Journal) -> None:
+    node_log = configured(tmp_path)
+    for number in range(2000):
+        log.error("line %d", number)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.extend(journal.entry()["MESSAGE"] for _ in range(2000)))
+    reader.start()
+    held = vars(vars(node_log)["_handler"])["_held"]
+    while held:
+        node_log.drain()
+    reader.join(30)
+    assert received == [f"line {number}" for number in range(2000)]
+    node_log.drain()
