@@ -101,6 +101,7 @@ class Campaign:
         """
         figures, began = self.figures, time.monotonic()
         self._say(PREFACE)
+        self._wait_until_complete()
         before = self._state()
         with _Pinger(self._path) as pinger:
             while (packets is None or figures.packets < packets) and (
@@ -159,6 +160,14 @@ class Campaign:
             check(data)
         except Exception as error:
             raise Wrong(f"{error}; {what}: {_kept(data)}") from error
+
+    def _wait_until_complete(self) -> None:
+        """Waits until the daemon has loaded what it loads a moment after its start: then it starts its threads."""
+        deadline = time.monotonic() + 60
+        while len(os.listdir(f"/proc/{self._daemon.process.pid}/task")) < 2:
+            if time.monotonic() > deadline:
+                raise Wrong("after a minute the daemon has not started the thread that writes the history")
+            time.sleep(0.05)
 
     def _state(self) -> tuple[int, int]:
         """Returns memory and number of descriptors, when nobody else is connected any more."""
