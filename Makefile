@@ -10,7 +10,7 @@ quietly := contrib/tools/quietly.sh
 pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop bench clean
+.PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop interop-packages bench clean
 .PHONY: chaos soak fuzz fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab bench-outage
 # Two pips in one environment would break it; there is little else to gain.
 .NOTPARALLEL:
@@ -82,11 +82,14 @@ check-shell:
 
 # INTEROP is what of them, as pytest has it: files, directories, -k. Some tests need more packages; all is installed for
 # all of them, and each says what it lacks.
-interop_packages := samba smbclient chromium prometheus mandoc
+interop_needs := ctdb iproute2 iptables ethtool python3
 interop: export INTEROP_REQUIRED := yes
-interop: $(VENV)/.stamp-test ## Run the tests against CTDB's own programs (Debian, root)
-	@contrib/tools/need-packages.sh ctdb iproute2 iptables ethtool python3 $(if $(INTEROP),,$(interop_packages))
+interop: $(VENV)/.stamp-test $(if $(INTEROP),,interop-packages) ## Run the tests against CTDB's own programs (Debian, root)
+	@contrib/tools/need-packages.sh $(interop_needs)
 	$(VENV)/bin/python -m pytest -m interop $(INTEROP)
+
+interop-packages: ## Install what all of them need (Debian, root)
+	@contrib/tools/need-packages.sh $(interop_needs) samba smbclient chromium prometheus mandoc
 
 # Each in a root of its own, two of them at a time (JOBS), with an environment that is kept there.
 VERSIONS := 4.17 4.22 4.24 4.25

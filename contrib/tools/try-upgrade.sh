@@ -146,7 +146,7 @@ check_node()
 	"$ctdb_event" run 10 legacy probe "$1" || fail "$1: the event daemon doesn't run events"
 	grep -qx "probe $1" "$noted" || fail "$1: the event was not run"
 	case "$2 ${3-}" in
-	'ours ') check_status 0 'our daemon, .*' "our daemon, process $eventd_pid" ;;
+	'ours ') check_status 0 'our daemon, .*' "our daemon, process $eventd_pid, version [0-9.]*" ;;
 	'ctdbs 4') check_status 4 'our daemon, .*' "CTDB's own event daemon, process $eventd_pid" ;;
 	'ctdbs 3') [ -z "$installer" ] || check_status 3 "CTDB's own event daemon, .*" "CTDB's own event daemon, process $eventd_pid" ;;
 	esac
@@ -254,7 +254,7 @@ check_not_restarted()
 	moved=
 	[ "$(place_of pidfile eventd)" = "$eventd_pid_file" ] ||
 		moved=", started before an upgrade of CTDB moved its pid file from $eventd_pid_file: .*"
-	check_status 0 'our daemon, .*' "our daemon, process $eventd_pid$moved"
+	check_status 0 'our daemon, .*' "our daemon, process $eventd_pid$moved\(, version [0-9.]*\)\{0,1\}"
 }
 
 # What docs/installation.md tells to do when the environment's Python has gone, and what happens until that is done.

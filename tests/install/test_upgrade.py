@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import subprocess
 from pathlib import Path
@@ -33,6 +34,7 @@ def test_a_node_works_before_and_after_and_has_an_event_daemon_all_the_time() ->
     if problem:
         # not a failure with INTEROP_REQUIRED either: `make interop-versions` runs in roots, where none can be made
         pytest.skip(problem)
+    faulthandler.cancel_dump_traceback_later()  # apt alone may take minutes; LIMIT is enough
     command = [str(TOOLS / "side-by-side.sh"), f"{TOOLS}/try-upgrade.sh 4.24 4.25 $WORD", "package", "venv"]
     tried = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False

@@ -189,7 +189,7 @@ def _install(task: _Task, only_again: bool) -> int:
     if errors:
         return EXIT_ERROR
     if task.now and not at_once:
-        say(f"--now: no daemon of ours runs here, but {running}")
+        say(f"--now: there is nothing to upgrade. Running: {running}")
     return _go_on_as_installed(task) if at_once else 0
 
 
