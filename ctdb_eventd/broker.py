@@ -395,18 +395,6 @@ class Broker:
             return {**value, "error": error.strerror or str(error)}
         return {**value, "scripts": len(found), "enabled": sum(script.enabled() for script in found)}
 
-    def complete(self) -> None:
-        """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
-        import hashlib  # noqa: F401
-
-        import ctdb_eventd.history.file
-        import ctdb_eventd.history.reader
-        import ctdb_eventd.inspection
-        import ctdb_eventd.processes  # noqa: F401
-        from ctdb_eventd.handled import provided
-
-        provided()
-
     def scripts(self, component: str) -> dict[str, Any]:
         """Returns the files of a component.
 

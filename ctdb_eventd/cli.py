@@ -132,15 +132,14 @@ def _serve(daemon: Daemon) -> int:
 def _try_state(arguments: argparse.Namespace) -> int:
     """Tells the daemon that runs whether this program could take over from it; changes nothing."""
     from ctdb_eventd import upgrade
-    from ctdb_eventd.config import load
-    from ctdb_eventd.daemon import Daemon  # what can't be imported is noticed now  # noqa: F401
+    from ctdb_eventd.daemon import Daemon
 
     try:
         paths = Inquiry(os.environ, arguments.helper_dir).paths()
         state = upgrade.read_state(arguments.try_state)
         if state.socket != paths.socket:
             raise StartupError(f"it listens on {state.socket}, expected {paths.socket}: CTDB was upgraded as well")
-        load(paths.config_file)
+        Daemon(_options(arguments), os.environ, paths).load_config()
     except (EventdError, PathsError) as error:
         _report(error)
         return 1

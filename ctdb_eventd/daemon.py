@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from ctdb_eventd.handover import LeftCall, LeftRun, State
     from ctdb_eventd.upgrade import Former, Upgrade
 
-__all__ = ["Daemon", "Options"]
+__all__ = ["Daemon", "Options", "load_the_rest"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +87,20 @@ class Options:
     """Written to when the daemon listens, and kept open until it ends; None if there is none."""
     helper_dir: str | None = None
     """CTDB's directory of helper programs; None if that wasn't said."""
+
+
+def load_the_rest() -> None:
+    """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+    import hashlib  # noqa: F401
+
+    import ctdb_eventd.history.file
+    import ctdb_eventd.history.reader
+    import ctdb_eventd.inspection
+    import ctdb_eventd.processes
+    import ctdb_eventd.upgrade  # noqa: F401
+    from ctdb_eventd.handled import provided
+
+    provided()
 
 
 class Daemon:
@@ -161,7 +175,7 @@ class Daemon:
         Raises:
             EventdError: A part can't start.
         """
-        self._config = self._load()
+        self._config = self.load_config()
         self._log.startup(self._config)
         self._control.access = look_up(self._config.access)
         self._log_places()
@@ -193,10 +207,10 @@ class Daemon:
         self._broker.take_up(state)
         if state.notices is not None:
             self._notifier.notices.take_up(state.notices)
-        clients = self._server.take_up(state.listener, state.clients)
+        clients = self._server.take_up(state)
         former.forget()
         self._state = None
-        self._scheduler.client_locks.number_from(state.next_lock)
+        self._scheduler.client_locks.next_number = state.next_lock
         held = [(lock, session.peer) for session, client in clients for lock in client.locks]
         for lock, peer in sorted(held, key=lambda pair: pair[0].number):
             self._broker.take_up_lock(lock, peer)
@@ -231,20 +245,13 @@ class Daemon:
             _log.error("%s", upgraded)
 
     def _complete(self) -> None:
-        self._broker.complete()
-        self.load_rest()
-
+        load_the_rest()
         if self._history is not None:
             self._history.startup()
             if self._former is None:
                 self._history.read("latest", Wanted(), None, self._broker.carry)
 
-    @staticmethod
-    def load_rest() -> None:
-        """Imports what an upgrade needs: when one is asked for, another version's file may be in its place."""
-        import ctdb_eventd.upgrade  # noqa: F401
-
-    def _load(self) -> Config:
+    def load_config(self) -> Config:
         """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.
 
         A test node may be anywhere, so there that is a warning only.
@@ -467,7 +474,7 @@ class Daemon:
 
     def _reload(self) -> list[str]:
         try:
-            config = self._load()
+            config = self.load_config()
             access = look_up(config.access)
             with self._log.prepared(config) as use_log:
                 self._scheduler.command_locks.names = self._wrappers.write(config)
@@ -499,7 +506,7 @@ class Daemon:
     # ------------------------------------------------------------------ another program
 
     def _on_upgrade_signal(self) -> None:
-        _log.log(NOTICE, "%s asked for: upgrade", "SIGRTMIN+1")
+        _log.log(NOTICE, "SIGRTMIN+1 asked for: upgrade")
         self._on_upgrade(lambda outcome: None, False)
 
     def _on_upgrade(self, done: Told, cancel: bool) -> None:
@@ -548,7 +555,8 @@ class Daemon:
         from ctdb_eventd.upgrade import own_program
 
         self._runner.spawn.cgroups.enter(None)  # a program that is started now is no script
-        listener, clients = self._server.left()
+        listening = self._server.left()
+        clients = listening["clients"]
         detached, results, counts = self._broker.left(frozenset(call.run for one in clients for call in one.calls))
         return State(
             version=__version__,
@@ -556,13 +564,12 @@ class Daemon:
             began=began,
             stopped=stopped,
             socket=self._paths.socket,
-            listener=listener,
             pid_file=self._pid_file.descriptor,
             watched=None if self._watched < 0 else self._watched,
             startup_fd=self._options.startup_fd,
             oom_score_adj=self._oom_score_adj,
             next_lock=self._scheduler.client_locks.next_number,
-            clients=clients,
+            **listening,
             detached=detached,
             results=results,
             notices=self._notifier.notices.left(),

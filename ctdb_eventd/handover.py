@@ -165,6 +165,8 @@ class State:
     """The path of the socket."""
     listener: int
     """Descriptor of the socket."""
+    bound: tuple[int, int] = (0, 0)
+    """Device and inode of what was bound at that path: it may have gone, or be another daemon's by now."""
     pid_file: int
     """Descriptor of the pid file, which is locked."""
     watched: int | None = None

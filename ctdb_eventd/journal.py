@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import errno
-import fcntl
 import logging
 import os
 import select
@@ -19,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from ctdb_eventd.log_lines import PROGRAM, LossRecord, known, priority
+from ctdb_eventd.private import memory_file
 
 __all__ = ["JournalHandler"]
 
@@ -28,7 +28,6 @@ _LAST_WAIT = 1.0
 """Seconds that the end of the program waits for them."""
 _FIELD = "CTDB_EVENT_"
 """In front of what is known of a line beside its text: `run` becomes `CTDB_EVENT_RUN`."""
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 def _field(name: str, value: object) -> bytes:
@@ -141,11 +140,11 @@ class JournalHandler(logging.Handler):
 
     def _send_file(self, entry: bytes) -> None:
         """Sends an entry that is too large for a datagram, as a file that can't be changed any more."""
-        fd = os.memfd_create("journal", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        with open(fd, "wb", buffering=0) as file:
-            file.write(entry)
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        fd = memory_file("journal", entry)
+        try:
             socket.send_fds(self._socket, [b""], [fd])
+        finally:
+            os.close(fd)
 
     # ------------------------------------------------------------------ the thread
 

@@ -7,16 +7,19 @@ descriptor: one that is a link, or belongs to a stranger, is refused; one that i
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import stat
 
 from ctdb_eventd.errors import StartupError
 
-__all__ = ["own_directory", "own_file"]
+__all__ = ["SEALS", "memory_file", "own_directory", "own_file"]
 
 _log = logging.getLogger(__name__)
 
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+"""What a `memory_file` has."""
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -75,6 +78,25 @@ def own_file(path: str, what: str = "file") -> int:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is none; rm {path}")
         _make_ours(fd, path, 0o600)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def memory_file(name: str, data: bytes) -> int:
+    """Returns the descriptor of a file in memory that has these bytes, and that nobody can change.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
     except BaseException:
         os.close(fd)
         raise

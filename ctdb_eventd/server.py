@@ -13,8 +13,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd.access import unknown_id
 from ctdb_eventd.access_control import AccessControl
@@ -27,7 +26,7 @@ from ctdb_eventd.session import Session
 from ctdb_eventd.traffic import MOST_CONNECTIONS, Traffic
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftClient
+    from ctdb_eventd.handover import LeftClient, State
 
 __all__ = ["Server"]
 
@@ -87,26 +86,21 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(listener, self._on_connection)
 
-    def left(self) -> tuple[int, tuple[LeftClient, ...]]:
-        """Returns the descriptor of the socket, and what is to be known of each client; see `take_up`."""
+    def left(self) -> dict[str, Any]:
+        """Returns what another program in this process needs to go on: fields of `handover.State`."""
         assert self._listener is not None
-        return self._listener.fileno(), tuple(
-            session.left(tuple(lock.left() for lock in session.peer.locks.values())) for session in self._sessions
-        )
+        clients = tuple(session.left() for session in self._sessions)
+        return {"listener": self._listener.fileno(), "bound": self._bound, "clients": clients}
 
-    def take_up(self, descriptor: int, clients: Iterable[LeftClient]) -> list[tuple[Session, LeftClient]]:
+    def take_up(self, state: State) -> list[tuple[Session, LeftClient]]:
         """Goes on where a former program in this process was; clients are read on from `go_on` on.
-
-        Args:
-            descriptor: Of the socket.
-            clients: Those who are connected.
 
         Raises:
             OSError: A descriptor is none of a socket.
         """
-        listener = socket.socket(fileno=descriptor)
-        self._bound = os.lstat(self._path)
-        found = [(socket.socket(fileno=left.descriptor), left) for left in clients]
+        listener = socket.socket(fileno=state.listener)
+        self._bound = state.bound
+        found = [(socket.socket(fileno=left.descriptor), left) for left in state.clients]
         self._listen(listener)
         resumed = []
         for client, left in found:
@@ -128,14 +122,14 @@ class Server:
             listener.bind(self._path)
         finally:
             os.umask(mask)
-        self._bound = os.lstat(self._path)
+        self._bound = _identity(os.lstat(self._path))
         self._warn_of_directories()
         listener.listen(_BACKLOG)
 
     def use_access(self) -> None:
         """Lets in who may from now on, and ends the sessions of those who may not any more."""
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.lstat(self._path), self._bound):  # it may be another daemon's by now
+            if _identity(os.lstat(self._path)) == self._bound:  # it may be another daemon's by now
                 os.chmod(self._path, 0o666 if self._control.access.is_open else 0o700)
         self._warn_of_directories()
         for session in list(self._sessions):
@@ -163,7 +157,7 @@ class Server:
             self._stop_accepting(listener)
             listener.close()
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.lstat(self._path), self._bound):  # it may be another daemon's by now
+                if _identity(os.lstat(self._path)) == self._bound:  # it may be another daemon's by now
                     os.unlink(self._path)
         for session in list(self._sessions):
             session.close()
@@ -260,6 +254,10 @@ class Server:
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
             self._look_for_room()
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _groups(client: socket.socket, uid: int, gid: int) -> frozenset[int]:

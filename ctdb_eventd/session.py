@@ -14,7 +14,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
@@ -24,7 +24,7 @@ from ctdb_eventd.protocol.messages import Call, Note, Notes, Reply, Request, Run
 from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall, LeftClient, LeftLock
+    from ctdb_eventd.handover import LeftCall, LeftClient
 
 __all__ = ["Session"]
 
@@ -239,12 +239,8 @@ class Session:
 
     # ------------------------------------------------------------------ a new program
 
-    def left(self, locks: tuple[LeftLock, ...]) -> LeftClient:
-        """Returns what another program in this process needs to go on with this client.
-
-        Args:
-            locks: Those that it holds.
-        """
+    def left(self) -> LeftClient:
+        """Returns what another program in this process needs to go on with this client."""
         from ctdb_eventd.handover import LeftClient  # late: it would slow the start
 
         is_native, unread = self._connection.left()
@@ -256,7 +252,7 @@ class Session:
             unread=unread,
             unsent=bytes(self._unsent),
             calls=tuple(calls),
-            locks=locks,
+            locks=tuple(lock.left() for lock in self.peer.locks.values()),
         )
 
     def take_up(self, left: LeftClient) -> None:
@@ -332,14 +328,13 @@ def _left_call(call: _Call, job: Cancellable | None) -> LeftCall:
     from ctdb_eventd.handover import LeftCall
 
     request = call.request
-    fields = dict(job.left()) if job is not None else {}
+    fields: dict[str, Any] = {}
     if isinstance(request, RunRequest):
         fields["spec"] = request.spec
     elif isinstance(request, Call):
         fields["method"], fields["params"] = request.method, request.params
-        wait = request.params.get("wait")
-        if request.method == "lock" and wait is not None:
-            fields["params"] = {**request.params, "wait": max(0.0, wait - (time.monotonic() - call.arrived))}
+    if job is not None:
+        fields |= job.left()
     if call.last_lost is not None:
         fields["lost"], fields["lost_until"] = call.lost, (call.last_lost.number, call.last_lost.data["time"])
     return LeftCall(reqid=call.reqid, size=call.size, arrived=call.arrived, **fields)

@@ -34,18 +34,19 @@ from ctdb_eventd.environment import HANDLED_SIGNALS, REFUSED, TAKE_OVER, TRY
 from ctdb_eventd.errors import StateUnreadable, UpgradeFailed
 from ctdb_eventd.handover import State, decode, encode
 from ctdb_eventd.logs import NOTICE
+from ctdb_eventd.private import SEALS, memory_file
 from ctdb_eventd.text import shown
 
-__all__ = ["Former", "Steps", "Upgrade", "own_program", "program_to_start", "read_state", "sealed"]
+__all__ = ["Former", "Steps", "Upgrade", "own_program", "program_to_start", "read_state"]
 
 _log = logging.getLogger(__name__)
 
 _TRIAL_PATIENCE = 5.0
 _LOOK_AGAIN = 0.01
 """Seconds between two looks whether what runs is over."""
+_FILE = "ctdb-eventd state"
 _MOST_SAID = 500
 """Characters of what a program says that is tried and fails."""
-_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _INSTALLED_MARK = "# ctdb-eventd-install put this file here"
 _NAMES = ("python", "python_option", "program")
 
@@ -95,24 +96,6 @@ def program_to_start(helper_dir: str | None) -> tuple[str, ...]:
 # ---------------------------------------------------------------------- the state
 
 
-def sealed(data: bytes) -> int:
-    """Returns the descriptor of a file in memory that has these bytes, and that nobody can change.
-
-    Raises:
-        OSError: There is no room for it.
-    """
-    fd = os.memfd_create("ctdb-eventd state", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
-
-
 def read_state(fd: int) -> State:
     """Returns the state that a file has.
 
@@ -120,7 +103,7 @@ def read_state(fd: int) -> State:
         StateUnreadable: It has none, or one that isn't understood here.
     """
     try:
-        if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+        if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS != SEALS:
             raise StateUnreadable(f"descriptor {fd} is a file that somebody could change")
         size = os.fstat(fd).st_size
         return decode(os.pread(fd, size, 0))
@@ -212,11 +195,6 @@ class Upgrade:
         self._scope: anyio.CancelScope | None = None
         self._given_up = ""
 
-    @property
-    def goes_on(self) -> bool:
-        """Tells whether an upgrade has begun."""
-        return self._scope is not None
-
     def give_up(self, reason: str) -> bool:
         """Ends one that has begun; False if none has."""
         if self._scope is None:
@@ -252,7 +230,7 @@ class Upgrade:
     async def _try(self, program: tuple[str, ...], began: float) -> None:
         _log.log(NOTICE, "upgrade of version %s: trying %s", __version__, " ".join(program))
         with _failures("the state can't be kept"):
-            fd = sealed(encode(self._steps.state(began, time.monotonic())))
+            fd = memory_file(_FILE, encode(self._steps.state(began, time.monotonic())))
         try:
             with anyio.fail_after(_TRIAL_PATIENCE), _failures(f"can't start {program[0]}"):
                 done = await anyio.run_process(
@@ -284,7 +262,7 @@ class Upgrade:
             self._steps.flush()
             with _failures("the state can't be kept"):
                 state = self._steps.state(began, stopped)
-                fd = sealed(encode(state))
+                fd = memory_file(_FILE, encode(state))
             try:
                 _log.log(NOTICE, "upgrade of version %s: nothing runs, executing %s", __version__, program[0])
                 with _failures(f"can't execute {program[0]}"):

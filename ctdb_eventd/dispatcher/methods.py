@@ -213,7 +213,7 @@ class Methods:
         def done(found: object) -> None:
             if view == "ended" and found is None:
                 found = NoSuchPastRun(run or "")
-            reply(failure_of(found) if isinstance(found, RequestError) else Result(found))
+            reply(_answer(found))
 
         self._domain.history(view, wanted, run, done)
 
@@ -262,11 +262,7 @@ class Methods:
     def _upgrade(self, call: Call, params: Params, reply: ReplyTo, peer: Peer) -> None:
         cancel = params.flag("cancel")
         self._domain.audit(peer, "cancel of the upgrade" if cancel else "upgrade")
-
-        def done(outcome: object) -> None:
-            reply(failure_of(outcome) if isinstance(outcome, RequestError) else Result(outcome))
-
-        self._domain.upgrade(done, cancel=cancel)
+        self._domain.upgrade(lambda outcome: reply(_answer(outcome)), cancel=cancel)
 
     def _reload(self, params: Params, peer: Peer) -> dict[str, Any]:
         self._domain.audit(peer, "reload")
@@ -292,6 +288,10 @@ class Methods:
             report=params.flag("report"),
         )
         return WatchCall(call.id, reply, peer).begin(self._domain.feed, wanted)
+
+
+def _answer(what: object) -> Reply:
+    return failure_of(what) if isinstance(what, RequestError) else Result(what)
 
 
 def _cancelled(ran: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class _Ongoing(ABC):
     """
 
     ending: tuple[str, ...] = ()
+    _notes: Subscription | None = None
 
     def __init__(self, call_id: int, reply: Callable[[Reply], None], peer: Peer) -> None:
         self._id = call_id
@@ -47,8 +49,6 @@ class _Ongoing(ABC):
     @abstractmethod
     def revoke(self) -> bool:
         """Ends it, as another call of the client says."""
-
-    _notes: Subscription | None = None
 
     def left(self) -> dict[str, Any]:
         """Returns what another program needs to go on with it; see Cancellable."""
@@ -125,12 +125,15 @@ class RunCall(_Ongoing):
 class LockCall(_Ongoing):
     """`lock`: over when the locks are there, or the wait is over."""
 
+    _names: tuple[str, ...]
+    _until: float | None
     _lock: NamedLock | None = None
     _outcome: float | RequestError | None = None
 
     def begin(self, domain: Domain, names: tuple[str, ...], wait: float | None) -> LockCall | None:
         """Asks for the locks; None if it is over already."""
         self.ending = "cancel lock", ",".join(names)
+        self._names, self._until = names, None if wait is None else time.monotonic() + wait
         self._lock = domain.lock(names, wait, self._settle, self._peer)
         if self._outcome is not None:
             self._finish(self._lock, self._outcome)
@@ -161,6 +164,11 @@ class LockCall(_Ongoing):
         """Has it answered as cancelled."""
         assert self._lock is not None
         return self._lock.revoke()
+
+    def left(self) -> dict[str, Any]:
+        """Returns what another program needs to go on with it: the same request, with what is left of its wait."""
+        wait = None if self._until is None else max(0.0, self._until - time.monotonic())
+        return {"params": {"names": self._names, "wait": wait}}
 
 
 class WatchCall(_Ongoing):

@@ -85,12 +85,12 @@ class LatestResults:
 
     def take_up(self, left: LeftResults) -> None:
         """Takes what a former program has left."""
-        for record in left.events:
-            self._events.store((record.spec.component, record.spec.event), record)
-        self.carry(left.former_events)
-        for records, into in (left.addresses, self._addresses), (left.former_addresses, self._former_addresses):
+        for records, events in (left.events, self._events), (left.former_events, self._former_events):
             for record in records:
-                into.store((record.spec.component, record.spec.event, record.address or ""), record)
+                events.store((record.spec.component, record.spec.event), record)
+        for records, addresses in (left.addresses, self._addresses), (left.former_addresses, self._former_addresses):
+            for record in records:
+                addresses.store((record.spec.component, record.spec.event, record.address or ""), record)
 
     def former(self, component: str, event: str) -> RunRecord | None:
         """Returns what a former daemon ran last; None if that isn't known."""

@@ -106,11 +106,7 @@ class History:
         put = self._put
         if self._done < put:
             self.startup()
-            self._hurry.set()
-            with self._settled:
-                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
-            self._hurry.clear()
-        return self._done >= put
+        return self._has_written(put, patience)
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
@@ -128,8 +124,9 @@ class History:
             view, wanted, run, put, done, loop = self._questions.get()
             found, error = None, None
             try:
-                if view == "ended":
-                    self._wait_for(put)
+                if view == "ended" and not self._has_written(put, _READ_PATIENCE):
+                    why = self._trouble or "it takes long"
+                    raise reader.Unreadable(f"{self.path}: the latest runs aren't in it yet: {why}")
                 found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
             except reader.NothingWritten:
                 found = None if view in ("run", "ended") else []
@@ -141,18 +138,14 @@ class History:
             with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
                 loop.call_soon_threadsafe(done, found, error)
 
-    def _wait_for(self, put: int) -> None:
-        """Waits until the first so many records are in the file.
-
-        Raises:
-            Unreadable: They can't be written.
-        """
-        from ctdb_eventd.history.reader import Unreadable
-
+    def _has_written(self, put: int, patience: float) -> bool:
+        """Has the first so many records written, and waits for that; False if it was in vain."""
         with self._settled:
-            self._settled.wait_for(lambda: self._done >= put or self._trouble, _READ_PATIENCE)
             if self._done < put:
-                raise Unreadable(f"{self.path}: the latest runs aren't in it yet: {self._trouble or 'it takes long'}")
+                self._hurry.set()
+                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
+                self._hurry.clear()
+            return self._done >= put
 
     def _settle(self, records: int, trouble: str) -> None:
         with self._settled:

@@ -15,6 +15,7 @@ from ctdb_eventd.config import Config
 from ctdb_eventd.logs import log_output
 from ctdb_eventd.model import ComponentHealth, RunRecord
 from ctdb_eventd.notify.notices import Notice, Notices, of_end, of_health, of_stuck
+from ctdb_eventd.private import memory_file
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runs import Job
 from ctdb_eventd.safety import Ways
@@ -157,10 +158,8 @@ class Notifier:
 
     def _start(self, path: str, text: bytes) -> Child:
         # a file in memory, not a pipe: a program that doesn't read keeps nobody waiting
-        stdin = os.memfd_create("notice", os.MFD_CLOEXEC)
+        stdin = memory_file("notice", text)
         try:
-            os.write(stdin, text)
-            os.lseek(stdin, 0, os.SEEK_SET)
             return Child.spawn(path, (path,), attrs.evolve(self.spawn, stdin=stdin), _MOST_OUTPUT)
         finally:
             os.close(stdin)

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,7 +30,11 @@ NOTABLE_WAIT = 1.0
 
 
 class ClientLocks:
-    """Takes clients' requests for locks, and answers them."""
+    """Takes clients' requests for locks, and answers them.
+
+    Attributes:
+        next_number: The number that the next one gets; none is used twice.
+    """
 
     def __init__(
         self, core: Core[Any], command_locks: CommandLocks, publisher: Publisher, settle: Callable[[], None]
@@ -48,7 +51,7 @@ class ClientLocks:
         self._command_locks = command_locks
         self._publisher = publisher
         self._settle = settle
-        self._numbers = count(1)
+        self.next_number = 1
         self._locks: dict[int, ClientLock] = {}
         self._of_process: dict[int, dict[ClientLock, None]] = {}
 
@@ -77,7 +80,8 @@ class ClientLocks:
         Raises:
             WouldDeadlock: One of `parents`, or who waits for one, has one of them or waits for one before.
         """
-        lock = ClientLock(number=next(self._numbers), names=names, pid=pid, text=text, done=done, locks=self)
+        lock = ClientLock(number=self.next_number, names=names, pid=pid, text=text, done=done, locks=self)
+        self.next_number += 1
         has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
@@ -92,17 +96,6 @@ class ClientLocks:
             self._publish("lock-waiting", lock, holder=lock.behind)
             self._settle()  # others may have got the slot of the script that waits for it
         return lock
-
-    @property
-    def next_number(self) -> int:
-        """The number that the next one gets."""
-        number = next(self._numbers)
-        self.number_from(number)
-        return number
-
-    def number_from(self, number: int) -> None:
-        """Gives the next one this number."""
-        self._numbers = count(number)
 
     def take_up(self, left: LeftLock, pid: int, parents: frozenset[Hashable]) -> ClientLock:
         """Returns the locks that a client has from a former program in this process, which held them until now."""

@@ -245,11 +245,9 @@ async def test_the_next_daemon_waits_for_the_scripts_of_one_that_was_killed(node
 _ALL_LOADED = """
 import pkgutil, sys
 import ctdb_eventd.daemon
-from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import parse
 parse("", "ctdb.conf")
-Broker.complete(None)
-ctdb_eventd.daemon.Daemon.load_rest()
+ctdb_eventd.daemon.load_the_rest()
 import builtins
 def refuse(*args, **kwargs): raise OSError("gone")
 builtins.open = refuse

@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -412,6 +413,27 @@ async def test_a_new_program_that_fails_once_it_is_executed_makes_room_for_the_f
         assert await serves(client, native)
         assert await native.call("unlock", lock=held["lock"]) == {}
         assert f"not upgraded, the running daemon goes on as before: {reason}" in node.log
+
+
+async def test_a_configuration_that_cant_be_used_keeps_the_daemon_as_it_is(node: Node) -> None:
+    async with everybody(node) as (_, client, native):
+        node.configure("[eventd]\n kil grace = 3\n")
+        assert 'ctdb.conf:5: [eventd] kil grace = "3": unknown key' in await refused(native)
+        assert await serves(client, native)
+
+
+async def test_a_socket_that_somebody_removed_or_replaced_stays_as_it_is(node: Node) -> None:
+    async with everybody(node) as (daemon, client, native):
+        os.unlink(node.socket)
+        await upgraded(daemon, native)
+        assert await serves(client, native)
+        with socket.socket(socket.AF_UNIX) as another:
+            another.bind(node.socket)
+            await upgraded(daemon, native)
+            assert await serves(client, native)
+            assert await asyncio.to_thread(daemon.stop) == 0
+            assert os.path.exists(node.socket)
+            os.unlink(node.socket)
 
 
 async def test_what_takes_too_long_is_named_and_goes_on(node: Node) -> None:

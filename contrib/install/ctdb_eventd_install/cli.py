@@ -27,7 +27,7 @@ from ctdb_eventd_install.places import NodePlaces, find_places
 from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, NotUpgraded, ReviewFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
-from ctdb_eventd_install.running import OURS, PID_FILES, ask, cli_of, lock_holder, running_daemon, version_of
+from ctdb_eventd_install.running import OURS, PATIENCE, PID_FILES, ask, cli_of, lock_holder, running_daemon, version_of
 
 __all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_NOT_INSTALLED", "main"]
 
@@ -110,9 +110,7 @@ def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     ):
         tasks.add_argument(f"--{name}", dest="task", action="store_const", const=name, help=text)
     parser.add_argument(
-        "--now",
-        action="store_true",
-        help="install, and have our daemon that runs go on as this version",
+        "--now", action="store_true", help="install, and have our daemon that runs go on as this version"
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be done, change nothing")
     parser.add_argument("--root", default="/", metavar="DIR", help="work on the system below this directory")
@@ -195,7 +193,7 @@ def _install(task: _Task, only_again: bool) -> int:
 
 def _go_on_as_installed(task: _Task) -> int:
     """Has the daemon that runs go on as the one that is installed."""
-    done = ask(task.program, "upgrade")
+    done = ask(task.program, "upgrade", patience=None)  # it takes what the configuration allows
     if done is not None and done.returncode == 0:
         say(done.stdout.strip())
         return 0
@@ -240,7 +238,7 @@ def _versions(task: _Task, running: str, program: str | None) -> str:
     """Says which version runs, and whether it is the one that is installed; empty if that can't be told."""
     if program is None or task.below_root or not running.startswith(OURS):
         return ""
-    done = ask(program, "ping", "--plain")
+    done = ask(program, "ping", "--plain", patience=PATIENCE)
     if done is None or done.returncode:
         return ""
     runs, installed = done.stdout.partition("\t")[0].rpartition(" ")[2], version_of(program)

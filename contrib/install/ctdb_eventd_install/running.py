@@ -7,14 +7,14 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-__all__ = ["OURS", "PID_FILES", "ask", "cli_of", "lock_holder", "running_daemon", "version_of"]
+__all__ = ["OURS", "PATIENCE", "PID_FILES", "ask", "cli_of", "lock_holder", "running_daemon", "version_of"]
 
 PID_FILES = ("/run/ctdb/eventd.pid", "/run/samba/ctdb/eventd.pid")
 """Where versions of CTDB have it: up to 4.24, and from 4.25 on."""
 OURS = "our daemon"
 """`running_daemon` begins so if it is ours."""
-_PATIENCE = 5.0
-"""Seconds that a question to the daemon may take; an upgrade may take what its configuration allows."""
+PATIENCE = 5.0
+"""Seconds that a question may take."""
 _NOBODY = "no event daemon"
 _HIDDEN = "only root can tell (sudo)"
 
@@ -70,14 +70,14 @@ def cli_of(program: str) -> str:
     return beside if os.access(beside, os.X_OK) else shutil.which("ctdb-event") or beside
 
 
-def ask(program: str, *words: str) -> subprocess.CompletedProcess[str] | None:
-    """Asks the daemon that runs by that command line; None if it can't be run, or doesn't answer."""
-    return _output(None if words == ("upgrade",) else _PATIENCE, cli_of(program), *words)
+def ask(program: str, *words: str, patience: float | None) -> subprocess.CompletedProcess[str] | None:
+    """Asks the daemon that runs by that command line; None if it can't be run, or doesn't answer in so many seconds."""
+    return _output(patience, cli_of(program), *words)
 
 
 def version_of(program: str) -> str:
     """Returns the version of a daemon's program; empty if it doesn't say."""
-    done = _output(_PATIENCE, program, "--version")
+    done = _output(PATIENCE, program, "--version")
     return "" if done is None or done.returncode else done.stdout.strip().rpartition(" ")[2]
 
 
