@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -59,24 +59,22 @@ def _failover(daemon: Daemon) -> float:
     return seconds / _FAILOVERS
 
 
+def _without_and_with(setting: Setting, scripts: int, work: Callable[[Daemon], float]) -> list[list[float]]:
+    """Returns the times of some work without and with the history, on nodes of so many scripts."""
+    no_ops = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(scripts)}}
+    with (
+        node(no_ops, _WITHOUT) as plain,
+        node(no_ops) as keeping,
+        running(setting.ours, plain) as without,
+        running(setting.ours, keeping) as with_it,
+    ):
+        return in_turn(setting.rounds, partial(work, without), partial(work, with_it))
+
+
 def _measure(setting: Setting) -> Iterator[Figure]:
-    twenty = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(_SCRIPTS)}}
-    with (
-        node(twenty, _WITHOUT) as plain,
-        node(twenty) as keeping,
-        running(setting.ours, plain) as without,
-        running(setting.ours, keeping) as with_it,
-    ):
-        samples = in_turn(setting.rounds, partial(_event, without), partial(_event, with_it))
+    samples = _without_and_with(setting, _SCRIPTS, _event)
     yield compared("an event of 20 no-op scripts with the history (against without)", samples, at_most=1.02)
-    one = {"legacy": {"00.no-op": _NO_OP}}
-    with (
-        node(one, _WITHOUT) as plain,
-        node(one) as keeping,
-        running(setting.ours, plain) as without,
-        running(setting.ours, keeping) as with_it,
-    ):
-        samples = in_turn(setting.rounds, partial(_failover, without), partial(_failover, with_it))
+    samples = _without_and_with(setting, 1, _failover)
     yield compared("100 takeip at once with the history (against without)", samples)
     longer = statistics.median(kept - not_kept for not_kept, kept in zip(*samples, strict=True))
     limit = Limit(kind=LimitKind.OURS_AT_MOST, value=0.005)

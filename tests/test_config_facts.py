@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +21,6 @@ def fact(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     found.lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     return found
-
-
-@pytest.fixture
-def _root_logger() -> Iterator[None]:
-    """Gives the root logger back as it was."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    for handler in root.handlers[:]:
-        if handler not in handlers:
-            root.removeHandler(handler)
-            handler.close()
-    root.setLevel(level)
 
 
 def taken(base: Path) -> Config | str:
@@ -63,7 +48,7 @@ def test_what_is_taken_and_what_is_said_about_it(fact: Fact, tmp_path: Path) -> 
     assert config.debug_script == fact.debug_script
 
 
-@pytest.mark.usefixtures("_root_logger")
+@pytest.mark.usefixtures("root_logger")
 def test_what_ctdbs_daemon_starts_with_ours_starts_with(
     fact: Fact, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

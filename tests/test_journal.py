@@ -53,20 +53,13 @@ class Journal:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root_logger: None) -> Iterator[Journal]:
     """The journal's end of the socket; the log that was made in the test is closed behind it."""
     path = tmp_path / "journal"
     its_journal = Journal(path)
     monkeypatch.setattr(logs, "_JOURNAL_SOCKET", os.fspath(path))
-    root = logging.getLogger()
-    level = root.level
     yield its_journal
     its_journal.socket.close()
-    for handler in root.handlers[:]:
-        if type(handler).__module__.startswith("ctdb_eventd."):
-            root.removeHandler(handler)
-            handler.close()
-    root.setLevel(level)
 
 
 def configured(base: Path, **environ: str) -> Log:

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,8 @@ from ctdb_eventd.runner.reports import Reports
 from ctdb_eventd.runs import Job
 from ctdb_eventd.scripts import Script
 
+pytestmark = pytest.mark.usefixtures("root_logger")
 log = logging.getLogger("ctdb_eventd.tests")
-
-
-@pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    """Gives the root logger back as it was."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    for handler in root.handlers[:]:
-        if type(handler).__module__.startswith("ctdb_eventd."):
-            root.removeHandler(handler)
-            handler.close()
-    root.setLevel(level)
 
 
 def configured(base: Path, config: Config | None = None, **environ: str) -> Log:

@@ -22,22 +22,10 @@ from ctdb_eventd.errors import StartupError
 from ctdb_eventd.logs import NOTICE, FileHandler, Log, complain, log_output
 from ctdb_eventd.paths import Paths
 
+pytestmark = pytest.mark.usefixtures("root_logger")
 log = logging.getLogger("ctdb_eventd.tests")
 
 HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d (\S+) ctdb-eventd\[(\d+)\]: ")
-
-
-@pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    """Gives the root logger back as it was."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    for handler in root.handlers[:]:
-        if type(handler).__module__.startswith("ctdb_eventd."):
-            root.removeHandler(handler)
-            handler.close()
-    root.setLevel(level)
 
 
 def configured(base: Path, config: Config | None = None, **environ: str) -> Log:

@@ -6,30 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from node_runs import Run
 from nodes import PATIENCE, Node, alive, until
-
-_TRACE = 'echo "$*" >>"$CTDB_BASE/var/trace"'
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
-    made = Node(tmp_path)
-    made.script("50.trace.script", _TRACE)
-    (tmp_path / "public_addresses").write_text("10.0.0.1/24 eth0,eth1\nfd00::2/64 eth1\n")
-    return made
-
-
-@pytest.fixture
-def runs(node: Node) -> Iterator[list[Run]]:
-    started: list[Run] = []
-    yield started
-    for run in started:
-        run.over()
 
 
 def _start(node: Node, runs: list[Run]) -> Run:

@@ -7,9 +7,8 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import anyio
 import pytest
@@ -40,24 +39,12 @@ EVENTS = [
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
-    made = Node(tmp_path)
-    made.script("50.trace.script", 'echo "$*" >>"$CTDB_BASE/var/trace"')
-    (tmp_path / "public_addresses").write_text("10.0.0.1/24 eth0,eth1\nfd00::2/64 eth1\n")
-    return made
-
-
-@pytest.fixture
-def start(node: Node) -> Iterator[Callable[..., Run]]:
-    started: list[Run] = []
-
+def start(node: Node, runs: list[Run]) -> Callable[..., Run]:
     def begin(*prefix: str) -> Run:
-        started.append(Run(node, *prefix))
-        return started[-1]
+        runs.append(Run(node, *prefix))
+        return runs[-1]
 
-    yield begin
-    for run in started:
-        run.over()
+    return begin
 
 
 async def reach(run: Run, wait: str) -> None:

@@ -57,19 +57,9 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
-    made = Node(tmp_path)
-    made.script("50.trace.script", 'echo "$*" >>"$CTDB_BASE/var/trace"; env >"$CTDB_BASE/var/environ"')
-    (tmp_path / "public_addresses").write_text("10.0.0.1/24 eth0,eth1\nfd00::2/64 eth1\n")
-    return made
-
-
-@pytest.fixture
-def runs(node: Node) -> Iterator[list[Run]]:
-    started: list[Run] = []
-    yield started
-    for run in started:
-        run.over()
+def node(node: Node) -> Node:
+    node.script("50.trace.script", 'echo "$*" >>"$CTDB_BASE/var/trace"; env >"$CTDB_BASE/var/environ"')
+    return node
 
 
 async def test_a_life_as_the_service_manager_sees_it(node: Node, manager: Manager, runs: list[Run]) -> None:
