@@ -122,7 +122,7 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
     try:
         for one in kept:
             os.set_inheritable(one, True)
-        os.execve(program[0], [*program, TAKE_OVER, str(fd), *more], os.environb)
+        os.execve(program[0], [*program, TAKE_OVER, str(fd), *more], os.environ)
     except OSError:
         for one in kept:
             os.set_inheritable(one, False)
