@@ -6,6 +6,7 @@ The composition root: the only module that imports all parts.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -246,6 +247,8 @@ class Daemon:
 
     def _complete(self) -> None:
         load_the_rest()
+        gc.freeze()
+        gc.enable()
         if self._history is not None:
             self._history.startup()
             if self._former is None:
