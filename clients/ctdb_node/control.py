@@ -12,14 +12,14 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ctdb_node.life import Happening
+from ctdb_node.life import Trigger
 from ctdb_node.node import Node
 from ctdb_node.problems import NodeError
 
 __all__ = ["ask", "serve"]
 
 _LONGEST = 1 << 16
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 async def _listen(path: str) -> anyio.abc.SocketListener:
@@ -49,9 +49,9 @@ async def serve(path: str, node: Node, *, task_status: anyio.abc.TaskStatus[None
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:
             try:
-                with anyio.fail_after(_PATIENCE):
+                with anyio.fail_after(_TIMEOUT):
                     asked = _words(await _line(stream))
-                    await stream.send(json.dumps(_obey(node, asked)).encode() + b"\n")
+                    await stream.send(json.dumps(_execute(node, asked)).encode() + b"\n")
             except (OSError, ValueError, RecursionError, anyio.EndOfStream, anyio.BrokenResourceError):
                 pass  # whoever doesn't speak the language gets no answer
 
@@ -81,7 +81,7 @@ def _words(line: bytes) -> list[str]:
     return words
 
 
-def _obey(node: Node, asked: list[str]) -> dict[str, Any]:
+def _execute(node: Node, asked: list[str]) -> dict[str, Any]:
     command, *arguments = asked
     try:
         if command == "set":
@@ -105,7 +105,7 @@ _ACTIONS: dict[str, Callable[[Node], None]] = {
     "recover": lambda node: node.want(recover=True),
     "stop": lambda node: _stop(node, True),
     "continue": lambda node: _stop(node, False),
-    "shutdown": lambda node: node.happens(Happening.TOLD_TO_END),
+    "shutdown": lambda node: node.trigger(Trigger.END_REQUESTED),
 }
 
 
@@ -120,7 +120,7 @@ def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)
+            connection.settimeout(_TIMEOUT)
             connection.connect(path)
             connection.sendall(json.dumps([command, *arguments]).encode() + b"\n")
             with connection.makefile("rb") as reader:

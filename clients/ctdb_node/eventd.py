@@ -19,9 +19,9 @@ __all__ = ["running"]
 _log = logging.getLogger("ctdb-node")
 
 _LISTENS = bytes(4)
-_LONGEST_START = 30.0
+_START_TIMEOUT = 30.0
 """Seconds until it listens. ctdbd gives it ten; nobody is kept waiting by a node in the foreground."""
-_LONGEST_END = 60.0
+_STOP_TIMEOUT = 60.0
 """Seconds after SIGTERM: more than it gives to scripts that it ends."""
 
 
@@ -65,7 +65,7 @@ async def running(program: Sequence[str] | None = None) -> AsyncIterator[anyio.a
 
 
 async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> None:
-    with anyio.move_on_after(_LONGEST_START) as limit:
+    with anyio.move_on_after(_START_TIMEOUT) as limit:
         await anyio.wait_readable(reading)
         if os.read(reading, len(_LISTENS)) != _LISTENS:
             raise NodeError(
@@ -73,7 +73,7 @@ async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> No
             )
     if limit.cancelled_caught:
         raise NodeError(
-            f"ctdb-eventd, process {process.pid}, does not listen after {_LONGEST_START:.0f} s; see its log"
+            f"ctdb-eventd, process {process.pid}, does not listen after {_START_TIMEOUT:.0f} s; see its log"
         )
 
 
@@ -81,9 +81,9 @@ async def _end(process: anyio.abc.Process) -> None:
     """Ends it with its scripts; one that doesn't obey is killed, and then its guardian ends them."""
     if process.returncode is None:
         process.terminate()
-    with anyio.move_on_after(_LONGEST_END):
+    with anyio.move_on_after(_STOP_TIMEOUT):
         await process.wait()
     if process.returncode is None:
-        _log.error("ctdb-eventd, process %d, does not end %d s after SIGTERM: killing it", process.pid, _LONGEST_END)
+        _log.error("ctdb-eventd, process %d, does not end %d s after SIGTERM: killing it", process.pid, _STOP_TIMEOUT)
         process.kill()
     await process.aclose()

@@ -98,7 +98,7 @@ class Hosting:
         changed, self._up, self.differences = up != self._up, up, now
         return changed
 
-    async def give_up_all(self) -> bool:
+    async def release_all(self) -> bool:
         """Releases whatever is hosted; tells whether all could be."""
         return await self._carry_out(self._plan(hosting=False).release)
 

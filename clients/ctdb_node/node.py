@@ -14,7 +14,7 @@ import anyio
 from ctdb_node.events import Events
 from ctdb_node.health import Health, after
 from ctdb_node.hosting import Hosting
-from ctdb_node.life import ENDS, EVENTS, Happening, State, back_off, following
+from ctdb_node.life import ENDS, EVENTS, Trigger, State, back_off, next_state
 from ctdb_node.tunables import DEFAULTS, changed
 
 __all__ = ["Node"]
@@ -44,13 +44,13 @@ class Node:
         self._recover = False
         self._wanted = anyio.Event()
         self._tuned = anyio.Event()
-        self._happened: Happening | None = None
+        self._pending_trigger: Trigger | None = None
         self._scope = anyio.CancelScope()
 
-    def happens(self, happening: Happening) -> None:
+    def trigger(self, trigger: Trigger) -> None:
         """Ends the present state, if that heeds it."""
-        if self._happened is None and following(self.state, happening) is not None:
-            self._happened = happening
+        if self._pending_trigger is None and next_state(self.state, trigger) is not None:
+            self._pending_trigger = trigger
             self._scope.cancel()
 
     def want(self, *, recover: bool = False) -> None:
@@ -71,30 +71,30 @@ class Node:
         """Lives to the end, and returns how that was."""
         self.hosting = hosting
         while self.state not in ENDS:
-            happening = await self._dwell(events, hosting)
-            self._failures = self._failures + 1 if happening is Happening.FAILED else self._failures
-            if happening is Happening.SUCCEEDED:
+            trigger = await self._run_state(events, hosting)
+            self._failures = self._failures + 1 if trigger is Trigger.FAILED else self._failures
+            if trigger is Trigger.SUCCEEDED:
                 self._failures = 0
-            following_state = following(self.state, happening)
-            assert following_state is not None
-            _log.info("%s %s; now: %s", self.state.value, happening.value, following_state.value)
-            self.state = following_state
+            next_one = next_state(self.state, trigger)
+            assert next_one is not None
+            _log.info("%s %s; now: %s", self.state.value, trigger.value, next_one.value)
+            self.state = next_one
             self.on_change()
         return self.state
 
-    async def _dwell(self, events: Events, hosting: Hosting) -> Happening:
+    async def _run_state(self, events: Events, hosting: Hosting) -> Trigger:
         """Does what the state is for, and returns what ended it; what happened between two states ends the next."""
         with anyio.CancelScope() as self._scope:
-            if self._happened is None:
-                happening = await self._act(events, hosting)
-                if happening is Happening.SUCCEEDED:
+            if self._pending_trigger is None:
+                trigger = await self._act(events, hosting)
+                if trigger is Trigger.SUCCEEDED:
                     await self._notify(self.state.value)
-                return happening
-        happened, self._happened = self._happened, None
+                return trigger
+        happened, self._pending_trigger = self._pending_trigger, None
         assert happened is not None
         return happened
 
-    async def _act(self, events: Events, hosting: Hosting) -> Happening:
+    async def _act(self, events: Events, hosting: Hosting) -> Trigger:
         if self.state is State.RUNNING:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._monitor, events, hosting)
@@ -103,15 +103,15 @@ class Node:
             seconds = back_off(self._failures)
             _log.warning("trying again in %d s, after %d failures", seconds, self._failures)
             await anyio.sleep(seconds)
-            return Happening.WAITED
+            return Trigger.WAITED
         if self.state in (State.STARTRECOVERY, State.SHUTDOWN):
-            await hosting.give_up_all()
+            await hosting.release_all()
         result = await events.run(EVENTS[self.state])
-        return Happening.SUCCEEDED if result.outcome == "success" else Happening.FAILED
+        return Trigger.SUCCEEDED if result.outcome == "success" else Trigger.FAILED
 
     async def _monitor(self, events: Events, hosting: Hosting) -> None:
         while True:
-            await self._judge(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
+            await self._set_health(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
             if await hosting.look():
                 _log.info("interfaces have gone up or down")
                 self.want()
@@ -125,7 +125,7 @@ class Node:
             with anyio.move_on_after(left):
                 await self._tuned.wait()
 
-    async def _judge(self, health: Health) -> None:
+    async def _set_health(self, health: Health) -> None:
         changed = health.healthy != self.health.healthy
         self.health = health
         if not changed:

@@ -20,7 +20,7 @@ from ctdb_node import control, eventd
 from ctdb_node.events import Events
 from ctdb_node.hosting import Hosting
 from ctdb_node.kernel import interfaces
-from ctdb_node.life import Happening, State
+from ctdb_node.life import Trigger, State
 from ctdb_node.node import Node
 from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
@@ -32,7 +32,7 @@ __all__ = ["run"]
 _log = logging.getLogger("ctdb-node")
 
 Reloads: TypeAlias = MemoryObjectReceiveStream[None]
-_MOMENT = 5.0
+_EXIT_TIMEOUT = 5.0
 """Seconds."""
 _BEFORE_READY = frozenset({State.INIT, State.SETUP})
 """A failure ends the node there, so a service manager is to wait for their end."""
@@ -62,10 +62,10 @@ async def run(base: str, socket_path: str, look: bool) -> int:
     node.on_change = partial(_report, node, supervisor)
     async with anyio.create_task_group() as tasks:
         # from the first moment: a signal must never leave a daemon or a socket behind
-        with await tasks.start(_heed_signals, node) as reloads:
+        with await tasks.start(_handle_signals, node) as reloads:
             tasks.start_soon(supervisor.serve)
             await tasks.start(control.serve, socket_path, node)
-            end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
+            end = await _run_node(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
         tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
@@ -80,7 +80,7 @@ async def _addresses(path: str, look: bool) -> tuple[PublicAddress, ...]:
     return parse(text, path, (await interfaces()).names if look else None)
 
 
-async def _live(
+async def _run_node(
     node: Node,
     addresses: tuple[PublicAddress, ...],
     look: bool,
@@ -92,7 +92,7 @@ async def _live(
 
         def gone() -> None:
             has_gone.set()
-            node.happens(Happening.DAEMON_ENDED)
+            node.trigger(Trigger.DAEMON_ENDED)
 
         async def watch() -> None:
             await process.wait()
@@ -103,17 +103,17 @@ async def _live(
         hosting = Hosting(addresses, events, look)
         await hosting.find()
         tasks.start_soon(reload, client, hosting)
-        tasks.start_soon(_show_life, supervisor, client)
+        tasks.start_soon(_feed_watchdog, supervisor, client)
         end = await node.live(events, hosting)
         if has_gone.is_set():
-            await _tell_how_it_ended(process)
+            await _log_exit(process)
         tasks.cancel_scope.cancel()
     return end
 
 
-async def _tell_how_it_ended(process: anyio.abc.Process) -> None:
+async def _log_exit(process: anyio.abc.Process) -> None:
     # its connections are closed a moment before it has ended
-    with anyio.move_on_after(_MOMENT):
+    with anyio.move_on_after(_EXIT_TIMEOUT):
         await process.wait()
     if process.returncode is None:
         _log.error("ctdb-eventd, process %d, has closed the connection, but not ended", process.pid)
@@ -136,7 +136,7 @@ async def _connected(process: anyio.abc.Process) -> AsyncIterator[ctdb_event.Asy
         yield client
 
 
-async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads]) -> None:
+async def _handle_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads]) -> None:
     # one that waits is enough for any number of signals
     sending, reloads = anyio.create_memory_object_stream[None](1)
     with sending, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -147,7 +147,7 @@ async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads
                     sending.send_nowait(None)
                 continue
             _log.info("%s: shutting down", number.name)
-            node.happens(Happening.TOLD_TO_END)
+            node.trigger(Trigger.END_REQUESTED)
 
 
 async def _reload(
@@ -175,23 +175,23 @@ async def _reload(
             _log.info("public addresses were read again: %d", len(hosting.addresses))
             node.want()
         if is_ready:
-            supervisor.tell("READY=1")
+            supervisor.notify("READY=1")
         node.on_change()
 
 
 def _report(node: Node, supervisor: Supervisor) -> None:
     """Tells the service manager about a node that has changed."""
     if node.state is State.STARTRECOVERY:
-        supervisor.tell("READY=1")
+        supervisor.notify("READY=1")
     if node.state is State.SHUTDOWN:
-        supervisor.tell("STOPPING=1")
-    supervisor.tell(f"STATUS={status_line(node.describe())}")
+        supervisor.notify("STOPPING=1")
+    supervisor.notify(f"STATUS={status_line(node.describe())}")
 
 
-async def _show_life(supervisor: Supervisor, client: ctdb_event.AsyncClient) -> None:
+async def _feed_watchdog(supervisor: Supervisor, client: ctdb_event.AsyncClient) -> None:
     """Gives the signs of life that the service manager expects, as long as the event daemon answers."""
     with suppress(ctdb_event.BrokerError):  # if it has gone, that ends the node elsewhere
         while supervisor.watchdog is not None:
             await client.ping()
-            supervisor.tell("WATCHDOG=1")
+            supervisor.notify("WATCHDOG=1")
             await anyio.sleep(supervisor.watchdog)

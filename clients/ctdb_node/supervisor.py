@@ -40,7 +40,7 @@ class Supervisor:
         meant = not pid or pid == str(os.getpid())
         self.watchdog = int(allowed) / 2e6 if self._socket and meant and allowed.isdecimal() and int(allowed) else None
 
-    def tell(self, *lines: str) -> None:
+    def notify(self, *lines: str) -> None:
         """Sends lines in one datagram, or keeps them until there is room for them."""
         if self._socket is None:
             return
@@ -52,7 +52,7 @@ class Supervisor:
 
     def reloading(self) -> None:
         """Says that a reload begins; READY=1 says that it is over."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self.notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def _flush(self) -> None:
         assert self._socket is not None

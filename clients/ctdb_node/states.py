@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["ENDS", "EVENTS", "Happening", "State", "back_off", "following"]
+__all__ = ["ENDS", "EVENTS", "Trigger", "State", "back_off", "next_state"]
 
 
 class State(enum.Enum):
@@ -23,7 +23,7 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
-class Happening(enum.Enum):
+class Trigger(enum.Enum):
     """What can end a state."""
 
     SUCCEEDED = "succeeded"
@@ -32,7 +32,7 @@ class Happening(enum.Enum):
     """Its event did, or timed out."""
     WAITED = "waited"
     """Its time is over."""
-    TOLD_TO_END = "told to end"
+    END_REQUESTED = "told to end"
     DAEMON_ENDED = "event daemon ended"
 
 
@@ -45,31 +45,31 @@ EVENTS = {
 ENDS = frozenset({State.ENDED, State.FAILED})
 
 _TABLE = {
-    (State.INIT, Happening.SUCCEEDED): State.SETUP,
-    (State.INIT, Happening.FAILED): State.FAILED,
-    (State.SETUP, Happening.SUCCEEDED): State.STARTRECOVERY,
-    (State.SETUP, Happening.FAILED): State.FAILED,
-    (State.STARTRECOVERY, Happening.SUCCEEDED): State.RECOVERED,
-    (State.STARTRECOVERY, Happening.FAILED): State.RECOVERY_WAIT,
-    (State.RECOVERED, Happening.SUCCEEDED): State.STARTUP,
-    (State.RECOVERED, Happening.FAILED): State.RECOVERY_WAIT,
-    (State.RECOVERY_WAIT, Happening.WAITED): State.STARTRECOVERY,
-    (State.STARTUP, Happening.SUCCEEDED): State.RUNNING,
-    (State.STARTUP, Happening.FAILED): State.STARTUP_WAIT,
-    (State.STARTUP_WAIT, Happening.WAITED): State.STARTUP,
-    (State.SHUTDOWN, Happening.SUCCEEDED): State.ENDED,
-    (State.SHUTDOWN, Happening.FAILED): State.ENDED,
+    (State.INIT, Trigger.SUCCEEDED): State.SETUP,
+    (State.INIT, Trigger.FAILED): State.FAILED,
+    (State.SETUP, Trigger.SUCCEEDED): State.STARTRECOVERY,
+    (State.SETUP, Trigger.FAILED): State.FAILED,
+    (State.STARTRECOVERY, Trigger.SUCCEEDED): State.RECOVERED,
+    (State.STARTRECOVERY, Trigger.FAILED): State.RECOVERY_WAIT,
+    (State.RECOVERED, Trigger.SUCCEEDED): State.STARTUP,
+    (State.RECOVERED, Trigger.FAILED): State.RECOVERY_WAIT,
+    (State.RECOVERY_WAIT, Trigger.WAITED): State.STARTRECOVERY,
+    (State.STARTUP, Trigger.SUCCEEDED): State.RUNNING,
+    (State.STARTUP, Trigger.FAILED): State.STARTUP_WAIT,
+    (State.STARTUP_WAIT, Trigger.WAITED): State.STARTUP,
+    (State.SHUTDOWN, Trigger.SUCCEEDED): State.ENDED,
+    (State.SHUTDOWN, Trigger.FAILED): State.ENDED,
     # whatever the node does, but for shutting down already
-    **{(state, Happening.TOLD_TO_END): State.SHUTDOWN for state in State if state not in ENDS | {State.SHUTDOWN}},
-    **{(state, Happening.DAEMON_ENDED): State.FAILED for state in State if state not in ENDS},
+    **{(state, Trigger.END_REQUESTED): State.SHUTDOWN for state in State if state not in ENDS | {State.SHUTDOWN}},
+    **{(state, Trigger.DAEMON_ENDED): State.FAILED for state in State if state not in ENDS},
 }
 
 _LONGEST_WAIT = 30
 
 
-def following(state: State, happening: Happening) -> State | None:
+def next_state(state: State, trigger: Trigger) -> State | None:
     """The next state; None if what happened is nothing to this one, which goes on."""
-    return _TABLE.get((state, happening))
+    return _TABLE.get((state, trigger))
 
 
 def back_off(failures: int) -> int:
