@@ -1,4 +1,4 @@
-"""The node's control socket: one line of JSON asks, one answers."""
+"""The node's control socket: a request is one line of JSON, and so is the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ctdb_node.life import Trigger
+from ctdb_node.states import Trigger
 from ctdb_node.node import Node
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 
 __all__ = ["ask", "serve"]
 
@@ -23,7 +23,7 @@ _TIMEOUT = 10.0
 
 
 async def _listen(path: str) -> anyio.abc.SocketListener:
-    """Makes the socket, which only its owner may use."""
+    """Creates the socket, which only its owner may use."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -53,7 +53,7 @@ async def serve(path: str, node: Node, *, task_status: anyio.abc.TaskStatus[None
                     asked = _words(await _line(stream))
                     await stream.send(json.dumps(_execute(node, asked)).encode() + b"\n")
             except (OSError, ValueError, RecursionError, anyio.EndOfStream, anyio.BrokenResourceError):
-                pass  # whoever doesn't speak the language gets no answer
+                pass  # a malformed request gets no answer
 
     listener = await _listen(path)
     try:
@@ -74,7 +74,7 @@ async def _line(stream: anyio.abc.SocketStream) -> bytes:
 
 
 def _words(line: bytes) -> list[str]:
-    """Returns a command and its arguments; ValueError if it is none."""
+    """Decodes a command and its arguments; raises ValueError if the line is no list of strings."""
     words = json.loads(line)
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise ValueError("no list of words")
@@ -110,13 +110,13 @@ _ACTIONS: dict[str, Callable[[Node], None]] = {
 
 
 def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
-    """Asks a running node, blocking.
+    """Sends a command to a running node and waits for the answer.
 
     Returns:
-        What `Node.describe` says after the command.
+        The result of `Node.describe` after the command.
 
     Raises:
-        NodeError: No node answers, or it refuses.
+        NodeError: No node answers, or the node refuses the command.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:

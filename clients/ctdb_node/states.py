@@ -1,14 +1,14 @@
-"""The life of a node as a table: in which state it is, what happened there, which state is next. No I/O."""
+"""A node's states, the triggers that end them, and the transitions between them. No I/O."""
 
 from __future__ import annotations
 
 import enum
 
-__all__ = ["ENDS", "EVENTS", "Trigger", "State", "back_off", "next_state"]
+__all__ = ["ENDS", "EVENTS", "State", "Trigger", "back_off", "next_state"]
 
 
 class State(enum.Enum):
-    """What a node does at the moment."""
+    """What a node is doing."""
 
     INIT = "init"
     SETUP = "setup"
@@ -27,11 +27,11 @@ class Trigger(enum.Enum):
     """What can end a state."""
 
     SUCCEEDED = "succeeded"
-    """Its event did."""
+    """The state's event succeeded."""
     FAILED = "failed"
-    """Its event did, or timed out."""
+    """The state's event failed or timed out."""
     WAITED = "waited"
-    """Its time is over."""
+    """The delay before a retry is over."""
     END_REQUESTED = "told to end"
     DAEMON_ENDED = "event daemon ended"
 
@@ -40,7 +40,7 @@ EVENTS = {
     state: state.value
     for state in (State.INIT, State.SETUP, State.STARTRECOVERY, State.RECOVERED, State.STARTUP, State.SHUTDOWN)
 }
-"""The event that is run in a state."""
+"""The event that a node runs in a state."""
 
 ENDS = frozenset({State.ENDED, State.FAILED})
 
@@ -59,7 +59,7 @@ _TABLE = {
     (State.STARTUP_WAIT, Trigger.WAITED): State.STARTUP,
     (State.SHUTDOWN, Trigger.SUCCEEDED): State.ENDED,
     (State.SHUTDOWN, Trigger.FAILED): State.ENDED,
-    # whatever the node does, but for shutting down already
+    # in every state except the final ones and shutdown
     **{(state, Trigger.END_REQUESTED): State.SHUTDOWN for state in State if state not in ENDS | {State.SHUTDOWN}},
     **{(state, Trigger.DAEMON_ENDED): State.FAILED for state in State if state not in ENDS},
 }
@@ -68,10 +68,10 @@ _LONGEST_WAIT = 30
 
 
 def next_state(state: State, trigger: Trigger) -> State | None:
-    """The next state; None if what happened is nothing to this one, which goes on."""
+    """Returns the next state; None if the trigger has no effect in this one."""
     return _TABLE.get((state, trigger))
 
 
 def back_off(failures: int) -> int:
-    """Seconds to wait after so many failures in a row: 1, 2, 4, and so on up to 30."""
+    """Returns the delay after so many consecutive failures, in seconds: 1, 2, 4, and so on up to 30."""
     return min(1 << min(failures - 1, 10), _LONGEST_WAIT)

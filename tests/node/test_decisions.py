@@ -1,4 +1,4 @@
-"""The pure parts of `ctdb-node`: life, health, addresses, allocation, tunables."""
+"""The pure parts of `ctdb-node`: states, health, addresses, allocation, tunables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_node.allocation import differences, plan
+from ctdb_node.allocation import Plan, differences, plan
 from ctdb_node.health import Health, Result, after
 from ctdb_node.states import ENDS, Trigger, State, back_off, next_state
 from ctdb_node.errors import NodeError
@@ -115,13 +115,14 @@ def test_an_address_whose_interface_goes_down_moves_or_is_given_up() -> None:
 )
 def test_a_plan_that_is_carried_out_leaves_nothing_to_do(held: dict[str, str], up: set[str], hosting: bool) -> None:
     done = dict(held)
-    for move in (move for group in plan([_FIRST, _SECOND], held, up, hosting).groups for move in group):
+    decided = plan([_FIRST, _SECOND], held, up, hosting)
+    for move in (*decided.release, *decided.update, *decided.take):
         assert done.pop(move.address.address, None) == move.old
         if move.new is not None:
             assert move.new in up
             done[move.address.address] = move.new
     assert hosting or not done
-    assert not any(plan([_FIRST, _SECOND], done, up, hosting).groups)
+    assert plan([_FIRST, _SECOND], done, up, hosting) == Plan((), (), ())
 
 
 def test_differences_between_the_kernel_and_what_should_be_are_said() -> None:
