@@ -136,7 +136,6 @@ def _base() -> str:
     return os.environ.get("CTDB_BASE", _BASE) if "CTDB_TEST_MODE" in os.environ else _BASE
 
 
-
 def _health_status(found: dict[str, Any]) -> int:
     if found["state"] != "running":
         return _UNKNOWN

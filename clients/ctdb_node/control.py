@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ctdb_node.states import Trigger
-from ctdb_node.node import Node
 from ctdb_node.errors import NodeError
+from ctdb_node.node import Node
+from ctdb_node.states import Trigger
 
 __all__ = ["ask", "serve"]
 

@@ -9,9 +9,9 @@ import anyio
 import attrs
 
 from ctdb_node.allocation import Move, Plan, differences, plan
+from ctdb_node.errors import NodeError
 from ctdb_node.events import Events
 from ctdb_node.kernel import interfaces
-from ctdb_node.errors import NodeError
 from ctdb_node.public_addresses import PublicAddress
 
 __all__ = ["Hosting"]

@@ -14,7 +14,7 @@ import anyio
 from ctdb_node.events import Events
 from ctdb_node.health import Health, after
 from ctdb_node.hosting import Hosting
-from ctdb_node.states import ENDS, EVENTS, Trigger, State, back_off, next_state
+from ctdb_node.states import ENDS, EVENTS, State, Trigger, back_off, next_state
 from ctdb_node.tunables import DEFAULTS, changed
 
 __all__ = ["Node"]
@@ -112,7 +112,7 @@ class Node:
 
     async def _monitor(self, events: Events, hosting: Hosting) -> None:
         while True:
-            await self._set_health(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
+            await self._update(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
             if await hosting.check():
                 _log.info("interfaces have gone up or down")
                 self.want()
@@ -126,7 +126,7 @@ class Node:
             with anyio.move_on_after(left):
                 await self._tuned.wait()
 
-    async def _set_health(self, health: Health) -> None:
+    async def _update(self, health: Health) -> None:
         changed = health.healthy != self.health.healthy
         self.health = health
         if not changed:

@@ -17,13 +17,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 import ctdb_event
 from ctdb_node import control, eventd
+from ctdb_node.errors import NodeError
 from ctdb_node.events import Events
 from ctdb_node.hosting import Hosting
 from ctdb_node.kernel import interfaces
-from ctdb_node.states import Trigger, State
 from ctdb_node.node import Node
-from ctdb_node.errors import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
+from ctdb_node.states import State, Trigger
 from ctdb_node.supervisor import Supervisor
 from ctdb_node.words import status_line
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctdb_node.allocation import Plan, differences, plan
-from ctdb_node.health import Health, Result, after
-from ctdb_node.states import ENDS, Trigger, State, back_off, next_state
 from ctdb_node.errors import NodeError
+from ctdb_node.health import Health, Result, after
 from ctdb_node.public_addresses import PublicAddress, parse
+from ctdb_node.states import ENDS, State, Trigger, back_off, next_state
 from ctdb_node.tunables import DEFAULTS, changed
 from ctdb_node.words import health_line, printable, status_line
 

@@ -19,8 +19,8 @@ from nodes import PATIENCE, Node, alive, start_daemon, until
 import ctdb_event
 from ctdb_node.events import Events
 from ctdb_node.hosting import Hosting
-from ctdb_node.states import Trigger, State
 from ctdb_node.node import Node as LivingNode
+from ctdb_node.states import State, Trigger
 
 WAITS = {
     "recovery": ("startrecovery", "exit 1", "startrecovery failed; now: waiting to recover again"),

@@ -91,12 +91,12 @@ def _addresses(listed: Sequence[PublicAddress], number: int | None) -> tuple[tup
     have = {each.address for each in of_file}
     made_up = [
         Public(address=address, bits=15, interface=names[0], interfaces=names)
-        for address, names in zip(itertools.islice(_made_up_addresses(have), number - len(of_file)), lists, strict=False)
+        for address, names in zip(itertools.islice(_unused_addresses(have), number - len(of_file)), lists, strict=False)
     ]
     return (*of_file, *made_up), len(made_up)
 
 
-def _made_up_addresses(have: set[str]) -> Iterator[str]:
+def _unused_addresses(have: set[str]) -> Iterator[str]:
     """Yields addresses of the network that is reserved for benchmarks."""
     found = (f"198.{18 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(1, 1 << 17))
     return (each for each in found if each not in have)
