@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgpack
 import pytest
-from happenings import record_of
+from run_records import record_of
 from rights import Rights
 
 from ctdb_eventd.dispatcher.domain import Domain, Jobs, Told

@@ -7,7 +7,7 @@ import logging
 from typing import cast
 
 import pytest
-from happenings import record_of
+from run_records import record_of
 from rights import Rights
 
 from ctdb_eventd.dispatcher.domain import Domain

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 import attrs
 import pytest
-from happenings import spec_of
+from run_records import spec_of
 from nodes import until
 from scheduling import SchedulerNode, parents_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
-from happenings import spec_of
+from run_records import spec_of
 from nodes import until
 from scheduling import REPORT, SchedulerNode
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio.to_thread
-from threaded_listener import PATIENCE, ThreadedListener
+from nodes import TIMEOUT
+from threaded_listener import ThreadedListener
 
 from ctdb_event import Which
 from ctdb_eventd.protocol import frames
 
-__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "UPGRADED", "Asked", "FakeBroker", "run_value", "running_broker"]
+__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "UPGRADED", "ReceivedRequest", "FakeBroker", "run_value", "running_broker"]
 
 HELLO = {
     "version": 1,
@@ -66,7 +67,7 @@ def run_value(**changes: Any) -> dict[str, Any]:
     return {**value, **changes}
 
 
-class Asked:
+class ReceivedRequest:
     """A request that came, and the connection on which it did.
 
     Attributes:
@@ -74,7 +75,7 @@ class Asked:
     """
 
     def __init__(
-        self, connection: socket.socket, content: dict[str, Any], following: Callable[[], Asked | None]
+        self, connection: socket.socket, content: dict[str, Any], following: Callable[[], ReceivedRequest | None]
     ) -> None:
         self.connection = connection
         self.following = following
@@ -131,9 +132,9 @@ class FakeBroker:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.old = False
         self._refuses_others = refuses_others
-        self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
+        self.rules: dict[str, Callable[[ReceivedRequest], None]] = {"hello": lambda asked: asked.result(HELLO)}
         self.stalled, self.resume = threading.Event(), threading.Event()
-        self._asked: queue.Queue[Asked | None] = queue.Queue()
+        self._asked: queue.Queue[ReceivedRequest | None] = queue.Queue()
         self._listener = ThreadedListener(path, self._serve)
         self.hang_up = self._listener.hang_up
 
@@ -155,25 +156,25 @@ class FakeBroker:
         """How many there were."""
         return len(self._listener.connections)
 
-    def next(self, method: str) -> Asked:
+    def next(self, method: str) -> ReceivedRequest:
         """Waits for the next request without a rule, which must be this one."""
-        asked = self._asked.get(timeout=PATIENCE)
+        asked = self._asked.get(timeout=TIMEOUT)
         assert asked is not None, f"the client hung up, {method} was expected"
         assert asked.method == method, f"{asked.method} {asked.params} came, {method} was expected"
         return asked
 
     def gone(self) -> None:
         """Waits until a client has hung up, without a further request."""
-        asked = self._asked.get(timeout=PATIENCE)
+        asked = self._asked.get(timeout=TIMEOUT)
         assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
 
-    def stall(self, asked: Asked) -> None:
+    def stall(self, asked: ReceivedRequest) -> None:
         """A rule: reads no further until `resume` is set, and then answers."""
         self.stalled.set()
-        assert self.resume.wait(PATIENCE)
+        assert self.resume.wait(TIMEOUT)
         asked.result({})
 
-    async def next_async(self, method: str) -> Asked:
+    async def next_async(self, method: str) -> ReceivedRequest:
         """As `next`, while the event loop goes on."""
         return await anyio.to_thread.run_sync(self.next, method, abandon_on_cancel=True)
 
@@ -184,10 +185,10 @@ class FakeBroker:
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
 
-            def receive() -> Asked | None:
+            def receive() -> ReceivedRequest | None:
                 if not (frame := _read_frame(stream)):
                     return None
-                asked = Asked(connection, frames.unpack(frame)[1], receive)
+                asked = ReceivedRequest(connection, frames.unpack(frame)[1], receive)
                 self.requests.append((asked.method, asked.params))
                 return asked
 
@@ -196,7 +197,7 @@ class FakeBroker:
                     self._handle(asked)
         self._asked.put(None)
 
-    def _handle(self, asked: Asked) -> None:
+    def _handle(self, asked: ReceivedRequest) -> None:
         rule = self.rules.get(asked.method)
         if rule is not None:
             rule(asked)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from nodes import PATIENCE, Daemon
+from nodes import TIMEOUT, Daemon
 
 from ctdb_event.core import Core, Mailbox
 from ctdb_event.dialects import NativeDialect
@@ -78,7 +78,7 @@ class NativeClient:
             await self._receive()
 
     async def _receive(self) -> None:
-        data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+        data = await asyncio.wait_for(self._reader.read(65536), TIMEOUT)
         if not data:
             raise ConnectionError("the daemon closed the connection")
         self._core.receive_data(data)

@@ -23,8 +23,8 @@ from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import Reply, Request, RunReply, RunRequest, StatusReply, StatusRequest
 from ctdb_eventd.runner.cgroups import NoCgroups, base_for
 
-# One generous bound for everything that is waited for: a test that hits it has failed, however slow the machine is.
-PATIENCE = 60.0
+TIMEOUT = 60.0
+"""Seconds for whatever a test waits for, however slow the machine is: a test that reaches it has failed."""
 
 
 class Node:
@@ -103,7 +103,7 @@ class Client:
                 self._replies[request_id] = answer
                 self.order.append(request_id)
                 continue
-            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+            data = await asyncio.wait_for(self._reader.read(65536), TIMEOUT)
             if not data:
                 raise ConnectionError("the daemon closed the connection")
             self._packets.receive_data(data)
@@ -136,7 +136,7 @@ class Client:
     async def at_eof(self) -> bool:
         """Waits until the daemon closes the connection; False if it sends something instead."""
         try:
-            return await asyncio.wait_for(self._reader.read(1), PATIENCE) == b""
+            return await asyncio.wait_for(self._reader.read(1), TIMEOUT) == b""
         except ConnectionResetError:
             return True
 
@@ -189,7 +189,7 @@ class Daemon:
         """Ends the daemon and returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 def children_of(parent: int) -> list[int]:
@@ -230,7 +230,7 @@ def _processes() -> Iterator[tuple[int, tuple[str, int]]]:
 
 async def until(condition: Callable[[], object], what: str) -> None:
     """Waits until `condition` returns something true; fails saying `what` did not come."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
         await asyncio.sleep(0.01)
@@ -238,7 +238,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 async def until_async(condition: Callable[[], Awaitable[object]], what: str) -> None:
     """Like `until`, for a condition that has to be awaited."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not await condition():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
         await asyncio.sleep(0.01)
@@ -261,7 +261,7 @@ def start_daemon(
         told = pipe.read(4)
         if told == struct.pack("=I", 0):
             return Daemon(node, process)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT)
     raise AssertionError(f"the daemon did not start: exit status {process.returncode}, {errors.decode()}")
 
 
@@ -300,6 +300,6 @@ def socket_mode(path: str) -> int:
 def connect(path: str) -> socket.socket:
     """Opens a plain blocking connection, for bytes that no client would send."""
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(PATIENCE)
+    client.settimeout(TIMEOUT)
     client.connect(path)
     return client

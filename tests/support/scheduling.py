@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from happenings import KeepingFeed
+from run_records import RecordingFeed
 
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord, Wait
 from ctdb_eventd.runs import Job, Progress, RunHandle, RunListener, RunResult
@@ -86,7 +86,7 @@ class SchedulerNode:
         self.load: Load | None = None
         self.looks = 0
         self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
-        self.feed = KeepingFeed(active=watched)
+        self.feed = RecordingFeed(active=watched)
         self.scheduler = Scheduler(
             core=self.core,
             start=start or self.start,

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATIENCE", "ThreadedListener"]
+from nodes import TIMEOUT
 
-PATIENCE = 60.0  # seconds; a test that needs them has failed
+__all__ = ["ThreadedListener"]
 
 
 class ThreadedListener:
@@ -43,7 +43,7 @@ class ThreadedListener:
                 connection = self._socket.accept()[0]
             except OSError:
                 return
-            connection.settimeout(PATIENCE)
+            connection.settimeout(TIMEOUT)
             self.connections.append(connection)
             self._start(self._talk, connection)
 
@@ -63,5 +63,5 @@ class ThreadedListener:
             self._socket.shutdown(socket.SHUT_RDWR)
         self.hang_up()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
         self._socket.close()

@@ -7,7 +7,7 @@ from typing import Any
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord
 
-__all__ = ["KeepingFeed", "record_of", "spec_of"]
+__all__ = ["RecordingFeed", "record_of", "spec_of"]
 
 
 def spec_of(text: str, *, timeout: int = 30) -> EventSpec:
@@ -40,7 +40,7 @@ def record_of(
     )
 
 
-class KeepingFeed(Feed):
+class RecordingFeed(Feed):
     """Keeps what is published.
 
     Attributes:
