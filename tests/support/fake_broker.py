@@ -1,4 +1,4 @@
-"""A broker that does what a test tells it, request by request, for what a real one can't be made to do."""
+"""A broker that the test controls request by request, for behaviour that a real one can't be made to show."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVERYTHING: dict[str, Any] = {
     **dict.fromkeys(("component", "event", "address", "since", "until", "slower", "uid")),
     **{"failed": False, "by_ctdbd": False},
 }
-"""What is sent for a question about the history that restricts nothing."""
+"""The parameters of a `history` call without any filter."""
 SOMETHING: Which = {
     "component": "c",
     "event": "e",
@@ -68,10 +68,10 @@ def run_value(**changes: Any) -> dict[str, Any]:
 
 
 class ReceivedRequest:
-    """A request that came, and the connection on which it did.
+    """A request, and the connection on which it was received.
 
     Attributes:
-        following: Waits for the next request of the connection, for a rule that deals with it too.
+        following: Waits for the next request on the connection, for a rule that handles that too; None at its end.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ReceivedRequest:
         self.connection.sendall(frames.error(self.id, code, message, data))
 
     def note(self, kind: str, **data: Any) -> None:
-        """Tells something about it."""
+        """Sends a note about it."""
         self._number += 1
         self.connection.sendall(frames.note(self.id, kind, self._number, {"time": 1.0, **data}))
 
@@ -107,26 +107,26 @@ class ReceivedRequest:
 
 
 def _read_frame(stream: BinaryIO) -> bytes:
-    """Returns the next whole frame, nothing if the client has gone before its end."""
+    """Returns the next whole frame; empty if the client closes the connection before its end."""
     head = stream.read(4)
     body = stream.read(int.from_bytes(head, "big"))
     return head + body if len(head) == 4 and len(body) == int.from_bytes(head, "big") else b""
 
 
 class FakeBroker:
-    """Listens on a socket. What comes and has no rule waits until the test asks for it, or is refused.
+    """Listens on a socket. A request without a rule is queued until the test calls `next`, or is refused.
 
     Attributes:
-        rules: What to do about a method as soon as it comes; `reply` and `refuse` make the usual ones.
-        replies: What `reply` was given, by method.
-        requests: What was asked, in order.
-        old: It is CTDB's own daemon, which closes the connection at the preface.
-        stalled: It stands still, as `stall` is the rule of a method that came.
-        resume: Lets it go on.
+        rules: By method, how a request is handled as soon as it is received; `reply` and `refuse` make the usual ones.
+        replies: By method, the value given to `reply`.
+        requests: Method and parameters of all requests, in order.
+        old: Behave like CTDB's own daemon, which closes the connection at the preface.
+        stalled: Set when the rule `stall` has stopped reading.
+        resume: When set, a stalled broker goes on.
     """
 
     def __init__(self, path: Path, *, refuses_others: bool = False) -> None:
-        """Listens; with `refuses_others` it knows no methods but those that have a rule."""
+        """Listens; with `refuses_others` every method without a rule is refused as unknown."""
         self.path = os.fspath(path)
         self.replies: dict[str, Any] = {}
         self.requests: list[tuple[str, dict[str, Any]]] = []
@@ -153,33 +153,33 @@ class FakeBroker:
 
     @property
     def connections(self) -> int:
-        """How many there were."""
+        """How many were accepted so far."""
         return len(self._listener.connections)
 
     def next(self, method: str) -> ReceivedRequest:
-        """Waits for the next request without a rule, which must be this one."""
+        """Waits for the next request without a rule, which must have this method."""
         asked = self._asked.get(timeout=TIMEOUT)
-        assert asked is not None, f"the client hung up, {method} was expected"
+        assert asked is not None, f"the client closed the connection, {method} was expected"
         assert asked.method == method, f"{asked.method} {asked.params} came, {method} was expected"
         return asked
 
     def gone(self) -> None:
-        """Waits until a client has hung up, without a further request."""
+        """Waits until a client has closed its connection without a further request."""
         asked = self._asked.get(timeout=TIMEOUT)
         assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
 
     def stall(self, asked: ReceivedRequest) -> None:
-        """A rule: reads no further until `resume` is set, and then answers."""
+        """A rule: stops reading until `resume` is set, and then answers."""
         self.stalled.set()
         assert self.resume.wait(TIMEOUT)
         asked.result({})
 
     async def next_async(self, method: str) -> ReceivedRequest:
-        """As `next`, while the event loop goes on."""
+        """As `next`, without blocking the event loop."""
         return await anyio.to_thread.run_sync(self.next, method, abandon_on_cancel=True)
 
     async def gone_async(self) -> None:
-        """As `gone`, while the event loop goes on."""
+        """As `gone`, without blocking the event loop."""
         await anyio.to_thread.run_sync(self.gone, abandon_on_cancel=True)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -207,7 +207,7 @@ class FakeBroker:
             self._asked.put(asked)
 
     def close(self) -> None:
-        """Ends it, and waits for its threads."""
+        """Stops it and joins its threads."""
         self.resume.set()
         self._listener.close()
 

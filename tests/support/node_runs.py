@@ -12,10 +12,10 @@ from nodes import TIMEOUT, Node, children_of, command_of
 
 
 class Run:
-    """A node that runs, without real interfaces."""
+    """A running node that touches no real interfaces."""
 
     def __init__(self, node: Node, *prefix: str, **environ: str) -> None:
-        """Starts it, by `prefix` if there is one, with more in its environment."""
+        """Starts it: with `prefix` before the command, and `environ` added to its environment."""
         self.node = node
         self.errors = node.base / "errors"
         with self.errors.open("w") as errors:
@@ -49,7 +49,7 @@ class Run:
         return self.process.wait(TIMEOUT)
 
     def over(self) -> None:
-        """Ends it however it is, and checks that it has not failed of itself."""
+        """Kills it if it still runs, and checks that it reported no exception."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(TIMEOUT)
