@@ -111,7 +111,7 @@ def outages(
             theirs: Gaps = []
             ours: Gaps = []
             for number in range(rounds):
-                # ctdbd looks for changes once a second, in phase with the previous command: each round has another phase
+                # ctdbd looks for changes once a second, counted from the last command: each round has another offset
                 pause = (number + 0.5) / rounds
                 theirs.append(_outage(labs[0], fault, pause))
                 ours.append(_outage(labs[1], fault, pause))
