@@ -1,8 +1,8 @@
 """What an event costs the daemon itself while many are queued.
 
 A queue only forms behind a running event. So the first event starts a script that removes itself and blocks on a
-pipe, the gate. The others arrive meanwhile; when the gate opens there are no scripts left, so their cost is the daemon's
-own.
+pipe, the gate. The others arrive meanwhile; when the gate opens there are no scripts left, so the daemon's own cost
+remains.
 """
 
 from __future__ import annotations

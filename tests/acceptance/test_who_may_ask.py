@@ -369,9 +369,7 @@ sys.exit(main())
 def command(node: Node, uid: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs `ctdb-event` as another user."""
     asked = [sys.executable, "-c", _COMMAND, str(uid), *words]
-    return subprocess.run(
-        asked, env=unmeasured(node.environ), cwd="/", capture_output=True, text=True, timeout=TIMEOUT
-    )
+    return subprocess.run(asked, env=unmeasured(node.environ), cwd="/", capture_output=True, text=True, timeout=TIMEOUT)
 
 
 async def test_monitoring_needs_no_more_than_read(node: Node) -> None:

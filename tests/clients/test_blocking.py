@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_broker import EVERYTHING, SOMETHING, UPGRADED, FakeBroker, ReceivedRequest, run_value, running_broker
 from nodes import TIMEOUT
-from fake_broker import EVERYTHING, SOMETHING, UPGRADED, ReceivedRequest, FakeBroker, run_value, running_broker
 
 import ctdb_event
 from ctdb_event import (

@@ -15,8 +15,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from backends import on_both_backends
+from fake_broker import EVERYTHING, HELLO, SOMETHING, UPGRADED, FakeBroker, ReceivedRequest, run_value, running_broker
 from nodes import TIMEOUT
-from fake_broker import EVERYTHING, HELLO, SOMETHING, UPGRADED, ReceivedRequest, FakeBroker, run_value, running_broker
 from threaded_listener import ThreadedListener
 
 import ctdb_event

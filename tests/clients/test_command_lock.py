@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_broker import FakeBroker, ReceivedRequest
 from nodes import TIMEOUT
-from fake_broker import ReceivedRequest, FakeBroker
 
 from ctdb_event import cli
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import samples
-from fake_broker import ReceivedRequest, FakeBroker
+from fake_broker import FakeBroker, ReceivedRequest
 from nodes import TIMEOUT
 
 from ctdb_event import cli

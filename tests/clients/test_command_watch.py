@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import TIMEOUT
 import samples
-from fake_broker import ReceivedRequest, FakeBroker
+from fake_broker import FakeBroker, ReceivedRequest
+from nodes import TIMEOUT
 from rich.console import Console
 
 from ctdb_event import cli

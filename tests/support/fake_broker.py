@@ -18,7 +18,16 @@ from threaded_listener import ThreadedListener
 from ctdb_event import Which
 from ctdb_eventd.protocol import frames
 
-__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "UPGRADED", "ReceivedRequest", "FakeBroker", "run_value", "running_broker"]
+__all__ = [
+    "EVERYTHING",
+    "HELLO",
+    "SOMETHING",
+    "UPGRADED",
+    "FakeBroker",
+    "ReceivedRequest",
+    "run_value",
+    "running_broker",
+]
 
 HELLO = {
     "version": 1,
