@@ -1,4 +1,4 @@
-"""Runs event daemons on private test nodes, and removes everything afterwards."""
+"""Event daemons on private test nodes, started, found listening and stopped without a trace."""
 
 from __future__ import annotations
 
@@ -11,47 +11,29 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from benchmarks.setting import Programs, Setting
 
-__all__ = [
-    "NO_OP",
-    "Daemon",
-    "DaemonError",
-    "Node",
-    "both_running",
-    "no_ops",
-    "node",
-    "running",
-    "start",
-    "stop",
-]
+__all__ = ["Daemon", "DaemonError", "Node", "both_running", "node", "running", "start", "stop"]
 
-NO_OP = "#!/bin/sh\nexit 0\n"
-"""A script that does nothing."""
-# as ctdbd, which gives its event daemon ten seconds to start
-_START_TIMEOUT = 10.0
-# longer than any grace period that a daemon gives its scripts before it kills them
-_STOP_TIMEOUT = 15.0
+# ctdbd itself gives its event daemon ten seconds to start
+_START_LIMIT = 10.0
+# longer than any grace that a daemon gives its scripts before it kills them
+_STOP_LIMIT = 15.0
 _SETTLED = 1.2
 
 
-def no_ops(count: int = 20) -> dict[str, dict[str, str]]:
-    """Returns a component `legacy` with so many scripts that do nothing, as `node` takes it."""
-    return {"legacy": {f"{number:02}.no-op": NO_OP for number in range(count)}}
-
-
 class DaemonError(RuntimeError):
-    """A daemon failed to do what the benchmark needs; the text names it and ends with its last log lines."""
+    """A daemon did not do what the benchmark needs; the text names it and ends with its last log lines."""
 
 
 @attrs.frozen(kw_only=True)
 class Node:
-    """A directory with the layout of CTDB's test mode."""
+    """A directory laid out as CTDB's test mode wants it."""
 
     base: Path
 
@@ -66,16 +48,16 @@ class Node:
         return self.base / "log"
 
     def environment(self) -> dict[str, str]:
-        """The environment for a daemon or command of this node, without other variables of CTDB."""
-        # without PYTHONDONTWRITEBYTECODE too: an installed program has its bytecode stored
+        """The environment for a daemon or command line of this node; nothing else of CTDB's leaks in."""
+        # and nothing that keeps Python from storing what it compiled: an installed program has that done
         dropped = ("CTDB", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         return kept | {"CTDB_TEST_MODE": "1", "CTDB_BASE": str(self.base)}
 
     def settle(self, component: str) -> None:
-        """Waits until the directory of scripts has been unchanged for more than a second, as on any real node.
+        """Waits until the directory of scripts is as old as it would be on any node that has been up for seconds.
 
-        A daemon that caches a directory's listing can rely on its time of change only from that age on.
+        A daemon that remembers a directory's listing can trust its time of change only from some age on.
         """
         status = (self.base / "events" / component).stat()
         time.sleep(max(0.0, max(status.st_mtime, status.st_ctime) + _SETTLED - time.time()))
@@ -98,21 +80,15 @@ class Daemon:
     node: Node
     process: subprocess.Popen[bytes]
     startup_fd: int
-    """Our end of the start-up pipe; the daemon has the other one open as long as it lives."""
+    """Our end of the start-up pipe; the daemon holds the other as long as it lives."""
     start_time: float
-    """Seconds from before the spawn until the daemon reported that it listens."""
+    """Seconds from before the spawn until the daemon said that it listens."""
 
     def connect(self) -> socket.socket:
         """Opens a blocking connection; the caller closes it."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.node.socket_path)
         return connection
-
-    def check(self, results: Iterable[int]) -> None:
-        """Raises DaemonError unless all these results of events are 0."""
-        failed = sorted(set(results) - {0})
-        if failed:
-            raise DaemonError(f"{self.label}: an event failed with {', '.join(map(os.strerror, failed))}")
 
     def resident(self) -> float:
         """Reads the resident memory, in MiB."""
@@ -124,8 +100,8 @@ class Daemon:
 
 @contextlib.contextmanager
 def node(components: Mapping[str, Mapping[str, str]], configuration: str = "") -> Iterator[Node]:
-    """Creates a test node with these scripts (component → script name → text); removes it afterwards."""
-    # a short path: that of the socket must fit into 108 bytes
+    """Lays out a test node with these scripts (component → script name → text); removes it afterwards."""
+    # a short path: the socket's has to fit into 108 bytes
     base = Path(tempfile.mkdtemp(prefix="ctdb-bench-", dir="/tmp"))
     made = Node(base=base)
     try:
@@ -142,18 +118,18 @@ def node(components: Mapping[str, Mapping[str, str]], configuration: str = "") -
 
 
 def start(programs: Programs, on: Node, wrapper: Sequence[str] = ()) -> Daemon:
-    """Starts a daemon and waits until it listens; the caller must call `stop`.
+    """Starts a daemon and waits until it listens; whoever calls this must call `stop`.
 
     Args:
         programs: Whose daemon.
         on: Its node.
-        wrapper: A command that prepares the daemon's environment and then executes its arguments.
+        wrapper: A command that ends by executing its arguments, to prepare the daemon's surroundings.
 
     Raises:
-        DaemonError: It ended, or did not report within ten seconds that it listens.
+        DaemonError: It ended, or was silent for ten seconds.
     """
     ours, theirs = os.pipe()
-    # -P: this process stands for ctdbd, since requests of other processes are logged
+    # as ctdbd, which we are to it: requests of others are logged
     command = [*wrapper, programs.daemon, "-P", str(os.getpid()), "-S", str(theirs)]
     begin = time.perf_counter()
     with open(on.base / "stderr", "ab") as stderr:
@@ -164,30 +140,30 @@ def start(programs: Programs, on: Node, wrapper: Sequence[str] = ()) -> Daemon:
             stderr=stderr,
             pass_fds=(theirs,),
             env=on.environment(),
-            # a session of its own, by which processes that it leaves behind are found
+            # its scripts stay in its session, so whatever a daemon leaves behind can be found by it
             start_new_session=True,
         )
     os.close(theirs)
-    ready = select.select([ours], [], [], _START_TIMEOUT)[0]
-    reported = os.read(ours, 4) if ready else b""
+    ready = select.select([ours], [], [], _START_LIMIT)[0]
+    said = os.read(ours, 4) if ready else b""
     end = time.perf_counter()
     daemon = Daemon(label=programs.label, node=on, process=process, startup_fd=ours, start_time=end - begin)
-    if reported != b"\0\0\0\0":
+    if said != b"\0\0\0\0":
         stop(daemon)
-        raise DaemonError(f"{programs.daemon} did not start listening{_log_tail(on)}")
+        raise DaemonError(f"{programs.daemon} did not start listening{_last_words(on)}")
     return daemon
 
 
 def stop(daemon: Daemon) -> None:
-    """Ends a daemon and all processes that it left."""
+    """Ends a daemon and everything that it left running."""
     daemon.process.terminate()
     try:
-        daemon.process.wait(_STOP_TIMEOUT)
+        daemon.process.wait(_STOP_LIMIT)
     except subprocess.TimeoutExpired:
         daemon.process.kill()
         daemon.process.wait()
     os.close(daemon.startup_fd)
-    # CTDB's daemon leaves scripts that timed out
+    # CTDB's daemon leaves scripts that ran out of time
     for pid in _session_members(daemon.process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -195,15 +171,15 @@ def stop(daemon: Daemon) -> None:
 
 @contextlib.contextmanager
 def running(programs: Programs, on: Node, wrapper: Sequence[str] = ()) -> Iterator[Daemon]:
-    """Runs a daemon during the block."""
+    """Runs a daemon as long as the block lasts."""
     daemon = start(programs, on, wrapper)
     try:
         yield daemon
     except (OSError, EOFError) as error:
-        # with two daemons it is unknown whose connection failed: the logs of both are shown
+        # with two daemons running, the inner block can't know whose connection it was: both get their say
         died = "" if daemon.process.poll() is None else f" (ended with status {daemon.process.returncode})"
         what = str(error) or "connection closed"
-        raise type(error)(f"{what}\n  {daemon.label}{died}:{_log_tail(on)}") from error
+        raise type(error)(f"{what}\n  {daemon.label}{died}:{_last_words(on)}") from error
     finally:
         stop(daemon)
 
@@ -226,7 +202,7 @@ def _session_members(session: int) -> Iterator[int]:
                 yield int(entry)
 
 
-def _log_tail(on: Node) -> str:
+def _last_words(on: Node) -> str:
     lines = [
         line
         for path in (on.base / "stderr", on.log)

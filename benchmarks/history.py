@@ -1,13 +1,14 @@
 """What the history costs: the same daemon with and without it, in turn.
 
-Records are collected for a fifth of a second and then written. A series of events takes longer, so the measurement
-includes the writing; a failover is over before that, as on a real node. A pause after each measurement keeps the
-writing out of the next one. Two processes of the same program differ by a few percent, so several pairs of daemons are
-measured.
+Events in a row take longer than the fifth of a second for which records are gathered, so that the writing falls into
+what is measured. A failover is over before that, as on a real node. Then comes a pause, so that nothing of the writing
+falls into the other's turn. Two processes of the same program differ by some percent of their time, so that several
+pairs of them are measured.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -15,20 +16,21 @@ from contextlib import closing
 from functools import partial
 
 from benchmarks.client import burst, call, run_packet, takeip_packets, time_calls
-from benchmarks.daemons import Daemon, no_ops, node, running
+from benchmarks.daemons import Daemon, DaemonError, node, running
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared
 from benchmarks.setting import Case, Setting
 from benchmarks.timing import in_turn
 
 __all__ = ["CASES"]
 
+_NO_OP = "#!/bin/sh\nexit 0\n"
 _SCRIPTS = 20
 _EVENTS = 50
 """One after another: about a second."""
 _ADDRESSES = 100
 _PAIRS = 10
 _PAUSE = 0.8
-"""Seconds that suffice to write the last records."""
+"""Seconds in which the last records are written."""
 _WITHOUT = "[history]\n    days = 0\n"
 
 
@@ -37,7 +39,8 @@ def _event(daemon: Daemon) -> float:
     packet = run_packet("legacy", "startup")
     with closing(daemon.connect()) as connection:
         result, length = call(connection, packet)
-        daemon.check([result])
+        if result != 0:
+            raise DaemonError(f"{daemon.label}: the event failed with {os.strerror(result)}")
         seconds = time_calls(connection, packet, length, _EVENTS)
     time.sleep(_PAUSE)
     return seconds
@@ -48,15 +51,17 @@ def _failover(daemon: Daemon) -> float:
     packets = takeip_packets((f"10.1.0.{number}" for number in range(1, _ADDRESSES + 1)), "eth0", 16)
     with closing(daemon.connect()) as connection:
         seconds, results = burst(connection, packets)
-    daemon.check(results.values())
+    if any(results.values()):
+        raise DaemonError(f"{daemon.label}: a takeip failed")
     time.sleep(_PAUSE)
     return seconds
 
 
 def _without_and_with(setting: Setting, scripts: int, work: Callable[[Daemon], float]) -> list[list[float]]:
-    """Returns the times of some work without and with the history, on nodes with so many scripts."""
+    """Returns the times of some work without and with the history, on nodes of so many scripts."""
+    no_ops = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(scripts)}}
     samples: list[list[float]] = [[], []]
-    with node(no_ops(scripts), _WITHOUT) as plain, node(no_ops(scripts)) as keeping:
+    with node(no_ops, _WITHOUT) as plain, node(no_ops) as keeping:
         for _ in range(_PAIRS):
             with running(setting.ours, plain) as without, running(setting.ours, keeping) as with_it:
                 pair = in_turn(max(1, setting.rounds // _PAIRS), partial(work, without), partial(work, with_it))
