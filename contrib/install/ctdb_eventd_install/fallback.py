@@ -28,7 +28,7 @@ _CHECK_SECONDS = 5
 # Runs the program with --version, imports all of the daemon's modules, and runs an event loop, since anyio imports most
 # of its modules only then. To check only that the files exist would not detect another version of Python or an
 # interrupted upgrade; to start the daemon would need a parent process that stays. The requirements on the machine are
-# checked as well: pidfds, CTDB's paths (ctdbd must find the daemon's socket), and the directory of the command wrappers.
+# checked as well: pidfds, CTDB's paths (ctdbd must find the daemon's socket), and the command wrappers' directory.
 # The first lines come before all other imports, since `python -c` searches the current directory for modules first.
 CHECK = """
 import sys
