@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Jobs, Told
+from ctdb_eventd.dispatcher.domain import Jobs, ResultDone
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import (
@@ -74,7 +74,7 @@ class Broker:
         history: History | None,
         notifier: Notifier,
         reload: Callable[[], list[str]],
-        upgrade: Callable[[Told, bool], None],
+        upgrade: Callable[[ResultDone, bool], None],
     ) -> None:
         """Prepares; `connect` follows.
 
@@ -276,7 +276,7 @@ class Broker:
         """Returns each component's health; the same object until something changes."""
         return self._health.components
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
         """Reads the history in a thread; see Domain.
 
         Raises:
@@ -292,7 +292,7 @@ class Broker:
 
     # ------------------------------------------------------------------ upgrade
 
-    def upgrade(self, done: Told, *, cancel: bool) -> None:
+    def upgrade(self, done: ResultDone, *, cancel: bool) -> None:
         """Upgrades the daemon to another program, or cancels that; see Domain."""
         if self._upgraded is not None:
             done(self._upgraded)

@@ -35,9 +35,8 @@
             ├── NoSuchCall
             └── NoSuchLock
 
-The CTDB dialect has only the errno of each. Exceptions carry data, which the native dialect sends as
-well; `__str__` makes the text. This module imports
-nothing heavy: the command line loads it.
+The CTDB dialect sends only the errno of each, the native one the text that `__str__` makes and the attributes as well.
+This module imports nothing heavy: the command line loads it.
 """
 
 from __future__ import annotations

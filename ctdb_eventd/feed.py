@@ -84,7 +84,7 @@ class Filter:
 
 
 @attrs.frozen
-class _Happening:
+class _Notification:
     kind: str
     about: _About
     data: Mapping[str, Any]
@@ -102,13 +102,13 @@ class _Channel:
         self.number = 0
         self.subscriptions: dict[Subscription, None] = {}
 
-    def notes(self, chosen: list[_Happening], describe: Describe) -> Notes:
+    def notes(self, chosen: list[_Notification], describe: Describe) -> Notes:
         first, self.number = self.number, self.number + len(chosen)
         return Notes(
             tuple(Note(note.kind, number, self._data(note, describe)) for number, note in enumerate(chosen, first))
         )
 
-    def _data(self, note: _Happening, describe: Describe) -> Mapping[str, Any]:
+    def _data(self, note: _Notification, describe: Describe) -> Mapping[str, Any]:
         if not self.filter.report or note.record is None:
             return note.data
         return {**note.data, "report": describe(note.record)}
@@ -170,7 +170,7 @@ class Feed:
         self._timer = timer
         self.subscribers = 0
         self._channels: dict[_About, dict[Filter, _Channel]] = {}
-        self._pending: list[_Happening] = []
+        self._pending: list[_Notification] = []
         self._size = 0
         self._timer_runs = False
         self._delay = _DELAY
@@ -242,7 +242,7 @@ class Feed:
         args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
         data["address"] = address
-        self._pending.append(_Happening(kind, (run, component, event), data, record))
+        self._pending.append(_Notification(kind, (run, component, event), data, record))
         self._size += sum(map(len, args))
         if kind == "output":
             self._size += len(data["output"])
@@ -261,15 +261,15 @@ class Feed:
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
-        chosen: dict[_Channel, list[_Happening]] = {}
+        chosen: dict[_Channel, list[_Notification]] = {}
         for about, group in groupby(pending, key=attrgetter("about")):
             queued = tuple(group)
             for channel in self._interested(about):
-                its = [happening for happening in queued if channel.filter.wants(happening.kind, happening.data)]
+                its = [notification for notification in queued if channel.filter.wants(notification.kind, notification.data)]
                 if its:
                     chosen.setdefault(channel, []).extend(its)
-        for channel, happenings in chosen.items():
-            notes = channel.notes(happenings, self._describe)
+        for channel, notifications in chosen.items():
+            notes = channel.notes(notifications, self._describe)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
                     continue  # it was ended by a notification of another one

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from ctdb_eventd import __version__
 from ctdb_eventd.broker import Broker
-from ctdb_eventd.dispatcher.domain import Told
+from ctdb_eventd.dispatcher.domain import ResultDone
 from ctdb_eventd.errors import UpgradeFailed
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.logs import NOTICE, Log
@@ -77,7 +77,7 @@ class Transfer:
 
     # ------------------------------------------------------------------ to another program
 
-    def begin(self, done: Told) -> None:
+    def begin(self, done: ResultDone) -> None:
         """Begins an upgrade. `done` gets its result; after a success the new program answers the client instead."""
         from ctdb_eventd.upgrade import Steps, Upgrade, program_to_start
 
@@ -88,9 +88,9 @@ class Transfer:
             Steps(
                 state=self._state,
                 pause=self.scheduler.pause,
-                going_on=self._going_on,
+                unfinished=self._unfinished,
                 settle=self._settle,
-                ending=self.stopping,
+                stopping=self.stopping,
                 flush=self._flush,
                 resume=self._resume,
             )
@@ -106,14 +106,14 @@ class Transfer:
 
         self.tasks.start_soon(run, name="upgrade")
 
-    def cancel(self, done: Told) -> None:
+    def cancel(self, done: ResultDone) -> None:
         """Cancels the upgrade that is under way; `done` gets the result of that."""
-        if self._upgrade is None or not self._upgrade.give_up("it was cancelled"):
+        if self._upgrade is None or not self._upgrade.cancel("it was cancelled"):
             done(UpgradeFailed("none is under way"))
         else:
             done({})
 
-    def _going_on(self) -> list[str]:
+    def _unfinished(self) -> list[str]:
         found = [str(job) for job in self.scheduler.core.started]
         return [*found, "the notify program"] if self.notifier.busy else found
 
@@ -161,7 +161,7 @@ class Transfer:
         if self._settled:
             self._settled = False
             self.guardian.startup(self.runner.config.kill_grace)
-        self.scheduler.go_on()
+        self.scheduler.resume()
 
     # ------------------------------------------------------------------ from another program
 
@@ -198,9 +198,9 @@ class Transfer:
                     self.scheduler.backdate(left.run, left.arrived, left.queued)
         if isinstance(upgraded, dict):
             self.broker.feed.publish("upgraded", None, None, None, (), dict(upgraded))
-        self.scheduler.go_on()
+        self.scheduler.resume()
         for session, _ in clients:
-            session.go_on()
+            session.resume_reading()
         text = "upgraded: version %s goes on instead of %s, %d clients waited %.3f s for it"
         if former.refused is None:
             _log.log(NOTICE, text, __version__, state.version, len(clients), now - state.stopped)

@@ -27,7 +27,7 @@ __all__ = [
     "read_whole_runs",
 ]
 
-_BUSY_PATIENCE = 5.0
+_BUSY_TIMEOUT = 5.0
 """Seconds that a lock of the file is waited for."""
 _MOST_LOOKED_AT = 20_000
 _MOST_LATEST = 2000
@@ -49,7 +49,7 @@ class NothingWritten(Unreadable):
     """No run has been written yet."""
 
 
-def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float | None = None) -> Any:
+def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float | None = None) -> Any:
     """Returns what a view of the history shows.
 
     Args:
@@ -57,12 +57,12 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
         view: `runs`, `run`, `slow`, `latest` or `ended`: see `read_runs`, `read_run` and so on.
         wanted: Which runs; of `run` only whether it is a failed one.
         run: For the views `run` and `ended`.
-        patience: Seconds after which a search is given up; None is no limit.
+        timeout: Seconds after which a search is given up; None is no limit.
 
     Raises:
         Unreadable: The file can't be read, or not within that time.
     """
-    with _opened(path, patience) as connection:
+    with _opened(path, timeout) as connection:
         if view == "run":
             return read_run(connection, run, failed=wanted.failed)
         if view == "latest":
@@ -90,23 +90,23 @@ def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _opened(path: str, patience: float | None) -> Iterator[sqlite3.Connection]:
+def _opened(path: str, timeout: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
         raise NothingWritten(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
     try:
-        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_PATIENCE)
+        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 raise NothingWritten(f"{path}: no run has been written to it yet")
             connection.row_factory = sqlite3.Row
-            if patience is not None:
-                end = time.monotonic() + patience
+            if timeout is not None:
+                end = time.monotonic() + timeout
                 connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
-        text = f"not found within {patience:g} s: ask for less" if str(error) == "interrupted" else str(error)
+        text = f"not found within {timeout:g} s: ask for less" if str(error) == "interrupted" else str(error)
         raise Unreadable(f"{path}: {text}") from error
 
 

@@ -35,9 +35,9 @@ _MOST_WAITING = 20_000
 """Records that are kept while nothing can be written."""
 _MOST_AT_ONCE = 1000
 """Records in one transaction."""
-_CLOSE_PATIENCE = 5.0
+_CLOSE_TIMEOUT = 5.0
 """Seconds that the end of the daemon waits for the last write."""
-_READ_PATIENCE = 5.0
+_READ_TIMEOUT = 5.0
 """Seconds after which a search in the history is given up: others wait for theirs."""
 
 ReadDone = Callable[[Any, str | None], None]
@@ -92,13 +92,13 @@ class History:
         if self._writer is not None:
             self._hurry.set()
             self._queue.put(None)
-            self._writer.join(_CLOSE_PATIENCE)
+            self._writer.join(_CLOSE_TIMEOUT)
 
-    def flush(self, patience: float) -> bool:
+    def flush(self, timeout: float) -> bool:
         """Waits until what came before has been written; blocks, and may be called in any thread.
 
         Args:
-            patience: Seconds after which it is given up; it is at once if the file can't be written.
+            timeout: Seconds after which it is given up; it is at once if the file can't be written.
 
         Returns:
             False if it was given up.
@@ -106,7 +106,7 @@ class History:
         put = self._put
         if self._done < put:
             self.startup()
-        return self._has_written(put, patience)
+        return self._has_written(put, timeout)
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
@@ -124,10 +124,10 @@ class History:
             view, wanted, run, put, done, loop = self._questions.get()
             found, error = None, None
             try:
-                if view == "ended" and not self._has_written(put, _READ_PATIENCE):
+                if view == "ended" and not self._has_written(put, _READ_TIMEOUT):
                     why = self._trouble or "it takes long"
                     raise reader.Unreadable(f"{self.path}: the latest runs aren't in it yet: {why}")
-                found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
+                found = reader.read(self.path, view, wanted, run, _READ_TIMEOUT)
             except reader.NothingWritten:
                 found = None if view in ("run", "ended") else []
             except reader.Unreadable as unreadable:
@@ -138,12 +138,12 @@ class History:
             with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
                 loop.call_soon_threadsafe(done, found, error)
 
-    def _has_written(self, put: int, patience: float) -> bool:
+    def _has_written(self, put: int, timeout: float) -> bool:
         """Has the first so many records written, and waits for that; False if it was in vain."""
         with self._settled:
             if self._done < put:
                 self._hurry.set()
-                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
+                self._settled.wait_for(lambda: self._done >= put or self._trouble, timeout)
                 self._hurry.clear()
             return self._done >= put
 
@@ -203,15 +203,15 @@ class History:
             self._settle(excess, self._trouble)
         return excess
 
-    def _gather(self, waiting: list[Record], patience: float | None) -> bool:
+    def _gather(self, waiting: list[Record], timeout: float | None) -> bool:
         """Adds what comes within a moment; tells whether that was all there will ever be.
 
         Args:
             waiting: Is added to.
-            patience: Seconds after which it returns even if nothing comes; None is for ever.
+            timeout: Seconds after which it returns even if nothing comes; None is for ever.
         """
         with contextlib.suppress(queue.Empty):
-            record = self._queue.get(timeout=patience)
+            record = self._queue.get(timeout=timeout)
             if record is None:
                 return True
             waiting.append(record)

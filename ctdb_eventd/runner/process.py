@@ -23,7 +23,7 @@ from ctdb_eventd.runner.capture import Capture
 from ctdb_eventd.runner.cgroups import Cgroup, Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 
-__all__ = ["KILL_PATIENCE", "Child", "SpawnContext"]
+__all__ = ["KILL_TIMEOUT", "Child", "SpawnContext"]
 
 _READ_SIZE = 1 << 16
 # After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
@@ -32,7 +32,7 @@ _DRAIN_LIMIT = 1 << 20
 _LISTEN_AFTER = 0.01
 """Seconds after which output is taken as it comes. Most scripts are over by then, and what they said is in the pipe: to
 have the event loop watch it would take longer than to read it at the end."""
-KILL_PATIENCE = 2.0
+KILL_TIMEOUT = 2.0
 """Seconds after KILL until a process is left alone that the kernel holds."""
 _TRACER_INTERVAL = 0.01
 """Seconds between two looks whether a tracer has let go of an exited script."""
@@ -256,7 +256,7 @@ class Child:
         """
         if not self.look():
             self.kill()
-            with anyio.move_on_after(KILL_PATIENCE, shield=True):
+            with anyio.move_on_after(KILL_TIMEOUT, shield=True):
                 await self.wait()
         return self.output, self.close()
 

@@ -86,7 +86,7 @@ class RunningEvent:
         self._began = self._began_at = 0
         self._child_since = 0.0
         self._time_left: float | None = None
-        self._leave: asyncio.Future[None] | None = None
+        self._permission: asyncio.Future[None] | None = None
         self._is_reported = self._is_released = False
 
     @property
@@ -108,8 +108,8 @@ class RunningEvent:
 
     def proceed(self) -> None:
         """Lets the next script start, after `want_script` has said that it must wait."""
-        if self._leave is not None and not self._leave.done():
-            self._leave.set_result(None)
+        if self._permission is not None and not self._permission.done():
+            self._permission.set_result(None)
 
     def cancel(self, *, yielding: bool = False) -> None:
         """Ends the run: its result is "cancelled". The result of a run that has one stays.
@@ -201,24 +201,24 @@ class RunningEvent:
         except RequestError as error:
             return self._reports.not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
-            await self._wait_for_leave(script.name, locks)
+            await self._wait_for_permission(script.name, locks)
             if self._scope.cancel_called:
                 await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
             began = self._begin()
         return await self._run_child(script, began)
 
-    async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
+    async def _wait_for_permission(self, name: str, locks: tuple[str, ...]) -> None:
         """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
         left = self._time_left = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
         loop = asyncio.get_running_loop()
-        self._leave = loop.create_future()
+        self._permission = loop.create_future()
         what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
         warning = loop.call_later(_LONG_WAIT, self._warn_of_wait, name, what)
         try:
-            await self._leave
+            await self._permission
         finally:
-            self._leave = self._time_left = None
+            self._permission = self._time_left = None
             warning.cancel()
         self._scope.deadline = anyio.current_time() + left
         self._listener.got_locks(self._job, name, locks)
@@ -314,7 +314,7 @@ class RunningEvent:
         grace = self._grace_scope = anyio.move_on_after(self._grace)
         cgroup = self._cgroup
         if cgroup is not None:
-            cgroup.tell(signal.SIGTERM, but_group=child.pid)
+            cgroup.send_signal(signal.SIGTERM, except_group=child.pid)
         with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as patience:
             await child.end(grace)
             if cgroup is not None:

@@ -65,7 +65,7 @@ class Core(Generic[J]):
         """Starts no job from now on, but what somebody waits for who is at work: a script, the holder of a lock."""
         self._paused = True
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Ends a pause: what was to be started meanwhile is."""
         self._paused = False
         self._exempt.clear()
@@ -346,10 +346,10 @@ class Core(Generic[J]):
         """Takes back that permission, or the request: locks and slot are given to others. Idempotent."""
         self.admission.release(job)
         self.graph.script_over(job)
-        self._hand_on(self._scripts.release(job))
+        self._grant(self._scripts.release(job))
         self.admit_free()
 
-    def _hand_on(self, owners: tuple[Any, ...]) -> None:
+    def _grant(self, owners: tuple[Any, ...]) -> None:
         for owner in owners:
             if owner not in self._jobs:
                 self._actions.append((Action.GRANT, owner))
@@ -392,4 +392,4 @@ class Core(Generic[J]):
     def drop_locks(self, client: Hashable) -> None:
         """Takes back the locks of a client, or the request for them. Idempotent."""
         self.graph.remove(client)
-        self._hand_on(self._scripts.release(client))
+        self._grant(self._scripts.release(client))

@@ -98,12 +98,12 @@ class Scheduler:
         self._publisher = Publisher(feed)
         self.command_locks = command_locks or CommandLocks()
         self.client_locks = ClientLocks(core, self.command_locks, self._publisher, self._settle)
-        self.load = LoadWatch(core, load, self._obey)
+        self.load = LoadWatch(core, load, self._run_actions)
         self._start = start
         self._trivial_result = trivial_result
         self._record = record
         self._begun, self._ended, self._stuck = begun, ended, stuck
-        self._obeying = False
+        self._running_actions = False
         self._on_idle: Callable[[], None] | None = None
 
     # ------------------------------------------------------------------ requests
@@ -156,7 +156,7 @@ class Scheduler:
         if self.core.waits(job):
             self._begin_wait(job, "queue", self.core.first_blocker(job))
             self._publisher.queued(job)
-        self._obey()
+        self._run_actions()
         if self.core.waits(job):
             self.queue_timers.begin(job)
         return job
@@ -171,10 +171,10 @@ class Scheduler:
         """Starts no run from now on, but what somebody waits for who is at work; see Core.pause."""
         self.core.pause()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Ends a pause."""
-        self.core.go_on()
-        self._obey()
+        self.core.resume()
+        self._run_actions()
 
     def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
@@ -219,7 +219,7 @@ class Scheduler:
         self.core.cancel(job)
         if waits:
             self._drop(job, errno.ECANCELED)
-        self._obey()
+        self._run_actions()
         self._check_idle()
 
     def _on_queue_timeout(self, job: Job, limit: float) -> None:
@@ -232,7 +232,7 @@ class Scheduler:
         text = "%s: not run: waited %g s in the queue behind %s%s"
         _log.error(text, job, limit, first, more, extra=job.about(outcome="cancelled", waited=limit))
         self._drop(job, _QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
-        self._obey()
+        self._run_actions()
 
     def _drop(self, job: Job, result: int, refusal: RequestError | None = None) -> None:
         """Answers that it was not started, and never will be: it was taken back, unless `refusal` says otherwise."""
@@ -274,7 +274,7 @@ class Scheduler:
         granted = self.core.want_script(job, locks)
         if not granted:
             self.load.look_soon()
-            self._obey()  # others may have got a slot by it
+            self._run_actions()  # others may have got a slot by it
             if wanted := self.core.wants(job):
                 obstacle = self.core.obstacle(job)
                 self._begin_wait(job, " ".join(wanted), None if obstacle is None else obstacle[0], name)
@@ -284,7 +284,7 @@ class Scheduler:
 
     def _take_files(self, job: Job, name: str | None, locks: tuple[str, ...]) -> bool:
         """Has the files of a script's locks locked; tells whether it can start, and lets it go later if it can't."""
-        if self.command_locks.take(job, locks, partial(self._let_go, job)):
+        if self.command_locks.take(job, locks, partial(self._proceed, job)):
             return True
         waits_for = self.command_locks.waits_for(job)
         self._begin_wait(job, " ".join(waits_for), None, name)
@@ -292,7 +292,7 @@ class Scheduler:
             self._publisher.lock_waiting(job, waits_for, f"{job}: {name}")
         return False
 
-    def _let_go(self, job: Job) -> None:
+    def _proceed(self, job: Job) -> None:
         if job.handle is not None and not self._shutting_down:
             job.handle.proceed()
 
@@ -330,7 +330,7 @@ class Scheduler:
         """Answers those who wait for the address of a job that can't be ended."""
         self._stuck(job)
         self.core.stuck(job)
-        self._obey()
+        self._run_actions()
 
     def reported(self, job: Job, result: RunResult) -> None:
         """Stores a job's result, and answers the request."""
@@ -349,7 +349,7 @@ class Scheduler:
     def released(self, job: Job) -> None:
         """Lets the component go on after a job."""
         self.core.released(job)
-        self._obey()
+        self._run_actions()
 
     def gone(self, job: Job) -> None:
         """Forgets a job of which nothing is left."""
@@ -408,19 +408,19 @@ class Scheduler:
         if self._on_idle is not None and not self.core.busy:
             self._on_idle()
 
-    # ------------------------------------------------------------------ obeying the core
+    # ------------------------------------------------------------------ actions of the core
 
     def _settle(self) -> None:
         """Sees to it that what was given back comes to those who wait for it."""
         self.load.look()
-        self._obey()
+        self._run_actions()
 
-    def _obey(self) -> None:
+    def _run_actions(self) -> None:
         # A job without scripts is over as soon as it starts, which decides about the next one: a loop and not a
         # recursion, or a thousand such jobs in a row would exhaust the stack.
-        if self._obeying:
+        if self._running_actions:
             return
-        self._obeying = True
+        self._running_actions = True
         try:
             while (step := self.core.take()) is not None:
                 action, subject = step
@@ -430,7 +430,7 @@ class Scheduler:
                 else:
                     self._carry_out(action, subject)
         finally:
-            self._obeying = False
+            self._running_actions = False
 
     def _carry_out(self, action: Action, job: Job) -> None:
         if action is Action.START:
@@ -453,7 +453,7 @@ class Scheduler:
         elif action is Action.GO:
             name = job.waits_for[2] if job.waits_for is not None else None
             if not self._shutting_down and self._take_files(job, name, self.core.script_locks(job)):
-                self._let_go(job)
+                self._proceed(job)
         elif job.handle is not None:
             if action is Action.YIELD:
                 job.ended_by = job.ended_by or _YIELDED
