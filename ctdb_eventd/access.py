@@ -24,7 +24,7 @@ class Rule:
 
     line: Line
     events: str | None
-    """Which events may be operated: `EVENT`, `COMPONENT/EVENT`, `COMPONENT/*`, or everything if it is empty; None is read."""
+    """What may be operated: `EVENT`, `COMPONENT/EVENT`, `COMPONENT/*`, or everything if it is empty; None is read."""
     names: tuple[str, ...]
     """Users, and groups with an @ in front, by name or number."""
 

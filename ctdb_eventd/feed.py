@@ -1,8 +1,8 @@
-"""Notifies subscribers of what happens: filtered, numbered, and in batches. Pure but for its timer.
+"""Notifies subscribers: filtered, numbered, and in batches. Pure except for its timer.
 
-A notification is only queued where something happens; it is filtered and encoded with the next batch, so that a
-failover doesn't pay for those who watch it. Subscribers with the same filter share one channel, and with it the notes
-and their encoding. Channels are found by what they are about, so subscribers to something else cost nothing.
+Publishing only queues a notification; it is filtered and encoded with the next batch, so that subscribers don't slow
+down a failover. Subscribers with the same filter share one channel, and with it the notes and their encoding. Channels
+are indexed by run, component and event, so subscribers to something else cost nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
 
 Describe = Callable[[RunRecord], Mapping[str, Any]]
-"""Makes a map of a run, as clients get it."""
+"""Returns a run as the map that clients get."""
 
 _About = tuple[str | None, str | None, str | None]
 
@@ -176,7 +176,7 @@ class Feed:
         self._delay = _DELAY
 
     def subscribe(self, its_filter: Filter, deliver: Callable[[Notes], None]) -> Subscription:
-        """Adds a subscriber, who is notified of what happens from now on by calls of `deliver`."""
+        """Adds a subscriber, which is notified from now on by calls of `deliver`."""
         self.flush()
         channels = self._channels.setdefault(its_filter.about, {})
         channel = channels.get(its_filter)
@@ -228,14 +228,14 @@ class Feed:
         address: str | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        """Queues a notification for the next batch; `data` is given away.
+        """Queues a notification for the next batch; `data` belongs to the feed from then on.
 
         Args:
             kind: One of KINDS.
-            run, component, event, args: What it is about; None or empty where that makes no sense.
-            data: What else it says.
+            run, component, event, args: Its subject; None or empty if not applicable.
+            data: Its other fields.
             address: Of an address event, in canonical form.
-            record: The run, if it is over.
+            record: The run, if it has ended.
         """
         if not self.active or self.muted:
             return
@@ -265,13 +265,13 @@ class Feed:
         for about, group in groupby(pending, key=attrgetter("about")):
             queued = tuple(group)
             for channel in self._interested(about):
-                its = [notification for notification in queued if channel.filter.wants(notification.kind, notification.data)]
+                its = [one for one in queued if channel.filter.wants(one.kind, one.data)]
                 if its:
                     chosen.setdefault(channel, []).extend(its)
         for channel, notifications in chosen.items():
             notes = channel.notes(notifications, self._describe)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
-                    continue  # it was ended by a notification of another one
+                    continue  # the delivery to another one has ended it
                 subscription.delivered += len(notes.notes)
                 subscription.deliver(notes)

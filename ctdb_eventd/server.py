@@ -87,7 +87,7 @@ class Server:
         self._loop.add_reader(listener, self._on_connection)
 
     def left(self) -> dict[str, Any]:
-        """Returns the state of listener and sessions for another program in this process: fields of `handover.State`."""
+        """Returns the state of listener and sessions for another program: fields of `handover.State`."""
         assert self._listener is not None
         clients = tuple(session.left() for session in self._sessions)
         return {"listener": self._listener.fileno(), "bound": self._bound, "clients": clients}

@@ -252,7 +252,7 @@ class Upgrade:
         self._steps.pause()
         try:
             await self._wait(timeout)
-            # Signals that arrive from now on stay pending for the new program; earlier ones are handled during `settle`.
+            # Signals from now on stay pending for the new program; earlier ones are handled during `settle`.
             signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
             await self._steps.settle()
             if self._steps.stopping():

@@ -1,6 +1,6 @@
-"""Reads the history's file, whether a daemon writes to it or not.
+"""Reads the history's file, also while a daemon writes to it.
 
-Runs have the form that the native protocol gives them, with who asked for them besides.
+Runs have the form of the native protocol, with the fields `uid`, `pid` and `program` of the requester added.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 _BUSY_TIMEOUT = 5.0
-"""Seconds that a lock of the file is waited for."""
+"""Timeout for SQLite's lock of the file, in seconds."""
 _MOST_LOOKED_AT = 20_000
 _MOST_LATEST = 2000
 _STEPS = 10_000
-"""Steps of SQLite's between two looks at the clock."""
+"""Instructions of SQLite between two checks of the timeout."""
 _RUN = (
     "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by,"
     " (SELECT coalesce(sum(w.seconds), 0.0) FROM wait w WHERE w.number = r.number AND w.script IS NOT NULL)"
@@ -57,7 +57,7 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float |
         view: `runs`, `run`, `slow`, `latest` or `ended`: see `read_runs`, `read_run` and so on.
         wanted: Which runs; of `run` only whether it is a failed one.
         run: For the views `run` and `ended`.
-        timeout: Seconds after which a search is given up; None is no limit.
+        timeout: Seconds that a search may take; None is no limit.
 
     Raises:
         Unreadable: The file can't be read, or not within that time.
@@ -226,7 +226,7 @@ def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Returns how long scripts ran and what was waited for, what took most in all first.
+    """Returns statistics of the times of scripts and waits, ordered by the total, the largest first.
 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %
     took no longer) and `longest`, in seconds.
