@@ -202,12 +202,12 @@ class Upgrade:
         self._scope.cancel()
         return True
 
-    async def run(self, program: tuple[str, ...], timeout: float) -> NoReturn:
+    async def run(self, program: tuple[str, ...], wait_limit: float) -> NoReturn:
         """Tries another program and executes it; doesn't return.
 
         Args:
             program: How to start it.
-            timeout: Seconds to wait for the end of running jobs.
+            wait_limit: Seconds to wait for the end of running jobs.
 
         Raises:
             UpgradeFailed: It failed or was cancelled. The daemon continues as before.
@@ -216,7 +216,7 @@ class Upgrade:
         with anyio.CancelScope() as self._scope:
             try:
                 await self._try(program, began)
-                await self._become(program, began, timeout)
+                await self._become(program, began, wait_limit)
             except UpgradeFailed as error:
                 _log.error("%s", error)
                 raise
@@ -248,10 +248,10 @@ class Upgrade:
             raise UpgradeFailed(f"{' '.join(program)} can't take over: {said or f'exit status {done.returncode}'}")
         _log.log(NOTICE, "upgrade of version %s: %s can take over", __version__, shown(said))
 
-    async def _become(self, program: tuple[str, ...], began: float, timeout: float) -> NoReturn:
+    async def _become(self, program: tuple[str, ...], began: float, wait_limit: float) -> NoReturn:
         self._steps.pause()
         try:
-            await self._wait(timeout)
+            await self._wait(wait_limit)
             # Signals from now on stay pending for the new program; earlier ones are handled during `settle`.
             signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
             await self._steps.settle()
@@ -272,17 +272,17 @@ class Upgrade:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
             self._steps.resume()
 
-    async def _wait(self, timeout: float) -> None:
+    async def _wait(self, wait_limit: float) -> None:
         unfinished = self._steps.unfinished()
         if not unfinished:
             return
         _log.log(NOTICE, "upgrade of version %s: waiting for the end of %s", __version__, ", ".join(unfinished))
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(wait_limit):
             while unfinished:
                 await anyio.sleep(_LOOK_AGAIN)
                 unfinished = self._steps.unfinished()
             return
-        limit = f"{timeout:g} s ([eventd] upgrade wait)"
+        limit = f"{wait_limit:g} s ([eventd] upgrade wait)"
         raise UpgradeFailed(f"after {limit} these still run: {', '.join(unfinished)}")
 
 

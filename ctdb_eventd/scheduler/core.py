@@ -147,7 +147,7 @@ class Core(Generic[J]):
         return self._scripts.names(owner)
 
     def obstacle(self, client: Hashable) -> tuple[Any, float] | None:
-        """Returns the first job or client that holds, or is queued before, a lock that a client waits for; and since when."""
+        """Returns the job or client that blocks a lock request, as holder or as one queued before, and since when."""
         return self._scripts.first_obstacle(client)
 
     def waits(self, job: J) -> bool:

@@ -284,7 +284,7 @@ class Scheduler:
         return granted and self._take_files(job, name, locks)
 
     def _take_files(self, job: Job, name: str | None, locks: tuple[str, ...]) -> bool:
-        """Locks the files of a script's command locks; returns False if the script is started later, when it has them."""
+        """Locks the files of a script's command locks; returns False if the script has to wait for them."""
         if self.command_locks.take(job, locks, partial(self._proceed, job)):
             return True
         waits_for = self.command_locks.waits_for(job)
