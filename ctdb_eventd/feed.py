@@ -63,14 +63,14 @@ class Filter:
     event: str | None = None
     run: str | None = None
     outcomes: frozenset[str] | None = None
-    """Only notes with one of these outcomes, which none but `finished` has."""
+    """Only notes with one of these outcomes; only `finished` has one."""
     address: str | None = None
-    """Only about this one, in canonical form."""
+    """Only notes about this address, in canonical form."""
     report: bool = False
-    """With `finished` comes the whole run."""
+    """`finished` contains the whole run."""
 
     def wants(self, kind: str, data: Mapping[str, Any]) -> bool:
-        """Tells whether a note that is about the right run, component and event is wanted."""
+        """Tells whether a note is wanted whose run, component and event match."""
         return (
             kind in self.kinds
             and (self.outcomes is None or data.get("outcome") in self.outcomes)
@@ -115,7 +115,7 @@ class _Channel:
 
 
 class Subscription:
-    """One subscriber; to be ended by `drop` or `end`.
+    """One subscriber; ended by `drop` or `end`.
 
     Attributes:
         delivered: How many notes it was sent.
@@ -135,26 +135,26 @@ class Subscription:
         return self.channel.number, self.delivered
 
     def go_on_from(self, number: int, delivered: int) -> None:
-        """Goes on at a `position` of the same subscription in a former program; to be called before any note."""
+        """Restores the `position` of the same subscription in a former program; to be called before any note."""
         self.channel.number, self.delivered = number, delivered
 
     def drop(self) -> None:
-        """Ends it at once: what is queued is not sent either. Idempotent."""
+        """Ends it at once, without sending queued notifications. Idempotent."""
         self._feed.unsubscribe(self)
 
     def end(self) -> None:
-        """Ends it after sending what is queued. Idempotent."""
+        """Ends it after sending queued notifications. Idempotent."""
         self._feed.flush()
         self._feed.unsubscribe(self)
 
 
 class Feed:
-    """Notifies subscribers of what happens.
+    """Notifies subscribers.
 
     Attributes:
-        active: There are subscribers; else nothing needs to be published.
+        active: There are subscribers; if not, publishing has no effect.
         subscribers: How many there are.
-        muted: What happens now was published before.
+        muted: Publishing has no effect: repeated requests were published before.
     """
 
     def __init__(self, timer: Timer, describe: Describe = attrs.asdict) -> None:
@@ -162,7 +162,7 @@ class Feed:
 
         Args:
             timer: Sets a timer.
-            describe: Makes the `report` in a note of the run that it is about.
+            describe: Returns the `report` in a note about a run.
         """
         self._describe = describe
         self.active = False
@@ -257,7 +257,7 @@ class Feed:
         self.flush()
 
     def flush(self) -> None:
-        """Sends what is queued."""
+        """Sends queued notifications."""
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
