@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import history, native, parallel, sequential
 from benchmarks.daemons import DaemonError
-from benchmarks.results import Figure, Unit, Verdict
+from benchmarks.results import Figure, Unit
 from benchmarks.setting import Case, Programs, Setting, default_ours, default_theirs
-from benchmarks.table import heading, row, write_json
+from benchmarks.table import report
 
 _CASES = (*sequential.CASES, *history.CASES, *parallel.CASES, *native.CASES)
 
@@ -48,7 +47,7 @@ def _positive(text: str) -> int:
 
 def _figures(cases: Sequence[Case], theirs: Programs, ours: Programs, rounds: int | None) -> Iterator[Figure]:
     for case in cases:
-        # not earlier: the collector must not stop in the middle of a measurement
+        # between the cases: a collection must not fall into a measurement
         gc.collect()
         try:
             yield from case.measure(Setting(theirs=theirs, ours=ours, rounds=rounds or case.rounds))
@@ -78,16 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (not options.only or case.name in options.only) and options.group in (None, case.group)
     ]
     gc.disable()
-    begin = time.monotonic()
-    figures = []
-    print(heading(), flush=True)
-    for figure in _figures(cases, theirs, ours, options.rounds):
-        figures.append(figure)
-        print(row(figure), flush=True)
-    missed = sum(figure.verdict is Verdict.MISSED for figure in figures)
-    print(f"\n{len(figures)} figures in {time.monotonic() - begin:.0f} s, {missed} limits missed")
-    if options.json:
-        write_json(options.json, figures)
+    missed = report(_figures(cases, theirs, ours, options.rounds), options.json)
     return 1 if options.check and missed else 0
 
 

@@ -1,4 +1,4 @@
-"""A failover of real IPv6 addresses with CTDB's own 10.interface script, in a network namespace that vanishes again."""
+"""A failover of real IPv6 addresses with CTDB's own 10.interface script, in a temporary network namespace."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PROVIDED = Path("/usr/share/ctdb/events/legacy")
 _SCRIPT = "10.interface.script"
 _FUNCTIONS = Path("/etc/ctdb/functions")
 INTERFACE = "bench0"
-"""Takes the addresses."""
+"""The interface that gets the addresses."""
 _PREFIX = "fd00:c7db::"
-# The namespace lives as long as the daemon and its scripts, so there is nothing to clean up. A veth pair, because
-# duplicate address detection, which is what takes the time, needs a link that carries something.
+# The namespace ends with the daemon and its scripts, so no clean-up is needed. A veth pair, because most of the time is
+# duplicate address detection, which needs a link with a carrier.
 IN_NAMESPACE = (
     "unshare",
     "--net",
@@ -42,14 +42,14 @@ IN_NAMESPACE = (
 
 @attrs.frozen(kw_only=True)
 class Taken:
-    """How a failover went."""
+    """The result of a failover."""
 
     seconds: float
-    """Until the last event was answered."""
+    """Until the reply to the last event."""
     succeeded: int
-    """Events with result 0; CTDB's daemon answers the others with a timeout, which ctdbd takes for success."""
+    """Events with result 0; CTDB's daemon answers the others with a timeout, which ctdbd treats as success."""
     present: int
-    """Addresses that were on the interface when the last event was answered."""
+    """Addresses on the interface at the last reply."""
 
 
 def lacking() -> str:
@@ -82,15 +82,15 @@ def take(programs: Programs) -> Taken:
 def provide(on: Node, wanted: Sequence[str], scripts: Iterable[str]) -> None:
     """Enables some of CTDB's own scripts on a node that may have these addresses, each with its netmask bits."""
     shutil.copy(_FUNCTIONS, on.base / "functions")
-    # scripts ask ctdbd for other nodes' connections and interfaces, of which there are none, and whether something
-    # listens at a port, which is what EADDRINUSE says
+    # Scripts ask ctdbd for connections and interfaces of other nodes: there are none. They also ask whether a program
+    # listens on a port: the exit status EADDRINUSE means that one does.
     stub = on.base / "ctdb"
     stub.write_text('#!/bin/sh\ncase "$*" in *checktcpport*) exit 98 ;; esac\nexit 0\n')
     stub.chmod(0o755)
     state = on.base / "var" / "scripts"
     state.mkdir()
-    # not in the environment: a daemon need not pass these on, and CTDB's own functions read them from here as well
-    # the last one is CTDB's from 4.22 on, made of the one before at a time when this isn't read yet
+    # In a file, since a daemon need not pass on its environment; CTDB's own functions read this file. The last variable
+    # is that of CTDB from 4.22 on, which would derive it from the one before, but before this file is read.
     options = {"CTDB": stub, "CTDB_SCRIPT_VARDIR": state, "CTDB_MY_PUBLIC_IPS_CACHE": state / "my-public-ip-addresses"}
     (on.base / "script.options").write_text("".join(f"{name}={value}\n" for name, value in options.items()))
     (on.base / "public_addresses").write_text("".join(f"{address} {INTERFACE}\n" for address in wanted))

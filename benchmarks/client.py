@@ -1,4 +1,4 @@
-"""The smallest client that can be: prebuilt packets over one blocking socket, so that it costs next to nothing."""
+"""A minimal client: prebuilt packets over one blocking socket, so that its own cost is negligible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Replies", "burst", "call", "run_packet", "send_all", "status_packet"
 
 _REPLY = struct.Struct("=IIIIi")
 _TIMEOUT = 30
-"""Seconds that ctdbd gives an event unless told otherwise."""
+"""Seconds: ctdbd's default timeout for an event."""
 
 
 def run_packet(component: str, event: str, args: str | None = None, reqid: int = 1) -> bytes:
@@ -53,14 +53,14 @@ def time_calls(connection: socket.socket, packet: bytes, reply_length: int, coun
     """Repeats a request whose reply has a known length; returns seconds per request.
 
     Args:
-        connection: Nothing else may be going on there.
+        connection: Must have no other requests in flight.
         packet: The request.
         reply_length: Bytes of one reply.
-        count: How often to write.
+        count: Number of writes.
         depth: Requests in one write; their replies are read before the next.
     """
     packets, expected = packet * depth, reply_length * depth
-    # into one buffer: a new one of this size for each reply would cost more than the round trip
+    # into one buffer: allocating one of this size for each reply would cost more than the round trip
     send, receive, buffer = connection.sendall, connection.recv_into, bytearray(expected)
     begin = time.perf_counter()
     for _ in range(count):
@@ -75,7 +75,7 @@ def time_calls(connection: socket.socket, packet: bytes, reply_length: int, coun
 
 
 class Replies:
-    """Collects the replies to RUN requests from a stream of bytes.
+    """Parses the replies to RUN requests from a stream of bytes.
 
     Attributes:
         results: Result by request id.
@@ -86,7 +86,7 @@ class Replies:
         self._rest = b""
 
     def receive(self, connection: socket.socket) -> None:
-        """Reads once and takes every reply that is complete.
+        """Reads once and parses every complete reply.
 
         Raises:
             EOFError: The daemon closed the connection.
@@ -102,16 +102,16 @@ class Replies:
 
 
 def send_all(connection: socket.socket, data: memoryview, replies: Replies, stall: float | None = None) -> memoryview:
-    """Sends everything, reading replies meanwhile, so that two full sockets can't block each other.
+    """Sends everything and reads replies meanwhile, so that client and daemon can't block each other.
 
-    Returns what the daemon would not take for `stall` seconds (None: waits for ever): empty if all is sent.
+    Returns the rest if the daemon reads nothing for `stall` seconds (None: no limit); empty if all is sent.
     """
     while data:
         readable, writable, _ = select.select([connection], [connection], [], stall)
         if readable:
             replies.receive(connection)
         if writable:
-            with contextlib.suppress(BlockingIOError):  # writable for a small packet only
+            with contextlib.suppress(BlockingIOError):  # there is room for a small packet only
                 data = data[connection.send(data, socket.MSG_DONTWAIT) :]
         if not readable and not writable:
             break

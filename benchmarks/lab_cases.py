@@ -1,4 +1,4 @@
-"""What is measured on the lab: the cases, and one failover there and back with each side's event daemon."""
+"""What is measured on the lab: the cases, and a failover away and back with each side's event daemon."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ctdb_lab.failover import timed_away, timed_back
 from benchmarks.results import Figure, compared
 from benchmarks.timing import in_turn
 
-__all__ = ["CASES", "WAITING_SCRIPT", "Case", "Samples", "Sides", "failovers", "figures"]
+__all__ = ["CASES", "SETTLE_TIMEOUT", "WAITING_SCRIPT", "Case", "Samples", "Sides", "both_labs", "failovers", "figures"]
 
 _NODES = 3
 _MOVED_NODE = 1
-_HEALTHY_SECONDS = 300
-# Each monitor event uses the processors that the failover needs: as rare as on a real node, by default.
+SETTLE_TIMEOUT = 300
+"""Seconds for a cluster to become healthy and have its addresses distributed."""
+# CTDB's default; monitor events use processors that the failover needs, so they aren't more frequent than that
 _TUNABLES = {"MonitorInterval": 15}
 
 WAITING_SCRIPT = """#!/bin/sh
@@ -47,7 +48,7 @@ class Case:
     rounds: int = 3
     """Failovers of each side."""
     scripts: Mapping[str, str] = attrs.field(factory=dict, hash=False)
-    """Besides CTDB's own 00.ctdb and 10.interface."""
+    """In addition to CTDB's own 00.ctdb and 10.interface."""
 
 
 CASES = (
@@ -66,7 +67,7 @@ CASES = (
         family=4,
         at_most=1.0,
         plotted=(15, 45),
-        # two seconds, of which up to one is ctdbd's until it looks: only many rounds tell the difference
+        # two seconds, of which up to one passes until ctdbd looks: only many rounds show a difference
         rounds=12,
     ),
     Case(
@@ -106,54 +107,61 @@ class Samples:
         return statistics.median(theirs), statistics.median(ours)
 
 
-def failovers(case: Case, count: int, sides: Sides, rounds: int) -> Samples:
-    """Brings a cluster of each side up and moves a node's addresses away and back, in turn.
-
-    Both clusters are there all the time, and idle but for the one that is measured.
+@contextlib.contextmanager
+def both_labs(
+    sides: Sides, *, addresses4: int, scripts: Mapping[str, str], addresses6: int = 0, samba: bool = False
+) -> Iterator[list[Lab]]:
+    """Runs a cluster of each side, theirs first; one is idle while the other is measured.
 
     Raises:
-        LabError: A cluster doesn't come up, or an address is not hosted in the end.
+        LabError: A cluster doesn't start, or doesn't settle.
+    """
+    with contextlib.ExitStack() as stack:
+        labs = []
+        for name, eventd in (("theirs", sides.theirs), ("ours", sides.ours)):
+            plan = Plan(
+                eventd=eventd,
+                nodes=_NODES,
+                addresses4=addresses4,
+                addresses6=addresses6,
+                tunables=_TUNABLES,
+                scripts=scripts,
+                samba=samba,
+            )
+            labs.append(stack.enter_context(Lab(sides.directory / name, plan)))
+        for lab in labs:
+            lab.wait_until_settled(timeout=SETTLE_TIMEOUT)
+        yield labs
+
+
+def failovers(case: Case, count: int, sides: Sides, rounds: int) -> Samples:
+    """Starts a cluster of each side, and moves a node's addresses away and back, in turn.
+
+    Raises:
+        LabError: A cluster doesn't start, or an address is not hosted in the end.
     """
     four, six = (count, 0) if case.family == 4 else (0, count)
     back: list[list[float]] = [[], []]
-    with contextlib.ExitStack() as stack:
-        labs = [
-            stack.enter_context(
-                Lab(
-                    sides.directory / name,
-                    Plan(
-                        eventd=eventd,
-                        nodes=_NODES,
-                        addresses4=four,
-                        addresses6=six,
-                        tunables=_TUNABLES,
-                        scripts=case.scripts,
-                    ),
-                )
-            )
-            for name, eventd in (("theirs", sides.theirs), ("ours", sides.ours))
-        ]
-        for lab in labs:
-            lab.wait_until_settled(timeout=_HEALTHY_SECONDS)
+    with both_labs(sides, addresses4=four, addresses6=six, scripts=case.scripts) as labs:
         away = in_turn(
             rounds,
-            lambda: _there_and_back(labs[0], back[0]),
-            lambda: _there_and_back(labs[1], back[1]),
+            lambda: _away_and_back(labs[0], back[0]),
+            lambda: _away_and_back(labs[1], back[1]),
             warm_up=False,
         )
     return Samples(away=away, back=back)
 
 
-def _there_and_back(lab: Lab, back: list[float]) -> float:
+def _away_and_back(lab: Lab, back: list[float]) -> float:
     seconds = timed_away(lab, _MOVED_NODE, "disable")
-    lab.wait_until_healthy_but(_MOVED_NODE, _HEALTHY_SECONDS)
+    lab.wait_until_healthy_but(_MOVED_NODE, SETTLE_TIMEOUT)
     back.append(timed_back(lab, _MOVED_NODE, "enable"))
-    lab.wait_until_settled(timeout=_HEALTHY_SECONDS)
+    lab.wait_until_settled(timeout=SETTLE_TIMEOUT)
     return seconds
 
 
 def figures(case: Case, samples: Samples) -> Iterator[Figure]:
-    """The way out, the way back, and both together."""
+    """The move away, the move back, and both together."""
     yield compared(f"failover of {case.count} {case.summary}: away", samples.away, case.at_most)
     yield compared("  and back", samples.back, case.at_most)
     both = [

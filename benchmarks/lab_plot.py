@@ -1,4 +1,4 @@
-"""Pictures of what was measured on the lab: time against number of addresses, one panel for each case."""
+"""Plots of measurements on the lab: time against number of addresses, one panel for each case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDES = (("CTDB's event daemon", "#b3541e", "o"), ("ctdb-eventd", "#1f6f8b", "s
 
 
 def lacking() -> str:
-    """Says what this environment lacks for drawing; empty if nothing."""
+    """Says which package is missing for drawing; empty if none."""
     return (
         "" if importlib.util.find_spec("matplotlib") else "drawing needs matplotlib: .venv/bin/pip install -e '.[plot]'"
     )
@@ -30,15 +30,15 @@ def draw(
     Args:
         path: The file.
         rows: Panels by their titles, row by row; each row has as many.
-        title: Of all of it.
-        measure: What the seconds are.
-        same_scale: The panels of a row have it.
+        title: Of the whole figure.
+        measure: Label of the vertical axes.
+        same_scale: The panels of a row share their vertical scale.
     """
-    # not at the top: only who draws needs it, and it takes a second
+    # not at the top: the import takes a second, and only drawing needs it
     import matplotlib  # type: ignore[import-not-found,unused-ignore]
 
     matplotlib.use("svg")
-    # text stays text, and the file is the same for the same figures
+    # text as text, and reproducible output
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "lab", "font.size": 9})
     from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
 

@@ -8,27 +8,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-# the lab is no part of any package: make and the tests find it by its place as well
-sys.path.insert(0, str(Path(__file__).parents[1] / "contrib" / "lab"))
+from ctdb_lab import LabError
 
-from ctdb_lab import CTDB_EVENTD, LabError
-from ctdb_lab.plan import eventd_path
-from ctdb_lab.requirements import missing_requirements
-
-from benchmarks.lab import end_in_order, unwritable
+from benchmarks.lab import add_common_options, failed_figure, run_on_labs
 from benchmarks.lab_cases import Sides
-from benchmarks.lab_plot import draw, lacking
+from benchmarks.lab_plot import draw
 from benchmarks.outage_cases import FAULTS, SCRIPTS, Gaps, Scripts, figure, outages
-from benchmarks.results import Figure, Unit, Verdict
-from benchmarks.table import heading, row, write_json
+from benchmarks.results import Figure
 
 _COUNTS = (15, 60)
-_Plotted = dict[Scripts, dict[str, dict[int, tuple[float, float]]]]
+_Panels = dict[Scripts, dict[str, dict[int, tuple[float, float]]]]
 """For each set of scripts, by fault and number of addresses, the longest gaps; theirs and ours."""
 
 
@@ -38,7 +29,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures the longest time for which clients of Samba can't write when one of three nodes goes, "
         "with this project's event daemon and CTDB's own.",
     )
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a limit is missed")
     for option, cases in (("--only", FAULTS), ("--scripts", SCRIPTS)):
         names = [case.name for case in cases]
         parser.add_argument(option, nargs="+", choices=names, default=names, help=f"of {', '.join(names)}")
@@ -46,32 +36,22 @@ def _parser() -> argparse.ArgumentParser:
         "--addresses", nargs="+", type=int, metavar="N", default=_COUNTS, help="public addresses of the cluster"
     )
     parser.add_argument("--rounds", type=int, metavar="N", default=3, help="of each fault (%(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them as SVG")
-    parser.add_argument("--ours", default="ours", metavar="PATH", help="another event daemon in the place of ours")
+    add_common_options(parser, plot_help="draw them as SVG")
     return parser
 
 
-def _run(sides: Sides, options: argparse.Namespace) -> tuple[list[Figure], _Plotted]:
-    found: list[Figure] = []
-    plotted: _Plotted = {}
+def _measure(sides: Sides, options: argparse.Namespace, panels: _Panels) -> Iterator[Figure]:
+    """Yields the figures of each set of scripts, number of addresses and fault, and adds their points to the panels."""
     faults = [fault for fault in FAULTS if fault.name in options.only]
     for scripts in (scripts for scripts in SCRIPTS if scripts.name in options.scripts):
-        panels = plotted.setdefault(scripts, {fault.summary: {} for fault in faults})
+        panels[scripts] = {fault.summary: {} for fault in faults}
         for count in options.addresses:
             try:
                 for fault, gaps in outages(scripts, count, faults, sides, options.rounds):
-                    most = count == max(options.addresses)
-                    found.append(figure(fault, scripts, count, gaps, most=most))
-                    print(row(found[-1]), flush=True)
-                    panels[fault.summary][count] = (_median(gaps[0]), _median(gaps[1]))
+                    panels[scripts][fault.summary][count] = (_median(gaps[0]), _median(gaps[1]))
+                    yield figure(fault, scripts, count, gaps, most=count == max(options.addresses))
             except LabError as error:
-                print(error, file=sys.stderr)
-                name = f"{count} addresses, {scripts.summary}"
-                note = str(error).partition("\n")[0]
-                found.append(Figure(name=name, unit=Unit.SECONDS, note=note, failed=True))
-                print(row(found[-1]), flush=True)
-    return found, plotted
+                yield failed_figure(f"{count} addresses, {scripts.summary}", error)
 
 
 def _median(gaps: Gaps) -> float:
@@ -81,25 +61,14 @@ def _median(gaps: Gaps) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     options = _parser().parse_args(arguments)
-    end_in_order()
-    ours = eventd_path(options.ours)
-    missing = unwritable(options.json, options.plot) or (lacking() if options.plot else "")
-    missing = missing or missing_requirements(CTDB_EVENTD, samba=True) or missing_requirements(ours)
-    if missing:
-        print(missing, file=sys.stderr)
+    panels: _Panels = {}
+    missed = run_on_labs(options, lambda sides: _measure(sides, options, panels), samba=True)
+    if missed is None:
         return 1
-    begin = time.monotonic()
-    print(heading(), flush=True)
-    with tempfile.TemporaryDirectory(prefix="ctdb-lab-") as directory:
-        found, plotted = _run(Sides(directory=Path(directory), theirs=CTDB_EVENTD, ours=ours), options)
-    missed = sum(figure.verdict is Verdict.MISSED for figure in found)
-    print(f"\n{len(found)} figures in {time.monotonic() - begin:.0f} s, {missed} limits missed")
-    if options.json:
-        write_json(options.json, found)
     if options.plot:
         rows = [
-            {f"{fault}, {scripts.summary}": panel for fault, panel in panels.items()}
-            for scripts, panels in plotted.items()
+            {f"{fault}, {scripts.summary}": panel for fault, panel in by_fault.items()}
+            for scripts, by_fault in panels.items()
         ]
         draw(options.plot, rows, "One of three nodes goes", "longest time without a write, seconds", same_scale=True)
     return 1 if options.check and missed else 0

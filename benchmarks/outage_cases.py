@@ -1,30 +1,24 @@
-"""What clients of a lab's Samba go without when a node goes: the faults, and the longest gap that each client saw."""
+"""Outages for clients of a lab's Samba when a node fails: the faults, and the longest gap of each client."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
-from ctdb_lab import Lab, Node, Plan
+from ctdb_lab import Lab, Node
 from ctdb_lab.failover import wait_until_elsewhere
 from ctdb_lab.plan import PUBLIC_INTERFACE
-from ctdb_lab.writers import Writer, wait_until_served, writing
+from ctdb_lab.writers import wait_until_served, writing
 
-from benchmarks.lab_cases import WAITING_SCRIPT, Sides
+from benchmarks.lab_cases import SETTLE_TIMEOUT, WAITING_SCRIPT, Sides, both_labs
 from benchmarks.results import Figure, compared
 
 __all__ = ["FAULTS", "SCRIPTS", "Fault", "Gaps", "Scripts", "figure", "outages"]
 
-_NODES = 3
-_NUMBER = 1
-"""The node that goes."""
+_FAILING_NODE = 1
 _CLIENTS = 6
-"""Of so many of its addresses, or of all that it has."""
-_SECONDS = 300
-# Each monitor event uses the processors that the failover needs: as rare as on a real node, by default.
-_TUNABLES = {"MonitorInterval": 15}
+"""One for each of that many of the node's addresses, or for all if it has fewer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +29,7 @@ class Scripts:
     """For `--scripts`."""
     summary: str
     more: Mapping[str, str] = attrs.field(hash=False)
-    """Besides CTDB's own 00.ctdb, 10.interface and 50.samba."""
+    """In addition to CTDB's own 00.ctdb, 10.interface and 50.samba."""
     at_most: float | None
     """Limit of ours divided by C's, with the most addresses."""
 
@@ -48,7 +42,7 @@ SCRIPTS = (
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """A way in which a node goes, and how it comes back."""
+    """A way in which a node fails, and how it is repaired."""
 
     name: str
     """For `--only`."""
@@ -69,7 +63,7 @@ def _start_again(_: Lab, node: Node) -> None:
 
 
 def _cut_power(lab: Lab, node: Node) -> None:
-    # first the cable: a host without power sends nothing, but the kernel of this one would end its connections
+    # the cable first: a host without power sends nothing, but this one's kernel would close the connections
     lab.plug(node.number, PUBLIC_INTERFACE, put_in=False)
     node.kill_all()
 
@@ -104,68 +98,46 @@ in seconds."""
 def outages(
     scripts: Scripts, count: int, faults: Sequence[Fault], sides: Sides, rounds: int
 ) -> Iterator[tuple[Fault, tuple[Gaps, Gaps]]]:
-    """Brings a cluster of each side up, and takes a node of each out and in again by each fault, in turn.
+    """Starts a cluster of each side, and has a node of each fail and come back by each fault, in turn.
 
     Yields:
         For each fault the gaps with their event daemon and with ours.
 
     Raises:
-        LabError: A cluster doesn't come up, or a client is not served again.
+        LabError: A cluster doesn't start, or a client is not served again.
     """
-    with contextlib.ExitStack() as stack:
-        labs = [
-            stack.enter_context(Lab(sides.directory / name, _plan(scripts, count, eventd)))
-            for name, eventd in (("theirs", sides.theirs), ("ours", sides.ours))
-        ]
-        for lab in labs:
-            lab.wait_until_settled(timeout=_SECONDS)
+    with both_labs(sides, addresses4=count, scripts=scripts.more, samba=True) as labs:
         for fault in faults:
             theirs: Gaps = []
             ours: Gaps = []
             for number in range(rounds):
-                # ctdbd looks for changes once a second, in step with what was done before: each round differs
+                # ctdbd looks for changes once a second, counted from the last command: each round has another offset
                 pause = (number + 0.5) / rounds
                 theirs.append(_outage(labs[0], fault, pause))
                 ours.append(_outage(labs[1], fault, pause))
             yield fault, (theirs, ours)
 
 
-def _plan(scripts: Scripts, count: int, eventd: str) -> Plan:
-    return Plan(
-        eventd=eventd,
-        nodes=_NODES,
-        addresses4=count,
-        addresses6=0,
-        tunables=_TUNABLES,
-        scripts=scripts.more,
-        samba=True,
-    )
-
-
 def _outage(lab: Lab, fault: Fault, pause: float) -> list[float]:
-    node = lab.nodes[_NUMBER]
+    node = lab.nodes[_FAILING_NODE]
     hosted = [address for address, hosts in lab.hosting().items() if node.number in hosts]
     with writing(lab, _spread(hosted, _CLIENTS)) as writers:
         time.sleep(pause)
         begin = time.monotonic()
         fault.strike(lab, node)
         wait_until_elsewhere(lab, node, hosted)
-        gaps = _gaps(lab, writers, begin)
+        wait_until_served(lab, writers, time.monotonic(), SETTLE_TIMEOUT)
+        gaps = [writer.longest_gap(begin) for writer in writers]
     fault.mend(lab, node)
-    lab.wait_until_settled(timeout=_SECONDS)
+    lab.wait_until_settled(timeout=SETTLE_TIMEOUT)
     return gaps
 
 
 def _spread(addresses: Sequence[str], most: int) -> list[str]:
-    """Some of them, the first and the last among these."""
+    """Returns at most so many, evenly spread, including the first and the last."""
     if len(addresses) <= most:
         return list(addresses)
     return [addresses[round(number * (len(addresses) - 1) / (most - 1))] for number in range(most)]
-
-
-def _gaps(lab: Lab, writers: Sequence[Writer], begin: float) -> list[float]:
-    wait_until_served(lab, writers, time.monotonic(), _SECONDS)
-    return [writer.longest_gap(begin) for writer in writers]
 
 
 def figure(fault: Fault, scripts: Scripts, count: int, gaps: tuple[Gaps, Gaps], *, most: bool) -> Figure:

@@ -1,4 +1,4 @@
-"""What a benchmark found: figures, their limits, and how samples become ratios. Pure: measures and prints nothing."""
+"""Results of benchmarks: figures, their limits, and ratios of samples. Pure: measures and prints nothing."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ class Figure:
     name: str
     unit: Unit
     theirs: float | None = None
-    """The median of CTDB's own program, or of the yardstick that the name mentions."""
+    """The median of CTDB's own program, or of the reference that the name mentions."""
     ours: float | None = None
     """The median of our program."""
     ratio: Ratio | None = None
     limit: Limit | None = None
     note: str = ""
-    """Why there is no measurement, or what else should be known."""
+    """Why there is no measurement, or other remarks."""
     failed: bool = False
     """The measurement itself went wrong, which counts as a missed limit."""
 
     @property
     def verdict(self) -> Verdict:
-        """Says whether the limit is kept."""
+        """Compares the figure with its limit."""
         if self.failed:
             return Verdict.MISSED
         if self.ours is None:
@@ -98,9 +98,9 @@ class Figure:
 
 
 def ratio_of(theirs: Sequence[float], ours: Sequence[float]) -> Ratio:
-    """Compares samples; those of the same round are neighbours in time, so they make the spread.
+    """Compares samples. The spread is that of the ratios of single rounds, whose samples are close in time.
 
-    Where one side was measured less often (it takes too long), every sample is compared with the other's median.
+    If one side was measured less often (it takes too long), each sample is compared with the other side's median.
 
     Raises:
         ValueError: A side has no samples.

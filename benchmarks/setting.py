@@ -1,4 +1,4 @@
-"""What every case is given: whose programs are compared and how often; and the case as a value."""
+"""The input of every case: which programs are compared and how often; and the case as a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Programs:
 
     @property
     def daemon(self) -> str:
-        """The event daemon's executable; CTDB's own lies beside ours where that was installed in its place."""
+        """The event daemon's executable; CTDB's own has another name where ours was installed in its place."""
         kept = self.directory / "ctdb-eventd.ctdb"
         return str(kept if kept.exists() else self.directory / "ctdb-eventd")
 
@@ -57,11 +57,11 @@ class Case:
     name: str
     """For `--only`."""
     group: str
-    """For `--group`: sequential or parallel."""
+    """For `--group`: sequential, parallel or native."""
     summary: str
     """For `--help`."""
     rounds: int
-    """The default of `Setting.rounds`, so that the group keeps to its time."""
+    """The default of `Setting.rounds`."""
     measure: Callable[[Setting], Iterator[Figure]]
 
 
@@ -72,5 +72,5 @@ def default_theirs() -> Programs:
 
 def default_ours(directory: Path | None = None) -> Programs:
     """Our programs, installed beside this interpreter unless another directory is named."""
-    # not resolved: in a virtual environment the interpreter is a link to one that has no programs beside it
+    # without resolving the link: in a virtual environment it leads to an interpreter without our programs beside it
     return Programs(label="ours", directory=directory or Path(sys.executable).parent)

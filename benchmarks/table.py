@@ -1,27 +1,47 @@
-"""The table that people read, line by line as the figures come in, and the same as JSON."""
+"""Reports figures: as a table, line by line as they are measured, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.results import Figure, LimitKind, Unit
+from benchmarks.results import Figure, LimitKind, Unit, Verdict
 
-__all__ = ["heading", "row", "write_json"]
+__all__ = ["report", "row", "write_json"]
 
 _WIDTHS = (62, 10, 10, 20, 10, 8)
 
 
-def heading() -> str:
-    """The table's first two lines."""
+def report(figures: Iterable[Figure], json_file: Path | None) -> int:
+    """Prints the table, each figure as soon as it is measured; returns how many missed their limits.
+
+    Args:
+        figures: Measured while they are iterated.
+        json_file: Where they are written too.
+    """
+    begin = time.monotonic()
+    print(_heading(), flush=True)
+    found = []
+    for figure in figures:
+        found.append(figure)
+        print(row(figure), flush=True)
+    missed = sum(figure.verdict is Verdict.MISSED for figure in found)
+    print(f"\n{len(found)} figures in {time.monotonic() - begin:.0f} s, {missed} limits missed")
+    if json_file:
+        write_json(json_file, found)
+    return missed
+
+
+def _heading() -> str:
     titles = ("figure", "C or other", "ours", "ratio (quartiles)", "limit", "verdict")
     return _line(titles) + "\n" + _line(tuple("-" * width for width in _WIDTHS))
 
 
 def row(figure: Figure) -> str:
-    """One figure's line, with its note behind it."""
+    """Returns the line of one figure, its note last."""
     ratio = figure.ratio
     cells = (
         figure.name,

@@ -1,4 +1,4 @@
-"""How measurements are taken: in turn, on one processor where work and not waking is measured, as processes."""
+"""Ways of measuring: sides in turn, on one processor to exclude wake-ups, as processes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["in_turn", "one_processor", "spawn_many", "spawn_one"]
 def in_turn(rounds: int, *sides: Callable[[], float], warm_up: bool = True) -> list[list[float]]:
     """Measures each side once a round, and returns the samples of each side.
 
-    Machines change speed while a benchmark runs: other load, other clock rates. Samples of one round are neighbours
-    in time, so a ratio of them is worth something where the numbers alone are not. Every other round goes backwards,
-    so that no side profits from what always runs before it.
+    The speed of a machine changes while a benchmark runs, by other load and other clock rates. Samples of one round are
+    close in time, so their ratio is meaningful where the numbers alone are not. Every other round has the reverse
+    order, so that no side has an advantage from what runs before it.
 
     Args:
         rounds: Samples of each side.
         sides: Each does some work and returns how long it took, in seconds.
-        warm_up: Do one more round first and forget it.
+        warm_up: Do one more round first and discard it.
     """
     samples: list[list[float]] = [[] for _ in sides]
     if warm_up:
@@ -39,9 +39,9 @@ def in_turn(rounds: int, *sides: Callable[[], float], warm_up: bool = True) -> l
 def one_processor() -> Iterator[None]:
     """Keeps this process, and what it starts meanwhile, on one processor.
 
-    A round trip of 20 µs between two processors is mostly the time that an idle processor takes to wake up, and it
-    doubles or trebles with the mood of the scheduler and the hypervisor. On one processor client and daemon hand over
-    directly: what is left is the work, which is what the programs differ in.
+    A round trip of 20 µs between two processors is mostly the time that an idle processor takes to wake up, and this
+    varies by a factor of two or three with the scheduler and the hypervisor. On one processor client and daemon switch
+    directly: what remains is the work, in which the programs differ.
     """
     allowed = os.sched_getaffinity(0)
     # not the first one, where most machines handle their interrupts
@@ -70,9 +70,9 @@ def spawn_one(command: Sequence[str], environment: Mapping[str, str]) -> float:
 def spawn_many(command: Sequence[str], count: int) -> float:
     """Runs a program many times, some at once, and returns the seconds until all are reaped.
 
-    This is what the processes themselves cost, whoever starts them.
+    This is the cost of the processes themselves, with any parent.
     """
-    # enough to keep every processor busy while we wait for one, not so many that they get into each other's way
+    # enough to keep every processor busy while we wait for one, not so many that they compete
     at_once = 4 * len(os.sched_getaffinity(0))
     environment = dict(os.environ)
     running: deque[int] = deque()

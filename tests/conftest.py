@@ -1,4 +1,4 @@
-"""What all tests rely on, however they were started."""
+"""Signal handling and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
 
 @pytest.fixture
 def root_logger() -> Iterator[None]:
-    """Gives the root logger back as it was: what of it a log has taken over is closed."""
+    """Restores the root logger after a test that set up the daemon's log: its handlers are closed."""
     root = logging.getLogger()
     level = root.level
     yield

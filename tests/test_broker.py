@@ -10,7 +10,7 @@ from typing import cast
 
 import attrs
 import pytest
-from happenings import spec_of
+from run_records import spec_of
 from scheduling import SchedulerNode
 
 from ctdb_eventd.access_control import AccessControl

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from happenings import record_of
+from run_records import record_of
 
 from ctdb_event.words import Kind
 from ctdb_eventd.feed import KINDS, Feed, Filter, Subscription

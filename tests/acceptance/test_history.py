@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from gates import gate, open_gate
 from native_client import native_client
-from nodes import PATIENCE, Daemon, Node, running_daemon, until
+from nodes import TIMEOUT, Daemon, Node, running_daemon, until
 
 
 @pytest.fixture
@@ -175,10 +175,10 @@ async def test_a_follower_that_comes_back_gets_each_end_once_and_in_order(node: 
             for request in busy:
                 await client.reply(request)
             assert follower.stdout is not None
-            told = [json.loads(await asyncio.wait_for(follower.stdout.readline(), PATIENCE)) for _ in range(101)]
+            told = [json.loads(await asyncio.wait_for(follower.stdout.readline(), TIMEOUT)) for _ in range(101)]
             # nothing was told twice: the next one is that of the next run
             await client.run("shutdown")
-            last = json.loads(await asyncio.wait_for(follower.stdout.readline(), PATIENCE))
+            last = json.loads(await asyncio.wait_for(follower.stdout.readline(), TIMEOUT))
         finally:
             follower.send_signal(signal.SIGINT)
             await follower.wait()
@@ -193,6 +193,6 @@ async def test_a_follower_that_comes_back_gets_each_end_once_and_in_order(node: 
 async def test_a_follower_that_saw_a_run_of_which_nothing_is_known_is_told_so(node: Node) -> None:
     async with running_daemon(node):
         command = [sys.executable, "-m", "ctdb_event", "subscribe", "--since", "mb-1"]
-        done = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2
     assert "no run 'mb-1' is over and in the history; it had no scripts, was deleted, or never was" in done.stderr

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from nodes import (
-    PATIENCE,
+    TIMEOUT,
     Node,
     alive,
     can_make_cgroups,
@@ -44,7 +44,7 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
         env=node.environ,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -53,7 +53,7 @@ def run_daemon(node: Node, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("option", ["--bogus", "--startup-fd=999"])
 def test_its_exit_status_is_the_same_if_nobody_can_be_told(node: Node, option: str, stream: str) -> None:
     shell = f"exec {sys.executable} -m ctdb_eventd {option} {stream}"
-    done = subprocess.run(["sh", "-c", shell], env=node.environ, timeout=PATIENCE, check=False)
+    done = subprocess.run(["sh", "-c", shell], env=node.environ, timeout=TIMEOUT, check=False)
     assert done.returncode == 1
 
 
@@ -199,7 +199,7 @@ async def test_it_ends_with_the_process_it_watches(node: Node) -> None:
         daemon = start_daemon(node, "-P", str(watched.pid))
         watched.kill()
         watched.wait()
-        assert daemon.process.wait(PATIENCE) == 0
+        assert daemon.process.wait(TIMEOUT) == 0
         assert daemon.process.stderr is not None
         daemon.process.stderr.close()
     assert f"process {watched.pid} has gone, shutting down" in node.log
@@ -270,7 +270,7 @@ def test_another_daemons_socket_stays(node: Node) -> None:
     with socket.socket(socket.AF_UNIX) as another:
         another.bind(node.socket)
         daemon.process.terminate()
-        assert daemon.process.communicate(timeout=PATIENCE)[1] == b""
+        assert daemon.process.communicate(timeout=TIMEOUT)[1] == b""
         assert daemon.process.returncode == 0
         assert os.path.exists(node.socket)
 
@@ -416,7 +416,7 @@ async def test_closed_standard_descriptors_do_no_harm(node: Node) -> None:
             client.sendall(packet.status_request(2, b"legacy", b"monitor"))
             assert client.recv(4096).endswith(b"\x06\0\0\0fine\n\0")
         process.terminate()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 async def test_inherited_descriptors_do_not_reach_scripts(node: Node) -> None:
@@ -432,7 +432,7 @@ async def test_inherited_descriptors_do_not_reach_scripts(node: Node) -> None:
             client.sendall(packet.status_request(2, b"legacy", b"monitor"))
             listed = client.recv(4096)
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
     os.close(read_end)
     os.close(write_end)
     assert f"\n{write_end}\n".encode() not in listed.rpartition(b"10.s")[2]
@@ -591,7 +591,7 @@ async def test_a_client_that_never_reads_is_not_served_for_ever(node: Node) -> N
             assert resident < 64 << 20
             assert await other.run("monitor") == 0
             # when it reads at last, it gets what it asked for
-            deaf.settimeout(PATIENCE)
+            deaf.settimeout(TIMEOUT)
             length = struct.unpack("=I", deaf.recv(4, socket.MSG_WAITALL))[0]
             assert length > 500_000
 

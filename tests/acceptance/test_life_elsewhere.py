@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_ctdb_path import answers_for, ctdb_path, write_program
-from nodes import PATIENCE, Node
+from nodes import TIMEOUT, Node
 
 import ctdb_event
 
@@ -56,7 +56,7 @@ class Elsewhere:
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs our command line."""
         command = [sys.executable, "-m", "ctdb_event", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=TIMEOUT)
 
     @contextlib.contextmanager
     def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -76,7 +76,7 @@ def _started(environ: dict[str, str], *command: str) -> Iterator[subprocess.Pope
             assert pipe.read(4) == READY
             yield process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(TIMEOUT) == 0
     finally:
         process.kill()
         process.wait()
@@ -156,7 +156,7 @@ def test_the_daemons_help_into_a_closed_pipe_is_no_traceback(option: str, buffer
     os.close(read_end)
     environ = {**os.environ, "PYTHONUNBUFFERED": buffered}
     command = [sys.executable, "-m", "ctdb_eventd", option]
-    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, env=environ, timeout=PATIENCE)
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, env=environ, timeout=TIMEOUT)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -167,7 +167,7 @@ def test_a_configuration_that_others_can_change_is_refused_at_the_start_and_at_a
     complaint = f"{path}:0: others can change it: {path} is writable by everybody; chmod go-w {path}"
     path.chmod(0o646)
     command = [sys.executable, "-m", "ctdb_eventd", "--helper-dir", str(node.helpers)]
-    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
     assert (refused.returncode, refused.stderr.count(complaint)) == (1, 1)
     path.chmod(0o644)
     with node.daemon():
@@ -184,7 +184,7 @@ def test_a_place_that_others_can_change_is_refused_at_the_start(tmp_path: Path, 
     path = tmp_path / place
     path.chmod(0o777)
     command = [sys.executable, "-m", "ctdb_eventd", "--helper-dir", str(node.helpers)]
-    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
     complaint = f"others can change what is in {path}: {path} is writable by everybody; chmod go-w {path}"
     assert (refused.returncode, refused.stderr.count(complaint)) == (1, 1)
     path.chmod(0o1777)

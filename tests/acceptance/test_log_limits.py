@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from native_client import Refused, native_client
-from nodes import PATIENCE, Node, connect, running_daemon
+from nodes import TIMEOUT, Node, connect, running_daemon
 
 from ctdb_eventd.protocol import frames
 
@@ -39,7 +39,7 @@ async def test_refused_connections_are_logged_once_a_minute(tmp_path: Path) -> N
             [sys.executable, "-c", KNOCK],
             cwd=node.base / "run",
             check=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
     assert node.log.count("refused, it may neither read nor operate") == 1
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from native_client import NativeClient, Refused, native_client
-from nodes import PATIENCE, Daemon, Node, alive, connect, running_daemon, start_daemon, until
+from nodes import TIMEOUT, Daemon, Node, alive, connect, running_daemon, start_daemon, until
 
 from ctdb_event.dialects import NativeDialect
 from ctdb_eventd import __version__
@@ -517,7 +517,7 @@ async def test_an_id_that_is_used_again_too_early_is_answered_twice(node: Node) 
         await until(lambda: node.read("pid-slow").strip(), "the run")
         writer.write(dialect.encode(1, "subscribe", {"kinds": ["finished"]}) + dialect.encode(2, "cancel", {"call": 1}))
         while len(answers) < 3:
-            data = await asyncio.wait_for(reader.read(65536), PATIENCE)
+            data = await asyncio.wait_for(reader.read(65536), TIMEOUT)
             assert data
             answers += [(call, said[1]) for call, said in dialect.receive_data(data, writer.write)]
             if len(answers) == 2:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE, Client, Node, alive, running_daemon, until
+from nodes import TIMEOUT, Client, Node, alive, running_daemon, until
 
 CLI = os.path.join(os.path.dirname(sys.executable), "ctdb-event")
 
@@ -315,7 +315,7 @@ async def test_the_command_line_explains_a_queue_timeout(node: Node) -> None:
             env=node.environ,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         go(node)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from native_client import Refused, native_client
-from nodes import PATIENCE, Daemon, Node, running_daemon, socket_mode, start_daemon, until
+from nodes import TIMEOUT, Daemon, Node, running_daemon, socket_mode, start_daemon, until
 
 from ctdb_eventd.protocol import frames
 from ctdb_eventd.traffic import MOST_CONNECTIONS
@@ -73,7 +73,7 @@ def ask(node: Node, uid: int, *calls: tuple[str, dict[str, Any]], groups: tuple[
     """Makes calls as another user, each on a connection of its own; a refusal is [CODE, TEXT]."""
     order = json.dumps([node.socket, uid, uid, groups, calls])
     asked = [sys.executable, "-c", _ASK, order]
-    done = subprocess.run(asked, env=unmeasured(os.environ), capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(asked, env=unmeasured(os.environ), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
     return answers
@@ -311,7 +311,7 @@ def in_namespace(node: Node, uid: int, *words: str) -> subprocess.CompletedProce
     )
     hello = (frames.PREFACE + frames.request(1, "ping", {})).hex()
     words = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *words, "/usr/bin/python3", "-c", code)
-    return subprocess.run([*words, node.socket, hello], capture_output=True, text=True, timeout=PATIENCE, cwd="/")
+    return subprocess.run([*words, node.socket, hello], capture_output=True, text=True, timeout=TIMEOUT, cwd="/")
 
 
 @pytest.fixture
@@ -369,9 +369,7 @@ sys.exit(main())
 def command(node: Node, uid: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs `ctdb-event` as another user."""
     asked = [sys.executable, "-c", _COMMAND, str(uid), *words]
-    return subprocess.run(
-        asked, env=unmeasured(node.environ), cwd="/", capture_output=True, text=True, timeout=PATIENCE
-    )
+    return subprocess.run(asked, env=unmeasured(node.environ), cwd="/", capture_output=True, text=True, timeout=TIMEOUT)
 
 
 async def test_monitoring_needs_no_more_than_read(node: Node) -> None:
@@ -445,7 +443,7 @@ async def test_the_library_says_so_too(node: Node, uid: int, dialect: str, text:
     allow(node)
     async with running_daemon(node):
         words = [sys.executable, "-c", _LIBRARY, node.socket, str(uid), dialect]
-        done = subprocess.run(words, env=unmeasured(os.environ), capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(words, env=unmeasured(os.environ), capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stderr) == (0, "")
     told = done.stdout.splitlines()
     assert [line.split()[0] for line in told] == ["EACCES", "EACCES"]

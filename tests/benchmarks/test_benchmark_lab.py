@@ -38,9 +38,9 @@ def test_a_file_that_can_not_be_written_is_refused_at_once(
 def test_without_a_case_there_is_nothing_to_draw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lab, "missing_requirements", lambda eventd: "")
+    monkeypatch.setattr(lab, "missing_requirements", lambda eventd, samba=False: "")
     monkeypatch.setattr(lab, "lacking", lambda: "")
-    monkeypatch.setattr(lab, "_run", lambda *_: ([], {}))
+    monkeypatch.setattr(lab, "_measure", lambda *_: iter(()))
     assert lab.main(["--plot", str(tmp_path / "plot.svg")]) == 0
     assert "no case was measured to its end" in capsys.readouterr().err
 
@@ -50,8 +50,8 @@ def test_a_termination_leaves_no_files(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
         "from benchmarks import lab\n"
-        "lab.missing_requirements = lambda eventd: ''\n"
-        "lab._run = lambda *_: print('measuring', flush=True) or time.sleep(1000)\n"
+        "lab.missing_requirements = lambda eventd, samba=False: ''\n"
+        "lab._measure = lambda *_: print('measuring', flush=True) or time.sleep(1000)\n"
         "sys.exit(lab.main([]))\n"
     )
     environ = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(TOP)}

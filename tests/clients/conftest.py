@@ -1,4 +1,4 @@
-"""Fixtures of the command line's tests: a node's directories, and a daemon that answers what the test wants."""
+"""Fixtures of the command line's tests: a node's directories, and daemons with replies set by the test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def daemon(node: Path) -> Iterator[FakeDaemon]:
-    """A daemon of the test's on the node's socket."""
+    """A daemon on the node's socket that the test controls."""
     fake = FakeDaemon(node / "run" / "eventd.socket")
     yield fake
     fake.close()
@@ -37,7 +37,7 @@ def daemon(node: Path) -> Iterator[FakeDaemon]:
 
 @pytest.fixture
 def broker(node: Path) -> Iterator[FakeBroker]:
-    """A broker of the test's, which speaks the native dialect, on the node's socket."""
+    """The same for the native dialect."""
     fake = FakeBroker(node / "run" / "eventd.socket", refuses_others=True)
     fake.reply("ping", {})
     yield fake

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_broker import EVERYTHING, SOMETHING, UPGRADED, Asked, FakeBroker, run_value, running_broker
+from fake_broker import EVERYTHING, SOMETHING, UPGRADED, FakeBroker, ReceivedRequest, run_value, running_broker
+from nodes import TIMEOUT
 
 import ctdb_event
 from ctdb_event import (
@@ -32,7 +33,6 @@ from ctdb_event import (
 from ctdb_event import core as core_module
 from ctdb_event.aio import client
 
-PATIENCE = 60.0
 FINISHED = {"outcome": "success", "summary": 0, "waited": 0.0, "seconds": 1.0}
 GRANT = {"lock": 7, "waited": 0.5}
 
@@ -43,10 +43,10 @@ def broker(tmp_path: Path) -> Iterator[FakeBroker]:
         yield running
 
 
-def answer_if(params: dict[str, Any], value: Any) -> Callable[[Asked], None]:
+def answer_if(params: dict[str, Any], value: Any) -> Callable[[ReceivedRequest], None]:
     """A rule that answers these parameters, and shows others."""
 
-    def answer(asked: Asked) -> None:
+    def answer(asked: ReceivedRequest) -> None:
         if asked.params == params:
             asked.result(value)
         else:
@@ -55,10 +55,10 @@ def answer_if(params: dict[str, Any], value: Any) -> Callable[[Asked], None]:
     return answer
 
 
-def say(*names: str, outcome: str = "success") -> Callable[[Asked], None]:
+def say(*names: str, outcome: str = "success") -> Callable[[ReceivedRequest], None]:
     """A rule that tells of these kinds of notes and then that the run is over."""
 
-    def tell(asked: Asked) -> None:
+    def tell(asked: ReceivedRequest) -> None:
         for name in names:
             asked.note(name, run="abc-1", **({"waited": 0.5} if name == "started" else {}))
         asked.note("finished", run="abc-1", **{**FINISHED, "outcome": outcome})
@@ -285,7 +285,7 @@ def test_calls_go_on_while_a_run_is_watched(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
         asked = broker.next("run")
 
-        def tell_of_the_run_first(ping: Asked) -> None:
+        def tell_of_the_run_first(ping: ReceivedRequest) -> None:
             say("queued")(asked)
             ping.result({})
 
@@ -350,7 +350,7 @@ def test_locks_are_held_for_the_block(broker: FakeBroker) -> None:
     broker.rules["lock"] = answer_if({"names": ["a", "b"], "wait": 0.5}, GRANT)
     unlocked: list[Any] = []
 
-    def unlock(asked: Asked) -> None:
+    def unlock(asked: ReceivedRequest) -> None:
         unlocked.append(asked.params)
         asked.result({})
 
@@ -427,7 +427,7 @@ def interrupted_when(ready: Callable[[], Any]) -> Iterator[list[Any]]:
         with pytest.raises(KeyboardInterrupt):
             yield returned
     finally:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         signal.signal(signal.SIGINT, before)
 
 
@@ -470,7 +470,7 @@ def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: 
     with Client(broker.path) as blocking:
         # a request of which nobody waits for the answer, so that the broker reads no more
         blocking._connection.start("ping", {})
-        with interrupted_when(lambda: broker.stalled.wait(PATIENCE)):
+        with interrupted_when(lambda: broker.stalled.wait(TIMEOUT)):
             blocking.run("legacy", "monitor", "x" * 1_000_000)
         with pytest.raises(BrokerUnavailable, match="an interruption put it out of step"):
             blocking.hello()

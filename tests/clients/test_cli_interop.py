@@ -25,7 +25,7 @@ hang) echo waiting; exec sleep 60 ;;
 sig) kill -9 $$ ;;
 esac
 """
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 pytestmark = [
     pytest.mark.interop,
@@ -50,11 +50,11 @@ def real_daemon(node: Path) -> Iterator[None]:
     finally:
         os.close(reader)
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def call(program: list[str], arguments: list[str]) -> tuple[str, int]:
-    done = subprocess.run([*program, *arguments], capture_output=True, timeout=PATIENCE, check=False)
+    done = subprocess.run([*program, *arguments], capture_output=True, timeout=TIMEOUT, check=False)
     return done.stdout.decode(), done.returncode
 
 

@@ -14,8 +14,9 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from backends import PATIENCE, on_both_backends
-from fake_broker import EVERYTHING, HELLO, SOMETHING, UPGRADED, Asked, FakeBroker, run_value, running_broker
+from backends import on_both_backends
+from fake_broker import EVERYTHING, HELLO, SOMETHING, UPGRADED, FakeBroker, ReceivedRequest, run_value, running_broker
+from nodes import TIMEOUT
 from threaded_listener import ThreadedListener
 
 import ctdb_event
@@ -57,10 +58,10 @@ def broker(tmp_path: Path) -> Iterator[FakeBroker]:
         yield running
 
 
-def say(*names: str) -> Callable[[Asked], None]:
+def say(*names: str) -> Callable[[ReceivedRequest], None]:
     """A rule that tells of these kinds of notes and then that the run succeeded."""
 
-    def tell(asked: Asked) -> None:
+    def tell(asked: ReceivedRequest) -> None:
         for name in names:
             asked.note(name, run="abc-1", **({"waited": 0.5} if name == "started" else {}))
         asked.note("finished", run="abc-1", **FINISHED)
@@ -226,10 +227,10 @@ async def test_every_method_asks_what_it_says(broker: FakeBroker) -> None:
             assert await call() == expected
 
 
-def answer_if(params: dict[str, Any], value: Any) -> Callable[[Asked], None]:
+def answer_if(params: dict[str, Any], value: Any) -> Callable[[ReceivedRequest], None]:
     """A rule that answers these parameters, and shows others."""
 
-    def answer(asked: Asked) -> None:
+    def answer(asked: ReceivedRequest) -> None:
         if asked.params == params:
             asked.result(value)
         else:
@@ -355,7 +356,7 @@ async def stalled(broker: FakeBroker, client: AsyncClient) -> None:
 
 
 async def until_stalled(broker: FakeBroker) -> None:
-    assert await anyio.to_thread.run_sync(broker.stalled.wait, PATIENCE)
+    assert await anyio.to_thread.run_sync(broker.stalled.wait, TIMEOUT)
 
 
 @on_both_backends
@@ -412,7 +413,7 @@ async def test_cancelling_when_the_answer_is_there_gives_a_lock_back(broker: Fak
 
         unlocked: list[Any] = []
 
-        def unlock(asked: Asked) -> None:
+        def unlock(asked: ReceivedRequest) -> None:
             unlocked.append(asked.params)
             asked.result({})
 
@@ -453,7 +454,7 @@ async def test_a_run_is_watched_to_its_end(broker: FakeBroker) -> None:
 
 @on_both_backends
 async def test_a_watched_run_that_fails_raises_at_its_end(broker: FakeBroker) -> None:
-    def tell(asked: Asked) -> None:
+    def tell(asked: ReceivedRequest) -> None:
         asked.note("finished", run="abc-1", **{**FINISHED, "outcome": "failed"})
         asked.result(run_value(outcome="failed"))
 
@@ -557,7 +558,7 @@ async def test_who_reads_too_slowly_is_told_of_the_gap(broker: FakeBroker, monke
 
 @on_both_backends
 async def test_a_slow_consumer_keeps_nobody_waiting(broker: FakeBroker) -> None:
-    def flood(asked: Asked) -> None:
+    def flood(asked: ReceivedRequest) -> None:
         for _ in range(200):
             asked.note("output", run="abc-1", script="10.a", output=b"x" * 100_000)
 
@@ -644,7 +645,7 @@ async def test_cancelling_the_block_releases_its_locks(broker: FakeBroker) -> No
 
         asked = threading.Event()
 
-        def unlock(request: Asked) -> None:
+        def unlock(request: ReceivedRequest) -> None:
             asked.set()
             request.result({})
 

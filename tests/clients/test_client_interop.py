@@ -28,7 +28,7 @@ from ctdb_event import (
 from ctdb_event.commands.connection import DaemonConnection, NotNative
 
 DAEMON = Path("/usr/libexec/ctdb/ctdb-eventd")
-PATIENCE = 20.0
+TIMEOUT = 20.0
 SCRIPT = """#!/bin/sh
 case $1 in
 fail) echo "from $0"; case $0 in *20.second*) exit 7 ;; esac ;;
@@ -63,7 +63,7 @@ def path(node: Path) -> Iterator[str]:
     finally:
         os.close(reader)
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def test_it_hangs_up_at_the_preface(path: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from nodes import Daemon, Node, start_daemon
+from nodes import TIMEOUT, Daemon, Node, start_daemon
 
 from ctdb_event import errors, updates
 from ctdb_event.aio.client import AsyncClient
@@ -20,7 +20,6 @@ from ctdb_event.aio.client import AsyncClient
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "clients.md").read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 DRIVERS = re.findall(r"^```python driver\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-PATIENCE = 60
 TRACING = """
 echo "$*" >> "$CTDB_BASE/var/trace"
 case $1 in
@@ -64,7 +63,7 @@ def test_every_program_runs(number: int, daemon: Daemon) -> None:
     for name in ("takeip.a", "takeip.b"):  # these programs take one address, not three
         (node.var / name).touch()
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAMS[number]], env=node.environ, capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, "-c", PROGRAMS[number]], env=node.environ, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout != ""
@@ -84,7 +83,7 @@ def test_the_driver_brings_a_node_up_watches_it_and_takes_it_down(daemon: Daemon
     command = [sys.executable, str(program), "0.01", "eth0", *addresses]
     with subprocess.Popen(command, env=node.environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        patience = threading.Timer(PATIENCE, process.kill)
+        patience = threading.Timer(TIMEOUT, process.kill)
         patience.start()
         try:
             assert process.stdout.readline() == "healthy\n"
@@ -94,7 +93,7 @@ def test_the_driver_brings_a_node_up_watches_it_and_takes_it_down(daemon: Daemon
             wait_for(process.stdout, "healthy\n")
             process.send_signal(signal.SIGTERM)
             process.stdout.read()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(TIMEOUT) == 0
         finally:
             patience.cancel()
             process.kill()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from fake_broker import FakeBroker, running_broker
+from nodes import TIMEOUT
 from threaded_listener import ThreadedListener
 
 from ctdb_event import probing
@@ -23,8 +24,6 @@ from ctdb_event.commands.connection import CallFailed, ConnectionLost, DaemonCon
 from ctdb_event.errors import InvalidRequest
 from ctdb_eventd.errors import RemoteProtocolError
 from ctdb_eventd.protocol import frames
-
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def peer(tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        listener.settimeout(PATIENCE)
+        listener.settimeout(TIMEOUT)
         yield path, listener
 
 
@@ -98,7 +97,7 @@ def test_the_descriptor_becomes_readable(broker: FakeBroker) -> None:
     with DaemonConnection(broker.path) as daemon:
         request = daemon.start("one", {})
         broker.next("one").result(1)
-        assert select.select([daemon], [], [], PATIENCE)[0] == [daemon]
+        assert select.select([daemon], [], [], TIMEOUT)[0] == [daemon]
         assert daemon.next_note(request) is None
 
 
@@ -149,11 +148,11 @@ def test_a_daemon_that_goes_before_its_first_word_is_lost(
         if end == "restarted":
             running.close()
         elif end == "killed with a queue":
-            probed.join(PATIENCE)
+            probed.join(TIMEOUT)
 
 
 def close_when_asked(listener: socket.socket) -> None:
-    assert select.select([listener], [], [], PATIENCE)[0]
+    assert select.select([listener], [], [], TIMEOUT)[0]
     listener.close()
 
 
@@ -224,7 +223,7 @@ def test_a_broker_that_does_not_read_before_it_has_written_is_heard(tmp_path: Pa
         thread = threading.Thread(target=write_first)
         thread.start()
         assert daemon.call("echo", data=b"y" * size) == b"x" * size
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         connection.close()
 
 
@@ -267,7 +266,7 @@ def interrupted_while_waiting() -> Iterator[None]:
         with pytest.raises(Interrupted):
             yield
     finally:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         signal.signal(signal.SIGUSR1, before)
 
 
@@ -286,7 +285,7 @@ def test_an_interruption_in_the_middle_of_a_frame_ends_the_connection(broker: Fa
     broker.rules["ping"] = broker.stall
     with DaemonConnection(broker.path) as daemon:
         daemon.start("ping", {})
-        assert broker.stalled.wait(PATIENCE)
+        assert broker.stalled.wait(TIMEOUT)
         with interrupted_while_waiting():
             daemon.start("run", {"data": b"x" * (8 << 20)})
         for _ in range(2):
@@ -304,7 +303,7 @@ def test_a_socket_that_wakes_for_nothing(broker: FakeBroker) -> None:
 
 def test_it_loads_nothing_that_costs() -> None:
     code = "import sys; old = set(sys.modules); import ctdb_event.commands.connection; print(*set(sys.modules) - old)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT)
     loaded = set(done.stdout.split())
     assert {"ctdb_event.commands.connection", "msgpack"} <= loaded
     costly = {"anyio", "asyncio", "attr", "attrs", "typing", "argparse", "json", "subprocess", "ctdb_eventd.model"}

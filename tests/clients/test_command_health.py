@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fake_broker import FakeBroker
-from nodes import PATIENCE, Node, running_daemon
+from nodes import TIMEOUT, Node, running_daemon
 
 from ctdb_event import cli
 from ctdb_event.commands import health
@@ -38,7 +38,7 @@ def ask(node: Node, *arguments: str, command: str = "health") -> tuple[int, str]
         env=node.environ,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.stderr == ""
     return done.returncode, done.stdout

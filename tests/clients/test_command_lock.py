@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_broker import Asked, FakeBroker
+from fake_broker import FakeBroker, ReceivedRequest
+from nodes import TIMEOUT
 
 from ctdb_event import cli
 
 PROGRAM = [sys.executable, "-m", "ctdb_event"]
-PATIENCE = 60.0
 SHOW = "ls /proc/self/fd; sed -n 's/^Sig[BI][lg][kn]://p' /proc/self/status"
 Capture = pytest.CaptureFixture[bytes]
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_run(command: str, code: int, said: bytes, locks: FakeBro
     assert capfdbinary.readouterr().err == b"ctdb-event: can't run " + command.encode() + b": " + said + b"\n"
 
 
-def busy(asked: Asked) -> None:
+def busy(asked: ReceivedRequest) -> None:
     if asked.params["wait"] is None:
         asked.result({"lock": 1, "waited": 3.0})
     else:
@@ -156,7 +156,7 @@ def test_signals_are_passed_on(number: signal.Signals, locks: FakeBroker) -> Non
         assert line_of(process) == b"ready\n"
         process.send_signal(number)  # to ctdb-event alone
         assert line_of(process) == f"got {number.name}\n".encode()
-        assert process.wait(PATIENCE) == 9
+        assert process.wait(TIMEOUT) == 9
 
 
 def test_a_key_of_the_terminal_reaches_the_command_once(locks: FakeBroker) -> None:
@@ -181,7 +181,7 @@ def test_a_key_of_the_terminal_reaches_the_command_once(locks: FakeBroker) -> No
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
     data = b""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while wanted not in data:
         assert select.select([terminal], [], [], deadline - time.monotonic())[0], data
         data += os.read(terminal, 4096)
@@ -198,18 +198,18 @@ def test_the_daemon_goes_while_the_command_runs(locks: FakeBroker) -> None:
         assert said.startswith(b"ctdb-event: lock a lost, and the command goes on without: connection to ")
         process.stdin.write(b"\n")
         process.stdin.close()
-        assert process.wait(PATIENCE) == 7
+        assert process.wait(TIMEOUT) == 7
 
 
 def test_what_the_broker_says_meanwhile_does_not_matter(broker: FakeBroker) -> None:
-    locked_by: list[Asked] = []
+    locked_by: list[ReceivedRequest] = []
     pinged = threading.Event()
 
-    def lock(asked: Asked) -> None:
+    def lock(asked: ReceivedRequest) -> None:
         locked_by.append(asked)
         asked.result({"lock": 1, "waited": 0.0})
 
-    def ping(asked: Asked) -> None:
+    def ping(asked: ReceivedRequest) -> None:
         pinged.set()
         asked.result({})
 
@@ -217,10 +217,10 @@ def test_what_the_broker_says_meanwhile_does_not_matter(broker: FakeBroker) -> N
     with locked("sh", "-c", "echo ready; read x; exit 7") as process:
         assert line_of(process) == b"ready\n"
         locked_by[0].note("of-later")
-        assert pinged.wait(PATIENCE)
+        assert pinged.wait(TIMEOUT)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(PATIENCE) == 7
+        assert process.wait(TIMEOUT) == 7
         assert process.stderr is not None
         assert process.stderr.read() == b""
 
@@ -228,16 +228,16 @@ def test_what_the_broker_says_meanwhile_does_not_matter(broker: FakeBroker) -> N
 def test_ctrl_c_while_it_waits(broker: FakeBroker) -> None:
     came, done = threading.Event(), threading.Event()
 
-    def never(asked: Asked) -> None:
+    def never(asked: ReceivedRequest) -> None:
         came.set()
-        done.wait(PATIENCE)
+        done.wait(TIMEOUT)
         asked.result({"lock": 1})
 
     broker.rules["lock"] = never
     with locked("true") as process:
-        assert came.wait(PATIENCE)
+        assert came.wait(TIMEOUT)
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(TIMEOUT) == 130
         assert process.stderr is not None
         assert process.stderr.read() == b""
         done.set()

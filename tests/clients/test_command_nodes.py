@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE, Node, running_daemon
+from nodes import TIMEOUT, Node, running_daemon
 
 from ctdb_event.commands.node_scripts import differences
 from ctdb_event.commands.onnode import json_list, last_line, said_by_node
@@ -62,7 +62,7 @@ class Cluster:
     def scripts(self, *options: str) -> tuple[int, str, str]:
         """Returns the exit status of `scripts --nodes`, and what it prints."""
         words = [sys.executable, "-m", "ctdb_event", "scripts", "--nodes", *options]
-        done = subprocess.run(words, env=self.environ, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(words, env=self.environ, capture_output=True, text=True, timeout=TIMEOUT)
         return done.returncode, done.stdout, done.stderr
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import PATIENCE, Node, running_daemon, until
+from nodes import TIMEOUT, Node, running_daemon, until
 
 PROGRAM = [sys.executable, "-m", "ctdb_event"]
 
@@ -27,7 +27,7 @@ def real(tmp_path: Path) -> Node:
 
 
 def call(node: Node, *arguments: str, code: int = 0) -> str:
-    done = subprocess.run([*PROGRAM, *arguments], env=node.environ, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run([*PROGRAM, *arguments], env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == code, done
     return done.stdout
 
@@ -94,7 +94,7 @@ async def test_cancel_and_ctrl_c(real: Node) -> None:
                     break
             process.send_signal(signal.SIGINT)
             said = process.stderr.read()
-            assert process.wait(PATIENCE) == 130
+            assert process.wait(TIMEOUT) == 130
         assert "ctdb-event: Ctrl-C: run" in said
         assert "was cancelled" in said
         await until(lambda: not jobs(real), "the end of what was cancelled")
@@ -114,8 +114,8 @@ async def test_locks(real: Node) -> None:
             assert jobs(real)[0]["waits_for"] == ["door"]
             Path(real.base / "fifo").write_text("\n")
             waiting.stderr.read()
-            assert waiting.wait(PATIENCE) == 0
-        _, err = holder.communicate(timeout=PATIENCE)
+            assert waiting.wait(TIMEOUT) == 0
+        _, err = holder.communicate(timeout=TIMEOUT)
         assert (holder.returncode, err) == (9, "")
         with start(real, "lock", "door", "--", "sh", "-c", "echo held; read x <$CTDB_BASE/fifo; exit 9") as loser:
             assert loser.stdout is not None
@@ -124,7 +124,7 @@ async def test_locks(real: Node) -> None:
             daemon.stop()
             assert "lock door lost, and the command goes on without" in loser.stderr.readline()
             Path(real.base / "fifo").write_text("\n")
-            assert loser.wait(PATIENCE) == 9
+            assert loser.wait(TIMEOUT) == 9
 
 
 async def test_locks_last_as_long_as_the_command(real: Node) -> None:
@@ -169,6 +169,6 @@ async def test_notes(command: list[str], real: Node) -> None:
                 if "success after" in line:
                     break
             process.send_signal(signal.SIGINT)
-            assert process.wait(PATIENCE) == 130
+            assert process.wait(TIMEOUT) == 130
         assert seen[0].startswith("legacy say x: started (")
         assert ("legacy say x: 00.say: 2 say x\n" in seen) is (command[-1] == "--output")

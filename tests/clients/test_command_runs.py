@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import samples
-from fake_broker import Asked, FakeBroker
-from threaded_listener import PATIENCE
+from fake_broker import FakeBroker, ReceivedRequest
+from nodes import TIMEOUT
 
 from ctdb_event import cli
 from ctdb_event.commands import notes, runs, streaming
@@ -44,7 +44,7 @@ def say(capture: Capture, *arguments: str, code: int = 0) -> tuple[str, str]:
     return out.decode("utf-8", "surrogateescape"), err.decode()
 
 
-def streamed(asked: Asked) -> None:
+def streamed(asked: ReceivedRequest) -> None:
     if asked.params["stream"]:
         about = samples.note()
         asked.note("queued", **about)
@@ -144,10 +144,10 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *times: int) -> None:
     monkeypatch.setattr(runs._Run, "_follow", follow)
 
 
-def until_cancelled(outcome: str) -> Callable[[Asked], None]:
+def until_cancelled(outcome: str) -> Callable[[ReceivedRequest], None]:
     """A rule for `run`: its answer comes after that of `cancel`, on the same connection."""
 
-    def run(asked: Asked) -> None:
+    def run(asked: ReceivedRequest) -> None:
         cancel = asked.following()
         assert cancel is not None
         assert (cancel.method, cancel.params) == ("cancel", {"call": asked.id})
@@ -199,7 +199,7 @@ def test_a_second_ctrl_c_does_not_wait(
 def test_ctrl_c_while_much_comes_shows_how_the_run_was_cancelled(broker: FakeBroker) -> None:
     """It may fall between any two steps of receiving and printing."""
 
-    def run(asked: Asked) -> None:
+    def run(asked: ReceivedRequest) -> None:
         while not select.select([asked.connection], [], [], 0)[0]:
             for _ in range(50):
                 asked.note("output", script="a", output=b"x\n", **samples.note())
@@ -215,7 +215,7 @@ def test_ctrl_c_while_much_comes_shows_how_the_run_was_cancelled(broker: FakeBro
             assert process.stdout is not None
             process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=PATIENCE)[1].decode()
+            said = process.communicate(timeout=TIMEOUT)[1].decode()
         assert (process.returncode, said.splitlines()[-1]) == (130, "ctdb-event: Ctrl-C: run mb-1 was cancelled")
 
 
@@ -244,7 +244,7 @@ def test_ctrl_c_while_the_result_is_shown(
 
 
 def test_ctrl_c_and_the_daemon_goes(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang_up(asked: Asked) -> None:
+    def hang_up(asked: ReceivedRequest) -> None:
         asked.note("started", waited=0.0, **samples.note())
         asked.hang_up()
 
@@ -406,7 +406,7 @@ NOTES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-def tell(asked: Asked) -> None:
+def tell(asked: ReceivedRequest) -> None:
     for kind, data, _ in NOTES:
         asked.note(kind, **data)
     asked.result({"notes": len(NOTES)})
@@ -470,9 +470,9 @@ def test_since_a_run_all_comes_from_the_history(broker: FakeBroker, capfdbinary:
         "mb-5": [past("mb-6", "timed-out")],
     }
     later = {"mb-4": [past("mb-5", "failed", summary=3)]}
-    notes: list[Asked] = []
+    notes: list[ReceivedRequest] = []
 
-    def read(asked: Asked) -> None:
+    def read(asked: ReceivedRequest) -> None:
         run = asked.params["run"]
         asked.result(pages.get(run, []))
         if run == "mb-4" and later:
@@ -532,7 +532,7 @@ def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, mo
 def test_nobody_reads_any_more(broker: FakeBroker) -> None:
     told = threading.Event()
 
-    def endless(asked: Asked) -> None:
+    def endless(asked: ReceivedRequest) -> None:
         while not told.is_set():
             asked.note("started", waited=0.0, **samples.note())
 

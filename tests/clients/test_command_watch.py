@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 import samples
-from fake_broker import Asked, FakeBroker
+from fake_broker import FakeBroker, ReceivedRequest
+from nodes import TIMEOUT
 from rich.console import Console
 
 from ctdb_event import cli
@@ -31,7 +32,6 @@ from ctdb_event.commands.watch_model import Model, Snapshot
 from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
 
-PATIENCE = 60.0
 COMPONENTS = [{"name": "legacy", "directory": "/e", "scripts": 20, "enabled": 12, "error": None}]
 UNHEALTHY = {"component": "legacy", "healthy": False, "since": samples.BEGIN, "script": "60.nfs\x1b", "result": 3}
 FAILED = samples.run(outcome="failed", scripts=[samples.script("00.ctdb"), samples.script("60.nfs", "failed", 3)])
@@ -228,7 +228,7 @@ class Screen:
 
     def until(self, text: str) -> None:
         """Waits until the program has written this since the last time."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while text.encode() not in self.seen:
             assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], self.seen
             self.seen += os.read(self.terminal, 1 << 16)
@@ -240,7 +240,7 @@ class Screen:
     def ended(self) -> int:
         """Waits for its end, and checks that the terminal is as before."""
         self.until("\x1b[?1049l")
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(TIMEOUT)
         assert termios.tcgetattr(self.slave) == self.before
         return code
 
@@ -257,7 +257,7 @@ def on_a_terminal(*arguments: str, keyboard: bool = True, lines: int = 40) -> It
         os.close(screen.slave)
 
 
-def answer_nothing(asked: Asked) -> None:
+def answer_nothing(asked: ReceivedRequest) -> None:
     """Leaves the request without an answer."""
 
 
@@ -278,8 +278,8 @@ def prepare(broker: FakeBroker) -> FakeBroker:
 def test_keys_and_news(watched: FakeBroker) -> None:
     go_on = threading.Event()
 
-    def tell(asked: Asked) -> None:
-        assert go_on.wait(PATIENCE)
+    def tell(asked: ReceivedRequest) -> None:
+        assert go_on.wait(TIMEOUT)
         watched.reply("status", samples.status(jobs=[samples.job()]))
         asked.note("started", waited=0.0, **samples.note())
 
@@ -350,7 +350,7 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
     connected = threading.Event()
 
     def connect() -> DaemonConnection:
-        assert end != "before it is connected" or connected.wait(PATIENCE)
+        assert end != "before it is connected" or connected.wait(TIMEOUT)
         return DaemonConnection(str(watched.path))
 
     if end == "subscription":
@@ -364,7 +364,7 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
     source.close()
     connected.set()
     for thread in source.threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
     os.close(reader)
     os.close(writer)
@@ -372,7 +372,7 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
 
 def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
     done = threading.Event()
-    watched.rules["status"] = lambda asked: asked.result(done.wait(PATIENCE))
+    watched.rules["status"] = lambda asked: asked.result(done.wait(TIMEOUT))
     with on_a_terminal() as screen:
         screen.until("The daemon does not answer, for ")
         screen.press("q")
@@ -390,7 +390,7 @@ def test_lines_when_it_is_no_terminal(
     watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
     count = 0
 
-    def tell(asked: Asked) -> None:
+    def tell(asked: ReceivedRequest) -> None:
         nonlocal count
         count += 1
         if count == 1:
@@ -455,10 +455,10 @@ def test_without_rich_there_are_lines_and_a_hint(watched: FakeBroker, monkeypatc
     process = subprocess.Popen([sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=environ)
     seen = b""
     while b"old" not in seen:
-        assert select.select([terminal], [], [], PATIENCE)[0], seen
+        assert select.select([terminal], [], [], TIMEOUT)[0], seen
         seen += os.read(terminal, 4096)
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 130
+    assert process.wait(TIMEOUT) == 130
     os.close(terminal)
     os.close(slave)
     assert seen.count(b" -m pip install rich; without that package there are lines") == 1

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from nodes import TIMEOUT
 
 import ctdb_event
 
-PATIENCE = 60
 MODULES = sorted(
     "aio.client aio.connection aio.streams broker core ctdb decoding dialects errors failures framing inventory "
     "opening probing refusal requests results sync.client sync.connection sync.streams transport updates words".split()
@@ -22,7 +22,7 @@ MODULES = sorted(
 def loaded(code: str) -> set[str]:
     """What is loaded by this code, and was not loaded before by the test's environment."""
     whole = f"import sys; before = set(sys.modules); {code}; print(*sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=True, timeout=TIMEOUT)
     return set(done.stdout.split())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE, children_of, command_of, until
+from nodes import TIMEOUT, children_of, command_of, until
 
 TOP = Path(__file__).resolve().parents[2]
 DEMO = TOP / "contrib/demo/run.py"
@@ -44,7 +44,7 @@ def started(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for demo in demos:
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)
-        demo.communicate(timeout=PATIENCE)
+        demo.communicate(timeout=TIMEOUT)
 
 
 def in_order(said: str, *texts: str) -> None:
@@ -89,7 +89,7 @@ END = ("SIGTERM: shutting down", "50.service: service stopped", "exit status 0",
 
 def test_the_scripts_say_what_they_would_do(started: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     demo = started("--no-interfaces")
-    said, _ = demo.communicate(timeout=PATIENCE)
+    said, _ = demo.communicate(timeout=TIMEOUT)
     assert demo.returncode == 0, said
     in_order(said, *LIFE, "0 addresses given up, 0 moved, 0 taken; 20 of 20 are here", *END)
     assert "Traceback" not in said
@@ -100,7 +100,7 @@ def test_the_scripts_say_what_they_would_do(started: Callable[..., subprocess.Po
 def test_root_has_real_addresses(started: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     """The demo itself counts the kernel's addresses, after they have moved and at the end."""
     demo = started()
-    said, _ = demo.communicate(timeout=PATIENCE)
+    said, _ = demo.communicate(timeout=TIMEOUT)
     assert demo.returncode == 0, said
     in_order(said, *LIFE, "10 moved, 0 taken; 20 of 20 are here", "10.0.0.31/24  eth1", *END)
     shown = [without_numbers(line) for line in excerpt()]
@@ -136,7 +136,7 @@ async def test_it_ends_cleanly_when_it_is_broken_off(
     services = [int(file.read_text()) for file in place.glob("*/var/sample-events/service.pid") if file.read_text()]
     # from a terminal it comes to all that is in front; anybody else sends it to the demo alone
     os.killpg(demo.pid, number) if number is signal.SIGINT else demo.send_signal(number)
-    assert demo.wait(PATIENCE) == 128 + number, said()
+    assert demo.wait(TIMEOUT) == 128 + number, said()
     assert "Traceback" not in said()
     assert "FAILED" not in said()
     assert list(place.iterdir()) == []
@@ -146,7 +146,7 @@ async def test_it_ends_cleanly_when_it_is_broken_off(
 
 def test_a_wrong_option_shows_what_there_is(started: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     demo = started("--real")
-    said, _ = demo.communicate(timeout=PATIENCE)
+    said, _ = demo.communicate(timeout=TIMEOUT)
     assert demo.returncode == 2
     assert said.startswith("run.py [--no-interfaces]: ")
     assert list(place.iterdir()) == []

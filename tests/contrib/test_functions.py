@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE, Node, running_daemon
+from nodes import TIMEOUT, Node, running_daemon
 
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
 LIBRARY = CONTRIB / "functions"
@@ -72,7 +72,7 @@ class Shell:
 
 
 def ended(process: Process) -> tuple[int, str, str]:
-    out, errors = process.communicate(timeout=PATIENCE)
+    out, errors = process.communicate(timeout=TIMEOUT)
     return process.returncode, out, errors
 
 

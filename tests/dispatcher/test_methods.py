@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import msgpack
 import pytest
-from happenings import record_of
 from rights import Rights
+from run_records import record_of
 
 from ctdb_eventd.dispatcher.domain import Domain, Jobs, ResultDone
 from ctdb_eventd.dispatcher.methods import Methods

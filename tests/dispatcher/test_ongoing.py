@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
-from happenings import record_of, spec_of
+from run_records import record_of, spec_of
 
 from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall

@@ -7,8 +7,8 @@ import logging
 from typing import cast
 
 import pytest
-from happenings import record_of
 from rights import Rights
+from run_records import record_of
 
 from ctdb_eventd.dispatcher.domain import Domain
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer

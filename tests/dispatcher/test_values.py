@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import msgpack
 import pytest
-from happenings import record_of
+from run_records import record_of
 
 from ctdb_eventd import errors
 from ctdb_eventd.dispatcher import values

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nodes import TIMEOUT
 
 from ctdb_eventd.history.reader import read
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Bounds, Ended, Examined, Started, Wanted
 from ctdb_eventd.model import ScriptReport, Wait
 
-PATIENCE = 60.0
 FOR_EVER = Bounds(days=1e9)
 
 
@@ -60,7 +60,7 @@ def rows(path: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.01)
@@ -284,7 +284,7 @@ async def ask(history: History, run: str) -> tuple[Any, str | None]:
         come.set()
 
     history.read("ended", Wanted(), run, done)
-    await asyncio.wait_for(come.wait(), PATIENCE)
+    await asyncio.wait_for(come.wait(), TIMEOUT)
     return answers[0]
 
 
@@ -304,7 +304,7 @@ async def test_while_nothing_can_be_written_nobody_is_told_less_than_ended(
     history = opened(path, Bounds())
     history.record(started(1))
     wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "the file")
-    locker = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    locker = sqlite3.connect(path, isolation_level=None, timeout=TIMEOUT)
     locker.execute("BEGIN EXCLUSIVE")
     history.record(ended(1))
     history.record(started(2))
@@ -326,7 +326,7 @@ def test_while_somebody_locks_the_file_records_wait(path: str, caplog: pytest.Lo
     history = opened(path, Bounds())
     history.record(started(1))
     wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "the file")
-    locker = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    locker = sqlite3.connect(path, isolation_level=None, timeout=TIMEOUT)
     locker.execute("BEGIN EXCLUSIVE")
     history.record(started(2))
     wait_until(lambda: "can't write the history" in caplog.text, "the log line")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from happenings import record_of
+from run_records import record_of
 
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.model import (

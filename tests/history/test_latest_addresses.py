@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from happenings import record_of
+from run_records import record_of
 
 from ctdb_eventd.history import latest
 from ctdb_eventd.history.latest import LatestResults

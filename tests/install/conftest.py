@@ -36,5 +36,5 @@ def dpkg_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A helper directory with CTDB's daemon kept in it and nothing in its place yet."""
+    """A helper directory where CTDB's daemon is kept aside and nothing is in its place yet."""
     return Place(tmp_path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 from fake_ctdb_path import answers_for, ctdb_path
-from nodes import PATIENCE
+from nodes import TIMEOUT
 
 from ctdb_eventd_install.fallback import Daemon, render
 from ctdb_eventd_install.places import NodePlaces
@@ -97,7 +97,7 @@ class Place:
         process, read_end = self.start(lowest_fd, environ, shell, cwd)
         with open(read_end, "rb") as pipe:
             told = pipe.read()
-        stderr = process.communicate(timeout=PATIENCE)[1]
+        stderr = process.communicate(timeout=TIMEOUT)[1]
         return Ended(told=told, pid=process.pid, status=process.returncode, stderr=stderr)
 
 

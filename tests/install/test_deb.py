@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from skipping import skip_or_fail
 
 from ctdb_eventd import __version__
 
@@ -53,11 +54,7 @@ wait $! || test "{ours}" = no
 @pytest.fixture(scope="module", autouse=True)
 def requirements() -> None:
     """Skips with the reason, or fails where `make interop` promises that they run."""
-    problem = missing_requirements()
-    if problem and os.environ.get("INTEROP_REQUIRED"):
-        pytest.fail(problem)
-    if problem:
-        pytest.skip(problem)
+    skip_or_fail(missing_requirements())
 
 
 @pytest.fixture(scope="module")

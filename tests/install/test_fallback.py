@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE, Node
+from nodes import TIMEOUT, Node
 
 from ctdb_eventd_install.fallback import CHECK, Daemon, find_daemon, why_it_does_not_run
 
@@ -115,13 +115,13 @@ def test_what_keeps_its_output_open_does_not_outlast_the_limit(place: Place) -> 
     try:
         with open(read_end, "rb") as pipe:
             assert pipe.read(4) == READY
-        assert process.wait(timeout=PATIENCE) == 0
+        assert process.wait(timeout=TIMEOUT) == 0
         assert place.logged.read_text().count("(ImportError: here it is)") == 1
         child = int((place.directory / "venv/child").read_text())
         assert Path(f"/proc/{child}").exists(), "the child has to outlive what tried the daemon"
     finally:
         os.kill(child, signal.SIGKILL) if child else None
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=TIMEOUT)
     program = place.program("venv/installer", f"#!{sys.executable}\n{_LEAVES_A_CHILD}")
     assert why_it_does_not_run(find_daemon(program, program), str(place.directory)) == "ImportError: here it is"
     os.kill(int((place.directory / "venv/child").read_text()), signal.SIGKILL)
@@ -223,7 +223,7 @@ def test_what_was_tried_is_what_is_started(place: Place) -> None:
     process, read_end = place.start()
     with open(read_end, "rb") as pipe:
         assert pipe.read() == b""
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
     assert not place.logged.exists()
 
@@ -244,7 +244,7 @@ def test_ours_is_started_as_the_very_process(place: Place, tmp_path: Path, lowes
         assert command[:2] == [os.fsencode(sys.executable), os.fsencode(program)]
         process.send_signal(signal.SIGTERM)
         assert pipe.read() == b""
-    assert process.communicate(timeout=PATIENCE)[1] == ""
+    assert process.communicate(timeout=TIMEOUT)[1] == ""
     assert process.returncode == 0
     assert not place.logged.exists()
     assert not place.said.exists()

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 from config_facts import FACTS, Fact
-from nodes import Node
+from nodes import TIMEOUT, Node
 
 from .programs import CTDB_HELPERS, Maker
 
 pytestmark = pytest.mark.interop
-
-PATIENCE = 60
 
 
 class Attempt:
@@ -38,7 +36,7 @@ class Attempt:
             self.started = os.read(reading, 4) == bytes(4)
             if self.started:
                 process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         finally:
             process.kill()
             process.wait()
@@ -83,7 +81,7 @@ def test_ctdb_validates_it_or_does_not(fact: Fact, node: Node) -> None:
         cwd=node.base,
         capture_output=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert (result.returncode == 0) == fact.validates, result.stderr
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import PATIENCE, Node, until
+from nodes import TIMEOUT, Node, until
 
 pytestmark = pytest.mark.interop
 
@@ -53,7 +53,7 @@ def namespace() -> Iterator[Namespace]:
     made = Namespace()
     yield made
     made.holder.kill()
-    made.holder.wait(PATIENCE)
+    made.holder.wait(TIMEOUT)
 
 
 async def test_real_addresses_come_move_and_go(tmp_path: Path, namespace: Namespace) -> None:
@@ -70,7 +70,7 @@ async def test_real_addresses_come_move_and_go(tmp_path: Path, namespace: Namesp
 
     def ask(*words: str) -> str:
         command = [sys.executable, "-m", "ctdb_node", *words]
-        return subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=PATIENCE).stdout
+        return subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT).stdout
 
     errors = tmp_path / "errors"
     with errors.open("w") as log:
@@ -92,10 +92,10 @@ async def test_real_addresses_come_move_and_go(tmp_path: Path, namespace: Namesp
         await until(lambda: differs in ask("addresses"), "the difference to be said")
         namespace.ip("address", "add", "10.77.0.1/24", "dev", "if1")
         run.send_signal(signal.SIGTERM)
-        assert run.wait(PATIENCE) == 0
+        assert run.wait(TIMEOUT) == 0
         assert namespace.addresses() == {}
         assert errors.read_text().count("10.77.0.1 should be on if1, and is on no interface") == 1
     finally:
         run.kill()
-        run.wait(PATIENCE)
+        run.wait(TIMEOUT)
     assert "Traceback" not in errors.read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import PATIENCE, until
+from nodes import TIMEOUT, until
 
 from .programs import PROVIDED_SCRIPTS, Maker
 
@@ -316,7 +316,7 @@ async def test_nothing_is_left_however_it_ends(site: Site, end: signal.Signals) 
         namespace = os.readlink(f"/proc/{_numbers('sleep 7779')[0]}/ns/net")
         assert len(_members(namespace)) > 2
         process.send_signal(end)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     if end is not signal.SIGKILL:

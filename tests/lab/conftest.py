@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from ctdb_lab.plan import eventd_path
 from ctdb_lab.requirements import missing_requirements
+from skipping import skip_or_fail
 
 
 @pytest.fixture(scope="session")
 def able() -> None:
     """This machine can run a lab."""
-    problem = missing_requirements(eventd_path("ours"))
-    if problem and os.environ.get("INTEROP_REQUIRED"):
-        # `make interop` promises that they run: a green result must not hide that none did
-        pytest.fail(problem)
-    if problem:
-        pytest.skip(problem)
+    skip_or_fail(missing_requirements(eventd_path("ours")))

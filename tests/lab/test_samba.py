@@ -13,6 +13,7 @@ from ctdb_lab.plan import eventd_path
 from ctdb_lab.requirements import missing_requirements
 from ctdb_lab.show import status
 from ctdb_lab.writers import wait_until_served, writing
+from skipping import skip_or_fail
 
 pytestmark = pytest.mark.interop
 
@@ -21,11 +22,7 @@ SOON = 60
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    problem = missing_requirements(eventd_path("ours"), samba=True)
-    if problem and os.environ.get("INTEROP_REQUIRED"):
-        pytest.fail(problem)
-    if problem:
-        pytest.skip(problem)
+    skip_or_fail(missing_requirements(eventd_path("ours"), samba=True))
     plan = Plan(eventd=eventd_path("ours"), nodes=2, addresses4=4, addresses6=0, samba=True)
     with Lab(tmp_path_factory.mktemp("samba") / "lab", plan) as lab:
         yield lab

@@ -1,4 +1,4 @@
-"""What most tests of ctdb-node begin with."""
+"""Fixtures of the tests of ctdb-node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nodes import Node
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    """A node with two public addresses, and a script that writes down what it is called with."""
+    """A node with two public addresses, and a script that records its arguments."""
     made = Node(tmp_path)
     made.script("50.trace.script", 'echo "$*" >>"$CTDB_BASE/var/trace"')
     (tmp_path / "public_addresses").write_text("10.0.0.1/24 eth0,eth1\nfd00::2/64 eth1\n")
@@ -21,7 +21,7 @@ def node(tmp_path: Path) -> Node:
 
 @pytest.fixture
 def runs(node: Node) -> Iterator[list[Run]]:
-    """Takes runs of ctdb-node, which are over when the test is."""
+    """A list for runs of ctdb-node; those in it are ended after the test."""
     started: list[Run] = []
     yield started
     for run in started:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from node_runs import Run
-from nodes import PATIENCE, Node, alive, until
+from nodes import TIMEOUT, Node, alive, until
 
 
 def _start(node: Node, runs: list[Run]) -> Run:
@@ -38,7 +38,7 @@ async def test_a_life_from_init_to_shutdown(node: Node, runs: list[Run]) -> None
 def test_a_failure_before_startup_ends_the_node(node: Node, runs: list[Run], event: str) -> None:
     node.script("60.bad.script", f'[ "$1" != {event} ] || {{ echo "no disk"; exit 1; }}')
     run = _start(node, runs)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
     assert f"{event}: 60.bad: no disk (failed)" in run.said
     assert run.trace[-1] == event
 
@@ -103,7 +103,7 @@ async def test_stop_continue_reallocate_recover_and_shutdown(node: Node, runs: l
     refused = run.command("set", "MonitorInterval=soon")
     assert (refused.returncode, "expected a whole number" in refused.stderr) == (1, True)
     assert run.command("shutdown").returncode == 0
-    assert run.process.wait(PATIENCE) == 0
+    assert run.process.wait(TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("event", ["init", "setup", "startrecovery", "recovered", "startup", "monitor", "takeip"])
@@ -124,20 +124,20 @@ async def test_it_ends_when_the_daemon_is_killed(node: Node, runs: list[Run], ev
         run.process.send_signal(signal.SIGTERM)
     await until(lambda: event in run.trace, event)
     os.kill(run.daemon(), signal.SIGKILL)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
 
 
 def test_lines_of_public_addresses_that_cant_be_used_end_it_at_once(node: Node, runs: list[Run]) -> None:
     (node.base / "public_addresses").write_text("10.0.0.1 eth0\n")
     run = _start(node, runs)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
     assert run.said.startswith(f"ctdb-node: {node.base}/public_addresses:1: '10.0.0.1' has no mask")
 
 
 def test_without_a_directory_for_the_socket_it_says_so(node: Node, runs: list[Run]) -> None:
     (node.base / "run").rmdir()
     run = _start(node, runs)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
     assert f"can't listen on {node.base}/run/node.socket: No such file or directory" in run.said
 
 

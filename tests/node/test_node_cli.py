@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import PATIENCE
+from nodes import TIMEOUT
 
 COMMAND = [sys.executable, "-m", "ctdb_node"]
 
@@ -43,7 +43,7 @@ class Answering:
     def close(self) -> None:
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(self.path))
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         self._socket.close()
 
 
@@ -67,7 +67,7 @@ def answering(tmp_path: Path) -> Iterator[Answering]:
 
 
 def run(*words: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    return subprocess.run([*COMMAND, *words], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
 
 
 def test_it_shows_what_it_is_told(answering: Answering) -> None:
@@ -128,5 +128,5 @@ def test_ctrl_c_ends_a_command_that_waits(tmp_path: Path) -> None:
         with connection:
             assert connection.recv(100) == b'["status"]\n'
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=PATIENCE)
+            _, said = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, said) == (130, "")

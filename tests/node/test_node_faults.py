@@ -14,7 +14,7 @@ import anyio
 import pytest
 import trio.testing
 from node_runs import Run
-from nodes import PATIENCE, Node, alive, start_daemon, until
+from nodes import TIMEOUT, Node, alive, start_daemon, until
 
 import ctdb_event
 from ctdb_node.events import Events
@@ -93,7 +93,7 @@ async def test_it_is_told_to_end_twice(node: Node, start: Callable[..., Run]) ->
     await until(lambda: "SIGINT: shutting down" in run.said, "the second signal")
     assert run.process.poll() is None
     (node.base / "gate").write_text("go\n")
-    assert run.process.wait(PATIENCE) == 0
+    assert run.process.wait(TIMEOUT) == 0
     assert run.trace.count("shutdown") == 1
 
 
@@ -108,7 +108,7 @@ async def test_it_is_told_to_end_before_its_daemon_listens(node: Node, start: Ca
     run.process.send_signal(signal.SIGTERM)
     await until(lambda: "SIGTERM: shutting down" in run.said, "the signal")
     (node.base / "ctdb.conf").write_text(text)
-    assert run.process.wait(PATIENCE) == 0
+    assert run.process.wait(TIMEOUT) == 0
     assert run.trace == ["shutdown"]
 
 
@@ -121,7 +121,7 @@ async def test_it_ends_when_the_daemon_is_killed_in_an_event(node: Node, start: 
         run.process.send_signal(signal.SIGTERM)
     await until(lambda: node.read("pid").endswith("\n"), event)
     os.kill(run.daemon(), signal.SIGKILL)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
     assert "ctdb-eventd has ended, exit status -9" in run.said
     assert "event daemon ended; now: failed" in run.said
     assert not (node.base / "run/node.socket").exists()
@@ -137,7 +137,7 @@ async def test_it_ends_when_the_daemon_is_killed_while_it_waits(
     run = start()
     await reach(run, wait)
     os.kill(run.daemon(), signal.SIGKILL)
-    assert run.process.wait(PATIENCE) == 1
+    assert run.process.wait(TIMEOUT) == 1
     assert "event daemon ended; now: failed" in run.said
 
 
@@ -214,7 +214,7 @@ def test_a_directory_that_cant_be_written_to_is_said(node: Node, start: Callable
     (node.base / name).chmod(0o500)
     run = start(*NO_OVERRIDE)
     try:
-        status = run.process.wait(PATIENCE)
+        status = run.process.wait(TIMEOUT)
     finally:
         (node.base / name).chmod(0o700)
     assert status == 1
@@ -241,7 +241,7 @@ async def test_nonsense_on_the_control_socket_changes_nothing(node: Node, start:
     ]
     for line in lines:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(TIMEOUT)
             client.connect(str(node.base / "run/node.socket"))
             client.sendall(line + b"\n")
             answer = client.recv(4096)
@@ -285,7 +285,7 @@ async def test_a_script_that_fails_once_in_an_event(node: Node, start: Callable[
         return [line.split()[0] for line in run.trace]
 
     if event in ("init", "setup"):
-        assert run.process.wait(PATIENCE) == 1
+        assert run.process.wait(TIMEOUT) == 1
         assert events() == expected
         return
     await until(lambda: "of 2 are here" in run.said, "the addresses")

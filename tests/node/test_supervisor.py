@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 from node_runs import Run
-from nodes import PATIENCE, Node, until
+from nodes import TIMEOUT, Node, until
 
 from ctdb_node.supervisor import Supervisor
 
@@ -226,7 +226,7 @@ def test_systemd_finds_nothing_in_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "ctdb-node.service"
     unit.write_text(UNIT.read_text().replace("/opt/ctdb-eventd/.venv/bin/ctdb-node", str(program)))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=PATIENCE
+        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=TIMEOUT
     )
     said = [line for line in done.stderr.splitlines() if str(unit) in line or unit.name in line]
     assert [line for line in said if "DelegateSubgroup" not in line] == []

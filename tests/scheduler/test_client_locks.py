@@ -8,8 +8,8 @@ from collections.abc import Hashable
 
 import attrs
 import pytest
-from happenings import spec_of
 from nodes import until
+from run_records import spec_of
 from scheduling import SchedulerNode, parents_of
 
 from ctdb_eventd.errors import Cancelled, LockTimeout, RequestError, WouldDeadlock

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from happenings import spec_of
+from run_records import spec_of
 from scheduling import REPORT, SchedulerNode, end_run
 
 from ctdb_eventd.errors import NoSuchComponent, RequestError

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from happenings import spec_of
+from run_records import spec_of
 from scheduling import SchedulerNode
 
 from ctdb_eventd.dispatcher.values import job_value, left_out_value, lock_value, queue_value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 import pytest
-from happenings import spec_of
 from nodes import until
+from run_records import spec_of
 from scheduling import REPORT, SchedulerNode
 
 from ctdb_eventd.errors import AddressHeld, NoSuchComponent, QueueTimeout, RequestError

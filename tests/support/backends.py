@@ -9,11 +9,9 @@ from typing import Any
 
 import anyio
 import pytest
+from nodes import TIMEOUT
 
-__all__ = ["PATIENCE", "on_both_backends"]
-
-# One generous bound for everything that is waited for: a test that hits it has failed, however slow the machine is.
-PATIENCE = 60.0
+__all__ = ["on_both_backends"]
 
 
 def on_both_backends(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -21,7 +19,7 @@ def on_both_backends(test: Callable[..., Awaitable[None]]) -> Callable[..., None
 
     def run(*, backend: str, **fixtures: Any) -> None:
         async def main() -> None:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 await test(**fixtures)
 
         anyio.run(main, backend=backend)

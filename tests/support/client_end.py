@@ -1,4 +1,4 @@
-"""A client's end of both dialects in the daemon's own messages: requests to bytes, and bytes to replies."""
+"""The client side of both dialects, with the daemon's message classes: encodes requests, decodes replies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def encode_request(reqid: int, request: Request) -> bytes:
 
 
 def decode_reply(data: bytes) -> tuple[int, Reply]:
-    """Decodes one whole packet of the daemon; RemoteProtocolError if it is none."""
+    """Decodes one whole packet of the daemon; RemoteProtocolError if the command is unknown."""
     fields = packet.Fields(data, packet.HEADER_SIZE)
     command, result = fields.u32("command"), fields.i32("result")
     replies: dict[int, Callable[[], Reply]] = {
@@ -61,7 +61,7 @@ def decode_reply(data: bytes) -> tuple[int, Reply]:
         packet.COMMAND_SCRIPT: lambda: ScriptReply(result),
     }
     if command not in replies:
-        raise RemoteProtocolError(f"reply to command {command}, which is unknown")
+        raise RemoteProtocolError(f"reply to unknown command {command}")
     return packet.request_id(data), replies[command]()
 
 
@@ -76,8 +76,7 @@ def _decode_report(fields: packet.Fields) -> EventReport:
 
 def decode_frame(data: bytes) -> tuple[int, Reply]:
     """Decodes one whole frame of the daemon with the client library."""
-    request_id, said = read_frame(data)
-    what, first, second, third = said
+    request_id, (what, first, second, third) = read_frame(data)
     if what == "result":
         return request_id, Result(first)
     return request_id, (Failure if what == "error" else Note)(first, second, third)

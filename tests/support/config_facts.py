@@ -1,4 +1,4 @@
-"""What CTDB's event daemon and ours make of unusual lines in ctdb.conf, as one table.
+"""How CTDB's event daemon and ours interpret unusual lines in ctdb.conf, as one table.
 
 CTDB's side was observed with 4.17, 4.22, 4.24 and 4.25, which agree in all of it; tests/interop/test_configuration.py
 compares it with the CTDB that is installed, tests/test_config_facts.py has our side.
@@ -29,19 +29,19 @@ _CUT = "expected text: the line is read up to its first NUL byte"
 
 @attrs.frozen
 class Fact:
-    """A configuration, and what is made of it. `@` stands for the node's directory, which is the working directory too.
+    """A configuration, and how it is interpreted. `@` stands for the node's directory, which is the working directory.
 
-    A daemon that refuses to start says why; a warning is the whole of what ours says, behind `FILE:`.
+    Errors and warnings are those of ours, without the leading `FILE:`.
     """
 
     text: bytes
-    """What stands in ctdb.conf."""
+    """The content of ctdb.conf."""
     starts: bool = True
     """CTDB's event daemon starts."""
     validates: bool = True
     """`ctdb-config validate` has no objection."""
     warnings: tuple[str, ...] = ()
-    """What ours says when it starts."""
+    """What ours logs at its start."""
     error: str | None = None
     """Why ours doesn't start; None if it does."""
     level: str | None = None
@@ -49,12 +49,12 @@ class Fact:
     location: str | None = None
     """Where both log; None for the default."""
     debug_script: str | None = None
-    """What ours runs when a script hangs; CTDB's too, but a path that leads nowhere, for which CTDB runs nothing."""
+    """What ours runs when a script hangs; so does CTDB's, which runs nothing if the path doesn't exist."""
     log_fails: bool = False
-    """The log can't be opened, and standard error stands in for it."""
+    """The log can't be opened, and standard error is used instead."""
 
     def lay_out(self, base: Path) -> None:
-        """Writes the configuration and what it is about into a node's directory."""
+        """Writes the configuration and the files that it names into a node's directory."""
         for name, mode in (("debug.sh", 0o755), ("plain.sh", 0o644), ("below/other.sh", 0o755)):
             (base / name).parent.mkdir(exist_ok=True)
             (base / name).write_text("#!/bin/sh\n")
@@ -79,7 +79,7 @@ def _refused(line: str, error: str, section: str = "logging") -> Fact:
 
 
 def _location(value: str, location: str | None = None) -> Fact:
-    """A location that both take, ours with a warning if it isn't written as it is taken."""
+    """A location that both accept; ours warns if it is taken for another text than was written."""
     if location is None:
         return _logging(f"location = {value}", location=value)
     hint = "; a comment needs a line of its own" if " #" in value else ""

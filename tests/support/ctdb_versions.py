@@ -1,4 +1,4 @@
-"""What differs between the versions of CTDB, each with the reason; the replies are in tests/interop/deviations.py."""
+"""Differences between versions of CTDB, with reasons; those of replies are in tests/interop/deviations.py."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ T = TypeVar("T")
 @functools.cache
 def ctdb_version() -> tuple[int, int]:
     """The version of the CTDB that is installed here, such as (4, 17)."""
-    said = subprocess.run(["/usr/bin/ctdb", "version"], capture_output=True, text=True, check=True).stdout
-    found = re.match(r"(\d+)\.(\d+)", said.strip())
-    assert found, f"ctdb version doesn't begin with a version: {said!r}"
+    output = subprocess.run(["/usr/bin/ctdb", "version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"(\d+)\.(\d+)", output.strip())
+    assert found, f"ctdb version doesn't begin with a version: {output!r}"
     return int(found[1]), int(found[2])
 
 
 @attrs.frozen(kw_only=True)
 class Differs(Generic[T]):
-    """A value that a version of CTDB changed."""
+    """A value that changed with a version of CTDB."""
 
     before: T
     since: tuple[int, int]

@@ -1,4 +1,4 @@
-"""A failover on a real daemon, and the history of it."""
+"""A failover on a real daemon, and its exported history."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["ADDRESSES", "FAILING", "exported_failover"]
 
 ADDRESSES = tuple(f"10.0.0.{number}" for number in range(31, 41))
 FAILING = "10.0.0.35"
-"""The address that a failover may fail for."""
+"""The address whose takeip fails with `fails`."""
 
 
 async def exported_failover(node: Node, name: str, *, fails: bool) -> str:
-    """Has a daemon take ten addresses at once, with one lock for all.
+    """Runs ten takeip at once on a daemon; one of their scripts takes a lock that is shared by all.
 
     Args:
-        node: Its scripts are made here.
-        name: The node's name in what is returned.
-        fails: One of the addresses can't be taken.
+        node: Its scripts are written here.
+        name: The node's name in the export.
+        fails: The takeip of `FAILING` fails.
 
     Returns:
         The whole history, as `ctdb-event history --export` writes it.

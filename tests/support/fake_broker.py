@@ -1,4 +1,4 @@
-"""A broker that does what a test tells it, request by request, for what a real one can't be made to do."""
+"""A broker that the test controls request by request, for behaviour that a real one can't be made to show."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio.to_thread
-from threaded_listener import PATIENCE, ThreadedListener
+from nodes import TIMEOUT
+from threaded_listener import ThreadedListener
 
 from ctdb_event import Which
 from ctdb_eventd.protocol import frames
 
-__all__ = ["EVERYTHING", "HELLO", "SOMETHING", "UPGRADED", "Asked", "FakeBroker", "run_value", "running_broker"]
+__all__ = [
+    "EVERYTHING",
+    "HELLO",
+    "SOMETHING",
+    "UPGRADED",
+    "FakeBroker",
+    "ReceivedRequest",
+    "run_value",
+    "running_broker",
+]
 
 HELLO = {
     "version": 1,
@@ -34,7 +44,7 @@ EVERYTHING: dict[str, Any] = {
     **dict.fromkeys(("component", "event", "address", "since", "until", "slower", "uid")),
     **{"failed": False, "by_ctdbd": False},
 }
-"""What is sent for a question about the history that restricts nothing."""
+"""The parameters of a `history` call without any filter."""
 SOMETHING: Which = {
     "component": "c",
     "event": "e",
@@ -66,15 +76,15 @@ def run_value(**changes: Any) -> dict[str, Any]:
     return {**value, **changes}
 
 
-class Asked:
-    """A request that came, and the connection on which it did.
+class ReceivedRequest:
+    """A request, and the connection on which it was received.
 
     Attributes:
-        following: Waits for the next request of the connection, for a rule that deals with it too.
+        following: Waits for the next request on the connection, for a rule that handles that too; None at its end.
     """
 
     def __init__(
-        self, connection: socket.socket, content: dict[str, Any], following: Callable[[], Asked | None]
+        self, connection: socket.socket, content: dict[str, Any], following: Callable[[], ReceivedRequest | None]
     ) -> None:
         self.connection = connection
         self.following = following
@@ -92,7 +102,7 @@ class Asked:
         self.connection.sendall(frames.error(self.id, code, message, data))
 
     def note(self, kind: str, **data: Any) -> None:
-        """Tells something about it."""
+        """Sends a note about it."""
         self._number += 1
         self.connection.sendall(frames.note(self.id, kind, self._number, {"time": 1.0, **data}))
 
@@ -106,34 +116,34 @@ class Asked:
 
 
 def _read_frame(stream: BinaryIO) -> bytes:
-    """Returns the next whole frame, nothing if the client has gone before its end."""
+    """Returns the next whole frame; empty if the client closes the connection before its end."""
     head = stream.read(4)
     body = stream.read(int.from_bytes(head, "big"))
     return head + body if len(head) == 4 and len(body) == int.from_bytes(head, "big") else b""
 
 
 class FakeBroker:
-    """Listens on a socket. What comes and has no rule waits until the test asks for it, or is refused.
+    """Listens on a socket. A request without a rule is queued until the test calls `next`, or is refused.
 
     Attributes:
-        rules: What to do about a method as soon as it comes; `reply` and `refuse` make the usual ones.
-        replies: What `reply` was given, by method.
-        requests: What was asked, in order.
-        old: It is CTDB's own daemon, which closes the connection at the preface.
-        stalled: It stands still, as `stall` is the rule of a method that came.
-        resume: Lets it go on.
+        rules: By method, how a request is handled as soon as it is received; `reply` and `refuse` make the usual ones.
+        replies: By method, the value given to `reply`.
+        requests: Method and parameters of all requests, in order.
+        old: Behave like CTDB's own daemon, which closes the connection at the preface.
+        stalled: Set when the rule `stall` has stopped reading.
+        resume: When set, a stalled broker goes on.
     """
 
     def __init__(self, path: Path, *, refuses_others: bool = False) -> None:
-        """Listens; with `refuses_others` it knows no methods but those that have a rule."""
+        """Listens; with `refuses_others` every method without a rule is refused as unknown."""
         self.path = os.fspath(path)
         self.replies: dict[str, Any] = {}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.old = False
         self._refuses_others = refuses_others
-        self.rules: dict[str, Callable[[Asked], None]] = {"hello": lambda asked: asked.result(HELLO)}
+        self.rules: dict[str, Callable[[ReceivedRequest], None]] = {"hello": lambda asked: asked.result(HELLO)}
         self.stalled, self.resume = threading.Event(), threading.Event()
-        self._asked: queue.Queue[Asked | None] = queue.Queue()
+        self._asked: queue.Queue[ReceivedRequest | None] = queue.Queue()
         self._listener = ThreadedListener(path, self._serve)
         self.hang_up = self._listener.hang_up
 
@@ -152,42 +162,42 @@ class FakeBroker:
 
     @property
     def connections(self) -> int:
-        """How many there were."""
+        """How many were accepted so far."""
         return len(self._listener.connections)
 
-    def next(self, method: str) -> Asked:
-        """Waits for the next request without a rule, which must be this one."""
-        asked = self._asked.get(timeout=PATIENCE)
-        assert asked is not None, f"the client hung up, {method} was expected"
+    def next(self, method: str) -> ReceivedRequest:
+        """Waits for the next request without a rule, which must have this method."""
+        asked = self._asked.get(timeout=TIMEOUT)
+        assert asked is not None, f"the client closed the connection, {method} was expected"
         assert asked.method == method, f"{asked.method} {asked.params} came, {method} was expected"
         return asked
 
     def gone(self) -> None:
-        """Waits until a client has hung up, without a further request."""
-        asked = self._asked.get(timeout=PATIENCE)
+        """Waits until a client has closed its connection without a further request."""
+        asked = self._asked.get(timeout=TIMEOUT)
         assert asked is None, f"{asked.method} {asked.params} came, the end was expected"
 
-    def stall(self, asked: Asked) -> None:
-        """A rule: reads no further until `resume` is set, and then answers."""
+    def stall(self, asked: ReceivedRequest) -> None:
+        """A rule: stops reading until `resume` is set, and then answers."""
         self.stalled.set()
-        assert self.resume.wait(PATIENCE)
+        assert self.resume.wait(TIMEOUT)
         asked.result({})
 
-    async def next_async(self, method: str) -> Asked:
-        """As `next`, while the event loop goes on."""
+    async def next_async(self, method: str) -> ReceivedRequest:
+        """As `next`, without blocking the event loop."""
         return await anyio.to_thread.run_sync(self.next, method, abandon_on_cancel=True)
 
     async def gone_async(self) -> None:
-        """As `gone`, while the event loop goes on."""
+        """As `gone`, without blocking the event loop."""
         await anyio.to_thread.run_sync(self.gone, abandon_on_cancel=True)
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
 
-            def receive() -> Asked | None:
+            def receive() -> ReceivedRequest | None:
                 if not (frame := _read_frame(stream)):
                     return None
-                asked = Asked(connection, frames.unpack(frame)[1], receive)
+                asked = ReceivedRequest(connection, frames.unpack(frame)[1], receive)
                 self.requests.append((asked.method, asked.params))
                 return asked
 
@@ -196,7 +206,7 @@ class FakeBroker:
                     self._handle(asked)
         self._asked.put(None)
 
-    def _handle(self, asked: Asked) -> None:
+    def _handle(self, asked: ReceivedRequest) -> None:
         rule = self.rules.get(asked.method)
         if rule is not None:
             rule(asked)
@@ -206,7 +216,7 @@ class FakeBroker:
             self._asked.put(asked)
 
     def close(self) -> None:
-        """Ends it, and waits for its threads."""
+        """Stops it and joins its threads."""
         self.resume.set()
         self._listener.close()
 

@@ -1,4 +1,4 @@
-"""A node's directories and a daemon that answers what the test wants, for the tests of the command line."""
+"""A node's directories and a daemon with replies set by the test, for tests of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_script(path: Path, mode: int = 0o755) -> None:
 
 
 def build_node(base: Path) -> None:
-    """Lays out a node: provided and local scripts in every state that listing and switching tell apart."""
+    """Lays out a node: provided and local scripts in every state that the commands for scripts distinguish."""
     for name in ("run", "var", "events/empty", "events/one", "share/events/empty", "events/both", "share/events/both"):
         (base / name).mkdir(parents=True, exist_ok=True)
     events, provided = base / "events", base / "share" / "events"
@@ -78,7 +78,7 @@ def status_reply(summary: int, *reports: bytes) -> bytes:
 
 
 class FakeDaemon:
-    """Accepts connections, keeps the requests, and sends what the test wants before it closes."""
+    """Accepts connections; on each it records one request, sends `answer(request)` and closes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

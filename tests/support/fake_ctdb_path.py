@@ -1,4 +1,4 @@
-"""A program in the place of CTDB's `ctdb-path`: it answers for a directory of a test's own, or misbehaves."""
+"""A substitute for CTDB's program `ctdb-path`: it prints paths below a test's directory, or misbehaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ QUESTIONS = ("config", "socket eventd", "pidfile eventd", "etcdir", "vardir", "d
 
 
 def answers_for(base: Path) -> dict[str, str]:
-    """Returns what it answers: every place below `base`, and sockets and pid files apart."""
+    """Returns what it prints: everything below `base`, with a directory each for sockets and pid files."""
     return {
         "config": f"{base}/etc/node.conf",
         "socket eventd": f"{base}/sockets/eventd.socket",
@@ -22,12 +22,12 @@ def answers_for(base: Path) -> dict[str, str]:
 
 
 def ctdb_path(directory: Path, answers: dict[str, str], **instead: str) -> Path:
-    """Writes a well-behaved one into a directory of helper programs.
+    """Writes a program that answers correctly into a directory of helper programs.
 
     Args:
-        directory: Is made if it isn't there.
+        directory: Is created if it doesn't exist.
         answers: A path for each question.
-        instead: Shell commands for single questions, by their first word.
+        instead: Shell commands that replace single answers, by the first word of the question.
     """
     cases = "".join(
         f'"{question}") {instead.get(question.split()[0]) or f"echo {answer!r}"} ;;\n'
@@ -37,7 +37,7 @@ def ctdb_path(directory: Path, answers: dict[str, str], **instead: str) -> Path:
 
 
 def write_program(directory: Path, commands: str) -> Path:
-    """Writes one that runs these shell commands, whatever it is asked."""
+    """Writes a program that runs these shell commands for any question."""
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "ctdb-path"
     program.write_text(f"#!/bin/sh\n{commands}")

@@ -1,4 +1,4 @@
-"""Whether /proc/locks has the locks that flock(1) took for a shell."""
+"""Skips tests where /proc/locks doesn't list the locks that flock(1) takes for a shell."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def _is_listed() -> bool:
 
 needs_lock_list = pytest.mark.skipif(
     not _is_listed(),
-    reason="in a PID namespace the kernel doesn't list locks whose taker has gone (flock 9), nor who waits for them",
+    reason="in a PID namespace the kernel lists neither locks whose first owner has exited (flock 9) nor their waiters",
 )

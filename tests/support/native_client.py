@@ -1,4 +1,4 @@
-"""A client of the native dialect for tests of the daemon: the library's core, and nothing that hides a frame."""
+"""A client of the native dialect for tests of the daemon: the library's core, with access to every frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from nodes import PATIENCE, Daemon
+from nodes import TIMEOUT, Daemon
 
 from ctdb_event.core import Core, Mailbox
 from ctdb_event.dialects import NativeDialect
@@ -31,8 +31,8 @@ class NativeClient:
     """One connection; calls may overlap.
 
     Attributes:
-        writer: The raw connection, for what is no call.
-        notes: By call, what came before its answer.
+        writer: The raw connection, for bytes that aren't a call.
+        notes: By call id, the notes received so far.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,8 +55,8 @@ class NativeClient:
         """Waits for a call's result.
 
         Raises:
-            Refused: It is an error.
-            ConnectionError: The daemon closes first.
+            Refused: The answer is an error.
+            ConnectionError: The daemon closes the connection first.
         """
         mailbox = self._mailboxes[call]
         while not mailbox.answered:
@@ -70,7 +70,7 @@ class NativeClient:
         return await self.result(self.start(method, **params))
 
     async def note(self, call: int, kind: str) -> Note:
-        """Waits until a note of that kind came for a call."""
+        """Waits for a note of that kind for a call."""
         while True:
             for note in self.notes.get(call, ()):
                 if note.kind == kind:
@@ -78,7 +78,7 @@ class NativeClient:
             await self._receive()
 
     async def _receive(self) -> None:
-        data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+        data = await asyncio.wait_for(self._reader.read(65536), TIMEOUT)
         if not data:
             raise ConnectionError("the daemon closed the connection")
         self._core.receive_data(data)
@@ -90,7 +90,7 @@ class NativeClient:
 
 @contextlib.asynccontextmanager
 async def native_client(daemon: Daemon) -> AsyncIterator[NativeClient]:
-    """Connects; hangs up at the end."""
+    """Connects, and closes the connection at the end of the block."""
     reader, writer = await asyncio.open_unix_connection(daemon.node.socket)
     try:
         yield NativeClient(reader, writer)

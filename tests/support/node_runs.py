@@ -8,14 +8,14 @@ import subprocess
 import sys
 from typing import Any
 
-from nodes import PATIENCE, Node, children_of, command_of
+from nodes import TIMEOUT, Node, children_of, command_of
 
 
 class Run:
-    """A node that runs, without real interfaces."""
+    """A running node that touches no real interfaces."""
 
     def __init__(self, node: Node, *prefix: str, **environ: str) -> None:
-        """Starts it, by `prefix` if there is one, with more in its environment."""
+        """Starts it: with `prefix` before the command, and `environ` added to its environment."""
         self.node = node
         self.errors = node.base / "errors"
         with self.errors.open("w") as errors:
@@ -27,7 +27,7 @@ class Run:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "ctdb_node", *words]
-        return subprocess.run(command, env=self.node.environ, capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(command, env=self.node.environ, capture_output=True, text=True, timeout=TIMEOUT)
 
     def status(self) -> dict[str, Any]:
         done = self.command("--json", "status")
@@ -46,11 +46,11 @@ class Run:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def over(self) -> None:
-        """Ends it however it is, and checks that it has not failed of itself."""
+        """Kills it if it still runs, and checks that it reported no exception."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
         assert "Traceback" not in self.said

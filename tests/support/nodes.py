@@ -1,4 +1,4 @@
-"""A node's directories, a real daemon on them, and a raw client: what acceptance tests are made of."""
+"""A node's directories, a real daemon on them, and a raw client, for acceptance tests."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ctdb_eventd.protocol import packet
 from ctdb_eventd.protocol.messages import Reply, Request, RunReply, RunRequest, StatusReply, StatusRequest
 from ctdb_eventd.runner.cgroups import NoCgroups, base_for
 
-# One generous bound for everything that is waited for: a test that hits it has failed, however slow the machine is.
-PATIENCE = 60.0
+TIMEOUT = 60.0
+"""Seconds for whatever a test waits for, however slow the machine is: a test that reaches it has failed."""
 
 
 class Node:
@@ -57,17 +57,17 @@ class Node:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment that makes a daemon and a command line use this node."""
+        """The environment for daemons and commands of this node."""
         return {**os.environ, "CTDB_TEST_MODE": "1", "CTDB_BASE": str(self.base)}
 
     @property
     def log(self) -> str:
-        """What was logged so far."""
+        """The log so far."""
         path = self.base / "log"
         return path.read_text(errors="surrogateescape") if path.exists() else ""
 
     def read(self, name: str) -> str:
-        """Returns the content of a file in the state directory, where test scripts leave their traces."""
+        """Returns the content of a file in the state directory, where test scripts write; empty if there is none."""
         path = self.base / "var" / name
         return path.read_text() if path.exists() else ""
 
@@ -103,14 +103,14 @@ class Client:
                 self._replies[request_id] = answer
                 self.order.append(request_id)
                 continue
-            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+            data = await asyncio.wait_for(self._reader.read(65536), TIMEOUT)
             if not data:
                 raise ConnectionError("the daemon closed the connection")
             self._packets.receive_data(data)
         return self._replies.pop(reqid)
 
     def start(self, event: str, *args: str, component: str = "legacy", limit: int = 30, run_all: bool = False) -> int:
-        """Asks for an event, without waiting for its end."""
+        """Requests an event and returns the request id, without waiting for its end."""
         spec = EventSpec(component=component, event=event, args=args, timeout=limit, run_all=run_all)
         return self.send(RunRequest(spec))
 
@@ -136,12 +136,12 @@ class Client:
     async def at_eof(self) -> bool:
         """Waits until the daemon closes the connection; False if it sends something instead."""
         try:
-            return await asyncio.wait_for(self._reader.read(1), PATIENCE) == b""
+            return await asyncio.wait_for(self._reader.read(1), TIMEOUT) == b""
         except ConnectionResetError:
             return True
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         self.writer.close()
 
 
@@ -154,7 +154,7 @@ class Daemon:
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        """Connects; hangs up at the end."""
+        """Connects, and closes the connection at the end of the block."""
         reader, writer = await asyncio.open_unix_connection(self.node.socket)
         client = Client(reader, writer)
         try:
@@ -165,7 +165,7 @@ class Daemon:
                 await writer.wait_closed()
 
     def descriptors(self) -> list[str]:
-        """Lists what the daemon has open, but for the history's file, which it opens once, a moment after the start."""
+        """Lists what the daemon has open, without the history's file, which it opens shortly after the start."""
         links = []
         for name in os.listdir(f"/proc/{self.process.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):
@@ -173,23 +173,23 @@ class Daemon:
         return sorted(link for link in links if "/history/history.db" not in link)
 
     async def idle_descriptors(self) -> list[str]:
-        """Lists what the daemon has open when no event runs; an event's cgroup is closed a moment after its answer."""
+        """Lists what the daemon has open when no event runs; an event's cgroup is closed shortly after its reply."""
         await until(lambda: not any("cgroup.procs" in link for link in self.descriptors()), "cgroups to be closed")
         return self.descriptors()
 
     def descriptor_count(self) -> int:
-        """Returns how many descriptors the daemon has open in all."""
+        """Returns how many descriptors the daemon has open."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def children(self) -> list[int]:
-        """Returns the pids of the daemon's children, zombies too, but not its guardian."""
+        """Returns the pids of the daemon's children including zombies, without its guardian."""
         return [pid for pid in children_of(self.process.pid) if "guardian" not in command_of(pid)]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the daemon and returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 def children_of(parent: int) -> list[int]:
@@ -206,7 +206,7 @@ def command_of(pid: int) -> str:
 
 
 def can_make_cgroups() -> bool:
-    """Tries whether a daemon that is started here can have cgroups."""
+    """Tries whether a daemon that is started here can create cgroups."""
     try:
         os.mkdir(base := base_for(os.getpid()))
         os.rmdir(base)
@@ -216,7 +216,7 @@ def can_make_cgroups() -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Tells whether a process lives; a zombie doesn't, nobody may be there to reap it."""
+    """Tells whether a process lives; a zombie doesn't, since there may be no parent to reap it."""
     return any(pid == its_pid and state not in "ZX" for its_pid, (state, _) in _processes())
 
 
@@ -229,25 +229,25 @@ def _processes() -> Iterator[tuple[int, tuple[str, int]]]:
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Waits until `condition` returns something true; fails saying `what` did not come."""
-    deadline = time.monotonic() + PATIENCE
+    """Waits until `condition` returns something true; fails with `what` after `TIMEOUT`."""
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         await asyncio.sleep(0.01)
 
 
 async def until_async(condition: Callable[[], Awaitable[object]], what: str) -> None:
     """Like `until`, for a condition that has to be awaited."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not await condition():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         await asyncio.sleep(0.01)
 
 
 def start_daemon(
     node: Node, *options: str, environ: dict[str, str] | None = None, prefix: Sequence[str] = ()
 ) -> Daemon:
-    """Starts a daemon, by `prefix` if there is one, and returns when it tells through a descriptor that it listens."""
+    """Starts a daemon, with `prefix` before the command, and returns when it has reported that it listens."""
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
         [*prefix, sys.executable, "-m", "ctdb_eventd", "-S", str(write_end), *options],
@@ -258,10 +258,9 @@ def start_daemon(
     )
     os.close(write_end)
     with open(read_end, "rb", buffering=0) as pipe:
-        told = pipe.read(4)
-        if told == struct.pack("=I", 0):
+        if pipe.read(4) == struct.pack("=I", 0):
             return Daemon(node, process)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT)
     raise AssertionError(f"the daemon did not start: exit status {process.returncode}, {errors.decode()}")
 
 
@@ -269,12 +268,12 @@ def start_daemon(
 async def running_daemon(
     node: Node, *options: str, environ: dict[str, str] | None = None, prefix: Sequence[str] = ()
 ) -> AsyncIterator[Daemon]:
-    """Runs a daemon for the time of the block, and checks that it ends cleanly and leaves nothing."""
+    """Runs a daemon during the block, and checks that it ends cleanly and leaves neither socket nor errors."""
     daemon = start_daemon(node, *options, environ=environ, prefix=prefix)
     try:
         yield daemon
         status = daemon.stop()
-        # by the test itself; its descriptors are closed, which is what others notice, before it can be waited for
+        # SIGKILL by the test: its descriptors are closed, which others notice, before it can be waited for
         killed = status == -signal.SIGKILL
         assert killed or status == 0, f"exit status {status}\n{node.log}"
         assert killed or not Path(node.socket).exists()
@@ -298,8 +297,8 @@ def socket_mode(path: str) -> int:
 
 
 def connect(path: str) -> socket.socket:
-    """Opens a plain blocking connection, for bytes that no client would send."""
+    """Opens a blocking connection, for bytes that no client would send."""
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(PATIENCE)
+    client.settimeout(TIMEOUT)
     client.connect(path)
     return client

@@ -1,4 +1,4 @@
-"""Past runs for tests of what is drawn of them, and the same as exported lines."""
+"""Past runs for tests of the timeline, also as lines of an export."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = 1_700_000_000.0
 
 
 def past_run(name: str, begin: float, waited: float | None, seconds: float | None, **more: Any) -> PastRun:
-    """Makes a run of takeip for 10.0.0.1 that was asked for `begin` seconds after `T`."""
+    """Makes a takeip run for 10.0.0.1 that was requested `begin` seconds after `T`."""
     values: dict[str, Any] = {
         **{"component": "legacy", "event": "takeip", "args": ("eth0", "10.0.0.1", "24"), "address": "10.0.0.1"},
         **{"outcome": "success", "summary": 0, "uid": 0, "pid": 4711, "program": "ctdbd", "ended_by": None},
@@ -39,7 +39,7 @@ def wait(what: str, begin: float, seconds: float, script: str | None = None, hol
 
 
 def exported_line(node: str, run: PastRun) -> str:
-    """Writes a run as an export has it."""
+    """Returns a run as a line of an export."""
     value = {"node": node, **attrs.asdict(run)}
     for one in value["scripts"]:
         one["output"] = one["output"].decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Which colours a picture has: as much of PNG as headless Chromium writes (8 bits, RGB or RGBA, not interlaced)."""
+"""Counts the colours of a PNG file as headless Chromium writes it: 8 bits, RGB or RGBA, not interlaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["colours"]
 
 def colours(data: bytes) -> Counter[str]:
     """Returns how many pixels there are of each colour, such as `#d55e00`."""
-    assert data.startswith(b"\x89PNG\r\n\x1a\n"), "no PNG"
+    assert data.startswith(b"\x89PNG\r\n\x1a\n"), "not a PNG file"
     place, packed, width, size = 8, b"", 0, 0
     while place < len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
@@ -30,15 +30,15 @@ def colours(data: bytes) -> Counter[str]:
 
 
 def _lines(raw: bytes, length: int, size: int) -> list[bytes]:
-    """Undoes the filters: each byte is the difference to what its neighbours foretell."""
+    """Reverses the filters: each byte is the difference from a prediction by its neighbours."""
     lines: list[bytes] = []
     above = bytearray(length)
     for start in range(0, len(raw), length + 1):
         kind, line = raw[start], bytearray(raw[start + 1 : start + 1 + length])
         for at in range(length) if kind else ():
             left, corner = (line[at - size], above[at - size]) if at >= size else (0, 0)
-            foretold = (0, left, above[at], (left + above[at]) // 2, _nearest(left, above[at], corner))[kind]
-            line[at] = (line[at] + foretold) & 0xFF
+            predicted = (0, left, above[at], (left + above[at]) // 2, _nearest(left, above[at], corner))[kind]
+            line[at] = (line[at] + predicted) & 0xFF
         lines.append(bytes(line))
         above = line
     return lines

@@ -1,4 +1,4 @@
-"""Observations of a rehearsal, made up: what tests of its judgement are made of."""
+"""Made-up observations of a rehearsal, for tests of what is concluded from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def file_state(*lines: str, kind: str = "file") -> FileState:
 
 
 def end_state(files: Mapping[str, FileState] | None = None, **network: tuple[str, ...]) -> EndState:
-    """What was left."""
+    """The state after a round."""
     return EndState(network=network, files=files or {})
 
 
@@ -42,7 +42,7 @@ def one_round(
     seconds: tuple[float, float] = (1.0, 1.0),
     count: int = 4,
 ) -> Round:
-    """A round that took so long to take and release."""
+    """A round; `seconds` are those of takeip and of releaseip."""
     return Round(
         kind=kind,
         number=number,
@@ -55,7 +55,7 @@ def one_round(
 
 
 def rounds(alone: list[EndState], together: list[EndState]) -> list[Round]:
-    """Rounds after whose takeip this was there."""
+    """Rounds with these end states after their takeip."""
     return [
         *(one_round(ALONE, number, taken=state) for number, state in enumerate(alone, start=1)),
         *(one_round(TOGETHER, number, taken=state) for number, state in enumerate(together, start=1)),
@@ -63,7 +63,7 @@ def rounds(alone: list[EndState], together: list[EndState]) -> list[Round]:
 
 
 def timed_rounds(few: tuple[int, float] | None, all_of_them: tuple[int, list[float]]) -> list[Round]:
-    """Rounds of so many addresses that took so long in all."""
+    """Rounds, each given by its number of addresses and its total seconds."""
     count, times = all_of_them
     made = [one_round(TOGETHER, seconds=(each / 2, each / 2), count=count) for each in times]
     if few is not None:
@@ -72,7 +72,7 @@ def timed_rounds(few: tuple[int, float] | None, all_of_them: tuple[int, list[flo
 
 
 def script_run(name: str = "77.dns", state: str = "ok", output: str = "", result: int = 0) -> ScriptRun:
-    """How a script went."""
+    """The result of a script."""
     return ScriptRun(name=name, state=state, result=result, seconds=0.5, output=output)
 
 
@@ -85,7 +85,7 @@ def event(
     outcome: str = "success",
     waits: tuple[Wait, ...] = (),
 ) -> Event:
-    """How an event went."""
+    """The result of an event."""
     return Event(
         kind=kind,
         round=number,
@@ -110,7 +110,7 @@ def observations(
     read_only: tuple[str, ...] = (),
     calls: Mapping[str, int] | None = None,
 ) -> Observations:
-    """Everything that was seen."""
+    """All observations of a rehearsal."""
     return Observations(
         daemon="ctdb-eventd",
         native=True,

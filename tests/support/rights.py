@@ -1,4 +1,4 @@
-"""The part of a made-up domain that says who may do what, for tests of the dispatcher."""
+"""The permission checks of a substitute domain, for tests of the dispatcher."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Rights"]
 
 
 class Rights:
-    """Allows everything unless there is a refusal, and remembers what it was asked.
+    """Allows everything unless `refusal` is set, and records each check.
 
     Attributes:
-        refusal: Answers whoever wants to change something; None if they may.
-        checked: What was to be allowed.
-        audited: What was to be logged.
+        refusal: Raised by every check of `operate`; None allows it.
+        checked: The arguments of each check.
+        audited: What was given for the audit log.
     """
 
     def __init__(self) -> None:

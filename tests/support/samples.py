@@ -1,4 +1,4 @@
-"""What a broker says, for the tests of the command line."""
+"""Results of a broker's methods, for tests of the command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(**changes: Any) -> dict[str, Any]:
 
 
 def job(**changes: Any) -> dict[str, Any]:
-    """A run that is not over."""
+    """A run in progress."""
     value: dict[str, Any] = {
         **{"run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth 0", "10.0.0.1", "24"]},
         **{"address": "10.0.0.1", "state": "running", "queued": BEGIN, "age": 3.25, "started": BEGIN, "running": 3.0},
@@ -35,7 +35,7 @@ def job(**changes: Any) -> dict[str, Any]:
 
 
 def queued(**changes: Any) -> dict[str, Any]:
-    """A run that waits."""
+    """A queued run."""
     empty = {"started": None, "running": None, "left": None, "script": None, "script_seconds": None, "pid": None}
     return job(
         **{
@@ -51,7 +51,7 @@ def queued(**changes: Any) -> dict[str, Any]:
 
 
 def owner(**changes: Any) -> dict[str, Any]:
-    """Who holds a lock, or waits for it."""
+    """A holder of a lock, or one that waits for it."""
     return {"run": "mb-2", "lock": None, "pid": 12, "text": "legacy takeip", "since": BEGIN, "seconds": 3.0, **changes}
 
 
@@ -61,7 +61,7 @@ def status(**changes: Any) -> dict[str, Any]:
 
 
 def note(**changes: Any) -> dict[str, Any]:
-    """What all notes about a run have."""
+    """The data that all notes about a run have."""
     about = {"time": BEGIN, "run": "mb-2", "component": "legacy", "event": "takeip", "args": ["eth0"]}
     about["address"] = "10.0.0.1"
     return {**about, **changes}

@@ -1,10 +1,10 @@
-"""A scheduler whose runs start no scripts: they note what is done to them, and go on until the test ends them."""
+"""A scheduler whose runs start no scripts: they record calls, and last until the test ends them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from happenings import KeepingFeed
+from run_records import RecordingFeed
 
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord, Wait
 from ctdb_eventd.runs import Job, Progress, RunHandle, RunListener, RunResult
@@ -18,22 +18,22 @@ REPORT = EventReport(summary=0, scripts=())
 
 
 def end_run(listener: RunListener, job: Job, result: RunResult) -> None:
-    """Ends a run all at once."""
+    """Ends a run: notifies the listener of all three stages."""
     listener.reported(job, result)
     listener.released(job)
     listener.gone(job)
 
 
 def parents_of(asker: Job | None) -> frozenset[Hashable]:
-    """Returns the parents of what this job's script asks for."""
+    """Returns the parents of a request by this job's script."""
     return frozenset(() if asker is None else (asker,))
 
 
 class HeldRun:
-    """A run that is over when the test calls `end`.
+    """A run that ends when the test calls `end`.
 
     Attributes:
-        calls: What was done to it.
+        calls: Names of the calls to it, in order.
     """
 
     def __init__(self, job: Job, listener: RunListener) -> None:
@@ -45,26 +45,26 @@ class HeldRun:
         self._listener = listener
 
     def cancel(self, *, yielding: bool = False) -> None:
-        """Notes it."""
+        """Records the call."""
         self.calls.append("yield" if yielding else "cancel")
 
     def proceed(self) -> None:
-        """Notes it."""
+        """Records the call."""
         self.calls.append("proceed")
 
     def end(self, result: int = 0, report: EventReport | None = REPORT) -> None:
-        """Ends all at once."""
+        """Ends it."""
         end_run(self._listener, self.job, RunResult(result, report))
 
 
 class SchedulerNode:
-    """A scheduler and what surrounds it.
+    """A scheduler with substitutes for its collaborators.
 
     Attributes:
-        runs: The runs that it started, by what they run; the last one of each.
-        records: What it stored, with the batches.
-        load: What the machine does.
-        looks: How often that was looked at.
+        runs: The latest run of each job text (`str(job)`).
+        records: The stored records, each with its batch.
+        load: The machine's load, as the scheduler reads it.
+        looks: How often it was read.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SchedulerNode:
         trivial_result: Callable[[EventSpec], RunResult | None] | None = None,
         watched: bool = True,
     ) -> None:
-        """Makes an idle one; `watched` if somebody has subscribed to everything."""
+        """Makes an idle one; `watched` means that there is a subscriber to everything."""
         self.runs: dict[str, HeldRun] = {}
         self.records: list[tuple[RunRecord, int | None]] = []
         self.begun: list[str] = []
@@ -86,7 +86,7 @@ class SchedulerNode:
         self.load: Load | None = None
         self.looks = 0
         self.core: Core[Job] = Core(Admission(processors=processors, limit=limit))
-        self.feed = KeepingFeed(active=watched)
+        self.feed = RecordingFeed(active=watched)
         self.scheduler = Scheduler(
             core=self.core,
             start=start or self.start,
@@ -106,7 +106,7 @@ class SchedulerNode:
         return made
 
     def look(self) -> Load | None:
-        """Tells the scheduler what the machine does."""
+        """Returns the load, and counts the call."""
         self.looks += 1
         return self.load
 

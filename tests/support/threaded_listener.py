@@ -1,4 +1,4 @@
-"""A listening Unix socket that gives each client a thread: what the brokers that tests make up have in common."""
+"""A listening Unix socket with one thread per client: the common part of the tests' substitutes for daemons."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATIENCE", "ThreadedListener"]
+from nodes import TIMEOUT
 
-PATIENCE = 60.0  # seconds; a test that needs them has failed
+__all__ = ["ThreadedListener"]
 
 
 class ThreadedListener:
-    """Listens from the start; what stood at the path before is replaced.
+    """Listens as soon as it is made; an existing file at the path is replaced.
 
     Attributes:
-        connections: All there were, in order; some may be closed.
+        connections: All accepted ones, in order, closed ones too.
     """
 
     def __init__(self, path: Path, serve: Callable[[socket.socket], None]) -> None:
@@ -43,7 +43,7 @@ class ThreadedListener:
                 connection = self._socket.accept()[0]
             except OSError:
                 return
-            connection.settimeout(PATIENCE)
+            connection.settimeout(TIMEOUT)
             self.connections.append(connection)
             self._start(self._talk, connection)
 
@@ -52,16 +52,16 @@ class ThreadedListener:
             self._serve(connection)
 
     def hang_up(self) -> None:
-        """Ends every connection, as when the daemon ends."""
+        """Shuts down every connection, as when a daemon ends."""
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Ends it, and waits for its threads."""
+        """Stops it and joins its threads."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self.hang_up()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
         self._socket.close()

@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
-from nodes import Node
+from nodes import TIMEOUT, Node
 
 from ctdb_event.dialects import NativeDialect
 from ctdb_eventd.protocol import packet
@@ -19,7 +19,6 @@ from .scripts import BEHAVIOURS, NEVER_ENDING
 __all__ = ["Client", "Impossible"]
 
 _OUTCOMES = frozenset({"success", "failed", "timed-out", "cancelled"})
-_PATIENCE = 60.0
 _numbers = count(1)
 
 
@@ -85,7 +84,7 @@ class Client:
         await writer.drain()
         leave_after = self._random.choice([None, None, self._random.random()])
         try:
-            async with asyncio.timeout(_PATIENCE if leave_after is None else leave_after):
+            async with asyncio.timeout(TIMEOUT if leave_after is None else leave_after):
                 # the answer to a subscription would come with its end
                 while set(open_calls.values()) - {"subscribe"}:
                     data = await reader.read(65536)
@@ -95,7 +94,7 @@ class Client:
                         self._on_answer(call, what, value, open_calls)
         except TimeoutError:
             if leave_after is None:
-                raise Impossible(f"no answer within {_PATIENCE:g} s to {open_calls}") from None
+                raise Impossible(f"no answer within {TIMEOUT:g} s to {open_calls}") from None
             self.figures["left before the answer"] += 1
 
     def _native_call(self, client: int, call: int, open_calls: dict[int, str]) -> tuple[str, dict[str, object]]:
@@ -145,11 +144,11 @@ class Client:
             return
         for left in range(len(sent), 0, -1):
             try:
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     length = int.from_bytes(await reader.readexactly(4), sys.byteorder)
                     await reader.readexactly(length - 4)
             except TimeoutError:
-                raise Impossible(f"no reply within {_PATIENCE:g} s to {left} of {len(sent)} packets") from None
+                raise Impossible(f"no reply within {TIMEOUT:g} s to {left} of {len(sent)} packets") from None
             self.figures["replies"] += 1
 
 

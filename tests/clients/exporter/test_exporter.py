@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import PATIENCE, Node, running_daemon, until
+from nodes import TIMEOUT, Node, running_daemon, until
 from prometheus_client.parser import text_string_to_metric_families
 
 from ctdb_event import cli
@@ -55,14 +55,14 @@ def exporter(node: Node) -> Iterator[Callable[[], str]]:
         url = found[1]
 
         def scrape() -> str:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
                 text: str = response.read().decode()
                 return text
 
         yield scrape
     finally:
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 def run(node: Node, *words: str) -> None:
@@ -158,7 +158,7 @@ async def test_a_file_again_and_again(real: Node) -> None:
             await follows(real, file.read_text)
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
 
 
 def failure(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -232,7 +232,7 @@ async def everything(node: Node) -> str:
                 for host in (1, 2)
             ]
             for process in together:
-                assert process.wait(PATIENCE) == 0
+                assert process.wait(TIMEOUT) == 0
             await until(lambda: value(parsed(scrape()), "lock_wait_seconds_count", lock="one"), "a wait for a lock")
             return scrape()
 
@@ -291,7 +291,7 @@ class Prometheus:
         """Returns the data of an answer; None while it doesn't serve yet."""
         url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
                 return json.load(response)["data"]
         except urllib.error.URLError as error:
             if isinstance(error, urllib.error.HTTPError) and error.code != 503:
@@ -338,7 +338,7 @@ def prometheus(directory: Path, scrape: Callable[[], str]) -> Iterator[Prometheu
         yield Prometheus(port)
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 @pytest.mark.interop
@@ -358,7 +358,7 @@ async def test_every_query_of_the_dashboard_finds_something(real: Node, tmp_path
                 together = [client.start("takeip", "e", f"10.0.0.{host}", "24") for host in (1, 2)]
                 for request in together:
                     await client.reply(request)
-                assert time.monotonic() - began < PATIENCE, f"nothing is found by {silent}"
+                assert time.monotonic() - began < TIMEOUT, f"nothing is found by {silent}"
                 silent = [query for query in silent if not server.values(query)]
             assert server.values('ctdb_event_healthy{component="legacy"}') == [0.0]
             assert server.values("sum(ctdb_event_addresses_held)") == [2.0]
@@ -376,7 +376,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={program}", text, flags=re.MULTILINE))
     assert unit.read_text() != text
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=PATIENCE
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=TIMEOUT
     )
     # what it doesn't know it passes over, with a line
     assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])

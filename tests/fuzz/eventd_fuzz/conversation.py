@@ -15,7 +15,7 @@ from eventd_fuzz.model import Answer, End, Expected, Stream, read
 
 __all__ = ["Conversation", "Wrong", "converse", "judge"]
 
-_PATIENCE = 60_000
+_TIMEOUT = 60_000
 """Milliseconds without a byte after which the daemon counts as hung."""
 _LAST_ID = 1 << 62
 _LAST = {"id": _LAST_ID, "method": "ping"}
@@ -65,7 +65,7 @@ def _exchange(path: str, data: bytes, stream: Stream) -> bytes:
         poller.register(client, select.POLLIN | select.POLLOUT)
         left = memoryview(data)
         while not is_open or left or not _is_complete(received, stream):
-            ready = poller.poll(_PATIENCE)
+            ready = poller.poll(_TIMEOUT)
             if not ready:
                 raise Wrong(f"hangs: {stream.end.value}, {len(stream.requests)} requests, {len(received)} bytes came")
             if left and ready[0][1] & select.POLLOUT:

@@ -1,4 +1,4 @@
-"""What tests of the inside need again and again: records of runs, and a feed that keeps what is published."""
+"""Records of runs, and a feed that records what is published, for unit tests of the daemon."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.model import EventOutcome, EventReport, EventSpec, RunRecord
 
-__all__ = ["KeepingFeed", "record_of", "spec_of"]
+__all__ = ["RecordingFeed", "record_of", "spec_of"]
 
 
 def spec_of(text: str, *, timeout: int = 30) -> EventSpec:
-    """Returns what `text` says: component, event, arguments."""
+    """Makes a request from its words: component, event, arguments."""
     component, event, *args = text.split()
     return EventSpec(component=component, event=event, args=tuple(args), timeout=timeout, run_all=False)
 
@@ -24,7 +24,7 @@ def record_of(
     outcome: EventOutcome | None = None,
     address: str | None = None,
 ) -> RunRecord:
-    """Returns the record of a run: half a second before its start, then one second, of which a script waited 0.25."""
+    """Returns the record of a run that was queued for 0.5 s and took 1 s, of which a script waited 0.25 s for locks."""
     if outcome is None:
         outcome = EventOutcome.FAILED if report.summary else EventOutcome.SUCCESS
     return RunRecord(
@@ -40,27 +40,27 @@ def record_of(
     )
 
 
-class KeepingFeed(Feed):
-    """Keeps what is published.
+class RecordingFeed(Feed):
+    """Records what is published, and sends nothing.
 
     Attributes:
-        active: As a real one: whether there are subscribers.
-        published: Kind and data of each.
+        active: Whether there are subscribers.
+        published: Kind and data of each notification.
     """
 
     def __init__(self, *, active: bool = True) -> None:
-        """Starts with nothing."""
+        """Nothing is published yet."""
         super().__init__(lambda seconds, call: None)
         self.active = active
         self.published: list[tuple[str, dict[str, Any]]] = []
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of what was published."""
+        """The kinds of the published notifications, in order."""
         return [kind for kind, _ in self.published]
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
-        """Somebody wants it if there is somebody."""
+        """Every subscriber wants output."""
         return self.active
 
     def publish(
@@ -75,5 +75,5 @@ class KeepingFeed(Feed):
         address: str | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        """Keeps it."""
+        """Records it."""
         self.published.append((kind, {**data, "run": run, "component": component, "event": event, "args": args}))
