@@ -28,8 +28,9 @@ __all__ = ["CommandLocks"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_OFFSET = (1 << 32) + time.monotonic_ns()
-"""No file of ours is read or written there, and a former program of this process has counted to less."""
+_FIRST_OFFSET = (1 << 32) + int(time.monotonic() * 1000)
+"""No file of ours is read or written there. A former program of this process has counted to less: there are fewer locks
+than milliseconds. ext4 refuses offsets from 1 << 44 on, which nanoseconds would reach after five hours."""
 
 
 class CommandLocks:
