@@ -1,4 +1,4 @@
-"""The broker itself, as frozen values: who it is, what it can do, what it counts.
+"""The broker's identity, limits and counters, as frozen values.
 
 Times and defaults as in `results`.
 """
@@ -14,34 +14,34 @@ __all__ = ["Hello", "Limits", "Slots", "Stats"]
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What the broker lets a client do."""
+    """The broker's limits for one client."""
 
     packet: int
-    """Bytes of a request, at most."""
+    """Maximum bytes of a request."""
     requests: int
-    """Under way on one connection, at most; further ones wait."""
+    """Maximum pending requests of one connection; further ones wait."""
     unsent: int
-    """Bytes of updates that wait for a slow reader, beyond which they are left out."""
+    """Maximum bytes of updates that are queued for a slow reader; further ones are dropped."""
     subscriptions: int = attrs.field(default=attrs.Factory(lambda self: self.requests, takes_self=True))
-    """Under way on one connection, at most; further ones are refused."""
+    """Maximum subscriptions of one connection; further ones are refused."""
 
 
 @attrs.frozen(kw_only=True)
 class Hello:
-    """Who the broker is, and what it can do."""
+    """The broker's identity and methods."""
 
     version: int
-    """Of the native dialect."""
+    """The version of the native dialect."""
     server: str
     """Name and version: `ctdb-eventd 0.1.0`."""
     pid: int
-    """Of its process."""
+    """Its process id."""
     started: float
     """When it started."""
     methods: tuple[str, ...]
-    """What can be asked for."""
+    """The names of its methods."""
     limits: Limits
-    """What it lets a client do."""
+    """Its limits for one client."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,25 +53,25 @@ class Slots:
     waiting: int
     """Scripts that wait for a slot."""
     free_limit: int
-    """So many start whatever the load."""
+    """So many scripts may run at any load."""
     limit: int
-    """More never run at once."""
+    """The maximum number of scripts that run at once."""
 
 
 @attrs.frozen(kw_only=True)
 class Stats:
-    """What the broker counts."""
+    """The broker's counters."""
 
     version: str
-    """Of the program."""
+    """The program's version."""
     pid: int
-    """Of its process."""
+    """Its process id."""
     started: float
     """When it started."""
     uptime: float
     """How long ago that is."""
     processor_seconds: float
-    """Time on processors that it used."""
+    """CPU time that it used."""
     memory: int
     """Bytes of memory, resident."""
     descriptors: int
@@ -83,7 +83,7 @@ class Stats:
     requests: int
     """Since it started."""
     notes_lost: int
-    """Updates that were left out for slow readers."""
+    """Updates that were dropped for slow readers."""
     runs: Mapping[str, int]
     """How many ended with each outcome."""
     scripts_started: int

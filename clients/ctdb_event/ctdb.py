@@ -65,7 +65,7 @@ class CtdbDialect:
         self._asked: dict[int, _Asked] = {}
 
     def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
-        """Says a request.
+        """Encodes a request.
 
         Raises:
             NotSupported: This dialect has no words for it, or for one of its parameters.
@@ -80,7 +80,7 @@ class CtdbDialect:
         return data
 
     def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
-        """Yields what came; asks for the status of runs that failed."""
+        """Yields messages; requests the status of runs that failed before it yields their results."""
         self._packets.receive_data(data)
         while (whole := self._packets.next()) is not None:
             request_id = packet.request_id(whole)
@@ -93,7 +93,7 @@ class CtdbDialect:
                 yield request_id, answer
 
     def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
-        """Returns the runs whose reply came, and not what was asked for besides."""
+        """Returns the runs whose result is known, but whose status was not received."""
         return [(request_id, _run_result(asked, None)) for request_id, asked in self._asked.items() if asked.outcome]
 
     def _answer(self, request_id: int, asked: _Asked, whole: bytes, send: Callable[[bytes], None]) -> Incoming | None:
@@ -241,7 +241,7 @@ _ANSWERS: dict[str, Callable[[_Asked, int, packet.Fields], Incoming]] = {
 
 
 def _run_result(asked: _Asked, fields: packet.Fields | None) -> Incoming:
-    """The result of a run, with what STATUS tells of its scripts if that is known and fits."""
+    """Returns the result of a run, with its scripts from the reply to STATUS if that matches."""
     summary = fields.i32("summary") if fields is not None else 0
     if fields is None or not _fits(asked.outcome, summary):
         return _result(_run(asked, 0, [], None))

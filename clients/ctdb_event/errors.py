@@ -2,13 +2,13 @@
 
 BrokerError                    code, message, data, advice
 ├── BrokerUnavailable          no daemon listens, or the connection ended: see `fate_unknown`
-├── NotSupported               the dialect that is spoken, or this broker, can't do it
-├── MalformedAnswer            the broker's answer isn't what the protocol says; a RemoteProtocolError too
+├── NotSupported               the dialect, or this broker, doesn't have it
+├── MalformedAnswer            the broker's answer doesn't conform to the protocol; a RemoteProtocolError too
 ├── EventError                 the event ran, and did not succeed: see `run`
 │   ├── EventFailed                a script failed
-│   ├── EventTimedOut              its time was over before it was
-│   └── EventCancelled             it was ended, or taken from the queue, before its end
-├── InvalidRequest             a parameter or name that can't be; nothing was done
+│   ├── EventTimedOut              it did not end within its timeout
+│   └── EventCancelled             it was ended, or removed from the queue, before its end
+├── InvalidRequest             a parameter or name is invalid; nothing was done
 │   └── ConfigRejected             the configuration can't be used; the former one stays in force
 ├── NeverRan                   no result of that event is known
 ├── NoSuchComponent
@@ -57,12 +57,12 @@ __all__ = [
 
 
 class BrokerError(Exception):
-    """Root of all errors of the client library; itself it is an answer that has no class of its own.
+    """Root of all errors of the client library; raised itself for errors that have no class of their own.
 
     Attributes:
         code: Name of an errno.
         message: What is wrong, in a sentence.
-        data: For programs: `kind` names the error if the broker did, the rest is what the message is made of.
+        data: For programs: `kind` is the broker's name of the error, if it sent one; the rest is in the message too.
         advice: What to do next.
     """
 
@@ -79,24 +79,24 @@ class BrokerError(Exception):
 
 
 class BrokerUnavailable(BrokerError):
-    """No daemon listens, or the connection ended. A client does not reconnect by itself: make a new one."""
+    """No daemon listens, or the connection ended. There is no automatic reconnection: make a new client."""
 
     advice = "start CTDB (or ctdb-eventd), or name the broker's socket, and connect again"
 
     @property
     def fate_unknown(self) -> bool:
-        """True if the request had been made: whether it was, or will be, carried out is unknown."""
+        """True if the request was sent before: it is unknown whether it was, or will be, carried out."""
         return bool(self.data.get("fate_unknown"))
 
 
 class NotSupported(BrokerError):
-    """The dialect that is spoken can't say it, or the broker is too old for it. Nothing was done."""
+    """The dialect has no such request, or the broker is too old for it. Nothing was done."""
 
     advice = "use a ctdb-eventd that knows it; hello() lists what a broker can do"
 
 
 class MalformedAnswer(BrokerError, RemoteProtocolError):
-    """What the broker answered is not what the protocol says it answers."""
+    """The broker's answer doesn't conform to the protocol."""
 
     advice = "one of the two is broken, or they are of versions that don't go together"
 
@@ -111,7 +111,7 @@ class EventError(BrokerError):
     """The event ran, or waited, and did not succeed.
 
     Attributes:
-        run: How it went, script by script.
+        run: Its result, with that of each script.
     """
 
     advice = "see the scripts' results and output in `run`"
@@ -131,19 +131,19 @@ class EventFailed(EventError):
 
 
 class EventTimedOut(EventError):
-    """The event's time was over before it was."""
+    """The event did not end within its timeout."""
 
     advice = "the script with state timed-out hung or needs longer: see its output, or give a longer timeout"
 
 
 class EventCancelled(EventError):
-    """The event was ended before its end: by its client, by `cancel`, or a monitor that had to give way."""
+    """The event was ended early: by its client, by `cancel`, or as a monitor event that had to give way."""
 
     advice = "a monitor gives way to any other event, so run it again later"
 
 
 class InvalidRequest(BrokerError):
-    """A parameter or a name is not what it has to be. Nothing was done."""
+    """A parameter or a name is invalid. Nothing was done."""
 
     advice = "correct the call"
 
@@ -155,7 +155,7 @@ class ConfigRejected(InvalidRequest):
 
 
 class NeverRan(BrokerError):
-    """The event has not come to an end of its own since the broker started."""
+    """The event has no result since the broker started."""
 
     advice = "run it first, or ask again when it has run"
 

@@ -1,4 +1,4 @@
-"""What there is on a node, as frozen values: components, scripts, events and locks; and how an upgrade went.
+"""Frozen values of a node's components, scripts, events and locks, and of an upgrade's result.
 
 Times and defaults as in `results`.
 """
@@ -24,13 +24,13 @@ class Component:
     """A directory of event scripts."""
 
     name: str
-    """As `run` and `status` take it."""
+    """Its name in requests."""
     directory: str
     """Its path."""
     scripts: int
     """How many scripts it has."""
     enabled: int
-    """How many of them run."""
+    """How many of them are enabled."""
     error: str | None
     """Why it can't be read; None if it can."""
 
@@ -46,15 +46,15 @@ class ScriptFile:
     target: str | None
     """Where a link leads; None if it is a file."""
     enabled: bool
-    """It runs."""
+    """It is run for events."""
     reason: str | None
-    """Why it doesn't; None if it does."""
+    """Why it isn't run; None if it is."""
     warnings: tuple[str, ...]
     """What is wrong with it: not safe, no interpreter, runs only here."""
     locks: tuple[str, ...]
-    """The locks that it is given while it runs."""
+    """The locks that it holds while it runs."""
     events: tuple[str, ...] | None = None
-    """The events that it is started for; None if these are all."""
+    """The events that it is started for; None for all events."""
     known_from: str | None = None
     """Where that is known from: `head`, `configuration`, `table`; None if it is started for all."""
     owner: int | None = None
@@ -67,7 +67,7 @@ class ScriptFile:
 
 @attrs.frozen(kw_only=True)
 class RefusedFile:
-    """A file among event scripts that is none."""
+    """A file in a component's directory that is no event script."""
 
     path: str
     """Where it is."""
@@ -77,7 +77,7 @@ class RefusedFile:
 
 @attrs.frozen(kw_only=True)
 class ScriptFiles:
-    """What is in a component's directory."""
+    """The files in a component's directory."""
 
     component: str
     """Its name."""
@@ -96,14 +96,14 @@ class EventInfo:
     name: str
     """The scripts' first argument."""
     mode: str
-    """`exclusive`, `address` or `monitor`: what may run beside it."""
+    """`exclusive`, `address` or `monitor`: which events may run concurrently."""
     args: tuple[str, ...]
     """What its arguments are, in order."""
 
 
 @attrs.frozen(kw_only=True)
 class Owner:
-    """Who holds a lock, or waits for it."""
+    """The holder of a lock, or a waiter."""
 
     run: str | None
     """The run whose script, or address, it is."""
@@ -137,13 +137,13 @@ class Lock:
 
 @attrs.frozen(kw_only=True)
 class Upgrade:
-    """The broker goes on as another version of itself; its clients and their requests have stayed."""
+    """The broker was upgraded to another version; its clients and their requests were kept."""
 
     former: str
-    """The version that it was."""
+    """The former version."""
     version: str
-    """The version that it is."""
+    """The new version."""
     waited: float
-    """Until nothing ran any more: in seconds, since it was asked for."""
+    """Seconds from the request until nothing was running any more."""
     seconds: float
-    """How long nobody was answered then."""
+    """Seconds after that during which the broker didn't answer."""

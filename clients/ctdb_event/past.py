@@ -1,4 +1,4 @@
-"""What a broker's history says, as frozen values: runs that are over, and what took time.
+"""The broker's history as frozen values: runs, and the time that scripts and waits took.
 
 Times and defaults as in `results`.
 """
@@ -16,23 +16,23 @@ __all__ = ["PastRun", "TimeSpent", "Wait", "Which"]
 
 
 class Which(TypedDict, total=False):
-    """Which runs; what is left out, or None, is no restriction."""
+    """A filter for runs; keys that are missing or None don't restrict."""
 
     component: str | None
     event: str | None
     address: str | None
     failed: bool
-    """Only what did not end well."""
+    """Only runs that did not succeed."""
     since: float | None
-    """Only what was not over then; seconds since the epoch."""
+    """Only runs that had not ended then; seconds since the epoch."""
     until: float | None
-    """Only what was asked for before."""
+    """Only runs that were requested before then."""
     slower: float | None
-    """Only what waited and ran for more seconds."""
+    """Only runs that took more seconds, with their waits."""
     uid: int | None
-    """Only what this user asked for."""
+    """Only runs that this user requested."""
     by_ctdbd: bool
-    """Only what `ctdbd` asked for."""
+    """Only runs that `ctdbd` requested."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,12 +53,12 @@ class Wait:
 
 @attrs.frozen(kw_only=True)
 class PastRun(Requested):
-    """A run that the history knows, by this daemon or a former one."""
+    """A run in the history, of this daemon or a former one."""
 
     outcome: Outcome | None
-    """As of a `Run`, or `interrupted`: the daemon was killed meanwhile. None if it goes on."""
+    """As in `Run`, or `interrupted`: the daemon was killed during the run. None if it is still running."""
     summary: int | None
-    """As of a `Run`."""
+    """As in `Run`."""
     queued: float
     """When the request came."""
     waited: float | None
@@ -66,13 +66,13 @@ class PastRun(Requested):
     seconds: float | None
     """How long from its start to its end."""
     uid: int | None
-    """Who asked for it; None if that isn't known."""
+    """The user who requested it; None if that isn't known."""
     pid: int | None
-    """The process that did."""
+    """The process that requested it."""
     program: str | None
-    """What that goes by: `ctdbd`, or its name."""
+    """That process's name: `ctdbd`, or another one."""
     ended_by: str | None
-    """Who cancelled it, or for what it gave way."""
+    """Who cancelled it, or which event it gave way to."""
     script_waits: float = 0.0
     """How long its scripts waited, for locks and more; part of `seconds`."""
     bad_scripts: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class PastRun(Requested):
     scripts: tuple[Script, ...] = ()
     """In the order in which they run; of `past_run` only."""
     waits: tuple[Wait, ...] = ()
-    """What it waited for; of `past_run` only."""
+    """Its waits; in `past_run` only."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,7 @@ class TimeSpent:
     total: float
     """In all."""
     median: float
-    """Half took no longer."""
+    """The 50th percentile."""
     most95: float
-    """95 % took no longer."""
+    """The 95th percentile."""
     longest: float

@@ -1,7 +1,7 @@
-"""How events went and what is under way, as frozen values of either dialect; `decoding` makes them.
+"""Results of events, and running and queued jobs, as frozen values for both dialects; `decoding` makes them.
 
-Points in time are seconds since the epoch, for display; durations are seconds by the monotonic clock. What the
-dialect that is spoken doesn't say is None, or empty. A default is for brokers that are too old to have the key.
+Points in time are seconds since the epoch, for display; durations are seconds by the monotonic clock. Values that the
+dialect doesn't have are None, or empty. Defaults are for brokers that are too old to send the key.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class HungProcess:
     pid: int
     """Its number."""
     parent: int
-    """That of the process which has started it."""
+    """The number of its parent process."""
     command: str
     """Its command line, shortened."""
     state: str
-    """A letter, as `ps` has it: R runs, S sleeps, D can't be ended, T is stopped."""
+    """A letter, as in `ps`: R runs, S sleeps, D can't be ended, T is stopped."""
     doing: str
-    """What it did, in words that follow its name."""
+    """What it was doing: a phrase that follows its name."""
     wchan: str
-    """The kernel's function in which it waited; empty if that isn't known."""
+    """The kernel function in which it waited; empty if that isn't known."""
     stack: tuple[str, ...]
-    """The kernel's functions that led there, the innermost first."""
+    """The kernel's call stack, the innermost function first."""
     files: tuple[str, ...]
-    """What it had open: the descriptor, and a path or the ends of a connection."""
+    """Its open files: the descriptor, and a path or the ends of a connection."""
     locks: tuple[str, ...]
     """Files that it had locked."""
 
@@ -55,7 +55,7 @@ class Hung:
     """What a script that timed out was doing."""
 
     summary: str
-    """The process that the others waited for, and what it did."""
+    """The process that the others waited for, and what it was doing."""
     processes: tuple[HungProcess, ...]
     """All of them."""
     left_out: int
@@ -64,7 +64,7 @@ class Hung:
 
 @attrs.frozen(kw_only=True)
 class LastRun:
-    """How a script went when it ran last."""
+    """The result of a script's last run."""
 
     state: ScriptState
     """As of a `Script`."""
@@ -74,10 +74,10 @@ class LastRun:
 
 @attrs.frozen(kw_only=True)
 class Script:
-    """How one script of a run went."""
+    """The result of one script of a run."""
 
     name: str
-    """Of the file, without `.script`."""
+    """The file's name, without `.script`."""
     state: ScriptState
     """`ok`, `failed`, `killed`, `timed-out`, `disabled`, `not-reached`, `not-handled` or `not-started`."""
     result: int
@@ -87,13 +87,13 @@ class Script:
     seconds: float
     """How long it ran."""
     output: bytes
-    """What it printed, as it came; long output is cut in its middle by the broker."""
+    """Its output; the broker cuts long output in the middle."""
     known_from: str | None = None
     """`not-handled`: where it is known from that it doesn't handle the event: `head`, `configuration`, `table`."""
     last: LastRun | None = None
-    """`not-reached`: how it went when it ran last for this event; of `status` only."""
+    """`not-reached`: the result of its last run for this event; in `status` only."""
     hung: Hung | None = None
-    """`timed-out`: what its processes were doing; of `past_run` only."""
+    """`timed-out`: what its processes were doing; in `past_run` only."""
 
     @property
     def text(self) -> str:
@@ -103,7 +103,7 @@ class Script:
 
 @attrs.frozen(kw_only=True)
 class Requested:
-    """An event that was requested: which one, and by what id it goes."""
+    """An event that was requested."""
 
     run: str
     """Its id; empty in the CTDB dialect."""
@@ -114,21 +114,21 @@ class Requested:
     args: tuple[str, ...]
     """Their further arguments."""
     address: str | None
-    """Of an address event, in its canonical form."""
+    """The address of an address event, in its canonical form."""
 
 
 @attrs.frozen(kw_only=True)
 class Run(Requested):
-    """How one run of an event went."""
+    """The result of one run of an event."""
 
     outcome: Outcome
     """`success`, `failed`, `timed-out` or `cancelled`."""
     summary: int
-    """Result of the script that failed, of the last one that did if all were run; 0 if none did."""
+    """Result of the script that failed, of the last one that failed if all were run; 0 if none failed."""
     queued: float | None
     """When the request came."""
     waited: float | None
-    """How long from then until it started, or until its end if it never did."""
+    """Seconds from then until it started, or until its end if it never started."""
     seconds: float | None
     """How long from its start to its end; 0 if it never started."""
     scripts: tuple[Script, ...]
@@ -146,10 +146,10 @@ class Run(Requested):
 
 @attrs.frozen(kw_only=True)
 class Job(Requested):
-    """A run that is not over."""
+    """A run that has not ended."""
 
     state: str
-    """`queued`, `running`, or `ending`: it is over, and what is left of its last script is being ended."""
+    """`queued`, `running`, or `ending`: the result is known, and processes of its last script are being ended."""
     queued: float
     """When the request came."""
     age: float
@@ -194,7 +194,7 @@ class LeftOut:
 
 @attrs.frozen(kw_only=True)
 class ComponentHealth:
-    """What the latest monitor event of a component said."""
+    """A component's health, by its latest monitor event."""
 
     component: str
     """Names the directory of scripts."""
@@ -210,7 +210,7 @@ class ComponentHealth:
 
 @attrs.frozen(kw_only=True)
 class Overview:
-    """What ran, runs and waits."""
+    """Latest results, and running and queued jobs."""
 
     results: tuple[Run, ...]
     """The latest of each event that has come to an end of its own, or of each event for each address."""

@@ -1,4 +1,4 @@
-"""What happens while one waits, as frozen values: one class for each kind of note that a broker sends.
+"""Updates as frozen values: one class for each kind of note that a broker sends.
 
 Kinds of later brokers are `Unknown`. Points in time are seconds since the epoch, durations are seconds.
 """
@@ -32,7 +32,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """Something happened. The four names are empty where they make no sense, as for the lock of a client."""
+    """Base of all updates. Run, component, event and args are empty where they don't apply, as for a client's lock."""
 
     number: int
     """One more than that of the update before it, of the same request."""
@@ -78,7 +78,7 @@ class ScriptStarted(Update):
 
 @attrs.frozen(kw_only=True)
 class Output(Update):
-    """A script printed something. Pieces end where they end, in the middle of a line or character too."""
+    """A piece of a script's output, which may end in the middle of a line or character."""
 
     script: str
     """Its name, without `.script`."""
@@ -88,7 +88,7 @@ class Output(Update):
 
 @attrs.frozen(kw_only=True)
 class ScriptFinished(Update):
-    """A script is over, or was passed over."""
+    """A script has ended, or was skipped."""
 
     script: str
     """Its name, without `.script`."""
@@ -102,7 +102,7 @@ class ScriptFinished(Update):
 
 @attrs.frozen(kw_only=True)
 class Finished(Update):
-    """A run is over."""
+    """A run has ended."""
 
     outcome: Outcome
     """As in `Run`."""
@@ -132,7 +132,7 @@ class LockWaiting(Update):
 
 @attrs.frozen(kw_only=True)
 class LockAcquired(Update):
-    """One that had to wait for locks has them."""
+    """A script, an address event or a client that had to wait for locks has got them."""
 
     locks: tuple[str, ...]
     """Their names."""
@@ -158,7 +158,7 @@ class Health(Update):
 
 @attrs.frozen(kw_only=True)
 class Upgraded(Update):
-    """The broker has gone on as another version of itself; the fields are those of `Upgrade`."""
+    """The broker was upgraded; the fields are those of `Upgrade`."""
 
     former: str
     version: str
@@ -168,7 +168,7 @@ class Upgraded(Update):
 
 @attrs.frozen(kw_only=True)
 class Gap(Update):
-    """Updates are missing here: this program took them too slowly."""
+    """Updates were dropped here, since this program read them too slowly."""
 
     lost: int
     """How many."""
@@ -179,6 +179,6 @@ class Unknown(Update):
     """An update of a kind that this version doesn't know."""
 
     kind: str
-    """As the broker calls it."""
+    """Its name in the protocol."""
     data: Mapping[str, Any]
-    """All that it says."""
+    """Its complete data."""

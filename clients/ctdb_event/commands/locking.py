@@ -1,9 +1,9 @@
 """`ctdb-event lock`: a command under the broker's locks.
 
-The locks are this connection's, and they must outlast the command. So the command inherits the connection: should this
-process be killed alone, the connection, and with it the locks, lasts until the command has gone too. When the command
-has been reaped, and so each of its files is closed, the connection is ended for every copy of the descriptor
-(shutdown(2)): what the command left running keeps no lock.
+The locks belong to the connection, and must be held until the command has ended. So the command inherits the
+connection's descriptor: if only this process is killed, the connection and its locks last until the command ends. When
+the command has ended, the connection is shut down for all copies of the descriptor (shutdown(2)), so background
+processes that the command has started don't keep the locks.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _NOT_RUNNABLE = 126
 _NOT_FOUND = 127
 _FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ)
-"""The interpreter ignores them, and other programs would too."""
+"""Signals that the interpreter ignores; the command must not inherit that."""
 _SI_KERNEL = 0x80
-"""Where a signal comes from (sigaction(2)): the kernel, so a terminal, and the command gets it from there too."""
+"""`si_code` (sigaction(2)) of a signal from the kernel, here from the terminal, which sends it to the command too."""
 
 
 def lock(session: Session) -> int:
     """Runs a command while holding locks; returns its exit status.
 
     Raises:
-        Failure: The locks can't be had, or the command can't be run.
+        Failure: The locks were not granted, or the command can't be run.
     """
     names = [text(name) for name in session.arguments.operands[0].split(",")]
     given = session.arguments.values.get("--wait")
@@ -68,7 +68,7 @@ def _acquire(connection: DaemonConnection, names: list[str], wait: float | None)
 
 
 def _try_at_once(connection: DaemonConnection, names: list[str]) -> bool:
-    """Tries without waiting first, so that the reason for a wait can be shown."""
+    """Tries without waiting first, so that the reason can be shown if it has to wait."""
     try:
         connection.call("lock", names=names, wait=0.0)
     except CallFailed as error:
@@ -84,9 +84,11 @@ def _shown(names: list[str]) -> str:
 
 
 def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> int:
-    """Runs the command. Signals wait from before it starts, so that none is missed."""
+    """Runs the command. Signals are blocked before it starts, so that none is lost."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
-    former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
+    former = signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # if it were ignored, waitpid could not return the child's status
     try:
         pid = _start(command, names, before, connection.fileno())
         with _SignalForwarder(pid):
@@ -99,9 +101,9 @@ def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> 
 
 
 def _start(command: list[str], names: list[str], mask: Iterable[int], descriptor: int) -> int:
-    # onto itself: it is not closed when the command is executed
+    # dup2 onto itself clears close-on-exec
     keep = [(os.POSIX_SPAWN_DUP2, descriptor, descriptor)]
-    # wrappers of commands, if it runs one, must not wait for us
+    # so that command wrappers, if the command runs one, don't wait for locks that are held for it
     holds = [os.environ.get(HELD_LOCKS, ""), *(f"{name}:{os.getpid()}" for name in names)]
     environ = {**os.environ, HELD_LOCKS: " ".join(holds).lstrip()}
     try:
@@ -112,7 +114,7 @@ def _start(command: list[str], names: list[str], mask: Iterable[int], descriptor
 
 
 class _SignalForwarder:
-    """Passes signals on to the command, in a thread: only there can be asked where a signal comes from."""
+    """Forwards signals to the command. In a thread, since sigwaitinfo, which returns a signal's origin, blocks."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -130,16 +132,16 @@ class _SignalForwarder:
 
     def _work(self) -> None:
         while True:
-            told = signal.sigwaitinfo(_FORWARDED)
+            received = signal.sigwaitinfo(_FORWARDED)
             if self._over:
                 return
-            # the command has not been waited for yet, so the number is still its own
-            if told.si_code != _SI_KERNEL:
-                os.kill(self._pid, told.si_signo)
+            # the command has not been reaped yet, so the pid is still its own
+            if received.si_code != _SI_KERNEL:
+                os.kill(self._pid, received.si_signo)
 
 
 def _watch_connection(connection: DaemonConnection, names: list[str], pid: int) -> None:
-    """Waits for the command's end, and says so if the locks are lost before it."""
+    """Waits for the command's end, and warns if the locks are lost before."""
     descriptor = os.pidfd_open(pid)
     try:
         poller = select.poll()

@@ -1,6 +1,6 @@
-"""Runs a command on all nodes of the cluster by CTDB's `onnode`, and tells which node said what.
+"""Runs a command on all nodes of the cluster by CTDB's `onnode`, and splits the output by node.
 
-The nodes are asked one after the other: `onnode -p` mixes what they say as soon as it is longer than a few lines.
+The nodes are asked one after the other, since `onnode -p` mixes the output of several nodes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NODE = re.compile(r">> NODE: (.+) <<\r?")
 
 
 def on_all_nodes(command: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns what a command prints on each node, by the node's address; errors of ssh are among it.
+    """Returns the command's output by the node's address; it includes error messages of ssh.
 
     Args:
         command: For the nodes' shells.
@@ -51,7 +51,7 @@ def on_all_nodes(command: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def said_by_node(output: str) -> dict[str, str]:
-    """Cuts what `onnode -v all` prints into what each node said, by its address."""
+    """Splits the output of `onnode -v all` by the nodes' addresses."""
     said: dict[str, str] = {}
     node = None
     for line in output.splitlines(keepends=True):
@@ -64,7 +64,7 @@ def said_by_node(output: str) -> dict[str, str]:
 
 
 def json_list(said: str) -> list[Any] | None:
-    """Returns the list that was printed as JSON, whatever else was (ssh's warnings, say); None if none was."""
+    """Returns the first JSON list in an output that may also have other text, such as ssh's warnings; None if none."""
     for begin in re.finditer(r"^\[", said, re.MULTILINE):
         try:
             found = json.JSONDecoder().raw_decode(said, begin.start())[0]
@@ -76,5 +76,5 @@ def json_list(said: str) -> list[Any] | None:
 
 
 def last_line(text: str) -> str:
-    """Returns the last line that isn't empty, where programs say why they end; empty if there is none."""
+    """Returns the last line that isn't empty, which usually is a program's error message; empty if there is none."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

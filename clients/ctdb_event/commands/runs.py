@@ -32,7 +32,7 @@ _CODES = {"success": 0, "failed": errno.ENOEXEC, "timed-out": errno.ETIMEDOUT, "
 """Outcome → exit status, as the results of RUN in the CTDB dialect."""
 _INTERRUPTED = 128 + signal.SIGINT
 _SAME_SIGINT = 0.3
-"""Seconds within which two signals are one Ctrl-C."""
+"""Two signals within so many seconds count as one Ctrl-C."""
 
 
 def run(session: Session) -> int:
@@ -87,7 +87,7 @@ class _Run:
         return self._finish(result)
 
     def _follow(self, call: Mailbox) -> dict[str, Any]:
-        """Shows what comes, and returns the result."""
+        """Prints notes as they come, and returns the result."""
         while (note := self._next_note(call)) is not None:
             if self._session.json:
                 self._session.screen.write(line(flat(*note)))
@@ -98,7 +98,7 @@ class _Run:
         return result
 
     def _next_note(self, call: Mailbox) -> Note | None:
-        """As `next_note`, and Ctrl-C while it waits doesn't end the connection."""
+        """As `DaemonConnection.next_note`, but Ctrl-C during the wait doesn't end the connection."""
         while not (call.waiting or call.answered):
             poller = select.poll()
             poller.register(self._connection, select.POLLIN)
@@ -123,7 +123,7 @@ class _Run:
         return _CODES.get(result["outcome"], errno.EIO)
 
     def _cancel(self) -> int:
-        """Takes the run back, and shows what is still to come of it; a second Ctrl-C doesn't wait for that."""
+        """Cancels the run, and prints the rest of its notes; a second Ctrl-C ends this at once."""
         since = time.monotonic()
         self._interrupted = True
         result = None
@@ -135,20 +135,20 @@ class _Run:
         return _INTERRUPTED
 
     def _cancelled(self, call: Mailbox, since: float) -> dict[str, Any] | None:
-        """Returns the result; None if it can't be waited for, or is not to be."""
-        told = asked = False
+        """Returns the result; None after a second Ctrl-C, or if the connection is lost."""
+        announced = requested = False
         while True:
             try:
-                if not told:
-                    told = True
+                if not announced:
+                    announced = True
                     self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once")
-                if not asked:
+                if not requested:
                     with _sigint_blocked():
                         self._connection.start("cancel", {"call": call.request_id})
-                    asked = True
+                    requested = True
                 return self._follow(call)
             except KeyboardInterrupt:
-                # wrappers such as timeout and sudo pass a signal on that came here by itself: that is not a second one
+                # wrappers such as timeout and sudo forward a signal that this process gets anyway: no second Ctrl-C
                 if time.monotonic() - since >= _SAME_SIGINT:
                     return None
             except ConnectionLost:
@@ -157,7 +157,7 @@ class _Run:
 
 @contextlib.contextmanager
 def _sigint_blocked() -> Iterator[None]:
-    """Lets Ctrl-C come after the block, which must not wait for anything: inside it would end the connection."""
+    """Delays Ctrl-C until after the block, which must not block: an interruption in it would end the connection."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

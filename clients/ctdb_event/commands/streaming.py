@@ -1,4 +1,4 @@
-"""A run's output as it comes: the scripts' own bytes on standard output, and what happens on standard error.
+"""Streams a run: the scripts' output unchanged on standard output, and the run's progress on standard error.
 
 On a terminal control characters are shown as escapes; elsewhere the bytes pass unchanged.
 """
@@ -32,11 +32,11 @@ class Stream:
         self._screen = screen
         self._decoder = _decoder("surrogateescape")
         self._open_line = False
-        # only where both go to the same place a remark could be glued to an unfinished line
+        # stdout and stderr are one file, so a message could continue an incomplete line of output
         self._one_place = _place(1) is not None and _place(1) == _place(2)
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
-        """Prints what a note tells."""
+        """Prints a note."""
         if kind == "output":
             self._output(data["output"])
         elif kind == "queued":
@@ -51,11 +51,11 @@ class Stream:
             self._remark(f"{data['lost']} notes were lost here: this reader is too slow", "bad")
 
     def end(self, result: dict[str, Any]) -> None:
-        """Tells how it went."""
+        """Prints the result."""
         self._remark(outcome_shown(result), state_style(result["outcome"]))
 
     def aside(self, words: str) -> None:
-        """Tells something that is not of the run itself, on a line of its own."""
+        """Prints a message that isn't about the run, on a line of its own."""
         self._break_line()
         complain(words)
 
@@ -71,7 +71,7 @@ class Stream:
         self._show(self._decoder.decode(data))
 
     def _flush_decoder(self) -> None:
-        """Shows the beginning of a character whose end never came."""
+        """Prints an incomplete character at the end of the output."""
         self._show(self._decoder.decode(b"", True))
         self._decoder.reset()
 

@@ -38,7 +38,7 @@ class Exporter:
         self._trouble = ""
 
     async def follow(self) -> None:
-        """Counts updates until it is cancelled; a daemon that goes, or is not there yet, is waited for."""
+        """Counts updates until it is cancelled; reconnects whenever the daemon is not available."""
         while True:
             try:
                 await self._follow_one()
@@ -48,7 +48,7 @@ class Exporter:
 
     async def _follow_one(self) -> None:
         async with connect(self._path, "native") as client:
-            # In this order: an address that moves between the two is noticed twice rather than not at all.
+            # in this order: an address that moves in between is counted twice rather than missed
             async with client.subscribe(_KINDS) as updates:
                 started = (await client.hello("ctdb-event exporter")).started
                 self._model.know_addresses(await client.status(addresses=True), started)
@@ -57,7 +57,7 @@ class Exporter:
                     self._model.apply(update)
 
     async def metrics(self) -> list[Metric]:
-        """Asks the daemon, and returns all metrics; of a daemon that doesn't answer only those that are counted."""
+        """Asks the daemon, and returns all metrics; only the exporter's own counters if the daemon doesn't answer."""
         return list(families(self._model, await self._answers()))
 
     async def _answers(self) -> Answers | None:
@@ -73,14 +73,14 @@ class Exporter:
         return None
 
     def _complain(self, trouble: str) -> None:
-        """Says what is wrong, once until it is something else."""
+        """Prints a problem, but not the same one twice in a row."""
         if trouble and trouble != self._trouble:
             complain(f"ctdb-event exporter: waiting for the daemon: {trouble}")
         self._trouble = trouble
 
 
 class _Scrape(Collector):
-    """What the HTTP server's threads ask."""
+    """Collects metrics in the event loop, for the HTTP server's threads."""
 
     def __init__(self, exporter: Exporter, portal: BlockingPortal) -> None:
         self._exporter = exporter
@@ -91,7 +91,7 @@ class _Scrape(Collector):
 
 
 class _Ready(Collector):
-    """Metrics that are there already."""
+    """Returns metrics that were collected before."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
