@@ -28,8 +28,10 @@ __all__ = ["CommandLocks"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_OFFSET = (1 << 32) + time.monotonic_ns()
-"""No file of ours is read or written there, and a former program of this process has counted to less."""
+_FIRST_OFFSET = (1 << 32) + time.monotonic_ns() // 100_000
+"""Beyond what is read or written of our files, and beyond what a former program of this process has counted to, if it
+had fewer than 10,000 locks per second. In units of 0.1 ms: ext4 allows offsets up to 2^44, which are 55 years of these.
+"""
 
 
 class CommandLocks:
