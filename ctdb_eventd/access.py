@@ -1,6 +1,6 @@
-"""Who may ask for what: the lines of `[access]` in ctdb.conf, and what they mean once their names are looked up.
+"""Access rules: the lines of `[access]` in ctdb.conf, and the users and groups that they name.
 
-Names are looked up by the daemon alone: whoever else reads the file may stand on another machine.
+Only the daemon looks names up: other readers of the file may run on another machine.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Tells whether anybody may do anything."""
+        """Tells whether any user has a right."""
         return any(members != Members() for members in (self.read, *self.operate.values()))
 
     def may_read(self, uid: int, groups: frozenset[int]) -> bool:
@@ -90,7 +90,7 @@ def look_up(rules: Iterable[Rule]) -> Access:
 
 
 def unknown_id(kind: str) -> int:
-    """Returns the number that the kernel tells in place of one that means nothing here; of a `uid` or a `gid`."""
+    """Returns the overflow `uid` or `gid`, which the kernel reports for ids without a mapping in this namespace."""
     try:
         with open(f"/proc/sys/kernel/overflow{kind}", encoding="ascii") as file:
             return int(file.read())

@@ -1,4 +1,4 @@
-"""Lets clients do what they may, and logs who was refused and who had something changed."""
+"""Checks what clients may do, and logs refusals and changes, with user and process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _SHOWN = 600
 """Characters of a name, and of a run's arguments, that are logged."""
-# what could be taken for the words around it
+# characters that could be mistaken for the text around a name
 _ODD = re.compile(r"[^A-Za-z0-9_.,:/+@-]")
 
 
@@ -34,10 +34,10 @@ class AccessControl:
     """
 
     def __init__(self, config_file: str, ctdbd: int | None = None) -> None:
-        """Allows nothing at first but to root and the daemon's own user.
+        """Allows root and the daemon's own user everything, others nothing yet.
 
         Args:
-            config_file: The configuration's, for messages.
+            config_file: Path of the configuration, for messages.
             ctdbd: The process whose requests are not logged; None if there is none.
         """
         self.access = Access()
@@ -50,16 +50,16 @@ class AccessControl:
         """Tells whether a user may do everything, whatever the configuration says."""
         if uid == 0:
             return True
-        # as long as the socket is ours alone, the kernel tells us from other users that it can't name
+        # the overflow id may be any user's; only while the socket's mode excludes others it can be trusted
         return uid == self._own_uid and (uid != self._unknown_uid or not self.access.is_open)
 
     def may_read(self, peer: Peer) -> bool:
-        """Tells whether a client may ask for anything at all."""
+        """Tells whether a client may connect and read."""
         uid = peer.uid
         return self.may_all(uid) or (uid != self._unknown_uid and self.access.may_read(uid, peer.groups))
 
     def check_read(self, peer: Peer, method: str) -> None:
-        """Makes sure that a client may look.
+        """Makes sure that a client has the right to read.
 
         Raises:
             NotAllowed: It may not; that is logged.
@@ -68,7 +68,7 @@ class AccessControl:
             raise self._refusal(peer, f"use {method}", "read")
 
     def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
-        """Makes sure that a client may change something: this event, or anything if there is none.
+        """Makes sure that a client has the right to operate this event, or everything if none is given.
 
         Raises:
             NotAllowed: It may not; that is logged.
@@ -93,17 +93,17 @@ class AccessControl:
         _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra=extra)
 
     def is_ctdbd(self, peer: Peer) -> bool:
-        """Tells whether a client is ctdbd, whose requests are no news."""
+        """Tells whether a client is ctdbd, whose requests are not logged."""
         return peer.pid == self._ctdbd
 
     def program(self, peer: Peer) -> str:
-        """Returns the name that a client's process goes by, which is looked up once; empty if it is unknown."""
+        """Returns the name of a client's process, looked up once; empty if it is unknown."""
         if peer.program is None:
             peer.program = "ctdbd" if self.is_ctdbd(peer) else program_of(peer.pid)
         return peer.program
 
     def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
-        """Logs that a client has something done or changed, unless it is ctdbd."""
+        """Logs that a client has requested an action, unless it is ctdbd."""
         if self.is_ctdbd(peer):
             return
         if not peer.label:
@@ -128,7 +128,7 @@ def _known_name(uid: int) -> str:
 
 def _user_name(uid: int) -> str | None:
     try:
-        return _known_name(uid)  # an unknown one is not kept: its directory service may come back
+        return _known_name(uid)  # unknown ids aren't cached: a directory service may be down for a while
     except KeyError:
         return None
 

@@ -1,4 +1,4 @@
-"""What requests can ask for: the domain that the dispatcher works on, put together from the parts that do it.
+"""Implements what clients can request, by means of the parts that do it: the dispatcher's `Domain`.
 
 Knows the scheduler, the history and the files; knows no socket and no signal.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ctdb_eventd import __version__, scripts
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.config import Config
-from ctdb_eventd.dispatcher.domain import Jobs, Told
+from ctdb_eventd.dispatcher.domain import Jobs, ResultDone
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.dispatcher.values import queue_value
 from ctdb_eventd.errors import (
@@ -47,7 +47,6 @@ from ctdb_eventd.traffic import MOST_DETACHED, MOST_IN_FLIGHT, MOST_SUBSCRIPTION
 
 if TYPE_CHECKING:
     from ctdb_eventd.handover import Counts, LeftLock, LeftResults, LeftRun, State
-    from ctdb_eventd.inspection import ScriptInspection
 
 __all__ = ["Broker"]
 
@@ -62,8 +61,6 @@ class Broker:
 
     Attributes:
         config: The configuration in force; may be replaced.
-        feed: Tells subscribers what happens.
-        traffic: What goes in and out.
     """
 
     def __init__(
@@ -77,20 +74,20 @@ class Broker:
         history: History | None,
         notifier: Notifier,
         reload: Callable[[], list[str]],
-        upgrade: Callable[[Told, bool], None],
+        upgrade: Callable[[ResultDone, bool], None],
     ) -> None:
         """Prepares; `connect` follows.
 
         Args:
-            paths: Where everything lies.
+            paths: Where every file is.
             config: The configuration in force.
-            control: Knows who may ask for what.
-            feed: Tells subscribers what happens.
-            traffic: What goes in and out.
-            history: Keeps every run; None if that isn't wanted.
+            control: Knows which client may request what.
+            feed: Notifies subscribers.
+            traffic: Counts requests and notifications.
+            history: Stores every run; None if no history is kept.
             notifier: Notifies an administrator.
             reload: Reads the configuration again; returns warnings, raises ConfigError.
-            upgrade: Goes on as another program, or gives that up.
+            upgrade: Begins an upgrade, or cancels it if its second argument is true.
         """
         self.config = config
         self.feed = feed
@@ -98,7 +95,7 @@ class Broker:
         self.reload = reload
         self._upgrade = upgrade
         self._upgraded: object = None
-        """What came of the upgrade by which this program has just taken over; None at any other time."""
+        """The result of the upgrade that has started this program, while requests are repeated; else None."""
         self.check_read, self.check_operate, self.audit = control.check_read, control.check_operate, control.audit
         self._control = control
         self._history = history
@@ -112,12 +109,12 @@ class Broker:
         self._scheduler: Scheduler
 
     def connect(self, scheduler: Scheduler) -> None:
-        """Takes the scheduler, which in its turn was given `record`."""
+        """Sets the scheduler, whose callbacks are methods of this broker."""
         self._scheduler = scheduler
         self._file_waits = FileWaits(scheduler)
 
     def record(self, record: RunRecord, batch: int | None) -> None:
-        """Stores a run that came to an end of its own, and tells of a change of its component's health."""
+        """Stores the result of a run that wasn't ended by us, and publishes a change of its component's health."""
         self._results.record(record, batch)
         health = self._health.note(record)
         if health is None:
@@ -129,7 +126,7 @@ class Broker:
             self.feed.publish("health", record.run, spec.component, spec.event, spec.args, data)
 
     def begun(self, job: Job) -> None:
-        """Puts a run that was asked for into the history."""
+        """Writes a requested run to the history."""
         self._file_waits.begun()
         if self._history is None or self._upgraded is not None:
             return
@@ -149,7 +146,7 @@ class Broker:
         )
 
     def ended(self, job: Job, record: RunRecord) -> None:
-        """Puts how a run went into the history, and notifies an administrator if that is wanted."""
+        """Writes the end of a run to the history, and notifies an administrator if that is configured."""
         self._file_waits.over(job)
         self._notifier.ended(job, record)
         if self._history is not None:
@@ -212,7 +209,7 @@ class Broker:
             job = self._scheduler.job_of(ancestor_groups(peer.pid)) if self._scheduler.busy else None
             peer.jobs = frozenset() if job is None else frozenset({job})
         locks = self._scheduler.client_locks
-        # the process itself may well hold a lock for one of its tasks and ask for another
+        # the process itself is no parent: it may hold a lock for one of its tasks and request another
         return peer.jobs | locks.of(ancestors(peer.pid)) if len(locks) else peer.jobs
 
     def new_run(self) -> str:
@@ -220,11 +217,11 @@ class Broker:
         return self._scheduler.new_run()
 
     def cancel_run(self, job: Job) -> None:
-        """Takes back a run, without an answer."""
+        """Cancels a run, without a reply to its request."""
         self._scheduler.cancel(job)
 
     def revoke_run(self, job: Job, peer: Peer) -> bool:
-        """Has a run answered as cancelled; see Domain."""
+        """Cancels a run, whose request is answered as cancelled; see Domain."""
         return self._scheduler.revoke(job, f"uid {peer.uid}, {self._control.program(peer)} {peer.pid}")
 
     def find_run(self, run: str) -> Job | None:
@@ -247,7 +244,7 @@ class Broker:
             raise
 
     def carry(self, found: Any, error: str | None) -> None:
-        """Takes what former daemons ran last, from the history; see `History.read`."""
+        """Stores the latest runs of former daemons, read from the history; see `History.read`."""
         if error is None:
             self._results.carry(map(former_run, found))
         else:
@@ -267,11 +264,11 @@ class Broker:
 
     @property
     def busy(self) -> bool:
-        """Tells whether anything waits or runs."""
+        """Tells whether any job waits or runs."""
         return self._scheduler.busy
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
-        """Returns what waits and runs; see Domain."""
+        """Returns the jobs that wait and run; see Domain."""
         self._file_waits.look()
         return snapshot_jobs(self._scheduler.core, component, event, address)
 
@@ -279,7 +276,7 @@ class Broker:
         """Returns each component's health; the same object until something changes."""
         return self._health.components
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
         """Reads the history in a thread; see Domain.
 
         Raises:
@@ -293,17 +290,17 @@ class Broker:
 
         self._history.read(view, wanted, run, over)
 
-    # ------------------------------------------------------------------ a new program
+    # ------------------------------------------------------------------ upgrade
 
-    def upgrade(self, done: Told, *, cancel: bool) -> None:
-        """Has the daemon go on as another program; see Domain."""
+    def upgrade(self, done: ResultDone, *, cancel: bool) -> None:
+        """Upgrades the daemon to another program, or cancels that; see Domain."""
         if self._upgraded is not None:
             done(self._upgraded)
         else:
             self._upgrade(done, cancel)
 
     def left(self, known: frozenset[str]) -> tuple[tuple[LeftRun, ...], LeftResults, Counts]:
-        """Returns what another program has to know: detached runs that wait, latest results, counts.
+        """Returns the state that another program needs: queued detached runs, latest results, counts.
 
         Args:
             known: The ids of runs that clients wait for.
@@ -327,7 +324,7 @@ class Broker:
         )
 
     def take_up(self, state: State) -> None:
-        """Takes the results, the health and the counts that a former program has left."""
+        """Restores the results, the health and the counts of a former program."""
         self._results.take_up(state.results)
         self._health.take_up(state.results.health)
         counts = state.counts
@@ -339,16 +336,18 @@ class Broker:
         )
 
     def take_up_lock(self, left: LeftLock, peer: Peer) -> None:
-        """Has a client have the locks that it has from a former program."""
+        """Restores the locks that a client holds since a former program."""
         lock = self._scheduler.client_locks.take_up(left, peer.pid, self._parents(peer))
         peer.locks[lock.number] = lock
 
     @contextmanager
     def repeating(self, upgraded: object) -> Iterator[None]:
-        """For requests that a former program had taken: what is logged, recorded and told of their arrival, was then.
+        """Within this context requests that a former program had accepted are repeated.
+
+        Their arrival was logged, recorded and published by that program, so it isn't again.
 
         Args:
-            upgraded: What came of the upgrade.
+            upgraded: The result of the upgrade.
         """
         audit = self.audit
         self.audit = _no_audit
@@ -360,7 +359,7 @@ class Broker:
             self.audit = audit
 
     def repeat(self, left: LeftRun) -> None:
-        """Carries out a detached run that a former program had taken."""
+        """Repeats the request for a detached run that a former program had accepted."""
         peer = Peer(left.pid, left.uid, program=left.program)
         self.run(left.spec, lambda _, details: None, peer, left.run, detached=True)
 
@@ -420,7 +419,7 @@ class Broker:
         return {
             "component": component,
             "directory": directory,
-            "scripts": [_script_value(script) for script in found.scripts],
+            "scripts": [script.value for script in found.scripts],
             "refused": [{"path": file.path, "reason": file.reason} for file in found.refused],
         }
 
@@ -450,7 +449,7 @@ class Broker:
     # ------------------------------------------------------------------ the broker itself
 
     def hello(self) -> dict[str, Any]:
-        """Returns who we are."""
+        """Returns the broker's version, process id, start time and limits."""
         limits = {"packet": self.config.max_packet, "requests": MOST_IN_FLIGHT, "unsent": MOST_UNSENT_NOTES}
         limits["subscriptions"] = MOST_SUBSCRIPTIONS
         return {"server": f"ctdb-eventd {__version__}", "pid": os.getpid(), "started": self._started, "limits": limits}
@@ -494,21 +493,3 @@ def _left_run(job: Job) -> LeftRun:
         uid=peer.uid,
         program=peer.program,
     )
-
-
-def _script_value(script: ScriptInspection) -> dict[str, Any]:
-    handled = script.handled
-    return {
-        "name": script.name,
-        "path": script.path,
-        "target": script.target,
-        "enabled": script.enabled,
-        "reason": script.reason,
-        "warnings": [str(warning) for warning in script.warnings],
-        "locks": script.locks,
-        "events": None if handled is None else handled.events,
-        "known_from": None if handled is None else handled.origin.value,
-        "owner": script.owner,
-        "modified": script.modified,
-        "digest": script.digest,
-    }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["LOG_FORMATS", "LOG_LEVELS", "NOTIFY_KINDS", "SYSLOG_METHODS", "Config", "Limits", "load", "parse"]
 
 LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
-"""From least to most talkative."""
+"""In order of increasing verbosity."""
 _LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
 LOG_FORMATS = ("text", "json", "journal")
 """Forms of a line of the log; the last one is a place too."""
@@ -65,10 +65,11 @@ class Config:
     script_names: NameRule = "auto"
     """Which file names are event scripts: one of `scripts.NAME_RULES`."""
     script_security: Literal["refuse", "warn"] = "refuse"
-    """What becomes of scripts that others than root and the daemon's user can change."""
+    """How to treat scripts that others than root and the daemon's user can change."""
     kill_grace: float = 5.0
-    upgrade_wait: float = 60.0
     """Seconds between TERM and KILL for a process group that has to end."""
+    upgrade_wait: float = 60.0
+    """Seconds that an upgrade waits for the end of running events."""
     debug_timeout: float = 60.0
     """Seconds that the debug script may take before it is ended itself; 0 is no limit."""
     max_output: int = 1 << 20
@@ -82,11 +83,11 @@ class Config:
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
     keep_environment: tuple[str, ...] = ()
-    """Variables of the daemon's environment that scripts get although these are kept from them otherwise."""
+    """Variables of the daemon's environment that are passed to scripts although they are removed by default."""
     command_wait: float = 30.0
     """Seconds that a serialised command waits for its turn before it fails."""
     serialise: tuple[str, ...] = ()
-    """Commands that scripts run one at a time, besides iptables and its kin."""
+    """Commands that scripts run one at a time, besides iptables and its variants."""
     locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """For each lock the shown names of the scripts that hold it while they run."""
     events: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
@@ -94,7 +95,7 @@ class Config:
     limits: Mapping[str, Limits] = attrs.field(factory=dict)
     """For each component that has some, its limits."""
     history_days: float = 90.0
-    """Days for which runs are kept in the history; 0 keeps none."""
+    """Days for which runs are kept in the history; 0 disables it."""
     history_runs: int = 500_000
     """Runs that are kept at the most."""
     history_size: int = 256 << 20
@@ -110,14 +111,14 @@ class Config:
     notify_long_wait: float = 10.0
     """Seconds of a wait from which on it is a reason to notify."""
     access: tuple[Rule, ...] = ()
-    """Who may ask for what, besides root and the daemon's own user."""
+    """Rights of users other than root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
-    """What looked wrong but harms nothing; to be logged."""
+    """Harmless mistakes; to be logged."""
 
 
 @attrs.frozen
 class _Doubtful:
-    """A value that CTDB takes for something that most likely nobody meant."""
+    """A value that CTDB accepts, with a meaning that was most likely not intended."""
 
     value: str
     expected: str

@@ -1,6 +1,6 @@
 """The composition root: makes every part, gives each what it needs of the others, starts and stops them in order.
 
-The composition root: the only module that imports all parts.
+The only module that imports all parts.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ import logging
 import os
 import signal
 import struct
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
 
-from ctdb_eventd import __version__, environment
+from ctdb_eventd import environment
 from ctdb_eventd.access import look_up
 from ctdb_eventd.access_control import AccessControl
 from ctdb_eventd.broker import Broker
 from ctdb_eventd.config import Config, load
 from ctdb_eventd.descriptors import room_for_scripts
-from ctdb_eventd.dispatcher.domain import Told
 from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.dispatcher.values import run_value
-from ctdb_eventd.errors import ConfigError, EventdError, StartupError, UpgradeFailed
+from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
 from ctdb_eventd.history.records import Bounds, Examined, Wanted, history_file
@@ -57,25 +52,23 @@ from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.scheduler.snapshot import describe
 from ctdb_eventd.server import Server
 from ctdb_eventd.traffic import Traffic
+from ctdb_eventd.transfer import Transfer
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall, LeftRun, State
-    from ctdb_eventd.upgrade import Former, Upgrade
+    from ctdb_eventd.upgrade import Former
 
 __all__ = ["Daemon", "Options", "load_the_rest"]
 
 _log = logging.getLogger(__name__)
 
-# The debug script and processes that the kernel doesn't let die must not keep the daemon.
 _SHUTDOWN_MARGIN = 1.0
+"""Seconds after the grace period: neither the debug script nor a process that can't be killed may delay the end."""
 _FORMER_GRACE = 5.0
 """Seconds at the most between TERM and KILL for scripts of a former daemon: ctdbd gives one ten seconds to start."""
 _OWN_SLOTS = 1
 """Scripts of each component that run whatever hangs in others."""
-_FLUSH_PATIENCE = 5.0
-"""Seconds that an upgrade waits for the history to be written."""
 _COMPLETION_DELAY = 1.0
-"""Seconds after the start: by then those who waited for it have been served."""
+"""Seconds from the start to the imports that were postponed: by then the first clients have been served."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,11 +80,11 @@ class Options:
     startup_fd: int | None = None
     """Written to when the daemon listens, and kept open until it ends; None if there is none."""
     helper_dir: str | None = None
-    """CTDB's directory of helper programs; None if that wasn't said."""
+    """CTDB's directory of helper programs; None if that wasn't given."""
 
 
 def load_the_rest() -> None:
-    """Imports what was left out for a fast start: an upgrade may replace the files under a daemon that runs."""
+    """Imports the modules that a fast start postpones: an upgrade may replace the files of the running daemon."""
     import hashlib  # noqa: F401
 
     import ctdb_eventd.history.file
@@ -113,15 +106,14 @@ class Daemon:
         """Prepares; nothing is opened yet.
 
         Args:
-            options: The command line's.
+            options: Those of the command line.
             environ: The environment.
-            paths: Where everything lies.
+            paths: Where every file is.
             former: The program that this one replaces in its process; None if there is none.
         """
         self._options = options
         self._former = former
         self._state = None if former is None else former.state
-        self._upgrade: Upgrade | None = None
         self._paths = paths
         self._is_test = test_mode(environ)
         self._log = Log(environ, paths)
@@ -130,10 +122,9 @@ class Daemon:
         self._control = AccessControl(paths.config_file, options.watched_pid)
         self._wrappers = Wrappers(state_dir=paths.state_dir, run_dir=paths.run_dir)
         self._stop = asyncio.Event()
-        self._watched = -1
-        self._settled = False
-        """What has no work in a pause has ended."""
-        # Whatever was made at the start is given back at the end, the last first, however the end comes.
+        self._watched: int | None = None
+        """Descriptor of the process with which the daemon ends; None if there is none."""
+        # Released at the end, also after an error, in the reverse order of acquisition.
         self._resources = AsyncExitStack()
 
     async def run(self) -> None:
@@ -156,19 +147,13 @@ class Daemon:
     async def _startup_or_log(self, tasks: TaskGroup) -> None:
         try:
             await self.startup(tasks)
-        except EventdError as error:
-            # It goes to standard error as well, but only ctdbd reads that.
-            if self._log.is_open:
-                _log.error("can't start: %s", error)
-            self._return_to_former(error)
-            raise
         except Exception as error:
-            self._return_to_former(error)
+            # It goes to standard error as well, but only ctdbd reads that.
+            if self._log.is_open and isinstance(error, EventdError):
+                _log.error("can't start: %s", error)
+            if self._former is not None:
+                self._former.go_back(error)
             raise
-
-    def _return_to_former(self, error: Exception) -> None:
-        if self._former is not None:
-            self._former.go_back(error)
 
     async def startup(self, tasks: TaskGroup) -> None:
         """Starts every part; when this returns, requests are served.
@@ -181,69 +166,24 @@ class Daemon:
         self._control.access = look_up(self._config.access)
         self._log_places()
         self._log_warnings()
-        self._tasks = tasks
-        state = self._state
-        if state is None:
+        if self._state is None:
             self._pid_file = PidFile(self._paths.pid_file)
             _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
         else:
-            self._pid_file = PidFile.taken_up(self._paths.pid_file, state.pid_file)
+            self._pid_file = PidFile.taken_up(self._paths.pid_file, self._state.pid_file)
         self._resources.callback(self._pid_file.remove)
         self._handle_signals()
         self._watch_process()
         await self._end_former_scripts()
         self._build(tasks)
-        if state is None:
+        if self._former is None:
             _log.log(NOTICE, "startup completed successfully")
             self._server.startup()
-            self._tell_starter()
+            self._notify_starter()
         else:
-            assert self._former is not None
-            self._take_up(state, self._former)
+            self._transfer.restore(self._former)
         self._guardian.startup(self._config.kill_grace)
         asyncio.get_running_loop().call_later(_COMPLETION_DELAY, self._complete)
-
-    def _take_up(self, state: State, former: Former) -> None:
-        """Goes on where a former program in this process was."""
-        self._broker.take_up(state)
-        if state.notices is not None:
-            self._notifier.notices.take_up(state.notices)
-        clients = self._server.take_up(state)
-        former.forget()
-        self._state = None
-        self._scheduler.client_locks.next_number = state.next_lock
-        held = [(lock, session.peer) for session, client in clients for lock in client.locks]
-        for lock, peer in sorted(held, key=lambda pair: pair[0].number):
-            self._broker.take_up_lock(lock, peer)
-        now = time.monotonic()
-        upgraded: dict[str, object] | UpgradeFailed = {
-            "former": state.version,
-            "version": __version__,
-            "waited": state.stopped - state.began,
-            "seconds": now - state.stopped,
-        }
-        if former.refused is not None:
-            upgraded = UpgradeFailed(former.refused)
-        self._scheduler.pause()
-        requests: list[tuple[Callable[[], None], LeftCall | LeftRun]] = [
-            (partial(session.repeat, call), call) for session, client in clients for call in client.calls
-        ]
-        requests += [(partial(self._broker.repeat, run), run) for run in state.detached]
-        with self._broker.repeating(upgraded):
-            for repeat, left in sorted(requests, key=lambda pair: pair[1].arrived):
-                repeat()
-                if left.run:
-                    self._scheduler.backdate(left.run, left.arrived, left.queued)
-        if isinstance(upgraded, dict):
-            self._broker.feed.publish("upgraded", None, None, None, (), dict(upgraded))
-        self._scheduler.go_on()
-        for session, _ in clients:
-            session.go_on()
-        text = "upgraded: version %s goes on instead of %s, %d clients waited %.3f s for it"
-        if former.refused is None:
-            _log.log(NOTICE, text, __version__, state.version, len(clients), now - state.stopped)
-        else:
-            _log.error("%s", upgraded)
 
     def _complete(self) -> None:
         load_the_rest()
@@ -255,7 +195,7 @@ class Daemon:
                 self._history.read("latest", Wanted(), None, self._broker.carry)
 
     def load_config(self) -> Config:
-        """Reads the configuration, which nobody else may be able to change: it could allow unsafe scripts.
+        """Reads the configuration. Nobody else may be able to change it: it could allow unsafe scripts.
 
         A test node may be anywhere, so there that is a warning only.
 
@@ -279,22 +219,23 @@ class Daemon:
             _log.warning("can't find out from CTDB where its places are: %s", paths.problem)
             _log.warning("going on with the built-in places, which may be wrong: %s", places)
 
+    def _log_warnings(self) -> None:
+        for warning in self._config.warnings:
+            _log.warning("%s", warning)
+
     async def _end_former_scripts(self) -> None:
         self._table = own_file(os.path.join(self._paths.run_dir, "eventd.scripts"), "table of scripts")
         self._resources.callback(os.close, self._table)
         former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
         if former.left():
-            await self._end_those_of(former)
+            _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
+            try:
+                for pause in leftovers.ending(former, min(self._config.kill_grace, _FORMER_GRACE)):
+                    await anyio.sleep(pause)
+            except leftovers.Unended as error:
+                pids = " ".join(map(str, error.args))
+                _log.error("scripts of the former daemon still run, the kernel doesn't end them; processes: %s", pids)
         leftovers.remove_empty(former.cgroups)
-
-    async def _end_those_of(self, former: leftovers.Table) -> None:
-        _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
-        try:
-            for pause in leftovers.ending(former, min(self._config.kill_grace, _FORMER_GRACE)):
-                await anyio.sleep(pause)
-        except leftovers.Unended as error:
-            pids = " ".join(map(str, error.args))
-            _log.error("scripts of the former daemon still run, the kernel doesn't end them; processes: %s", pids)
 
     def _check_places(self) -> None:
         """Makes sure that nobody else can replace the programs and files that are written below these directories.
@@ -331,14 +272,14 @@ class Daemon:
             raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
         former = environment.spare_from_oom()
-        self._oom_score_adj = former if self._state is None else self._state.oom_score_adj
+        oom_score_adj = former if self._state is None else self._state.oom_score_adj
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         spawn = SpawnContext(
             environ=self._script_environment(),
             stdin=stdin,
             guardian=self._guardian,
             cgroups=cgroups,
-            oom_score_adj=self._oom_score_adj,
+            oom_score_adj=oom_score_adj,
         )
         self._history = self._make_history()
         self._debugger = Debugger(config_dir=self._paths.config_dir, spawn=spawn, keep=self._keep_hung)
@@ -362,7 +303,7 @@ class Daemon:
             history=self._history,
             notifier=self._notifier,
             reload=self._reload,
-            upgrade=self._on_upgrade,
+            upgrade=lambda done, cancel: (self._transfer.cancel if cancel else self._transfer.begin)(done),
         )
         load = LoadReader()
         self._resources.callback(load.close)
@@ -385,6 +326,24 @@ class Daemon:
             max_packet=self._config.max_packet,
         )
         self._resources.callback(self._server.shutdown)
+        self._transfer = Transfer(
+            tasks=tasks,
+            broker=self._broker,
+            server=self._server,
+            scheduler=self._scheduler,
+            runner=self._runner,
+            guardian=self._guardian,
+            notifier=self._notifier,
+            history=self._history,
+            log=self._log,
+            stopping=self._stop.is_set,
+            helper_dir=self._options.helper_dir,
+            socket=self._paths.socket,
+            pid_file=self._pid_file.descriptor,
+            watched=self._watched,
+            startup_fd=self._options.startup_fd,
+            oom_score_adj=oom_score_adj,
+        )
 
     def _make_history(self) -> History | None:
         bounds = _history_bounds(self._config)
@@ -425,14 +384,14 @@ class Daemon:
                 self._watched = os.pidfd_open(pid)
         except OSError as error:
             raise StartupError(f"can't watch process {pid} (option --pid): {error.strerror}") from error
-        asyncio.get_running_loop().add_reader(self._watched, self._on_watched_exit, pid)
+        asyncio.get_running_loop().add_reader(self._watched, self._on_watched_exit, self._watched, pid)
 
-    def _tell_starter(self) -> None:
+    def _notify_starter(self) -> None:
         fd = self._options.startup_fd
         if fd is None:
             return
         try:
-            # It stays open until we end: its closing tells ctdbd that the event daemon is dead.
+            # It stays open until this process ends: ctdbd takes its closing for the death of the event daemon.
             os.set_inheritable(fd, False)
             os.write(fd, struct.pack("=I", 0))
         except OSError as error:
@@ -441,7 +400,7 @@ class Daemon:
     # ------------------------------------------------------------------ serve
 
     async def serve(self) -> None:
-        """Serves until a signal, or the end of the watched process, tells it to stop."""
+        """Serves until a signal, or the end of the watched process, requests the stop."""
         await self._stop.wait()
 
     def _handle_signals(self) -> None:
@@ -459,8 +418,8 @@ class Daemon:
         _log.log(NOTICE, "received %s, shutting down", number.name)
         self._stop.set()
 
-    def _on_watched_exit(self, pid: int) -> None:
-        asyncio.get_running_loop().remove_reader(self._watched)
+    def _on_watched_exit(self, watched: int, pid: int) -> None:
+        asyncio.get_running_loop().remove_reader(watched)
         _log.log(NOTICE, "process %d has gone, shutting down", pid)
         self._stop.set()
 
@@ -502,121 +461,29 @@ class Daemon:
         _log.log(NOTICE, "configuration reloaded")
         return list(config.warnings)
 
+    def _on_upgrade_signal(self) -> None:
+        _log.log(NOTICE, "SIGRTMIN+1 asked for: upgrade")
+        self._transfer.begin(lambda outcome: None)
+
     def _on_show(self) -> None:
         for line in describe(self._scheduler.core):
             _log.log(NOTICE, "state: %s", line)
 
-    # ------------------------------------------------------------------ another program
-
-    def _on_upgrade_signal(self) -> None:
-        _log.log(NOTICE, "SIGRTMIN+1 asked for: upgrade")
-        self._on_upgrade(lambda outcome: None, False)
-
-    def _on_upgrade(self, done: Told, cancel: bool) -> None:
-        """Begins an upgrade, or gives up the one that has begun; `done` is told, if need be by the new program."""
-        from ctdb_eventd.upgrade import Steps, Upgrade, program_to_start
-
-        upgrade = self._upgrade
-        if cancel:
-            if upgrade is None or not upgrade.give_up("it was cancelled"):
-                done(UpgradeFailed("none is under way"))
-            else:
-                done({})
-            return
-        if upgrade is not None:
-            done(UpgradeFailed("an upgrade is under way already"))
-            return
-        self._upgrade = upgrade = Upgrade(
-            Steps(
-                state=self._left,
-                pause=self._scheduler.pause,
-                going_on=self._going_on,
-                settle=self._settle,
-                ending=self._stop.is_set,
-                flush=self._flush,
-                resume=self._resume,
-            )
-        )
-
-        async def run() -> None:
-            try:
-                await upgrade.run(program_to_start(self._options.helper_dir), self._config.upgrade_wait)
-            except UpgradeFailed as error:
-                done(error)
-            finally:
-                self._upgrade = None
-
-        self._tasks.start_soon(run, name="upgrade")
-
-    def _going_on(self) -> list[str]:
-        found = [str(job) for job in self._scheduler.core.started]
-        return [*found, "the notify program"] if self._notifier.busy else found
-
-    def _left(self, began: float, stopped: float) -> State:
-        """Returns what another program in this process needs to go on."""
-        from ctdb_eventd.handover import State
-        from ctdb_eventd.upgrade import own_program
-
-        self._runner.spawn.cgroups.enter(None)  # a program that is started now is no script
-        listening = self._server.left()
-        clients = listening["clients"]
-        detached, results, counts = self._broker.left(frozenset(call.run for one in clients for call in one.calls))
-        return State(
-            version=__version__,
-            program=own_program(),
-            began=began,
-            stopped=stopped,
-            socket=self._paths.socket,
-            pid_file=self._pid_file.descriptor,
-            watched=None if self._watched < 0 else self._watched,
-            startup_fd=self._options.startup_fd,
-            oom_score_adj=self._oom_score_adj,
-            next_lock=self._scheduler.client_locks.next_number,
-            **listening,
-            detached=detached,
-            results=results,
-            notices=self._notifier.notices.left(),
-            counts=counts,
-        )
-
-    async def _settle(self) -> None:
-        self._settled = True
-        await anyio.lowlevel.checkpoint()
-        await self._guardian.rest()
-        if self._history is not None:
-            await anyio.to_thread.run_sync(self._history.flush, _FLUSH_PATIENCE, abandon_on_cancel=True)
-
-    def _flush(self) -> None:
-        self._broker.feed.flush()
-        self._log.drain()
-        if self._history is not None and not self._history.flush(_FLUSH_PATIENCE):
-            _log.error("the history can't be written: what it doesn't have yet is lost by the upgrade")
-
-    def _resume(self) -> None:
-        if self._settled:
-            self._settled = False
-            self._guardian.startup(self._config.kill_grace)
-        self._scheduler.go_on()
-
-    def _log_warnings(self) -> None:
-        for warning in self._config.warnings:
-            _log.warning("%s", warning)
-
     # ------------------------------------------------------------------ shutdown
 
     async def shutdown(self, tasks: TaskGroup) -> None:
-        """Stops every part, in an order in which nothing new can come to one that is stopped."""
-        # 1. Nothing is started any more, no lock is given to anybody; every event that runs gets TERM, and KILL after
-        #    the grace period.
+        """Stops every part, in an order in which a stopped part gets no new work."""
+        # 1. No event is started and no lock is granted any more; every running event gets TERM, and KILL after the
+        #    grace period.
         idle = asyncio.Event()
         self._scheduler.shut_down(idle.set)
-        # 2. No new clients, and all sessions end, in the same step.
+        # 2. No new clients are accepted, and all sessions are closed, in the same step.
         self._server.shutdown()
         with anyio.move_on_after(self._config.kill_grace + _SHUTDOWN_MARGIN):
             await idle.wait()
-        # 3. What is left is a debug script, or a process that the kernel holds: no more patience.
+        # 3. Only a debug script can be left, or a process that the kernel can't kill: don't wait for them.
         tasks.cancel_scope.cancel()
-        # 4. Once no task is left, `run` gives back the resources: guardian, then pid file, so the next may start.
+        # 4. When all tasks have ended, `run` releases the resources: guardian, then pid file.
 
 
 def _history_bounds(config: Config) -> Bounds | None:

@@ -4,12 +4,12 @@
     ├── ConfigError            a line of ctdb.conf that can't be used
     ├── StartupError           the daemon can't start here
     │   └── AlreadyRunning     another instance holds the pid file
-    ├── StateUnreadable        what a former program has left can't be read
+    ├── StateUnreadable        the state that a former program has left can't be read
     ├── ProtocolError
-    │   ├── LocalProtocolError     we would have sent something that can't be said
-    │   └── RemoteProtocolError    the peer sent something that isn't the protocol
+    │   ├── LocalProtocolError     we would have sent something that can't be encoded
+    │   └── RemoteProtocolError    the peer sent something that can't be decoded
     │       ├── PacketTooLarge     … a length over the limit
-    │       └── VersionNotSupported    … a version of the native dialect that we don't speak
+    │       └── VersionNotSupported    … a version of the native dialect that isn't supported
     └── RequestError           a request that is answered with an errno
         ├── InvalidName            EINVAL: a name that could leave its directory
         ├── NoSuchComponent        ENOENT: no such directory of scripts
@@ -18,25 +18,25 @@
         ├── NotAFile               EINVAL: a directory or device where a script should be
         ├── NeverRan               EINVAL: no result of that event is known
         ├── NotAllowed             EACCES: the client lacks the right
-        ├── WouldDeadlock          EDEADLK: a script asks for what would wait for the script's own event
+        ├── WouldDeadlock          EDEADLK: a script's request would wait for the script's own event
         ├── QueueTimeout           EBUSY: it waited longer than it may, and was not run
         ├── AddressHeld            EBUSY: its address is held by a script that can't be ended
-        ├── LockTimeout            ETIMEDOUT: a client's wait for a lock is over
-        ├── Cancelled              ECANCELED: the client took it back
+        ├── LockTimeout            ETIMEDOUT: a client waited for a lock as long as it wanted to
+        ├── Cancelled              ECANCELED: the run was cancelled
         ├── InvalidParameter       EINVAL
         ├── NoSuchMethod           ENOSYS
         ├── HistoryUnreadable      EIO
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
         ├── UpgradeFailed          EAGAIN: the daemon goes on with the program that it had
-        └── NotThere               ENOENT: what is named is over, or never was
+        └── NotThere               ENOENT: what the call names has ended, or never existed
             ├── NoSuchPastRun
             ├── NoSuchRun
             ├── NoSuchCall
             └── NoSuchLock
 
-The CTDB dialect has only the errno of each. Exceptions carry data; `__str__` makes the sentence. This module imports
-nothing heavy: the command line loads it.
+The CTDB dialect sends only the errno of each, the native one the text that `__str__` makes and the attributes as well.
+This module imports nothing heavy: the command line loads it.
 """
 
 from __future__ import annotations
@@ -84,14 +84,17 @@ __all__ = [
 
 
 class EventdError(Exception):
-    """Root of all errors that this project raises on purpose."""
+    """Root of all errors that this project raises on purpose.
+
+    Initialisers of subclasses only store their arguments: `BaseException.__new__` has set `args` already.
+    """
 
 
 class ConfigError(EventdError):
-    """A line of the configuration can't be used: says where it is, what stands there and what was expected.
+    """A line of the configuration can't be used: names its place, its value and what was expected.
 
     Attributes:
-        others: What is wrong with further lines, a text for each.
+        others: The texts of further lines that can't be used.
     """
 
     def __init__(
@@ -105,7 +108,6 @@ class ConfigError(EventdError):
         value: str | None = None,
         others: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(file, line, expected)
         self.file = file
         self.line = line
         self.expected = expected
@@ -140,7 +142,6 @@ class AlreadyRunning(StartupError):
     """Another instance holds the lock on the pid file."""
 
     def __init__(self, pid_file: str, pid: int | None) -> None:
-        super().__init__(pid_file, pid)
         self.pid_file = pid_file
         self.pid = pid
 
@@ -150,10 +151,9 @@ class AlreadyRunning(StartupError):
 
 
 class StateUnreadable(EventdError):
-    """What a daemon has left to this program, which is to replace it, can't be read."""
+    """The state of the daemon that this program is to replace can't be read."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
@@ -161,22 +161,21 @@ class StateUnreadable(EventdError):
 
 
 class ProtocolError(EventdError):
-    """The rules of the wire were broken, by us or by them."""
+    """The protocol was violated, by us or by the peer."""
 
 
 class LocalProtocolError(ProtocolError):
-    """Our own side asked for something that the wire can't say: a bug or a bad argument here."""
+    """A message can't be encoded: a bug or a bad argument on our side."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent bytes that are not the protocol; its connection can't be read on."""
+    """The peer sent bytes that can't be decoded; nothing more can be read from its connection."""
 
 
 class PacketTooLarge(RemoteProtocolError):
-    """A packet announces a length over the limit; it was refused before any memory was taken for it."""
+    """A packet announces a length over the limit; it was refused before memory was allocated for it."""
 
     def __init__(self, length: int, limit: int) -> None:
-        super().__init__(length, limit)
         self.length = length
         self.limit = limit
 
@@ -185,10 +184,9 @@ class PacketTooLarge(RemoteProtocolError):
 
 
 class VersionNotSupported(RemoteProtocolError):
-    """The peer speaks a version of the native dialect that we don't."""
+    """The peer uses a version of the native dialect that isn't supported here."""
 
     def __init__(self, version: int, versions: tuple[int, ...]) -> None:
-        super().__init__(version, versions)
         self.version = version
         self.versions = versions
 
@@ -208,12 +206,11 @@ class RequestError(EventdError):
 
 
 class InvalidName(RequestError):
-    """A component's, event's or script's name that could leave its directory; the file system was not asked."""
+    """A name that could lead to a path outside of its directory, or that has another form than expected."""
 
     errno = _errno.EINVAL
 
     def __init__(self, kind: str, name: str, reason: str) -> None:
-        super().__init__(kind, name, reason)
         self.kind = kind
         self.name = name
         self.reason = reason
@@ -228,7 +225,6 @@ class NoSuchComponent(RequestError):
     errno = _errno.ENOENT
 
     def __init__(self, component: str, directory: str) -> None:
-        super().__init__(component, directory)
         self.component = component
         self.directory = directory
 
@@ -237,10 +233,9 @@ class NoSuchComponent(RequestError):
 
 
 class UnreadableComponent(RequestError):
-    """The component's directory is there and can't be read."""
+    """The component's directory exists and can't be read."""
 
     def __init__(self, directory: str, error: OSError) -> None:
-        super().__init__(directory, error)
         self.directory = directory
         self.error = error
 
@@ -254,7 +249,6 @@ class NoSuchScript(RequestError):
     errno = _errno.ENOENT
 
     def __init__(self, component: str, script: str) -> None:
-        super().__init__(component, script)
         self.component = component
         self.script = script
 
@@ -263,12 +257,11 @@ class NoSuchScript(RequestError):
 
 
 class NotAFile(RequestError):
-    """What stands in a script's place can't be enabled or disabled: neither a file nor a link."""
+    """What has the script's name can't be enabled or disabled: it is neither a file nor a link."""
 
     errno = _errno.EINVAL
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
         self.path = path
 
     def __str__(self) -> str:
@@ -276,12 +269,11 @@ class NotAFile(RequestError):
 
 
 class NeverRan(RequestError):
-    """Nothing is known of that event: it has not run in this component since the daemon started."""
+    """No result of that event is known: it has not run in this component since the daemon started."""
 
     errno = _errno.EINVAL
 
     def __init__(self, component: str, event: str) -> None:
-        super().__init__(component, event)
         self.component = component
         self.event = event
 
@@ -295,7 +287,6 @@ class NotAllowed(RequestError):
     errno = _errno.EACCES
 
     def __init__(self, uid: int, user: str | None, asked: str, right: str, config: str) -> None:
-        super().__init__(uid, user, asked, right, config)
         self.uid = uid
         self.user = user
         self.asked = asked
@@ -309,12 +300,11 @@ class NotAllowed(RequestError):
 
 
 class WouldDeadlock(RequestError):
-    """A script asks for an event, or a lock, that it could get only after the script's own event is over."""
+    """A script requests an event or a lock that it could get only after the script's own event has ended."""
 
     errno = _errno.EDEADLK
 
     def __init__(self, asked: str, asker: str, why: str = "whose script asks for it and waits") -> None:
-        super().__init__(asked, asker, why)
         self.asked = asked
         self.asker = asker
         self.why = why
@@ -329,7 +319,6 @@ class QueueTimeout(RequestError):
     errno = _errno.EBUSY
 
     def __init__(self, asked: str, seconds: float, blocker: str) -> None:
-        super().__init__(asked, seconds, blocker)
         self.asked = asked
         self.seconds = seconds
         self.blocker = blocker
@@ -339,12 +328,11 @@ class QueueTimeout(RequestError):
 
 
 class AddressHeld(RequestError):
-    """An address event can't run: a script that the kernel doesn't let die has the address."""
+    """An address event can't run: a script that the kernel can't kill still uses the address."""
 
     errno = _errno.EBUSY
 
     def __init__(self, asked: str) -> None:
-        super().__init__(asked)
         self.asked = asked
 
     def __str__(self) -> str:
@@ -352,12 +340,11 @@ class AddressHeld(RequestError):
 
 
 class LockTimeout(RequestError):
-    """A client didn't get its locks in the time that it would wait."""
+    """A client's locks were not granted within its timeout."""
 
     errno = _errno.ETIMEDOUT
 
     def __init__(self, names: tuple[str, ...], seconds: float, holder: object) -> None:
-        super().__init__(names, seconds, holder)
         self.names = names
         self.seconds = seconds
         self.holder = holder
@@ -367,12 +354,11 @@ class LockTimeout(RequestError):
 
 
 class Cancelled(RequestError):
-    """The client took it back."""
+    """The client cancelled its request, or somebody cancelled the run."""
 
     errno = _errno.ECANCELED
 
     def __init__(self, asked: str) -> None:
-        super().__init__(asked)
         self.asked = asked
 
     def __str__(self) -> str:
@@ -380,12 +366,11 @@ class Cancelled(RequestError):
 
 
 class InvalidParameter(RequestError):
-    """A call lacks a parameter, or has one that can't be used; then `value` is how that is `shown`."""
+    """A call lacks a parameter, or has one that can't be used, whose text is `value` (see `shown`)."""
 
     errno = _errno.EINVAL
 
     def __init__(self, parameter: str, expected: str, value: str = "") -> None:
-        super().__init__(parameter, expected, value)
         self.parameter = parameter
         self.expected = expected
         self.value = value
@@ -402,7 +387,6 @@ class NoSuchMethod(RequestError):
     errno = _errno.ENOSYS
 
     def __init__(self, method: str, methods: tuple[str, ...]) -> None:
-        super().__init__(method, methods)
         self.method = method
         self.methods = methods
 
@@ -416,7 +400,6 @@ class HistoryUnreadable(RequestError):
     errno = _errno.EIO
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
@@ -424,12 +407,11 @@ class HistoryUnreadable(RequestError):
 
 
 class UpgradeFailed(RequestError):
-    """The daemon goes on with the program that it had."""
+    """The upgrade failed or was cancelled; the daemon continues with its former program."""
 
     errno = _errno.EAGAIN
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
         self.reason = reason
 
     def __str__(self) -> str:
@@ -437,12 +419,11 @@ class UpgradeFailed(RequestError):
 
 
 class TooMuchDetached(RequestError):
-    """The arguments of the detached runs that are not over take as much memory as they may."""
+    """The arguments of queued and running detached runs take as much memory as allowed."""
 
     errno = _errno.ENOBUFS
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit)
         self.limit = limit
 
     def __str__(self) -> str:
@@ -453,12 +434,11 @@ class TooMuchDetached(RequestError):
 
 
 class TooManySubscriptions(RequestError):
-    """A client has subscribed to as much as it may."""
+    """A connection has as many subscriptions as allowed."""
 
     errno = _errno.EMFILE
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit)
         self.limit = limit
 
     def __str__(self) -> str:
@@ -469,7 +449,7 @@ class TooManySubscriptions(RequestError):
 
 
 class NotThere(RequestError):
-    """Something that a call names is over, or never was."""
+    """Something that a call names has ended, or never existed."""
 
     errno = _errno.ENOENT
 
@@ -478,7 +458,6 @@ class NoSuchRun(NotThere):
     """No run of that id waits or runs."""
 
     def __init__(self, run: str) -> None:
-        super().__init__(run)
         self.run = run
 
     def __str__(self) -> str:
@@ -486,10 +465,9 @@ class NoSuchRun(NotThere):
 
 
 class NoSuchPastRun(NotThere):
-    """No run of that id is in the history, or it isn't over."""
+    """No run of that id is in the history, or it hasn't ended."""
 
     def __init__(self, run: str) -> None:
-        super().__init__(run)
         self.run = run
 
     def __str__(self) -> str:
@@ -500,7 +478,6 @@ class NoSuchCall(NotThere):
     """No call of that id, of those that can be cancelled, is under way on this connection."""
 
     def __init__(self, call: int) -> None:
-        super().__init__(call)
         self.call = call
 
     def __str__(self) -> str:
@@ -511,7 +488,6 @@ class NoSuchLock(NotThere):
     """This connection holds no lock of that number."""
 
     def __init__(self, lock: int) -> None:
-        super().__init__(lock)
         self.lock = lock
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""Notifies subscribers of what happens: filtered, numbered, and in batches. Pure but for its timer.
+"""Notifies subscribers: filtered, numbered, and in batches. Pure except for its timer.
 
-A notification is only queued where something happens; it is filtered and encoded with the next batch, so that a
-failover doesn't pay for those who watch it. Subscribers with the same filter share one channel, and with it the notes
-and their encoding. Channels are found by what they are about, so subscribers to something else cost nothing.
+Publishing only queues a notification; it is filtered and encoded with the next batch, so that subscribers don't slow
+down a failover. Subscribers with the same filter share one channel, and with it the notes and their encoding. Channels
+are indexed by run, component and event, so subscribers to something else cost nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Timer = Callable[[float, Callable[[], None]], object]
 """Calls back after so many seconds, as an event loop's `call_later` does."""
 
 Describe = Callable[[RunRecord], Mapping[str, Any]]
-"""Makes a map of a run, as clients get it."""
+"""Returns a run as the map that clients get."""
 
 _About = tuple[str | None, str | None, str | None]
 
@@ -63,14 +63,14 @@ class Filter:
     event: str | None = None
     run: str | None = None
     outcomes: frozenset[str] | None = None
-    """Only notes with one of these outcomes, which none but `finished` has."""
+    """Only notes with one of these outcomes; only `finished` has one."""
     address: str | None = None
-    """Only about this one, in canonical form."""
+    """Only notes about this address, in canonical form."""
     report: bool = False
-    """With `finished` comes the whole run."""
+    """`finished` contains the whole run."""
 
     def wants(self, kind: str, data: Mapping[str, Any]) -> bool:
-        """Tells whether a note that is about the right run, component and event is wanted."""
+        """Tells whether a note is wanted whose run, component and event match."""
         return (
             kind in self.kinds
             and (self.outcomes is None or data.get("outcome") in self.outcomes)
@@ -84,7 +84,7 @@ class Filter:
 
 
 @attrs.frozen
-class _Happening:
+class _Notification:
     kind: str
     about: _About
     data: Mapping[str, Any]
@@ -102,20 +102,20 @@ class _Channel:
         self.number = 0
         self.subscriptions: dict[Subscription, None] = {}
 
-    def notes(self, chosen: list[_Happening], describe: Describe) -> Notes:
+    def notes(self, chosen: list[_Notification], describe: Describe) -> Notes:
         first, self.number = self.number, self.number + len(chosen)
         return Notes(
             tuple(Note(note.kind, number, self._data(note, describe)) for number, note in enumerate(chosen, first))
         )
 
-    def _data(self, note: _Happening, describe: Describe) -> Mapping[str, Any]:
+    def _data(self, note: _Notification, describe: Describe) -> Mapping[str, Any]:
         if not self.filter.report or note.record is None:
             return note.data
         return {**note.data, "report": describe(note.record)}
 
 
 class Subscription:
-    """One subscriber; to be ended by `drop` or `end`.
+    """One subscriber; ended by `drop` or `end`.
 
     Attributes:
         delivered: How many notes it was sent.
@@ -135,26 +135,26 @@ class Subscription:
         return self.channel.number, self.delivered
 
     def go_on_from(self, number: int, delivered: int) -> None:
-        """Goes on at a `position` of the same subscription in a former program; to be called before any note."""
+        """Restores the `position` of the same subscription in a former program; to be called before any note."""
         self.channel.number, self.delivered = number, delivered
 
     def drop(self) -> None:
-        """Ends it at once: what is queued is not sent either. Idempotent."""
+        """Ends it at once, without sending queued notifications. Idempotent."""
         self._feed.unsubscribe(self)
 
     def end(self) -> None:
-        """Ends it after sending what is queued. Idempotent."""
+        """Ends it after sending queued notifications. Idempotent."""
         self._feed.flush()
         self._feed.unsubscribe(self)
 
 
 class Feed:
-    """Notifies subscribers of what happens.
+    """Notifies subscribers.
 
     Attributes:
-        active: There are subscribers; else nothing needs to be published.
+        active: There are subscribers; if not, publishing has no effect.
         subscribers: How many there are.
-        muted: What happens now was published before.
+        muted: Publishing has no effect: repeated requests were published before.
     """
 
     def __init__(self, timer: Timer, describe: Describe = attrs.asdict) -> None:
@@ -162,7 +162,7 @@ class Feed:
 
         Args:
             timer: Sets a timer.
-            describe: Makes the `report` in a note of the run that it is about.
+            describe: Returns the `report` in a note about a run.
         """
         self._describe = describe
         self.active = False
@@ -170,13 +170,13 @@ class Feed:
         self._timer = timer
         self.subscribers = 0
         self._channels: dict[_About, dict[Filter, _Channel]] = {}
-        self._pending: list[_Happening] = []
+        self._pending: list[_Notification] = []
         self._size = 0
         self._timer_runs = False
         self._delay = _DELAY
 
     def subscribe(self, its_filter: Filter, deliver: Callable[[Notes], None]) -> Subscription:
-        """Adds a subscriber, who is notified of what happens from now on by calls of `deliver`."""
+        """Adds a subscriber, which is notified from now on by calls of `deliver`."""
         self.flush()
         channels = self._channels.setdefault(its_filter.about, {})
         channel = channels.get(its_filter)
@@ -228,21 +228,21 @@ class Feed:
         address: str | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        """Queues a notification for the next batch; `data` is given away.
+        """Queues a notification for the next batch; `data` belongs to the feed from then on.
 
         Args:
             kind: One of KINDS.
-            run, component, event, args: What it is about; None or empty where that makes no sense.
-            data: What else it says.
+            run, component, event, args: Its subject; None or empty if not applicable.
+            data: Its other fields.
             address: Of an address event, in canonical form.
-            record: The run, if it is over.
+            record: The run, if it has ended.
         """
         if not self.active or self.muted:
             return
         args = shortened(args, MOST_ARGUMENTS)
         data |= {"time": time.time(), "run": run, "component": component, "event": event, "args": args}
         data["address"] = address
-        self._pending.append(_Happening(kind, (run, component, event), data, record))
+        self._pending.append(_Notification(kind, (run, component, event), data, record))
         self._size += sum(map(len, args))
         if kind == "output":
             self._size += len(data["output"])
@@ -257,21 +257,21 @@ class Feed:
         self.flush()
 
     def flush(self) -> None:
-        """Sends what is queued."""
+        """Sends queued notifications."""
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
-        chosen: dict[_Channel, list[_Happening]] = {}
+        chosen: dict[_Channel, list[_Notification]] = {}
         for about, group in groupby(pending, key=attrgetter("about")):
             queued = tuple(group)
             for channel in self._interested(about):
-                its = [happening for happening in queued if channel.filter.wants(happening.kind, happening.data)]
+                its = [one for one in queued if channel.filter.wants(one.kind, one.data)]
                 if its:
                     chosen.setdefault(channel, []).extend(its)
-        for channel, happenings in chosen.items():
-            notes = channel.notes(happenings, self._describe)
+        for channel, notifications in chosen.items():
+            notes = channel.notes(notifications, self._describe)
             for subscription in tuple(channel.subscriptions):
                 if subscription not in channel.subscriptions:
-                    continue  # it was ended by a notification of another one
+                    continue  # the delivery to another one has ended it
                 subscription.delivered += len(notes.notes)
                 subscription.deliver(notes)

@@ -87,6 +87,25 @@ class ScriptInspection:
         """Tells whether it would run."""
         return self.reason is None
 
+    @property
+    def value(self) -> dict[str, object]:
+        """The script as the map that clients get."""
+        handled = self.handled
+        return {
+            "name": self.name,
+            "path": self.path,
+            "target": self.target,
+            "enabled": self.enabled,
+            "reason": self.reason,
+            "warnings": [str(warning) for warning in self.warnings],
+            "locks": self.locks,
+            "events": None if handled is None else handled.events,
+            "known_from": None if handled is None else handled.origin.value,
+            "owner": self.owner,
+            "modified": self.modified,
+            "digest": self.digest,
+        }
+
 
 @attrs.frozen(kw_only=True)
 class RefusedFile:

@@ -40,9 +40,9 @@ _MOST_TEXT = 300
 """Characters of a path or command."""
 _MOST_TOLD = 60 << 10
 """Bytes of all processes together, as JSON. Files, locks and stacks are told of the first ones, up to half of it."""
-_PATIENCE = 0.8
+_TIMEOUT = 0.8
 """Seconds after which no further process is looked at."""
-_HOLDER_PATIENCE = 0.4
+_HOLDER_TIMEOUT = 0.4
 """Seconds after which no further process is asked whether it has a lock."""
 
 _CALLS_X86_64 = {
@@ -129,7 +129,7 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
     """
     pids = list(dict.fromkeys((*tree(group), *others)))
     look = _Look()
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     found: list[HungProcess] = []
     room = _MOST_TOLD
     for pid in pids[:_MOST_PROCESSES]:
@@ -171,7 +171,7 @@ class _Look:
         self._held = [lock for lock in locks if not lock.waits]
         self._sockets: dict[str, Mapping[int, str]] = {}
         self._holders: dict[int, str] = {}
-        self._holders_until = time.monotonic() + _HOLDER_PATIENCE
+        self._holders_until = time.monotonic() + _HOLDER_TIMEOUT
 
     def at(self, pid: int) -> HungProcess | None:
         figures = stat_of_living(pid)

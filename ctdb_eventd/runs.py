@@ -1,4 +1,4 @@
-"""What the scheduler and the runner agree on: a job, what can be done to its run, and what the run reports. Pure.
+"""The interface between scheduler and runner: the job, the handle of its run, and the listener of the run. Pure.
 
 The scheduler gives the runner a `Job` and itself as the `RunListener`, and gets a `RunHandle`. Neither knows the other.
 """
@@ -40,17 +40,17 @@ __all__ = [
 ]
 
 Done = Callable[[int, RunRecord | RequestError | None], None]
-"""Called once with 0 or a positive errno, and how the run went or why there was none, as far as that is known."""
+"""Called once with 0 or a positive errno, and with the run's record, the error, or None if neither is known."""
 LockDone = Callable[[float | RequestError], None]
-"""Called once with the seconds for which a client waited for the locks that it has now, or why it doesn't get them."""
+"""Called once with the seconds that a client waited for its locks, or with the error if it doesn't get them."""
 
 
-# ---------------------------------------------------------------------- what can be done to a run
+# ---------------------------------------------------------------------- the handle of a run
 
 
 @attrs.frozen
 class Progress:
-    """What a run is doing right now."""
+    """The current state of a run."""
 
     script: str | None
     """The script that runs, or waits to run."""
@@ -59,17 +59,17 @@ class Progress:
     since: float
     """When it was started, by the monotonic clock; 0 if none runs."""
     left: float | None
-    """Seconds until the event times out, which stand still while a script waits; None if it never does."""
+    """Seconds until the event times out, without waits of its scripts; None if it never does."""
 
 
 class RunHandle(Protocol):
-    """What can be done to a run that was started."""
+    """A started run."""
 
     def cancel(self, *, yielding: bool = False) -> None:
-        """Ends it; `yielding` if another event waits for its place, which speeds up an end that has begun already."""
+        """Ends it; `yielding` shortens the grace period, as another event waits, even if the end has begun already."""
 
     def proceed(self) -> None:
-        """Lets the script start for which it waits."""
+        """Starts its next script, which waits for this."""
 
     @property
     def group(self) -> int:
@@ -77,7 +77,7 @@ class RunHandle(Protocol):
 
     @property
     def progress(self) -> Progress:
-        """What it is doing right now."""
+        """Its current state."""
 
 
 # ---------------------------------------------------------------------- the job
@@ -85,7 +85,7 @@ class RunHandle(Protocol):
 
 @attrs.frozen(kw_only=True)
 class LockOwner:
-    """Who has a lock, or waits for it: a job or a client."""
+    """The job or client that holds a lock or waits for it."""
 
     run: str | None
     """The id of a job's run; None for a client."""
@@ -94,11 +94,11 @@ class LockOwner:
     pid: int | None
     """The client's process, or that of the job's script; None if none runs."""
     text: str
-    """Who that is, for people."""
+    """Its name, for people."""
     since: float
-    """Since when, by the clock on the wall."""
+    """Since when, in seconds since the epoch."""
     seconds: float
-    """How long that is."""
+    """For how long."""
 
     def __str__(self) -> str:
         return self.text
@@ -106,24 +106,24 @@ class LockOwner:
 
 @attrs.define(eq=False, kw_only=True)
 class FileWait:
-    """Somebody waits for the lock on a file."""
+    """A wait for the lock on a file."""
 
     kind: str
-    """`command` if it is that of a command which scripts run one at a time, else `file`."""
+    """`command` for the lock of a command that scripts run one at a time, else `file`."""
     name: str
     """The command's lock, or the file's path."""
     waiter: LockOwner
     """Who waits."""
     script: str | None
-    """The script, if it is one that waits."""
+    """The script that waits; None if the waiter is a client."""
     holder: LockOwner | None = None
-    """Who has the lock; None if that can't be found out."""
+    """Who holds the lock; None if unknown."""
     logged: bool = False
-    """The log has it."""
+    """It was logged."""
 
     @property
     def held_by(self) -> str | None:
-        """Who has the lock, for people: process and script or program."""
+        """Who holds the lock, for people: process and script or program."""
         return None if self.holder is None else f"{self.holder.pid} ({self.holder.text})"
 
     def __str__(self) -> str:
@@ -132,38 +132,38 @@ class FileWait:
 
 @attrs.define(eq=False, kw_only=True)
 class Job:
-    """A request to run an event, from its arrival until nothing of it is left. Only the scheduler changes it."""
+    """A request to run an event, until its last process has ended. Only the scheduler changes it."""
 
     run: str
     """Its id."""
     spec: EventSpec
     """What to run."""
     plan: Plan
-    """How it is treated beside others."""
+    """Its mode and the locks that it needs."""
     done: Done | None
-    """Answers the request; None if that is not wanted, or was done."""
+    """Replies to the request; None after that, or if the client has disconnected."""
     arrived: float = attrs.field(factory=time.monotonic)
-    """When it came, by the monotonic clock."""
+    """When it arrived, by the monotonic clock."""
     queued: float = attrs.field(factory=time.time)
-    """The same by the clock on the wall."""
+    """The same in seconds since the epoch."""
     started: float | None = None
     """When its run started, by the monotonic clock; None if it didn't."""
     handle: RunHandle | None = None
-    """What can be done to its run; None if none was started, or nothing of it is left."""
+    """Its run; None if none was started, or its last process has ended."""
     over: bool = False
-    """Its result is known; remains of it may still be there."""
+    """Its result is known; processes of it may be left."""
     asked_by: object = None
-    """Who asked for it; of no meaning here."""
+    """The client that requested it; opaque here."""
     inherited: str = ""
-    """Commands' locks that its parents have, as `names.HELD_LOCKS` tells them to scripts."""
+    """Command locks of its parents, in the form of the variable `names.HELD_LOCKS`."""
     ended_by: str | None = None
     """Who cancelled it, in words; None if it wasn't cancelled, or if its client has gone."""
     waits: list[Wait] = attrs.field(factory=list)
-    """What it waited for."""
+    """Its waits that are over."""
     waits_for: tuple[str, str | None, str | None, float] | None = None
-    """What it waits for now: see the first three fields of `Wait`, and since when, by the monotonic clock."""
+    """Its current wait: the first three fields of `Wait`, and since when, by the monotonic clock."""
     file_waits: list[FileWait] = attrs.field(factory=list)
-    """Locks on files that its script, or the daemon for it, waits for: as of the last look."""
+    """Locks on files that its script, or the daemon for it, waits for: as of the last check."""
     wait_published: float = 0.0
     """When subscribers were notified that it waits for locks, by the monotonic clock; 0 if they were not."""
 
@@ -171,17 +171,17 @@ class Job:
         return str(self.spec)
 
     def begin_wait(self, what: str, holder: object, script: str | None = None) -> None:
-        """Notes that it waits from now on; `holder` is None if unknown."""
+        """Begins a wait; `holder` is None if unknown."""
         self.waits_for = what, None if holder is None else str(holder), script, time.monotonic()
 
     def name_holder(self, holder: str | None) -> None:
-        """Notes who has what it waits for, unless that was known before."""
+        """Sets the holder of its current wait, unless known already."""
         if self.waits_for is not None and self.waits_for[1] is None:
             what, _, script, since = self.waits_for
             self.waits_for = what, holder, script, since
 
     def end_wait(self) -> Wait | None:
-        """Notes that it goes on, or ends; returns what it has waited for, None if it didn't."""
+        """Ends its current wait and returns it; None if there is none."""
         if self.waits_for is None:
             return None
         what, holder, script, since = self.waits_for
@@ -209,11 +209,11 @@ class Job:
         return _address_of(self.plan)
 
     def about(self, **fields: object) -> dict[str, Any]:
-        """Returns what a line of the log is about, as `extra` of it: this run, and `fields`."""
+        """Returns `extra` for a line of the log about this run: its fields, and `fields`."""
         return {"about": {"run": self.run, **self.spec.about, "address": self.address, **fields}}
 
     def record(self, outcome: EventOutcome, report: EventReport) -> RunRecord:
-        """Returns what is kept of it, as it ends now."""
+        """Returns the record of its run, which ends now."""
         now, started = time.monotonic(), self.started
         return make_record(
             *(self.run, self.spec, self.plan, outcome, report),
@@ -224,7 +224,7 @@ class Job:
         )
 
     def owner(self, seconds: float) -> LockOwner:
-        """Returns who this is, for a lock that it has or waits for since so many seconds."""
+        """Returns it as the owner of a lock that it has held, or waited for, for so many seconds."""
         pid, since = 0 if self.handle is None else self.handle.group, time.time() - seconds
         return LockOwner(run=self.run, lock=None, pid=pid or None, text=str(self), since=since, seconds=seconds)
 
@@ -241,7 +241,7 @@ def make_record(
     seconds: float = 0.0,
     script_waits: float = 0.0,
 ) -> RunRecord:
-    """Returns what is kept of a run; see RunRecord for the times."""
+    """Returns the record of a run; see RunRecord for the times."""
     args = shortened(spec.args, MOST_ARGUMENTS)
     if args is not spec.args:
         spec = attrs.evolve(spec, args=args)
@@ -291,62 +291,62 @@ def _in_base_36(number: int) -> str:
             return text
 
 
-# ---------------------------------------------------------------------- what a run reports
+# ---------------------------------------------------------------------- the listener of a run
 
 
 @attrs.frozen
 class RunResult:
-    """How a run ended."""
+    """The result of a run."""
 
     errno: int
     """0, or the positive errno of the reply."""
     report: EventReport | None = None
-    """Script by script; of a run that was cancelled as far as it came. None if it could not even start."""
+    """The report of each script; incomplete for a cancelled run. None if the run could not start."""
     final: bool = True
-    """It came to an end of its own, and with a report this is the event's latest result from now on."""
+    """It wasn't cancelled; if there is a report, this is the event's latest result from now on."""
     refusal: RequestError | None = None
-    """Why it could not start, if it is known."""
+    """Why it could not start, if known."""
 
 
 class RunListener(Protocol):
-    """Is asked and notified how the run of a job goes, from the event loop.
+    """Gets the requests and notifications of a job's run, from the event loop.
 
-    The last three are called once for each job, in this order.
+    The last three methods are called once for each job, in this order.
     """
 
     def want_script(self, job: Job, name: str, locks: tuple[str, ...]) -> bool:
-        """This script is to start and needs these locks; False means that it has to wait for `RunHandle.proceed`.
+        """Requests permission to start a script, with its locks; False means: wait for `RunHandle.proceed`.
 
         Raises:
-            RequestError: It would have to wait for ever.
+            RequestError: It would be a deadlock.
         """
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
-        """The script goes on after it had to wait for its locks, or for a slot."""
+        """The script has got its locks and its slot after a wait."""
 
     def holds(self, job: Job) -> str:
-        """Returns the locks of commands that the script which is about to start has; see `names.HELD_LOCKS`."""
+        """Returns the command locks that the script to be started holds; see `names.HELD_LOCKS`."""
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
-        """The script runs."""
+        """The script was started."""
 
     def printed(self, job: Job, name: str, data: bytes) -> None:
-        """The script has printed this."""
+        """The script has written output."""
 
     def script_finished(self, job: Job, report: ScriptReport) -> None:
-        """This is how a script went; called for every script that was looked at."""
+        """The report of a script; called also for those that were not started."""
 
     def script_over(self, job: Job) -> None:
-        """The script is over, or won't start after all; also when it isn't clear which."""
+        """The script has ended, or won't be started."""
 
     def stuck(self, job: Job) -> None:
-        """The last script can't be ended, not even by SIGKILL; it may be so for ever."""
+        """The last script can't be killed, not even by SIGKILL; maybe never."""
 
     def reported(self, job: Job, result: RunResult) -> None:
-        """The result is known; remains of a run that was broken off may still be there."""
+        """The result is known; processes of a cancelled or timed-out run may be left."""
 
     def released(self, job: Job) -> None:
-        """Other events may go on: the run is over, or timed out, or its remains can't be ended."""
+        """Other events may start: the run has ended, has timed out, or its processes can't be killed."""
 
     def gone(self, job: Job) -> None:
-        """Nothing of the run is left."""
+        """The run has ended, with all its processes."""

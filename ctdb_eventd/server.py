@@ -33,8 +33,8 @@ __all__ = ["Server"]
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 128
-# Out of descriptors: look again after this many seconds, or as soon as a session ends.
 _ACCEPT_PAUSE = 1.0
+"""Seconds until accepting is tried again when descriptors are short; the end of a session ends the pause too."""
 _SO_PEERGROUPS = 59
 """Since Linux 4.13; the socket module doesn't have it."""
 _MOST_GROUPS = 256
@@ -52,7 +52,7 @@ class Server:
     def __init__(
         self, path: str, dispatcher: Dispatcher, control: AccessControl, traffic: Traffic, *, max_packet: int
     ) -> None:
-        """Prepares to listen on `path`; `control` lets in, `traffic` is kept up to date."""
+        """Prepares to listen on `path`; `control` decides which clients may connect, `traffic` counts them."""
         self.max_packet = max_packet
         self._traffic = traffic
         self._path = path
@@ -61,7 +61,7 @@ class Server:
         self._sessions: set[Session] = set()
         self._listener: socket.socket | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._complained = False
+        self._shortage_logged = False
 
     def startup(self) -> None:
         """Listens from here on.
@@ -87,16 +87,16 @@ class Server:
         self._loop.add_reader(listener, self._on_connection)
 
     def left(self) -> dict[str, Any]:
-        """Returns what another program in this process needs to go on: fields of `handover.State`."""
+        """Returns the state of listener and sessions for another program: fields of `handover.State`."""
         assert self._listener is not None
         clients = tuple(session.left() for session in self._sessions)
         return {"listener": self._listener.fileno(), "bound": self._bound, "clients": clients}
 
     def take_up(self, state: State) -> list[tuple[Session, LeftClient]]:
-        """Goes on where a former program in this process was; clients are read on from `go_on` on.
+        """Restores listener and sessions of a former program; nothing is read before `Session.resume_reading`.
 
         Raises:
-            OSError: A descriptor is none of a socket.
+            OSError: A descriptor is not that of a socket.
         """
         listener = socket.socket(fileno=state.listener)
         self._bound = state.bound
@@ -127,7 +127,7 @@ class Server:
         listener.listen(_BACKLOG)
 
     def use_access(self) -> None:
-        """Lets in who may from now on, and ends the sessions of those who may not any more."""
+        """Applies changed access rules: to the socket's mode, and by closing sessions that are not allowed any more."""
         with contextlib.suppress(FileNotFoundError):
             if _identity(os.lstat(self._path)) == self._bound:  # it may be another daemon's by now
                 os.chmod(self._path, 0o666 if self._control.access.is_open else 0o700)
@@ -142,7 +142,7 @@ class Server:
         while self._control.access.is_open and place != "/":
             place = os.path.dirname(place)
             status = os.stat(place)
-            # one of a group other than root's was made so for those who are in it
+            # a group other than root's may enter: the administrator has chosen it for the clients
             if not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid == 0):
                 _log.warning(
                     "users of [access] can't reach %s: %s has mode %04o, expected one that everybody may pass "
@@ -177,13 +177,13 @@ class Server:
             if error.errno not in _OUT_OF_RESOURCES:
                 _log.error("can't accept a connection: %s", error)
             elif error.errno != errno.EMFILE or not raise_limit():
-                self._wait_for_room(error.strerror)
-            return  # with more allowed, it is accepted as soon as the loop looks again
+                self._pause_accept(error.strerror)
+            return  # if the limit was raised, the event loop calls this again at once
         client.setblocking(False)
         if self._has_room(client.fileno()):
-            self._complained = False
+            self._shortage_logged = False
         else:
-            self._wait_for_room(f"the rest of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} is for scripts")
+            self._pause_accept(f"the rest of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} is for scripts")
         peer = self._peer(client)
         if not self._control.may_read(peer):
             self._control.log_refusal(peer, "it may neither read nor operate")
@@ -207,34 +207,34 @@ class Server:
         return sum(session.peer.uid == uid for session in self._sessions)
 
     def _peer(self, client: socket.socket) -> Peer:
-        """Finds out who connected: as the kernel knows it from that moment, in the numbers of our namespaces."""
+        """Returns the client's process, user and groups at the time of connect(), as seen in our namespaces."""
         pid, uid, gid = struct.unpack("=iII", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return Peer(pid, uid, frozenset() if self._control.may_all(uid) else _groups(client, uid, gid))
 
     def _has_room(self, descriptor: int) -> bool:
-        """Tells whether a client may have this descriptor and others still more: scripts need some too.
+        """Tells whether enough descriptors are left for scripts if a client has this one.
 
-        Raises the limit while that is allowed. Scripts inherit it, and some old program may still use select(): so it
-        is more only when that is needed, step by step.
+        Raises the limit step by step, only as far as needed: scripts inherit it, and some old program may still use
+        select().
         """
         while descriptor >= room_for_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
             if not raise_limit():
                 return False
         return True
 
-    def _wait_for_room(self, why: str | None) -> None:
-        """Lets connections wait in the kernel's queue: being woken for each again and again would take all the time."""
-        if not self._complained:
-            self._complained = True
+    def _pause_accept(self, why: str | None) -> None:
+        """Leaves connections in the kernel's queue for a while: the loop would call back for them without end."""
+        if not self._shortage_logged:
+            self._shortage_logged = True
             _log.error(
                 "no descriptor for another client: %s. %d clients are connected, new ones wait; see `ulimit -Hn`",
                 *(why, len(self._sessions)),
             )
         assert self._listener is not None
         self._loop.remove_reader(self._listener)
-        self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._look_for_room)
+        self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._retry_accept)
 
-    def _look_for_room(self) -> None:
+    def _retry_accept(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
@@ -247,13 +247,13 @@ class Server:
         if not self._sessions or self._has_room(lowest):
             self._loop.add_reader(self._listener, self._on_connection)
         else:
-            self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._look_for_room)
+            self._pause = self._loop.call_later(_ACCEPT_PAUSE, self._retry_accept)
 
     def _on_close(self, session: Session) -> None:
         self._sessions.discard(session)
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
-            self._look_for_room()
+            self._retry_accept()
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -261,9 +261,9 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _groups(client: socket.socket, uid: int, gid: int) -> frozenset[int]:
-    """Returns the groups of the process that connected, by number, without the one that stands for unknown ones.
+    """Returns the groups of the process that connected, by number, without the overflow id of unknown ones.
 
-    Those of one with very many are taken from the group database, which may be slow.
+    If there are more than fit, the group database is read, which may be slow.
     """
     try:
         data = client.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)

@@ -31,16 +31,16 @@ __all__ = ["Session"]
 _log = logging.getLogger(__name__)
 
 _READ_SIZE = 1 << 14
-# A client that asks and doesn't read its answers is not read on when this much waits for it.
 _MOST_UNSENT = 1 << 20
-# Runs that it had asked for before go on, and their answers too are kept for it; but not without end.
+"""Bytes of unsent replies from which on no more requests of the client are read."""
 _MOST_KEPT = 32 << 20
+"""Bytes of unsent replies, those of requests read before included, at which the connection is closed."""
 _HANGUP_INTERVAL = 1.0
-"""Seconds between two looks whether a client that is not read on has gone."""
+"""Seconds between two checks whether a client whose requests are not read has disconnected."""
 
 
 class _Call:
-    """A request that was read: knows whether it was answered. Two requests may be equal, two calls are not."""
+    """A request that was read, and whether it was answered. Compared by identity: two requests may be equal."""
 
     __slots__ = ("_session", "answered", "arrived", "last_lost", "lost", "reqid", "request", "size")
 
@@ -56,7 +56,7 @@ class _Call:
 
     def reply(self, message: Reply) -> None:
         if type(message) is Notes:
-            self._session.tell(self, message)
+            self._session.notify(self, message)
             return
         self.answered = True
         self._session.answer(self, message)
@@ -75,7 +75,7 @@ class Session:
         max_packet: int,
         on_close: Callable[[Session], None],
     ) -> None:
-        """Starts serving at once; `client` is non-blocking and belongs to the session from here on."""
+        """Starts serving at once; `client` is a non-blocking socket, which the session closes."""
         self._socket = client
         self._fd = client.fileno()
         self._loop = asyncio.get_running_loop()
@@ -88,23 +88,23 @@ class Session:
         """Bytes of the requests in flight."""
         self._unsent = bytearray()
         self._closed = self._reading = False
-        self._next_look: asyncio.TimerHandle | None = None
+        self._hangup_timer: asyncio.TimerHandle | None = None
         self.peer = peer
         self.name = f"client {peer.pid} (uid {peer.uid})"
         self._set_reading(True)
 
     def close(self) -> None:
-        """Ends the session: what waits of its events vanishes, what runs of them is ended. Idempotent."""
+        """Closes the connection and cancels the client's requests, started runs included. Idempotent."""
         if self._closed:
             return
         self._closed = True
         self._set_reading(False)
         self._loop.remove_writer(self._fd)
-        if self._next_look is not None:
-            self._next_look.cancel()
+        if self._hangup_timer is not None:
+            self._hangup_timer.cancel()
         self._socket.close()
         in_flight, self._in_flight = self._in_flight, {}
-        # The youngest first, or cancelling the one that runs would start the next only to end it too.
+        # The latest first: cancelling the running one first would start the next, only to cancel it too.
         for job in reversed(in_flight.values()):
             if job is not None:
                 job.cancel()
@@ -145,17 +145,17 @@ class Session:
         except RemoteProtocolError as error:
             text = "%s: broken packet, connection closed: %s"
             _log.warning(text, self.name, error, extra={"seldom": self.peer.uid})
-            last_words = self._connection.last_words()
-            if last_words and not self._unsent:
-                self._write(last_words)
+            closing_message = self._connection.closing_message()
+            if closing_message and not self._unsent:
+                self._write(closing_message)
             self.close()
         except Exception:
-            # whatever a request does to us, its client must not be left waiting for ever
+            # whatever the bug is, the client must not wait for ever
             _log.exception("%s: this is a bug in ctdb-eventd, please report it; connection closed", self.name)
             self.close()
 
     def _serve(self) -> None:
-        """Carries out the requests that are there, until there are none or the client doesn't take its answers."""
+        """Handles the complete requests, until there are none or the client has too many under way."""
         next_message = self._connection.next_message
         while (received := next_message()) is not None:
             self._carry_out(*received)
@@ -163,7 +163,7 @@ class Session:
                 return
             if not self._has_room():
                 self._set_reading(False)
-                self._look_soon()
+                self._schedule_hangup_check()
                 return
         if not self._reading:
             self._set_reading(True)
@@ -172,13 +172,13 @@ class Session:
         if not self._closed and not self._reading and self._has_room():
             self._serve_or_close()
 
-    def _look_soon(self) -> None:
-        """Sees to it that the client's end is noticed though nothing of it is read."""
-        if self._next_look is None:
-            self._next_look = self._loop.call_later(_HANGUP_INTERVAL, self._look_for_hangup)
+    def _schedule_hangup_check(self) -> None:
+        """Starts a timer that checks whether the client has disconnected: nothing is read, which would show it."""
+        if self._hangup_timer is None:
+            self._hangup_timer = self._loop.call_later(_HANGUP_INTERVAL, self._check_hangup)
 
-    def _look_for_hangup(self) -> None:
-        self._next_look = None
+    def _check_hangup(self) -> None:
+        self._hangup_timer = None
         if self._reading:
             return
         look = select.poll()
@@ -187,7 +187,7 @@ class Session:
             _log.info("%s: gone with %d requests under way", self.name, len(self._in_flight))
             self.close()
         else:
-            self._look_soon()
+            self._schedule_hangup_check()
 
     def _has_room(self) -> bool:
         return len(self._unsent) < _MOST_UNSENT and len(self._in_flight) < MOST_IN_FLIGHT and self._held < MOST_HELD
@@ -206,8 +206,8 @@ class Session:
         elif job is not None:
             job.cancel()  # it was closed while the request was being carried out
 
-    def tell(self, call: _Call, notes: Notes) -> None:
-        """Sends notes about a request; leaves them out, and says so later, if the client doesn't read."""
+    def notify(self, call: _Call, notes: Notes) -> None:
+        """Sends notes about a request; drops them, and sends a gap note later, if the client doesn't read."""
         if self._closed:
             return
         if len(self._unsent) >= MOST_UNSENT_NOTES:
@@ -225,7 +225,7 @@ class Session:
             self._send(call.reqid, Note("gap", last.number, {"time": last.data["time"], "lost": lost}))
 
     def answer(self, call: _Call, message: Reply) -> None:
-        """Sends the reply to a request, unless the client has gone."""
+        """Sends the reply to a request, unless the connection is closed."""
         if self._closed:
             return
         if call in self._in_flight:
@@ -237,10 +237,10 @@ class Session:
         if not self._reading and not self._unsent and self._has_room():
             self._loop.call_soon(self._resume)
 
-    # ------------------------------------------------------------------ a new program
+    # ------------------------------------------------------------------ upgrade
 
     def left(self) -> LeftClient:
-        """Returns what another program in this process needs to go on with this client."""
+        """Returns the state of this session for another program in this process."""
         from ctdb_eventd.handover import LeftClient  # late: it would slow the start
 
         is_native, unread = self._connection.left()
@@ -256,14 +256,14 @@ class Session:
         )
 
     def take_up(self, left: LeftClient) -> None:
-        """Goes on where a former program was with this client, but for its calls: see `repeat`."""
+        """Restores the state of a former program's session; its calls follow, see `repeat`."""
         self._connection.take_up(left.native, left.unread)
         self._unsent += left.unsent
         if self._unsent:
             self._loop.add_writer(self._fd, self._on_writable)
 
     def repeat(self, left: LeftCall) -> None:
-        """Carries out a call that a former program had taken and not begun with."""
+        """Repeats a call that a former program had read, and that has had no effect yet."""
         request: Request
         if left.spec is not None:
             request = RunRequest(left.spec, left.run)
@@ -279,8 +279,8 @@ class Session:
             job.take_up(left)
         self._keep(call, job)
 
-    def go_on(self) -> None:
-        """Serves what came while no program read."""
+    def resume_reading(self) -> None:
+        """Handles what was received during the upgrade."""
         self._serve_or_close()
 
     # ------------------------------------------------------------------ writing
@@ -307,7 +307,7 @@ class Session:
         self._unsent += data
 
     def _write(self, data: bytes | bytearray) -> int:
-        """Writes what the socket takes; everything counts as written when the client has gone."""
+        """Writes what the socket takes; returns its length, that of all data if the client has disconnected."""
         try:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):

@@ -1,15 +1,14 @@
-"""The daemon goes on as another program: a newer version of itself, in the same process, for the same clients.
+"""Replaces the daemon's program by another version in the same process, with the same clients.
 
-ctdbd ends when its event daemon does, and then the node's addresses move. But a process that executes another program
-keeps its number, its descriptors and its children: to ctdbd nothing has happened.
+ctdbd ends when its event daemon does, and then the node's addresses move. But a process that calls execve() keeps its
+process id, its descriptors and its children, so ctdbd notices nothing.
 
 1. The new program is tried: as a child, with a copy of the state, which it must be able to read.
-2. No run is started any more; those that were are waited for. Requests are read on, and wait.
-3. The state is written into a sealed file in memory, and the process executes the new program with it.
-4. If that can't go on, it executes the former program with the same state.
+2. No run is started any more; running ones are waited for. Requests are still read, and queued.
+3. The state is written to a sealed memory file, and the process executes the new program with it.
+4. If that fails to start, it executes the former program with the same state.
 
-What is meant by new program: what is installed in the place of CTDB's own daemon, if that is ours; else the one that
-was started.
+The new program is the one that is installed in the place of CTDB's own daemon, if that is ours; else the same one.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ __all__ = ["Former", "Steps", "Upgrade", "own_program", "program_to_start", "rea
 
 _log = logging.getLogger(__name__)
 
-_TRIAL_PATIENCE = 5.0
+_TRIAL_TIMEOUT = 5.0
 _LOOK_AGAIN = 0.01
-"""Seconds between two looks whether what runs is over."""
+"""Seconds between two checks whether the running jobs have ended."""
 _FILE = "ctdb-eventd state"
 _MOST_SAID = 500
-"""Characters of what a program says that is tried and fails."""
+"""Characters that are logged of the output of a program whose trial fails."""
 _INSTALLED_MARK = "# ctdb-eventd-install put this file here"
 _NAMES = ("python", "python_option", "program")
 
@@ -55,7 +54,7 @@ _NAMES = ("python", "python_option", "program")
 
 
 def _own_arguments() -> list[str]:
-    """Returns the daemon's arguments, but for those that it has given itself."""
+    """Returns the daemon's arguments, without those that only an upgrade adds."""
     arguments = []
     words = iter(sys.argv[1:])
     for word in words:
@@ -67,13 +66,13 @@ def _own_arguments() -> list[str]:
 
 
 def own_program() -> tuple[str, ...]:
-    """Returns how this process was started."""
+    """Returns the command line of this process."""
     options = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
     return sys.executable, *options, *_own_arguments()
 
 
 def program_to_start(helper_dir: str | None) -> tuple[str, ...]:
-    """Returns what would be started if the daemon were started anew.
+    """Returns the command line with which a new start of the daemon would start it.
 
     Args:
         helper_dir: CTDB's directory of helper programs, None if that isn't known.
@@ -97,10 +96,10 @@ def program_to_start(helper_dir: str | None) -> tuple[str, ...]:
 
 
 def read_state(fd: int) -> State:
-    """Returns the state that a file has.
+    """Reads and decodes the state in a memory file.
 
     Raises:
-        StateUnreadable: It has none, or one that isn't understood here.
+        StateUnreadable: It contains no state, or one of an unknown form.
     """
     try:
         if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS != SEALS:
@@ -112,10 +111,10 @@ def read_state(fd: int) -> State:
 
 
 def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more: str) -> NoReturn:
-    """Becomes another program, which gets the state.
+    """Executes another program in this process, which reads the state from `fd`.
 
     Raises:
-        OSError: It can't be executed; nothing has changed.
+        OSError: It can't be executed; descriptors are as before.
     """
     kept = [fd, *descriptors]
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
@@ -130,11 +129,11 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
 
 
 class Former:
-    """The program that this one replaces in its process.
+    """The program that ran in this process before this one.
 
     Attributes:
-        state: What it has left.
-        refused: Why another program could not replace it, so that this is the former one again; None if it isn't.
+        state: Its state.
+        refused: The error of the new program if that failed and this is the old one again; else None.
     """
 
     def __init__(self, fd: int, refused: str | None) -> None:
@@ -148,7 +147,7 @@ class Former:
         self._fd = fd
 
     def go_back(self, error: Exception) -> None:
-        """Becomes the former program again, as this one can't go on; returns if that has failed before.
+        """Executes the former program again, as this one has failed; returns if this is the old one already.
 
         Raises:
             OSError: It can't be executed.
@@ -158,32 +157,32 @@ class Former:
             _execute(self.state.program, self._fd, self.state.descriptors, REFUSED, reason)
 
     def forget(self) -> None:
-        """From here on there is no way back: the former program would answer again what is answered now."""
+        """Closes the state: after this `go_back` does nothing, as the former program would answer requests twice."""
         os.close(self._fd)
         self._fd = -1
 
 
-# ---------------------------------------------------------------------- the steps
+# ---------------------------------------------------------------------- the upgrade
 
 
 @attrs.frozen(kw_only=True)
 class Steps:
-    """What the daemon does for an upgrade."""
+    """Callbacks into the daemon, for the steps of an upgrade."""
 
     state: Callable[[float, float], State]
-    """Returns the state, given when the upgrade was asked for and when answers stop."""
+    """Returns the state; the arguments are the times of the request for the upgrade and of the last reply."""
     pause: Callable[[], None]
-    """Starts no run any more."""
-    going_on: Callable[[], list[str]]
-    """Returns what is to be waited for, in words."""
+    """Starts no more runs."""
+    unfinished: Callable[[], list[str]]
+    """Returns what still runs and must be waited for, in words."""
     settle: Callable[[], Awaitable[None]]
-    """Ends what can't be carried over and has no work any more."""
-    ending: Callable[[], bool]
-    """Tells whether the daemon is about to end."""
+    """Stops idle helpers that can't be carried over: the guardian and the history's thread."""
+    stopping: Callable[[], bool]
+    """Tells whether the daemon is about to stop."""
     flush: Callable[[], None]
-    """Writes down and sends what waits for that; a moment before `state`."""
+    """Writes and sends everything that is buffered; called just before `state`."""
     resume: Callable[[], None]
-    """Takes back `settle` and `pause`."""
+    """Undoes `settle` and `pause`."""
 
 
 class Upgrade:
@@ -193,46 +192,46 @@ class Upgrade:
         """Prepares."""
         self._steps = steps
         self._scope: anyio.CancelScope | None = None
-        self._given_up = ""
+        self._cancel_reason = ""
 
-    def give_up(self, reason: str) -> bool:
-        """Ends one that has begun; False if none has."""
+    def cancel(self, reason: str) -> bool:
+        """Cancels the upgrade that is under way; returns False if there is none."""
         if self._scope is None:
             return False
-        self._given_up = reason
+        self._cancel_reason = reason
         self._scope.cancel()
         return True
 
-    async def run(self, program: tuple[str, ...], patience: float) -> NoReturn:
-        """Becomes another program, if that can go on.
+    async def run(self, program: tuple[str, ...], wait_limit: float) -> NoReturn:
+        """Tries another program and executes it; doesn't return.
 
         Args:
             program: How to start it.
-            patience: Seconds that what runs may take to its end.
+            wait_limit: Seconds to wait for the end of running jobs.
 
         Raises:
-            UpgradeFailed: It can't, or it was given up. All goes on as before.
+            UpgradeFailed: It failed or was cancelled. The daemon continues as before.
         """
         began = time.monotonic()
         with anyio.CancelScope() as self._scope:
             try:
                 await self._try(program, began)
-                await self._become(program, began, patience)
+                await self._become(program, began, wait_limit)
             except UpgradeFailed as error:
                 _log.error("%s", error)
                 raise
             finally:
                 self._scope = None
-        given_up = UpgradeFailed(self._given_up)
-        _log.log(NOTICE, "%s", given_up)
-        raise given_up
+        cancelled = UpgradeFailed(self._cancel_reason)
+        _log.log(NOTICE, "%s", cancelled)
+        raise cancelled
 
     async def _try(self, program: tuple[str, ...], began: float) -> None:
         _log.log(NOTICE, "upgrade of version %s: trying %s", __version__, " ".join(program))
         with _failures("the state can't be kept"):
             fd = memory_file(_FILE, encode(self._steps.state(began, time.monotonic())))
         try:
-            with anyio.fail_after(_TRIAL_PATIENCE), _failures(f"can't start {program[0]}"):
+            with anyio.fail_after(_TRIAL_TIMEOUT), _failures(f"can't start {program[0]}"):
                 done = await anyio.run_process(
                     [*program, TRY, str(fd)],
                     stdin=subprocess.DEVNULL,
@@ -241,7 +240,7 @@ class Upgrade:
                     pass_fds=[fd],
                 )
         except TimeoutError:
-            raise UpgradeFailed(f"{' '.join(program)} did not say within {_TRIAL_PATIENCE:g} s that it can") from None
+            raise UpgradeFailed(f"{' '.join(program)} did not say within {_TRIAL_TIMEOUT:g} s that it can") from None
         finally:
             os.close(fd)
         said = done.stdout.decode(errors="replace").strip().split("\n")[-1][:_MOST_SAID]
@@ -249,14 +248,14 @@ class Upgrade:
             raise UpgradeFailed(f"{' '.join(program)} can't take over: {said or f'exit status {done.returncode}'}")
         _log.log(NOTICE, "upgrade of version %s: %s can take over", __version__, shown(said))
 
-    async def _become(self, program: tuple[str, ...], began: float, patience: float) -> NoReturn:
+    async def _become(self, program: tuple[str, ...], began: float, wait_limit: float) -> NoReturn:
         self._steps.pause()
         try:
-            await self._wait(patience)
-            # From here on they are for the new program; what came before is heeded while the rest is settled.
+            await self._wait(wait_limit)
+            # Signals from now on stay pending for the new program; earlier ones are handled during `settle`.
             signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
             await self._steps.settle()
-            if self._steps.ending():
+            if self._steps.stopping():
                 raise UpgradeFailed("it is about to end")
             stopped = time.monotonic()
             self._steps.flush()
@@ -273,18 +272,18 @@ class Upgrade:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
             self._steps.resume()
 
-    async def _wait(self, patience: float) -> None:
-        going_on = self._steps.going_on()
-        if not going_on:
+    async def _wait(self, wait_limit: float) -> None:
+        unfinished = self._steps.unfinished()
+        if not unfinished:
             return
-        _log.log(NOTICE, "upgrade of version %s: waiting for the end of %s", __version__, ", ".join(going_on))
-        with anyio.move_on_after(patience):
-            while going_on:
+        _log.log(NOTICE, "upgrade of version %s: waiting for the end of %s", __version__, ", ".join(unfinished))
+        with anyio.move_on_after(wait_limit):
+            while unfinished:
                 await anyio.sleep(_LOOK_AGAIN)
-                going_on = self._steps.going_on()
+                unfinished = self._steps.unfinished()
             return
-        limit = f"{patience:g} s ([eventd] upgrade wait)"
-        raise UpgradeFailed(f"after {limit} these still run: {', '.join(going_on)}")
+        limit = f"{wait_limit:g} s ([eventd] upgrade wait)"
+        raise UpgradeFailed(f"after {limit} these still run: {', '.join(unfinished)}")
 
 
 @contextlib.contextmanager

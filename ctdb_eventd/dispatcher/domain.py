@@ -1,4 +1,4 @@
-"""The interface between dispatcher and broker: what requests can ask for. No implementation."""
+"""The interface between dispatcher and broker: what clients can request. No implementation."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
 
-__all__ = ["Domain", "Jobs", "Told"]
+__all__ = ["Domain", "Jobs", "ResultDone"]
 
 Jobs = tuple[list[JobSnapshot], list[LeftOut]]
 """`jobs` and `more` of `status`."""
-Told = Callable[[object], None]
-"""Called once with what was asked for, in plain values, or a RequestError."""
+ResultDone = Callable[[object], None]
+"""Called once with the result, in plain values, or with a RequestError."""
 
 
 class Domain(Protocol):
-    """What can be asked for. Each function raises RequestError, or OSError, for what it can't do.
+    """What clients can request. Each function raises RequestError or OSError if it fails.
 
     Those that return maps or lists return plain values in the form in which docs/protocol.md has them.
     """
 
     @property
     def feed(self) -> Feed:
-        """Publishes what happens."""
+        """Notifies subscribers."""
 
     def check_read(self, peer: Peer, method: str) -> None:
-        """Makes sure that a peer may look."""
+        """Makes sure that a peer has the right to read."""
 
     def check_operate(self, peer: Peer, method: str, spec: EventSpec | None = None) -> None:
-        """Makes sure that a peer may change something: this event, or anything if there is none."""
+        """Makes sure that a peer has the right to operate this event, or everything if none is given."""
 
     def audit(self, peer: Peer, action: str, subject: str = "", run: str = "", args: Sequence[str] = ()) -> None:
-        """Logs who has something done or changed.
+        """Logs who has requested an action.
 
         Args:
-            peer: Who asks.
-            action: For what.
-            subject: What it is about, such as `legacy/monitor`.
-            run: The run's id, if it is about one.
+            peer: The client.
+            action: The action, such as `run`.
+            subject: Its object, such as `legacy/monitor`.
+            run: The run's id, if the action has one.
             args: The run's arguments.
         """
 
     def admit_run(self, peer: Peer, spec: EventSpec, run: str = "") -> str:
-        """Makes sure that a peer may run an event, and logs who does; returns the run's id, empty if it has none yet.
+        """Makes sure that a peer may run an event, and logs that; returns the run's id, empty if it has none yet.
 
         Args:
-            peer: Who asks.
-            spec: For what.
-            run: Its id, from `new_run`; empty for one that is needed only for the log.
+            peer: The client.
+            spec: The event.
+            run: The run's id, from `new_run`; empty to make one only if it is logged.
         """
 
     def run(self, spec: EventSpec, done: Done, peer: Peer, run: str = "", *, detached: bool = False) -> Job | None:
@@ -66,10 +66,10 @@ class Domain(Protocol):
         """Returns an id for a run."""
 
     def cancel_run(self, job: Job) -> None:
-        """Takes back a run: it will not be answered."""
+        """Cancels a run whose client has gone: its request is not answered."""
 
     def revoke_run(self, job: Job, peer: Peer) -> bool:
-        """Has a run answered as cancelled, now or in a moment; tells whether it was more than waiting."""
+        """Cancels a run, whose request is answered as cancelled, now or later; returns whether it had been started."""
 
     def find_run(self, run: str) -> Job | None:
         """Returns the run of an id if it waits or runs."""
@@ -88,16 +88,16 @@ class Domain(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Tells whether anything waits or runs."""
+        """Tells whether any job waits or runs."""
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
-        """Returns what waits and runs, of these if they are not None: as much of it as may be, and what is left out."""
+        """Returns the waiting and running jobs, up to a limit, and how many are left out. None stands for all."""
 
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
-        """Reads the history; `done` is called once with what the view shows, in a moment; see history.reader.read."""
+    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
+        """Reads the history; `done` is called later with what the view shows, see history.reader.read."""
 
     def set_script(self, component: str, script: str, enable: bool) -> None:
         """Enables or disables a component's script."""
@@ -118,13 +118,13 @@ class Domain(Protocol):
         """Takes locks for a peer; see LockDone."""
 
     def hello(self) -> dict[str, Any]:
-        """Returns who we are, but for the methods."""
+        """Returns version, process id, start time and limits of the daemon."""
 
     def stats(self) -> dict[str, Any]:
         """Returns counts and sizes."""
 
-    def upgrade(self, done: Told, *, cancel: bool) -> None:
-        """Has the daemon go on as another program, or that given up; `done` is called with what came of it."""
+    def upgrade(self, done: ResultDone, *, cancel: bool) -> None:
+        """Upgrades the daemon to another program, or cancels that; `done` is called with the result."""
 
     def reload(self) -> list[str]:
         """Reads the configuration again; returns warnings about it.

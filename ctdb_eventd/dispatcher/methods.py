@@ -47,7 +47,7 @@ _MOST_RUNS = 1000
 _READING = frozenset("components events hello history locks ping scripts stats status subscribe".split())
 """Methods that need the right to read."""
 _FOR_OWN = frozenset({"cancel", "unlock"})
-"""Methods for the same, since they are about what the peer began itself; `cancel` of a run looks further."""
+"""Methods that need the same right, as they concern the peer's own calls; `cancel` of a run checks more."""
 _BY_EVENT = frozenset({"run"})
 """Methods that check the right to operate by event. All others need the right to operate everything."""
 
@@ -81,7 +81,7 @@ class Methods:
     )
 
     def __init__(self, domain: Domain) -> None:
-        """Serves what `domain` can do."""
+        """Serves calls by means of `domain`."""
         self._domain = domain
         self._status = Status(domain)
         self._at_once: dict[str, Callable[[Params, Peer], Any]] = {

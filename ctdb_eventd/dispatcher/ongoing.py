@@ -1,4 +1,4 @@
-"""Calls that are under way for a while: runs, waits for locks, subscriptions; and the ways in which each can end."""
+"""Long-lived calls: runs, lock requests and subscriptions, and how each can end."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["LockCall", "RunCall", "WatchCall"]
 
 
 class _Ongoing(ABC):
-    """One call: whom it answers.
+    """One call.
 
     Attributes:
-        ending: Arguments of Domain.audit when the client ends it; empty if it only reads.
+        ending: Arguments of Domain.audit when the client cancels it; empty if it only reads.
     """
 
     ending: tuple[str, ...] = ()
@@ -44,21 +44,21 @@ class _Ongoing(ABC):
 
     @abstractmethod
     def cancel(self) -> None:
-        """Takes it back, as the client has gone."""
+        """Cancels it without a reply, as the client has disconnected."""
 
     @abstractmethod
     def revoke(self) -> bool:
-        """Ends it, as another call of the client says."""
+        """Cancels it with a reply, as another call requests."""
 
     def left(self) -> dict[str, Any]:
-        """Returns what another program needs to go on with it; see Cancellable."""
+        """Returns its state for another program; see Cancellable."""
         if self._notes is None:
             return {}
         number, delivered = self._notes.position
         return {"next_note": number, "delivered": delivered}
 
     def take_up(self, left: LeftCall) -> None:
-        """Goes on where a former program was with it."""
+        """Restores its state from a former program."""
         if self._notes is not None:
             self._notes.go_on_from(left.next_note, left.delivered)
 
@@ -71,7 +71,7 @@ class RunCall(_Ongoing):
     _done = False
 
     def begin(self, domain: Domain, spec: EventSpec, run: str, wanted: Filter | None) -> RunCall | None:
-        """Starts it; None if it is over already.
+        """Starts it; returns None if it has ended already.
 
         Args:
             domain: Runs it.
@@ -103,27 +103,27 @@ class RunCall(_Ongoing):
             notes.end()
 
     def cancel(self) -> None:
-        """Takes it back, as the client has gone."""
+        """Cancels it without a reply, as the client has disconnected."""
         notes, self._notes = self._notes, None
         if notes is not None:
-            notes.drop()  # the client has gone: drop what is pending
+            notes.drop()
         self._end()
         if self._job is not None:
             self._domain.cancel_run(self._job)
 
     def revoke(self) -> bool:
-        """Has it answered as cancelled."""
+        """Cancels it, with a reply that says so."""
         assert self._job is not None
         return self._domain.revoke_run(self._job, self._peer)
 
     def left(self) -> dict[str, Any]:
-        """Returns what another program needs to go on with it; see Cancellable."""
+        """Returns its state for another program; see Cancellable."""
         assert self._job is not None
         return {**super().left(), "run": self._job.run, "queued": self._job.queued}
 
 
 class LockCall(_Ongoing):
-    """`lock`: over when the locks are there, or the wait is over."""
+    """`lock`: over when the locks are granted or refused, or the timeout has expired."""
 
     _names: tuple[str, ...]
     _until: float | None
@@ -131,7 +131,7 @@ class LockCall(_Ongoing):
     _outcome: float | RequestError | None = None
 
     def begin(self, domain: Domain, names: tuple[str, ...], wait: float | None) -> LockCall | None:
-        """Asks for the locks; None if it is over already."""
+        """Requests the locks; returns None if it is over already."""
         self.ending = "cancel lock", ",".join(names)
         self._names, self._until = names, None if wait is None else time.monotonic() + wait
         self._lock = domain.lock(names, wait, self._settle, self._peer)
@@ -155,30 +155,30 @@ class LockCall(_Ongoing):
         self._reply(Result({"lock": lock.number, "waited": outcome}))
 
     def cancel(self) -> None:
-        """Takes it back, as the client has gone."""
+        """Cancels it without a reply, as the client has disconnected."""
         self._is_over()
         if self._lock is not None:
             self._lock.cancel()
 
     def revoke(self) -> bool:
-        """Has it answered as cancelled."""
+        """Cancels it, with a reply that says so."""
         assert self._lock is not None
         return self._lock.revoke()
 
     def left(self) -> dict[str, Any]:
-        """Returns what another program needs to go on with it: the same request, with what is left of its wait."""
+        """Returns its state for another program: the same request, with the rest of its timeout."""
         wait = None if self._until is None else max(0.0, self._until - time.monotonic())
         return {"params": {"names": self._names, "wait": wait}}
 
 
 class WatchCall(_Ongoing):
-    """`subscribe`: over when the client says so."""
+    """`subscribe`: over when the client cancels it."""
 
     def begin(self, feed: Feed, wanted: Filter) -> WatchCall:
-        """Starts telling.
+        """Starts notifying.
 
         Raises:
-            TooManySubscriptions: The client has as many as it may.
+            TooManySubscriptions: The client has as many as allowed.
         """
         if self._peer.subscriptions >= MOST_SUBSCRIPTIONS:
             raise TooManySubscriptions(MOST_SUBSCRIPTIONS)
@@ -195,7 +195,7 @@ class WatchCall(_Ongoing):
             self._notes.drop()
 
     def revoke(self) -> bool:
-        """Delivers what has happened so far, and the number of notes in all."""
+        """Delivers the pending notes, then replies with the number of all notes."""
         self._is_over()
         self._peer.subscriptions -= 1
         assert self._notes is not None

@@ -1,6 +1,6 @@
-"""Takes the parameters of a native call, each by its kind, with an error that names what was expected. Pure.
+"""Typed access to the parameters of a native call; errors name what was expected. Pure.
 
-Also what the requests of both dialects are checked for before anything is done, and how a refusal is logged.
+Also the checks of names in requests of both dialects, and how a refused request is logged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_TEXTS = 100_000
 
 
 class Params:
-    """The parameters of one call. One that is nil counts as left out.
+    """The parameters of one call. A value of nil counts as missing.
 
     Attributes:
         all: All of them, unchecked.
@@ -33,14 +33,14 @@ class Params:
     __slots__ = ("all",)
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """Reads `params`."""
+        """Wraps `params`."""
         self.all = params
 
     def text(self, name: str) -> str:
-        """Takes a text that has to be there.
+        """Returns a required text.
 
         Raises:
-            InvalidParameter: It isn't, or is something else; so do all the other methods.
+            InvalidParameter: It is missing or of another type; all other methods raise it too.
         """
         value = self.optional_text(name)
         if value is None:
@@ -48,14 +48,14 @@ class Params:
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """Takes a text, None if there is none."""
+        """Returns a text, None if it is missing."""
         value = self.all.get(name)
         if value is not None and not isinstance(value, str):
             raise InvalidParameter(name, "a text", shown(value))
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
-        """Takes a list of texts, None if there is none."""
+        """Returns a list of texts, None if it is missing."""
         value = self.all.get(name)
         if value is None:
             return None
@@ -66,7 +66,7 @@ class Params:
         return tuple(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Takes a boolean."""
+        """Returns a boolean."""
         value = self.all.get(name)
         if value is None:
             return default
@@ -75,7 +75,7 @@ class Params:
         return value
 
     def seconds(self, name: str) -> int:
-        """Takes a timeout: whole seconds, 0 (no limit) if there is none."""
+        """Returns a timeout: whole seconds, 0 (no limit) if it is missing."""
         value = self.all.get(name, 0)
         if value is None:
             return 0
@@ -84,7 +84,7 @@ class Params:
         return value
 
     def wait(self, name: str) -> float | None:
-        """Takes a limit for waiting: seconds, None (no limit) if there is none."""
+        """Returns a limit for waiting: seconds, None (no limit) if it is missing."""
         value = self.all.get(name)
         if value is None:
             return None
@@ -93,14 +93,14 @@ class Params:
         return float(value)
 
     def number(self, name: str) -> int | None:
-        """Takes a whole number, None if there is none."""
+        """Returns a whole number, None if it is missing."""
         value = self.all.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise InvalidParameter(name, "a whole number", shown(value))
         return value
 
 
-@lru_cache(maxsize=1024)  # what it refuses isn't kept, only what it lets pass
+@lru_cache(maxsize=1024)  # calls that raise aren't cached
 def check_names(component: str, kind: str, name: str) -> None:
     """Checks a component's name, and that of an event or a script (`kind`) of it.
 
@@ -112,7 +112,7 @@ def check_names(component: str, kind: str, name: str) -> None:
 
 
 def check_spec(spec: EventSpec) -> None:
-    """Checks the names of an event that is to be run, and that programs can be given its arguments.
+    """Checks the names of an event that is to be run, and that its arguments can be passed to programs.
 
     Raises:
         InvalidName: One can't be used, or an argument contains a NUL.
@@ -124,7 +124,7 @@ def check_spec(spec: EventSpec) -> None:
 
 
 def log_refusal(log: logging.Logger, request: str, error: Exception, peer: Peer) -> None:
-    """Logs an error that answers a request; what a client can do wrong again and again, seldom."""
+    """Logs an error that answers a request; rate-limited for errors that a client can repeat at will."""
     about = {"about": {"client_uid": peer.uid, "client_pid": peer.pid}}
     if isinstance(error, InvalidName | WouldDeadlock):
         seldom = peer.uid if isinstance(error, InvalidName) else peer.pid

@@ -1,4 +1,4 @@
-"""A client as the dispatcher knows it: who it is, and what it has under way and holds."""
+"""A client as the dispatcher knows it: its process, its requests under way, and the locks that it holds."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ __all__ = ["Cancellable", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
 
 class Cancellable(Protocol):
-    """A request that is being carried out."""
+    """A request under way."""
 
     def cancel(self) -> None:
-        """Takes it back: it will not be answered."""
+        """Cancels it without a reply."""
 
     def left(self) -> Mapping[str, Any]:
-        """Returns what another program needs, besides the request, to go on with it: fields of `handover.LeftCall`."""
+        """Returns its state for another program, besides the request: fields of `handover.LeftCall`."""
 
     def take_up(self, left: LeftCall) -> None:
-        """Goes on where a former program was with it."""
+        """Restores its state from a former program."""
 
 
 class Revocable(Protocol):
-    """What can be taken back, or ended by another request."""
+    """What can be cancelled, without a reply or with one."""
 
     def cancel(self) -> None:
-        """Takes it back: it will not be answered."""
+        """Cancels it without a reply."""
 
     def revoke(self) -> bool:
-        """Has it answered as cancelled, now or in a moment; tells whether it was more than waiting."""
+        """Cancels it, with a reply that says so, now or later; returns whether it had been started."""
 
 
 class OwnCall(Cancellable, Revocable, Protocol):
-    """A request that its client can end."""
+    """A request that its client can cancel by another request."""
 
     @property
     def ending(self) -> tuple[str, ...]:
-        """Arguments of `audit` when the client ends it; empty if it only reads."""
+        """Arguments of `audit` when the client cancels it; empty if it only reads."""
 
 
 class NamedLock(Revocable, Protocol):
-    """Locks that a client has or waits for. `cancel` gives them back too."""
+    """Locks that a client holds or waits for. `cancel` releases them too."""
 
     @property
     def number(self) -> int:
-        """Tells it apart from others."""
+        """Its number, unique in this daemon."""
 
     def left(self) -> LeftLock:
-        """Returns what another program needs to go on with it."""
+        """Returns its state for another program."""
 
 
 @attrs.define
@@ -62,22 +62,22 @@ class Peer:
     pid: int
     uid: int
     groups: frozenset[int] = frozenset()
-    """Its groups, by number; not looked at for those who may do everything."""
+    """Its groups, by number; empty, as not needed, for users who may do everything."""
     label: str = ""
-    """Who it is, for the log; empty until that was found out."""
+    """User and process, for the log; empty until it is needed."""
     program: str | None = None
-    """The name that the process goes by; None until that was found out."""
+    """The name of the process; None until it is needed."""
     jobs: frozenset[Hashable] | None = None
-    """The job from whose script it descends, if any; None until that was found out. It can't change."""
+    """The job whose script is an ancestor of the process, if any; None until it is needed. It can't change."""
     calls: dict[int, OwnCall] = attrs.field(factory=dict)
-    """What it asked for that can be cancelled, by the request's id."""
+    """Its requests that can be cancelled, by id."""
     locks: dict[int, NamedLock] = attrs.field(factory=dict)
     """The locks that it holds, by number."""
     subscriptions: int = 0
     """Calls of `subscribe` under way."""
 
     def release_locks(self) -> None:
-        """Gives back what it holds, when it has gone."""
+        """Releases its locks, as it has disconnected."""
         locks, self.locks = self.locks, {}
         for lock in locks.values():
             lock.cancel()

@@ -1,4 +1,4 @@
-"""Turns a request of the CTDB dialect into a call of the domain, and what comes of it, errors too, into the reply."""
+"""Maps requests of the CTDB dialect to calls of the domain, and their results and errors to replies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Dispatcher:
     """Serves the requests of every session."""
 
     def __init__(self, domain: Domain) -> None:
-        """Serves what `domain` can do."""
+        """Serves requests by means of `domain`."""
         self._domain = domain
         self._methods = Methods(domain)
 
@@ -104,15 +104,15 @@ class _RunUnderWay:
     job: Job
 
     def cancel(self) -> None:
-        """Takes it back: it will not be answered."""
+        """Cancels it without a reply."""
         self.domain.cancel_run(self.job)
 
     def left(self) -> dict[str, Any]:
-        """Returns what another program needs to go on with it."""
+        """Returns its state for another program."""
         return {"run": self.job.run, "queued": self.job.queued}
 
     def take_up(self, left: LeftCall) -> None:
-        """Goes on where a former program was with it: nothing to do."""
+        """Restores its state: there is none besides the request."""
 
 
 # There are half a dozen results, and nearly always it is 0.

@@ -1,4 +1,4 @@
-"""The method `status`: what ran last, what runs and waits, who is healthy. Its usual answer is put together once."""
+"""The method `status`: latest results, jobs, health. The reply to the usual request is cached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Status"]
 
 @attrs.frozen(kw_only=True)
 class _Wanted:
-    """What is asked for; None is all."""
+    """The parameters; None stands for all."""
 
     component: str | None
     event: str | None
@@ -37,17 +37,17 @@ class _Wanted:
 
 
 class Status:
-    """Answers the method."""
+    """Implements the method."""
 
     def __init__(self, domain: Domain) -> None:
-        """Asks `domain`."""
+        """Reads from `domain`."""
         self._domain = domain
-        # Monitoring asks for the same event again and again: the answer is kept until the event has run once more,
-        # or a component's health has changed.
+        # Monitoring requests the same event again and again: the reply is cached until the event has run once more, or
+        # a component's health has changed.
         self._usual: WeakKeyDictionary[RunRecord, tuple[object, Result]] = WeakKeyDictionary()
 
     def ask(self, params: Params, peer: Peer) -> Result:
-        """Returns the answer.
+        """Returns the reply.
 
         Raises:
             RequestError: A parameter can't be used, or the event never ran.
@@ -73,7 +73,7 @@ class Status:
         except NeverRan:
             if not jobs:
                 raise
-            records = []  # it runs for the first time
+            records = []  # it runs for the first time now
         health = [attrs.asdict(one) for one in self._domain.health() if wanted.component in (None, one.component)]
         parts = {
             "results": frames.packed_list([packed_run(record, output=wanted.output) for record in records]),
@@ -105,7 +105,7 @@ class Status:
 
 
 def _usual_question(params: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Returns component and event if nothing else is asked for."""
+    """Returns component and event if there are no other parameters."""
     if len(params) != 2:
         return None
     component, event = params.get("component"), params.get("event")
@@ -116,7 +116,7 @@ def _usual_question(params: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _canonical(address: str | None) -> str | None:
-    """Returns an address in the form in which results have it; what is none stays as it is, and has no results."""
+    """Returns an address in canonical form, as in results; a text that is no address is unchanged."""
     try:
         return None if address is None else str(ip_address(address))
     except ValueError:

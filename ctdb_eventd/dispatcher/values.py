@@ -87,7 +87,7 @@ def queue_value(queue: QueueSnapshot) -> dict[str, Any]:
 
 
 def failure_of(error: EventdError | OSError | None) -> Failure:
-    """Returns the answer to a call that was not carried out; None is a bug of ours."""
+    """Returns the reply to a call that failed; None stands for a bug in the daemon."""
     if error is None:
         return Failure("EIO", "this is a bug in ctdb-eventd, its log says more; please report it", {"kind": "Bug"})
     if isinstance(error, OSError):
@@ -99,7 +99,7 @@ def failure_of(error: EventdError | OSError | None) -> Failure:
     return Failure(_code(number), str(error), _data(error))
 
 
-# Some numbers have two names, and which of them errorcode has is not said anywhere.
+# Some numbers have two names, and which of them errorcode has is undocumented.
 _CODES = {**errno.errorcode, errno.EDEADLK: "EDEADLK", errno.EAGAIN: "EAGAIN", errno.EOPNOTSUPP: "EOPNOTSUPP"}
 
 

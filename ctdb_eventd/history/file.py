@@ -1,10 +1,10 @@
 """The history's file: an SQLite database with one row for each run, each of its scripts, and each of its waits.
 
-What survives: if the daemon is killed, all that was written. At a power failure the last seconds may be missing, as
-nothing waits for the disk (journal in WAL mode, `synchronous = NORMAL`); the file stays whole. Of a run that was going
-on then, the beginning is there: it is marked as interrupted when the file is next opened.
+Durability: if the daemon is killed, nothing that was written is lost. A power failure may lose the last seconds, as
+nothing waits for the disk (journal in WAL mode, `synchronous = NORMAL`), but doesn't corrupt the file. A run that was
+not over then is marked as interrupted when the file is next opened.
 
-A file that can't be read, or of another version, is kept beside a new one.
+A file that can't be read, or of a later version, is renamed, and a new one is made.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ __all__ = ["SCHEMA_VERSION", "HistoryFile", "WriteError"]
 _log = logging.getLogger(__name__)
 
 WriteError = sqlite3.Error
-"""Nothing can be written now."""
+"""Writing has failed."""
 SCHEMA_VERSION = 3
-"""A file of a later version is kept beside a new one; those of former versions are brought up to date."""
+"""A file of a later version is renamed and replaced; one of an earlier version is migrated."""
 _UPGRADES = {
     1: "ALTER TABLE script ADD COLUMN known_from TEXT; ALTER TABLE script ADD COLUMN hung TEXT;",
     2: "ALTER TABLE run ADD COLUMN ended INTEGER; UPDATE run SET ended = number WHERE outcome IS NOT NULL;"
     " CREATE INDEX run_ended ON run (ended);",
 }
-"""What makes a version the next one."""
+"""Statements that migrate from a version to the next."""
 _TIDY_EVERY = 500
-"""Records between two looks whether there is too much."""
+"""Number of records between two checks of the bounds."""
 _PART = 20
-"""When the file is too large, one part in so many goes, the oldest, again and again."""
+"""When the file is too large, the oldest 1/20 of the runs is deleted, repeatedly."""
 _FULL_ENOUGH = 0.9
-"""Until it has this part of the size that it may have."""
+"""Deletion stops at this fraction of the maximum size."""
 _CACHE_KIB = 512
 _DAY = 24 * 3600
 
@@ -94,7 +94,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class HistoryFile:
-    """Writes to the file. Made and used by one thread; opens the file when there is something to write."""
+    """Writes to the file. Made and used by one thread; opens the file at the first write."""
 
     def __init__(self, path: str, goes_on: bool = False) -> None:
         """Opens nothing yet.
@@ -154,7 +154,7 @@ class HistoryFile:
                 return self._open()
             if version == 0:
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            if not self._was_open:  # what goes on when it is opened again is of this daemon
+            if not self._was_open:  # when it is reopened, unfinished runs belong to this daemon
                 _mark_interrupted(connection)
                 self._was_open = True
         except BaseException:
@@ -164,7 +164,7 @@ class HistoryFile:
         return connection
 
     def _keep_aside(self, why: str) -> None:
-        """Puts a file that can't be used beside the new one. The log that belongs to it goes with it."""
+        """Renames a file that can't be used, together with its write-ahead log."""
         kept = f"{self._path}.broken-{time.strftime('%Y%m%dT%H%M%S')}"
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
@@ -184,10 +184,10 @@ def _is_broken(error: sqlite3.Error) -> bool:
 
 
 def _insert(connection: sqlite3.Connection, records: Sequence[Record], bounds: Bounds) -> None:
-    """Puts records into the file: few statements, each for many rows.
+    """Inserts records by few statements, each for many rows.
 
-    Between rows the interpreter is not needed, and the event loop's thread has it. Most runs are over by the time
-    their beginning is written, and are one row at once.
+    Within a statement SQLite releases the interpreter lock, so the event loop can run. Most runs have ended when their
+    beginning is written, and need one row only.
     """
     begun = [record for record in records if isinstance(record, Started)]
     over = [record for record in records if isinstance(record, Ended)]

@@ -1,4 +1,4 @@
-"""Whether each component is healthy: what its latest monitor event says, and since when. Pure."""
+"""Whether each component is healthy, by its latest monitor event, and since when. Pure."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Health:
         self.components: tuple[ComponentHealth, ...] = ()
 
     def take_up(self, components: Iterable[ComponentHealth]) -> None:
-        """Takes what a former program has left: its `components`."""
+        """Restores the `components` of a former program."""
         self._known = {health.component: health for health in components}
         self.components = tuple(self._known.values())
 
     def note(self, record: RunRecord) -> ComponentHealth | None:
-        """Takes a run that came to an end of its own; returns the component's health if that changes it."""
+        """Evaluates a run that wasn't cancelled; returns the component's health if it has changed."""
         if record.spec.event != "monitor":
             return None
         new = _health(record)

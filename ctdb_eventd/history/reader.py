@@ -1,6 +1,6 @@
-"""Reads the history's file, whether a daemon writes to it or not.
+"""Reads the history's file, also while a daemon writes to it.
 
-Runs have the form that the native protocol gives them, with who asked for them besides.
+Runs have the form of the native protocol, with the fields `uid`, `pid` and `program` of the requester added.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = [
     "read_whole_runs",
 ]
 
-_BUSY_PATIENCE = 5.0
-"""Seconds that a lock of the file is waited for."""
+_BUSY_TIMEOUT = 5.0
+"""Timeout for SQLite's lock of the file, in seconds."""
 _MOST_LOOKED_AT = 20_000
 _MOST_LATEST = 2000
 _STEPS = 10_000
-"""Steps of SQLite's between two looks at the clock."""
+"""Instructions of SQLite between two checks of the timeout."""
 _RUN = (
     "run, component, event, args, address, uid, pid, program, queued, waited, seconds, outcome, summary, ended_by,"
     " (SELECT coalesce(sum(w.seconds), 0.0) FROM wait w WHERE w.number = r.number AND w.script IS NOT NULL)"
@@ -49,7 +49,7 @@ class NothingWritten(Unreadable):
     """No run has been written yet."""
 
 
-def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float | None = None) -> Any:
+def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float | None = None) -> Any:
     """Returns what a view of the history shows.
 
     Args:
@@ -57,12 +57,12 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, patience: float 
         view: `runs`, `run`, `slow`, `latest` or `ended`: see `read_runs`, `read_run` and so on.
         wanted: Which runs; of `run` only whether it is a failed one.
         run: For the views `run` and `ended`.
-        patience: Seconds after which a search is given up; None is no limit.
+        timeout: Seconds that a search may take; None is no limit.
 
     Raises:
         Unreadable: The file can't be read, or not within that time.
     """
-    with _opened(path, patience) as connection:
+    with _opened(path, timeout) as connection:
         if view == "run":
             return read_run(connection, run, failed=wanted.failed)
         if view == "latest":
@@ -90,23 +90,23 @@ def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _opened(path: str, patience: float | None) -> Iterator[sqlite3.Connection]:
+def _opened(path: str, timeout: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
         raise NothingWritten(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
     try:
-        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_PATIENCE)
+        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 raise NothingWritten(f"{path}: no run has been written to it yet")
             connection.row_factory = sqlite3.Row
-            if patience is not None:
-                end = time.monotonic() + patience
+            if timeout is not None:
+                end = time.monotonic() + timeout
                 connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
-        text = f"not found within {patience:g} s: ask for less" if str(error) == "interrupted" else str(error)
+        text = f"not found within {timeout:g} s: ask for less" if str(error) == "interrupted" else str(error)
         raise Unreadable(f"{path}: {text}") from error
 
 
@@ -226,7 +226,7 @@ def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Returns how long scripts ran and what was waited for, what took most in all first.
+    """Returns statistics of the times of scripts and waits, ordered by the total, the largest first.
 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %
     took no longer) and `longest`, in seconds.

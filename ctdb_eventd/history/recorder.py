@@ -1,9 +1,9 @@
-"""Every run and its scripts: put into a queue by the event loop, written by a thread of its own, many at a time.
+"""Stores every run: the event loop puts records into a queue, a thread writes them in batches.
 
-The event loop never waits: neither a slow disk nor a full one holds up an event. The thread writes what has come
-within a moment in one transaction, so that a failover of a hundred addresses costs a few of them.
+The event loop never waits: neither a slow disk nor a full one delays an event. The thread writes the records of a short
+time in one transaction, so that a failover of a hundred addresses needs only a few transactions.
 
-While nothing can be written (disk full, file locked), records wait, up to a bound, and are tried again.
+While nothing can be written (disk full, file locked), records stay queued, up to a bound, and writing is retried.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _log = logging.getLogger(__name__)
 _PAUSE = 0.2
 """Seconds for which records are gathered before they are written."""
 _MANY = 20
-"""Records within that time from which on more are gathered: a failover goes on, and has better use for processors."""
+"""Number of records within that time from which on more are gathered: during a failover events need the processors."""
 _LONGEST_PAUSE = 1.0
-"""Seconds after which they are written all the same."""
+"""Seconds after which they are written in any case."""
 _RETRY = 5.0
-"""Seconds until a write is tried again that failed."""
+"""Seconds until a failed write is retried."""
 _MOST_WAITING = 20_000
 """Records that are kept while nothing can be written."""
 _MOST_AT_ONCE = 1000
 """Records in one transaction."""
-_CLOSE_PATIENCE = 5.0
-"""Seconds that the end of the daemon waits for the last write."""
-_READ_PATIENCE = 5.0
-"""Seconds after which a search in the history is given up: others wait for theirs."""
+_CLOSE_TIMEOUT = 5.0
+"""Seconds that the daemon waits for the last write when it stops."""
+_READ_TIMEOUT = 5.0
+"""Timeout of a search in the history, in seconds: other searches are queued behind it."""
 
 ReadDone = Callable[[Any, str | None], None]
-"""Called once with what was found, or with why it can't be read."""
+"""Called once with the result, or with the reason why the history can't be read."""
 _Question = tuple[str, Wanted, str | None, int, ReadDone, asyncio.AbstractEventLoop]
 
 
 class History:
-    """Writes records into a file. Its methods are called from one thread, the event loop's, and never wait."""
+    """Writes records to a file. Its methods are called from one thread, the event loop's, and don't block."""
 
     def __init__(self, path: str, bounds: Bounds, goes_on: bool = False) -> None:
         """Prepares: nothing is written before `startup`.
@@ -61,12 +61,12 @@ class History:
         self.bounds = bounds
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._put = 0
-        """Records that were put there."""
+        """Number of queued records since the start."""
         self._settled = threading.Condition()
         self._done = 0
-        """How many of them were written, or lost."""
+        """Number of them that were written, or lost."""
         self._trouble = ""
-        """Why nothing can be written now."""
+        """Why writing fails at present; empty if it doesn't."""
         self._hurry = threading.Event()
         """Somebody waits for what comes to be written."""
         self._writer: threading.Thread | None = None
@@ -92,13 +92,13 @@ class History:
         if self._writer is not None:
             self._hurry.set()
             self._queue.put(None)
-            self._writer.join(_CLOSE_PATIENCE)
+            self._writer.join(_CLOSE_TIMEOUT)
 
-    def flush(self, patience: float) -> bool:
+    def flush(self, timeout: float) -> bool:
         """Waits until what came before has been written; blocks, and may be called in any thread.
 
         Args:
-            patience: Seconds after which it is given up; it is at once if the file can't be written.
+            timeout: Seconds after which it is given up; it is at once if the file can't be written.
 
         Returns:
             False if it was given up.
@@ -106,7 +106,7 @@ class History:
         put = self._put
         if self._done < put:
             self.startup()
-        return self._has_written(put, patience)
+        return self._has_written(put, timeout)
 
     def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
@@ -124,10 +124,10 @@ class History:
             view, wanted, run, put, done, loop = self._questions.get()
             found, error = None, None
             try:
-                if view == "ended" and not self._has_written(put, _READ_PATIENCE):
+                if view == "ended" and not self._has_written(put, _READ_TIMEOUT):
                     why = self._trouble or "it takes long"
                     raise reader.Unreadable(f"{self.path}: the latest runs aren't in it yet: {why}")
-                found = reader.read(self.path, view, wanted, run, _READ_PATIENCE)
+                found = reader.read(self.path, view, wanted, run, _READ_TIMEOUT)
             except reader.NothingWritten:
                 found = None if view in ("run", "ended") else []
             except reader.Unreadable as unreadable:
@@ -138,12 +138,12 @@ class History:
             with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
                 loop.call_soon_threadsafe(done, found, error)
 
-    def _has_written(self, put: int, patience: float) -> bool:
+    def _has_written(self, put: int, timeout: float) -> bool:
         """Has the first so many records written, and waits for that; False if it was in vain."""
         with self._settled:
             if self._done < put:
                 self._hurry.set()
-                self._settled.wait_for(lambda: self._done >= put or self._trouble, patience)
+                self._settled.wait_for(lambda: self._done >= put or self._trouble, timeout)
                 self._hurry.clear()
             return self._done >= put
 
@@ -203,15 +203,15 @@ class History:
             self._settle(excess, self._trouble)
         return excess
 
-    def _gather(self, waiting: list[Record], patience: float | None) -> bool:
+    def _gather(self, waiting: list[Record], timeout: float | None) -> bool:
         """Adds what comes within a moment; tells whether that was all there will ever be.
 
         Args:
             waiting: Is added to.
-            patience: Seconds after which it returns even if nothing comes; None is for ever.
+            timeout: Seconds after which it returns even if nothing comes; None is for ever.
         """
         with contextlib.suppress(queue.Empty):
-            record = self._queue.get(timeout=patience)
+            record = self._queue.get(timeout=timeout)
             if record is None:
                 return True
             waiting.append(record)

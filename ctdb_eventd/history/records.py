@@ -1,4 +1,4 @@
-"""What is put into the history, how much of it is kept, and what can be asked of it. Pure."""
+"""The records of the history, its bounds, and the filter of queries. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Bounds", "Ended", "Examined", "Record", "Started", "Wanted", "histor
 
 @attrs.frozen(kw_only=True)
 class Bounds:
-    """How much is kept; what is older, or more, goes."""
+    """How much is kept; older or further runs are deleted."""
 
     days: float = 90.0
     runs: int = 500_000
     size: int = 256 << 20
     """Bytes of the file."""
     output: int = 16 << 10
-    """Bytes of the output of one script; of more its beginning and its end."""
+    """Bytes of the output of one script; of longer output the beginning and the end are kept."""
 
 
 # Two are made for every run, and frozen fields take four times as long to set.
 @attrs.define(kw_only=True)
 class Started:
-    """A run was asked for. Treat as immutable."""
+    """A run was requested. Treat as immutable."""
 
     run: str
     component: str
@@ -36,7 +36,7 @@ class Started:
     queued: float
     """Seconds since the epoch."""
     uid: int | None = None
-    """Who asked; None if that isn't known."""
+    """The user who requested it; None if unknown."""
     pid: int | None = None
     program: str | None = None
 
@@ -54,17 +54,17 @@ class Ended:
     scripts: tuple[ScriptReport, ...] = ()
     waits: Sequence[Wait] = ()
     ended_by: str | None = None
-    """Who cancelled it, or what for it gave way."""
+    """Who cancelled it, or why it had to yield."""
 
 
 @attrs.frozen(kw_only=True)
 class Examined:
-    """A script of a run hung, and its processes were looked at. Comes after the run's end."""
+    """The processes of a hung script were examined. Follows the run's end."""
 
     run: str
     script: str
     hung: Mapping[str, object]
-    """What was found: see `processes.Hung`."""
+    """The result: see `processes.Hung`."""
 
 
 Record = Started | Ended | Examined
@@ -72,25 +72,25 @@ Record = Started | Ended | Examined
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """Which runs. None, and False, is no restriction."""
+    """A filter of runs. None, and False, mean no restriction."""
 
     component: str | None = None
     event: str | None = None
     address: str | None = None
     failed: bool = False
-    """Only those that did not end well."""
+    """Only those that did not succeed."""
     since: float | None = None
-    """Seconds since the epoch: those that were not over then."""
+    """Seconds since the epoch: those that ended later."""
     until: float | None = None
-    """Those that were asked for before."""
+    """Seconds since the epoch: those that were requested before."""
     slower: float | None = None
     """Those that waited and ran for more seconds than this."""
     uid: int | None = None
-    """Those that this user asked for."""
+    """Those that this user requested."""
     by_ctdbd: bool | None = None
-    """Those that ctdbd asked for, or those that it did not."""
+    """Those that ctdbd requested, or those that it did not."""
     limit: int = 50
-    """The latest so many."""
+    """The maximum number of runs, the latest ones."""
 
 
 def history_file(state_dir: str) -> str:
@@ -99,5 +99,5 @@ def history_file(state_dir: str) -> str:
 
 
 def storable(text: str | None) -> str | None:
-    """Returns a text that SQLite can keep: what is no character in it is written as `\\udcff`. None stays None."""
+    """Returns a text that SQLite can store: undecodable bytes are written as `\\udcff`. None stays None."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -145,7 +145,7 @@ class Notifier:
         limit = self.config.notify_timeout
         self.busy = True
         try:
-            with anyio.move_on_after(limit) as patience:
+            with anyio.move_on_after(limit) as scope:
                 await child.wait()
         finally:
             output, status = await child.finish()
@@ -154,7 +154,7 @@ class Notifier:
             return None
         if self._trouble is None:
             log_output("notify", output, child.came)
-        return f"killed, as it took longer than {limit:g} s" if patience.cancelled_caught else f"exit status {status}"
+        return f"killed, as it took longer than {limit:g} s" if scope.cancelled_caught else f"exit status {status}"
 
     def _start(self, path: str, text: bytes) -> Child:
         # a file in memory, not a pipe: a program that doesn't read keeps nobody waiting

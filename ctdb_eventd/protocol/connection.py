@@ -90,7 +90,7 @@ class Connection:
         """
         return self._encode(reqid, reply)
 
-    def last_words(self) -> bytes:
+    def closing_message(self) -> bytes:
         """Returns what has to be sent before closing after an error: our version, for a client of a later one."""
         error = self._error
         if not isinstance(error, VersionNotSupported):

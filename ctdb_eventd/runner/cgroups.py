@@ -219,11 +219,11 @@ class Cgroup:
             with contextlib.suppress(OSError):  # it has ended
                 _move(pid, self._all.home)
 
-    def tell(self, number: signal.Signals, *, but_group: int) -> None:
+    def send_signal(self, number: signal.Signals, *, except_group: int) -> None:
         """Sends a signal to all processes but the members of a process group, which have got it already."""
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(pid) != but_group:
+                if os.getpgid(pid) != except_group:
                     os.kill(pid, number)
 
     async def end(self, deadline: float) -> None:
@@ -235,7 +235,7 @@ class Cgroup:
 
     def _kill(self) -> None:
         # one by one, and not by cgroup.kill: that would end this process too, should it be there after all
-        self.tell(signal.SIGKILL, but_group=0)
+        self.send_signal(signal.SIGKILL, except_group=0)
 
     def close(self, *, kill: bool = False) -> None:
         """Removes it; processes that are left are moved out, after SIGKILL if `kill`."""

@@ -12,7 +12,7 @@ import attrs
 
 from ctdb_eventd.config import Config
 from ctdb_eventd.logs import log_output
-from ctdb_eventd.runner.process import KILL_PATIENCE, Child, SpawnContext
+from ctdb_eventd.runner.process import KILL_TIMEOUT, Child, SpawnContext
 from ctdb_eventd.runs import Job
 from ctdb_eventd.safety import Ways
 
@@ -24,10 +24,10 @@ Keep = Callable[[str, str, Mapping[str, object]], None]
 """Called with a run, a script of it that hung, and what was found."""
 
 _NAME = "event_debug"
-_TURN_PATIENCE = 10.0
+_TURN_TIMEOUT = 10.0
 """Seconds that a hung script waits to be looked at while the debug script looks at others: its locks and its address
 are held meanwhile, and a failover waits for them."""
-_LOOK_PATIENCE = 1.0
+_LOOK_TIMEOUT = 1.0
 """Seconds that the look at its processes may take."""
 
 
@@ -64,7 +64,7 @@ class Debugger:
         try:
             from ctdb_eventd.processes import examine  # late: it would slow the daemon's start
 
-            with anyio.move_on_after(_LOOK_PATIENCE):
+            with anyio.move_on_after(_LOOK_TIMEOUT):
                 found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
         except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
             text = "%s: %s is ended without a look at its processes: %s"
@@ -87,9 +87,9 @@ class Debugger:
         if config.debug_script is None:
             return
         path = os.path.join(self._config_dir, config.debug_script)
-        with anyio.move_on_after(_TURN_PATIENCE) as patience:
+        with anyio.move_on_after(_TURN_TIMEOUT) as scope:
             await self._turn.acquire()
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             text = "%s: process %d is ended without a look: the debug script is busy with others"
             _log.warning(text, path, hung.pid, extra=job.about(process=hung.pid))
             return
@@ -112,11 +112,11 @@ class Debugger:
             _log.error("debug script %s can't be run: %s", path, error.strerror)
             return
         try:
-            with anyio.move_on_after(config.debug_timeout or None) as patience:
+            with anyio.move_on_after(config.debug_timeout or None) as scope:
                 await child.wait()
-            if patience.cancelled_caught:
+            if scope.cancelled_caught:
                 _log.error("debug script %s is ended: it took longer than %g s", path, config.debug_timeout)
-                with anyio.move_on_after(config.kill_grace + KILL_PATIENCE):
+                with anyio.move_on_after(config.kill_grace + KILL_TIMEOUT):
                     await child.end(anyio.move_on_after(config.kill_grace))
         finally:
             output, status = await child.finish()

@@ -32,7 +32,7 @@ class EventRunner:
 
     Attributes:
         config: The configuration in force; may be replaced, which takes effect for events started later.
-        spawn: What every script is given; likewise.
+        spawn: Environment and descriptors of every script; likewise.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class EventRunner:
 
         Args:
             config: The configuration in force.
-            events_dir: Holds one directory of scripts for each component; stands in the configuration directory.
-            tasks: Where events run; is expected to outlive them.
-            spawn: What every script is given.
-            debugger: Looks at scripts that hang.
+            events_dir: Has one directory of scripts for each component; is in the configuration directory.
+            tasks: Where events run; must outlive them.
+            spawn: Environment and descriptors of every script.
+            debugger: Examines scripts that hang.
         """
         self.config = config
         self.spawn = spawn
@@ -76,8 +76,8 @@ class EventRunner:
     def start(self, job: Job, listener: RunListener) -> RunningEvent | None:
         """Starts a job's event.
 
-        An event without scripts, and one that can't be started, is over when this returns: the listener was notified
-        of everything and there is nothing to cancel. That costs no task.
+        An event without scripts, and one that can't be started, has ended when this returns None: the listener has got
+        all its calls. No task is started for it.
         """
         found = self._list(job.spec)
         if isinstance(found, RunResult) or not found:

@@ -34,7 +34,7 @@ _MOST_LINES = 1024
 """More than may ever run at the same time."""
 _FIRST_FREE = 10
 """What becomes a descriptor of the process must not lie where another one is put before."""
-_EXIT_PATIENCE = 1.0
+_EXIT_TIMEOUT = 1.0
 _SHORT_LIFE = 1.0
 _RESTART_PAUSE = 1.0
 """Seconds before another one is started if the former one lived no longer than `_SHORT_LIFE`; else there is none."""
@@ -154,7 +154,7 @@ class Guardian:
         self._close_pipe()
         if self._pidfd >= 0:
             asyncio.get_running_loop().remove_reader(self._pidfd)
-            with anyio.move_on_after(_EXIT_PATIENCE, shield=True):
+            with anyio.move_on_after(_EXIT_TIMEOUT, shield=True):
                 await exited(self._pidfd)
             self._reap()
 

@@ -1,7 +1,7 @@
-"""One child process: started by posix_spawn, watched by its pidfd, its output captured, its group ended if it must be.
+"""One child process: started by posix_spawn, watched by its pidfd, its output captured, its group killed if necessary.
 
-No thread, no waiting for pipes: a script is over when its process is, whoever still holds its output. Asyncio's own
-process helpers take a multiple of the time and wait for the pipe, which daemons that a script leaves behind hold open.
+No thread, no waiting for pipes: a script has ended when its process has, even if others still hold its output open.
+Asyncio's own process helpers are several times slower, and wait for the pipe, which a script's daemons hold open.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from ctdb_eventd.runner.capture import Capture
 from ctdb_eventd.runner.cgroups import Cgroup, Cgroups
 from ctdb_eventd.runner.guardian import Guardian
 
-__all__ = ["KILL_PATIENCE", "Child", "SpawnContext"]
+__all__ = ["KILL_TIMEOUT", "Child", "SpawnContext"]
 
 _READ_SIZE = 1 << 16
-# After the exit the pipe is read until it is empty. A process left behind that keeps printing could hold us there for
-# ever: stop after what a pipe can hold at the most (fcntl F_SETPIPE_SZ for unprivileged users).
 _DRAIN_LIMIT = 1 << 20
+"""Bytes that are read from the pipe after the exit: the maximum that a pipe can hold (fcntl F_SETPIPE_SZ for
+unprivileged users). Without a limit a surviving process that keeps printing could block the daemon for ever."""
 _LISTEN_AFTER = 0.01
-"""Seconds after which output is taken as it comes. Most scripts are over by then, and what they said is in the pipe: to
-have the event loop watch it would take longer than to read it at the end."""
-KILL_PATIENCE = 2.0
-"""Seconds after KILL until a process is left alone that the kernel holds."""
+"""Seconds after which the pipe is watched by the event loop. Most scripts have ended by then, and reading the pipe once
+at the end is faster."""
+KILL_TIMEOUT = 2.0
+"""Seconds after KILL for which a process is waited for; in state D it doesn't end."""
 _TRACER_INTERVAL = 0.01
-"""Seconds between two looks whether a tracer has let go of an exited script."""
-# Python ignores SIGPIPE for itself, and whoever started us may have ignored others; a script starts as from a shell.
+"""Seconds between two checks whether a tracer has released an exited script."""
 Printed = Callable[[bytes], None]
+# Python ignores SIGPIPE, and the daemon's parent may have ignored others; a script starts as from a shell
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 @attrs.frozen(kw_only=True)
 class SpawnContext:
-    """What every child is given."""
+    """Environment and descriptors of every child."""
 
     environ: Mapping[bytes, bytes]
     """Its whole environment."""
     stdin: int
     """Descriptor that becomes its standard input."""
     guardian: Guardian
-    """Ends it should the daemon be killed."""
+    """Ends it if the daemon is killed."""
     cgroups: Cgroups
     """Makes one for each run."""
     oom_score_adj: bytes | None = None
-    """What the kernel's /proc/PID/oom_score_adj is to be; None if that which it inherits."""
+    """Is written to /proc/PID/oom_score_adj; None if the inherited value stays."""
 
     def holding(self, locks: str) -> SpawnContext:
-        """Returns the same for a child that has locks of commands; see `names.HELD_LOCKS`."""
+        """Returns the same for a child that holds command locks; see `names.HELD_LOCKS`."""
         if not locks:
             return self
         return attrs.evolve(self, environ={**self.environ, os.fsencode(HELD_LOCKS): os.fsencode(locks)})
 
     def settle(self, pid: int) -> None:
-        """Undoes for a new process what the daemon has set for itself alone."""
+        """Undoes in a new process what the daemon has set for itself only."""
         if self.oom_score_adj is not None:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "wb", buffering=0) as file:
                 file.write(self.oom_score_adj)
@@ -79,7 +79,7 @@ def _output_pipe() -> tuple[int, int]:
 
 
 class Child:
-    """A running process in a process group of its own. Whoever spawns one must `close` it, on every way out.
+    """A running process in a process group of its own. The caller of `spawn` must `close` it in every case.
 
     Attributes:
         pid: Its process id, which is its group's too.
@@ -133,10 +133,10 @@ class Child:
         Args:
             path: The program.
             argv: Its arguments, its name first.
-            context: What every child is given.
+            context: Environment and descriptors.
             max_output: Bytes of its output that are kept.
-            printed: Is given all of its output as it comes.
-            cgroup: It is started in there.
+            printed: Called with all of its output as it arrives.
+            cgroup: The one in which it is started.
 
         Raises:
             OSError: It could not be started; nothing is left behind.
@@ -256,7 +256,7 @@ class Child:
         """
         if not self.look():
             self.kill()
-            with anyio.move_on_after(KILL_PATIENCE, shield=True):
+            with anyio.move_on_after(KILL_TIMEOUT, shield=True):
                 await self.wait()
         return self.output, self.close()
 

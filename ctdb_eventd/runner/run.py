@@ -1,6 +1,6 @@
 """One run of an event: its scripts in sequence, stop at the first failure, one deadline, and every way out.
 
-Knows scripts and children, and tells a listener how it went; who may run when is the scheduler's.
+Knows scripts and child processes, and reports to a listener; the scheduler decides when a script may start.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ __all__ = ["PREEMPTION_GRACE", "RunContext", "RunningEvent"]
 _log = logging.getLogger(__name__)
 
 PREEMPTION_GRACE = 0.5
-"""Seconds that a monitor may take to clean up after TERM when another event wants its place: that event is a failover
-more often than not, and every client of the address waits for it."""
+"""Seconds that a monitor may take to clean up after TERM when another event has to run: that is usually a failover, for
+which every client of the address waits."""
 _LONG_WAIT = 10.0
-"""Seconds of waiting for them after which the log warns while it lasts: it should be over by now."""
+"""Seconds of waiting for locks or a slot after which a warning is logged."""
 _WRITTEN_WAIT = 1.0
-"""Seconds that a script may be open for writing until it counts as one that can't be run: CTDB's own tool opens it so
-to enable it, an editor to save it, and for those moments the kernel refuses to execute it (ETXTBSY)."""
+"""Seconds for which starting a script is retried while it is open for writing, when the kernel refuses to execute it
+(ETXTBSY): CTDB's own tool opens it so to enable it, an editor to save it."""
 _WRITTEN_INTERVAL = 0.01
 """Seconds between two attempts to start it."""
 _UNKILLABLE_WAIT = 2.0
-"""Seconds after KILL until others go on. A killed process ends at once, unless the kernel holds it (state D)."""
+"""Seconds after KILL until other jobs may start. A killed process ends at once, except in state D (in the kernel)."""
 
 
 @attrs.frozen(kw_only=True)
 class RunContext:
-    """What a run works with."""
+    """What a run needs of its surroundings."""
 
     config: Config
-    """In force when it was started; a reload changes nothing for it."""
+    """The one in force when it was started; a reload doesn't change it."""
     spawn: SpawnContext
-    """What every script is given."""
+    """Environment and descriptors of every script."""
     debugger: Debugger
-    """Looks at a script that hangs."""
+    """Examines a script that hangs."""
     declarations: Declarations
     """Knows the locks that scripts need, and the events that they handle."""
     notices: Notices
@@ -65,7 +65,7 @@ class RunContext:
 
 
 class RunningEvent:
-    """A run that was started."""
+    """A started run."""
 
     def __init__(self, context: RunContext, job: Job, listing: Sequence[scripts.Script], listener: RunListener) -> None:
         self._context = context
@@ -86,7 +86,7 @@ class RunningEvent:
         self._began = self._began_at = 0
         self._child_since = 0.0
         self._time_left: float | None = None
-        self._leave: asyncio.Future[None] | None = None
+        self._permission: asyncio.Future[None] | None = None
         self._is_reported = self._is_released = False
 
     @property
@@ -96,7 +96,7 @@ class RunningEvent:
 
     @property
     def progress(self) -> Progress:
-        """What it is doing right now."""
+        """Its current script, and the rest of its time."""
         child = self._child
         left = self._scope.deadline - anyio.current_time() if self._time_left is None else self._time_left
         return Progress(
@@ -107,15 +107,15 @@ class RunningEvent:
         )
 
     def proceed(self) -> None:
-        """Lets the next script start, after `want_script` has said that it must wait."""
-        if self._leave is not None and not self._leave.done():
-            self._leave.set_result(None)
+        """Starts the next script, after `want_script` has returned that it must wait."""
+        if self._permission is not None and not self._permission.done():
+            self._permission.set_result(None)
 
     def cancel(self, *, yielding: bool = False) -> None:
-        """Ends the run: its result is "cancelled". The result of a run that has one stays.
+        """Ends the run with the result "cancelled"; if it has a result already, that stays.
 
         Args:
-            yielding: Another event waits for its place, so it gets less time to clean up, even if it is at it already.
+            yielding: Another event has to run, so the grace period is shorter, also one that has begun already.
         """
         if yielding:
             self._grace = min(self._grace, PREEMPTION_GRACE)
@@ -123,23 +123,23 @@ class RunningEvent:
                 soon = anyio.current_time() + PREEMPTION_GRACE
                 self._grace_scope.deadline = min(self._grace_scope.deadline, soon)
         if self._is_reported:
-            # what is left is to end the remains: no time for a closer look at them
+            # only the remaining processes have to be ended: don't examine them
             self._look.cancel()
             return
         self._cancelled = True
         self._scope.cancel()
 
     async def main(self) -> None:
-        """Runs the event to its end and tells the listener, whatever happens. No process survives this call."""
+        """Runs the event and reports to the listener in every case. No process survives this call."""
         if self._spec.timeout:
             self._scope.deadline = anyio.current_time() + self._spec.timeout
         try:
             with self._scope:
                 await self._run_scripts()
             if self._scope.cancelled_caught and self._cancelled:
-                await self._break_off()
+                await self._finish_cancelled()
             elif self._scope.cancelled_caught and not self._ended_in_time():
-                await self._time_out()
+                await self._finish_timed_out()
             else:
                 self._context.notices.completed(self._spec, ran=self._reports.any_ran)
                 self._report(self._reports.completed())
@@ -155,7 +155,7 @@ class RunningEvent:
         now = asyncio.get_running_loop().time  # anyio's clock, at a tenth of the price
         for script in self._listing:
             if self._scope.cancel_called or now() >= self._scope.deadline:
-                # No script is started for an event that is over; sleeping is what lets the scope end it.
+                # No script is started for an event that has ended; the cancelled scope ends the sleep.
                 self._begin()
                 self._scope.cancel()
                 await anyio.sleep_forever()
@@ -164,17 +164,17 @@ class RunningEvent:
                 return
 
     def _is_last(self, report: ScriptReport) -> bool:
-        """Takes a script's report; tells whether the scripts after it are left out."""
+        """Adds a script's report; returns whether the scripts after it are skipped."""
         self._reports.add(report)
         return report.failed and not self._spec.run_all
 
     def _begin(self) -> int:
-        """Notes that the next script, or the wait for it, begins now; returns that time for display."""
+        """Sets the begin of the next script, or of the wait for it, to now; returns it, in wall-clock time."""
         self._began, self._began_at = wall_clock(), time.monotonic_ns()
         return self._began
 
     def _spent(self) -> tuple[int, int]:
-        """Returns when that was, and how many microseconds it has lasted."""
+        """Returns that begin, and the microseconds since then."""
         return self._began, (time.monotonic_ns() - self._began_at) // 1000
 
     async def _run_script(self, script: scripts.Script) -> ScriptReport:
@@ -201,24 +201,24 @@ class RunningEvent:
         except RequestError as error:
             return self._reports.not_started(script, began, OSError(error.errno, str(error)))
         if not may_start:
-            await self._wait_for_leave(script.name, locks)
+            await self._wait_for_permission(script.name, locks)
             if self._scope.cancel_called:
-                await anyio.sleep_forever()  # it was let go and cancelled in one step; sleeping ends it
+                await anyio.sleep_forever()  # cancelled in the same step; the scope ends the sleep
             began = self._begin()
         return await self._run_child(script, began)
 
-    async def _wait_for_leave(self, name: str, locks: tuple[str, ...]) -> None:
-        """Waits for the script's locks and its slot; the event's time stands still meanwhile."""
+    async def _wait_for_permission(self, name: str, locks: tuple[str, ...]) -> None:
+        """Waits for the script's locks and its slot; that time doesn't count for the event's timeout."""
         left = self._time_left = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
         loop = asyncio.get_running_loop()
-        self._leave = loop.create_future()
+        self._permission = loop.create_future()
         what = f"its locks ({' '.join(locks)}) and a slot" if locks else "a slot"
         warning = loop.call_later(_LONG_WAIT, self._warn_of_wait, name, what)
         try:
-            await self._leave
+            await self._permission
         finally:
-            self._leave = self._time_left = None
+            self._permission = self._time_left = None
             warning.cancel()
         self._scope.deadline = anyio.current_time() + left
         self._listener.got_locks(self._job, name, locks)
@@ -252,7 +252,7 @@ class RunningEvent:
         argv = (script.name, self._spec.event, *self._spec.args)
         printed = partial(self._listener.printed, self._job, script.name)
         spawn = self._context.spawn.holding(self._listener.holds(self._job))
-        patience: float | None = None
+        deadline: float | None = None
         while True:
             try:
                 return Child.spawn(
@@ -263,23 +263,23 @@ class RunningEvent:
             except OSError as error:
                 if error.errno != errno.ETXTBSY:
                     raise
-                if patience is None:
-                    patience = anyio.current_time() + _WRITTEN_WAIT
+                if deadline is None:
+                    deadline = anyio.current_time() + _WRITTEN_WAIT
                     _log.info(
                         *("%s: %s is open for writing; it starts when that is over", self._spec, script.name),
                         extra=self._job.about(script=script.name),
                     )
-                elif anyio.current_time() >= patience:
+                elif anyio.current_time() >= deadline:
                     raise
             await anyio.sleep(_WRITTEN_INTERVAL)
 
-    # ------------------------------------------------------------------ ways out
+    # ------------------------------------------------------------------ cancellation and timeout
 
     def _ended_in_time(self) -> bool:
-        """Tells whether the run was at its end when its time was over.
+        """Tells whether the last script had exited before the timeout was noticed.
 
-        The clock goes on while this daemon stands still (SIGSTOP, a machine without processor time), and so do scripts:
-        one that exited meanwhile has not timed out.
+        The clock and the scripts continue while this daemon is stopped (SIGSTOP, no processor time): a script that has
+        exited meanwhile has not timed out.
         """
         child = self._child
         if child is None or not child.look():
@@ -289,14 +289,14 @@ class RunningEvent:
         self._begin()
         return False
 
-    async def _break_off(self) -> None:
+    async def _finish_cancelled(self) -> None:
         _log.info("%s: cancelled", self._spec, extra=self._job.about(outcome="cancelled"))
         self._report(self._reports.cancelled(self._child, *self._spent()))
         await self._end_child()
 
-    async def _time_out(self) -> None:
-        # The reply first, and the component is free: whoever asked must know, and the debug script may well ask for
-        # the status of this very event.
+    async def _finish_timed_out(self) -> None:
+        # First the reply, and the component is released: the client waits for it, and the debug script may request the
+        # status of this very event.
         child, script = self._child, self._reports.next_name or ""
         self._report(self._reports.timed_out(child, *self._spent()))
         self._release()
@@ -314,18 +314,18 @@ class RunningEvent:
         grace = self._grace_scope = anyio.move_on_after(self._grace)
         cgroup = self._cgroup
         if cgroup is not None:
-            cgroup.tell(signal.SIGTERM, but_group=child.pid)
-        with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as patience:
+            cgroup.send_signal(signal.SIGTERM, except_group=child.pid)
+        with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as scope:
             await child.end(grace)
             if cgroup is not None:
                 await cgroup.end(grace.deadline)
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             _log.error(
                 "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
                 *(self._spec, child.pid, child.pid),
                 extra=self._job.about(process=child.pid),
             )
-            # Its address stays locked, but a lock or a slot for ever would bring the whole node to a stop.
+            # Its address stays locked, but locks and slot are released: holding them for ever could stop the node.
             self._listener.script_over(self._job)
             self._listener.stuck(self._job)
             self._release()
@@ -337,7 +337,7 @@ class RunningEvent:
         )
 
     async def _clean_up(self) -> None:
-        # Only a bug or the daemon's own end leave a child here: no time for grace then.
+        # A child is left here only after a bug or at the daemon's end: kill it without a grace period.
         child, self._child = self._child, None
         if child is not None:
             child.kill()
@@ -351,7 +351,7 @@ class RunningEvent:
             self._cgroup.close(kill=child is not None)
         self._report(RunResult(errno.EIO))
         self._release()
-        # takes back the locks and the slot of a script that was broken off, now that nothing of it is left
+        # releases locks and slot of a script that was ended, now that none of its processes is left
         self._listener.gone(self._job)
 
     def _report(self, result: RunResult) -> None:

@@ -1,10 +1,10 @@
-"""How many scripts may run at once: a pure policy, given the load, asked before each start.
+"""How many scripts may run at once: a policy that depends on the load. Pure.
 
-Scripts that wait (for duplicate address detection, for a TCP reset, for a lock) cost nothing and should all run.
-Scripts that compute only fight for the processors; past a point they run into time limits of their own. Neither can
-be known before it runs, so a number of them starts freely, and more only while processors are idle.
+Scripts that wait (for duplicate address detection, for a TCP reset, for a lock) use no processor and should all run.
+Scripts that compute compete for the processors; too many of them exceed their events' timeouts. Which kind a script is
+can't be known before it runs, so a fixed number of them starts in any case, and more only while processors are idle.
 
-A few of each component may start beside all that, so that one whose scripts all hang keeps no other from its work.
+Each component has a few slots of its own, so that a component whose scripts all hang doesn't block others.
 """
 
 from __future__ import annotations
@@ -21,41 +21,39 @@ T = TypeVar("T", bound=Hashable)
 
 _FREE_PER_PROCESSOR = 2
 _FREE_BESIDES = 16
-# Runnable processes for each processor up to which there is room for another script. One would be an exactly full
-# machine; a script that has just been started is runnable for the first millisecond whatever it does later, so at one
-# the starting itself would look like load.
+# Runnable processes for each processor below which another script may start. One would be full load; but a script is
+# runnable for its first millisecond whatever it does later, so with a limit of one the starts themselves would count.
 _RUNNABLE_PER_PROCESSOR = 3
 
 
 @attrs.frozen
 class Load:
-    """What the machine is doing at this moment."""
+    """The current load of the machine."""
 
     runnable: int
-    """Processes that run or want to run, without the one that asks."""
+    """Running and runnable processes, without this one."""
 
 
 @attrs.frozen
 class AdmissionState:
-    """The policy's present state, to be shown."""
+    """A snapshot of the policy, for display."""
 
     running: int
     """Scripts that hold a slot."""
     waiting: int
     """Scripts that wait for one."""
     free_limit: int
-    """Up to this many start whatever the load is."""
+    """The number that may run whatever the load is."""
     limit: int
-    """Never more than this many run, but for those few that each component may run beside that."""
+    """The maximum number, without the components' own slots."""
     held_back: bool
-    """Someone waits because the processors are busy, or because the limit is reached."""
+    """A script waits because the processors are busy, or because the limit is reached."""
 
 
 class Admission(Generic[T]):
-    """Slots for running scripts, given out in turn to the components that want some, first come first served in each.
+    """Slots for running scripts: round robin between the components, first come first served in each.
 
-    A script of an event that has already run some goes before the first script of an event: what was begun is ended
-    before more is begun.
+    Scripts of events that have begun come before the first scripts of other events.
     """
 
     def __init__(self, *, processors: int, limit: int, own: int = 0) -> None:
@@ -64,7 +62,7 @@ class Admission(Generic[T]):
         Args:
             processors: Processors that scripts can use.
             limit: Slots in all; at least 1.
-            own: As many of a component's scripts as this may run whatever else does.
+            own: Slots that each component has in addition, whatever the load is.
         """
         self._free = _FREE_PER_PROCESSOR * processors + _FREE_BESIDES
         self.free_limit = min(limit, self._free)
@@ -73,12 +71,12 @@ class Admission(Generic[T]):
         self._busy = _RUNNABLE_PER_PROCESSOR * processors
         self._running: dict[T, str] = {}
         self._of_component: Counter[str] = Counter()
-        # for each component those who go on and those who begin; the component whose turn it is stands first
+        # for each component the scripts of begun events and the first scripts; the next component comes first
         self._waiting: dict[str, tuple[OrderedDict[T, None], OrderedDict[T, None]]] = {}
         self._where: dict[T, str] = {}
 
     def set_limit(self, limit: int) -> None:
-        """Changes the number of slots; what runs goes on."""
+        """Changes the number of slots; running scripts are unaffected."""
         self.limit = limit
         self.free_limit = min(limit, self._free)
 
@@ -95,25 +93,25 @@ class Admission(Generic[T]):
 
     @property
     def wants_load(self) -> bool:
-        """Tells whether a script waits that only an idle processor can help: then `admit` is to be called again."""
+        """Tells whether a script waits only for an idle processor: then `admit` has to be called again."""
         return bool(self._where) and self.free_limit <= len(self._running) < self.limit
 
     def request(self, member: T, component: str, *, begun: bool) -> bool:
-        """Asks for a slot.
+        """Requests a slot.
 
         Args:
-            member: Who asks.
-            component: Whose turn it uses.
+            member: The requester.
+            component: Its component.
             begun: Its event has run scripts already.
 
         Returns:
-            True if it has one now, False if it waits; `admit` then tells when it was its turn.
+            True if it has one now, False if it waits; then a call of `admit` returns it later.
         """
         if self._of_component[component] < self._own or (not self._where and len(self._running) < self.free_limit):
             self._run(member, component)
             return True
-        going_on, beginning = self._waiting.setdefault(component, (OrderedDict(), OrderedDict()))
-        (going_on if begun else beginning)[member] = None
+        ongoing, first = self._waiting.setdefault(component, (OrderedDict(), OrderedDict()))
+        (ongoing if begun else first)[member] = None
         self._where[member] = component
         return False
 
@@ -122,7 +120,7 @@ class Admission(Generic[T]):
         return member in self._where
 
     def release(self, member: T) -> None:
-        """Gives back a slot, or takes back the request for one; `admit` then says which one that helps."""
+        """Releases a slot, or withdraws the request for one; call `admit` after it."""
         component = self._running.pop(member, None)
         if component is not None:
             self._of_component[component] -= 1
@@ -133,10 +131,10 @@ class Admission(Generic[T]):
             self._forget_if_empty(component)
 
     def admit(self, load: Load | None) -> T | None:
-        """Gives a slot to the next in turn, if there is one to give; call again until it returns None.
+        """Grants a free slot to the next member and returns it; call it until it returns None.
 
         Args:
-            load: The load right now, None if it is unknown; then only the free slots are given.
+            load: The current load; None if it is unknown, then only slots up to `free_limit` are granted.
         """
         if not self._where:
             return None
@@ -160,7 +158,7 @@ class Admission(Generic[T]):
         member = next(iter(queue))
         del queue[member], self._where[member]
         if queues[0] or queues[1]:
-            self._waiting[component] = queues  # to the end of the line
+            self._waiting[component] = queues  # to the end of the round
         self._run(member, component)
         return member
 

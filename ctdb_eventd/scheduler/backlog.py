@@ -1,8 +1,8 @@
-"""One component's events: who runs, who waits, who has to yield. Pure: no clock, no I/O, no tasks.
+"""The queue of one component's events: which run, wait, or have to yield. Pure: no clock, no I/O, no tasks.
 
 The backlog is first come, first served, and a sequence of barriers: the head of the queue starts as soon as nothing
-runs, or as soon as it and everything that runs are address events. So neighbouring address events run together, and
-an exclusive event sees all before it done. A monitor is the exception on both sides:
+runs, or as soon as it and everything that runs are address events. So adjacent address events run side by side, and
+an exclusive event starts when all before it have ended. A monitor is the exception in both roles:
 
     arrives \\ there is   nothing   a monitor runs            anything else runs or waits
     monitor              starts    ends it, runs after it    is refused
@@ -29,15 +29,15 @@ J = TypeVar("J", bound=Hashable)
 
 @attrs.frozen
 class Decision(Generic[J]):
-    """What has to be done now, in this order. False if that is nothing."""
+    """What the caller has to do now, in this order. False if nothing."""
 
     refuse: tuple[J, ...] = ()
-    """Jobs to be answered as cancelled; they never ran and the backlog has forgotten them."""
+    """Jobs to be answered as cancelled; they never ran, and were removed from the backlog."""
     end: tuple[J, ...] = ()
-    """Running jobs to be ended; `finished` is still to be called for each when it is gone. One whose end began because
-    it was taken back comes once more when another job wants its place."""
+    """Running jobs to be ended; `finished` has to be called for each when it has ended. A job that was cancelled before
+    is returned once more when another job has to run."""
     start: tuple[J, ...] = ()
-    """Jobs to be started; `finished` is to be called for each."""
+    """Jobs to be started; `finished` has to be called for each when it has ended."""
 
     def __bool__(self) -> bool:
         return bool(self.start or self.end or self.refuse)
@@ -47,7 +47,7 @@ _NOTHING: Decision[Any] = Decision()
 
 
 class Backlog(Generic[J]):
-    """The queue of one component. What a call costs does not depend on how long the queue is.
+    """The queue of one component. The cost of a call does not depend on the length of the queue.
 
     Attributes:
         batch: Grows whenever something other than an address event starts. Address events that started with the same
@@ -56,8 +56,8 @@ class Backlog(Generic[J]):
 
     def __init__(self, batch: int = 0) -> None:
         """Starts empty, with that number as its first batch."""
-        # Keeps the order of arrival and gives up a member from the middle at no cost. A plain dict does too, but takes
-        # ever longer to find its first one when many were taken from the front.
+        # Keeps the order of arrival, with removal in constant time. So does a plain dict, but finding its first key
+        # gets slower with each one that was removed from the front.
         self._waiting: OrderedDict[J, Mode] = OrderedDict()
         self._running: dict[J, Mode] = {}
         self._ending: set[J] = set()
@@ -95,14 +95,14 @@ class Backlog(Generic[J]):
         return Decision(refuse=refuse, end=end)
 
     def finished(self, job: J) -> Decision[J]:
-        """Notes that a running job is over."""
+        """Removes a running job that has ended."""
         del self._running[job]
         self._ending.discard(job)
         self._yielding.discard(job)
         return self._start_ready()
 
     def cancel(self, job: J) -> Decision[J]:
-        """Takes back a job: a waiting one is forgotten, a running one has to be ended."""
+        """Cancels a job: a waiting one is removed, a running one has to be ended."""
         if job in self._waiting:
             del self._waiting[job]
             return self._start_ready()
@@ -112,14 +112,14 @@ class Backlog(Generic[J]):
         return _NOTHING
 
     def blockers(self, job: J) -> tuple[J, ...]:
-        """Returns the jobs that have to be over before a waiting one can start; none for any other."""
+        """Returns the jobs that have to end before a waiting one can start; none for any other."""
         mode = self._waiting.get(job)
         if mode is None:
             return ()
         return self._obstacles(mode, list(takewhile(lambda other: other != job, self._waiting)))
 
     def walk(self) -> Iterator[tuple[J, int]]:
-        """Yields those who wait, in order, and for how many of the first members of the queue each one does."""
+        """Yields the waiting jobs, in order, each with the number of first members of the queue that it waits for."""
         place = len(self._running)
         barrier = 0 if self._mode is Mode.ADDRESS else place
         for job, mode in self._waiting.items():
@@ -129,7 +129,7 @@ class Backlog(Generic[J]):
                 barrier = place
 
     def first(self, most: int | None = None) -> tuple[J, ...]:
-        """Returns the first members of the queue: who runs, and who waits; all of them by default."""
+        """Returns the first members of the queue: running jobs, then waiting ones; all of them by default."""
         return tuple(islice(chain(self._running, self._waiting), most))
 
     def blockers_of_new(self, mode: Mode) -> tuple[J, ...]:
@@ -141,7 +141,7 @@ class Backlog(Generic[J]):
     def _obstacles(self, mode: Mode, before: list[J]) -> tuple[J, ...]:
         if mode is not Mode.ADDRESS:
             return (*self._running, *before)
-        # address events wait for no others of their kind, but for the last barrier before them and all before that
+        # an address event doesn't wait for adjacent ones, but for the last barrier before it and all jobs before that
         while before and self._waiting[before[-1]] is Mode.ADDRESS:
             before.pop()
         if not before and self._mode is Mode.ADDRESS:
@@ -162,7 +162,7 @@ class Backlog(Generic[J]):
         return self._mode is Mode.MONITOR and len(self._waiting) == len(self._waiting_monitor())
 
     def _waiting_monitor(self) -> tuple[J, ...]:
-        # A monitor can only wait at the very front, behind a monitor that is being ended: one look is enough.
+        # A waiting monitor is always the first, behind a monitor that is being ended.
         for first, mode in self._waiting.items():
             return (first,) if mode is Mode.MONITOR else ()
         return ()

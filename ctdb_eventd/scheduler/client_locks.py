@@ -88,10 +88,10 @@ class ClientLocks:
         if has_them and self._command_locks.take(lock, names, partial(self._goes_on, lock)):
             self._answer(lock, time.monotonic() - lock.requested)
         elif wait == 0:
-            self._give_up(lock, 0)
+            self._time_out(lock, 0)
         else:
             if wait is not None:
-                lock.timer = asyncio.get_running_loop().call_later(wait, self._give_up, lock, wait)
+                lock.timer = asyncio.get_running_loop().call_later(wait, self._time_out, lock, wait)
             lock.behind = self.holder_for(lock).text
             self._publish("lock-waiting", lock, holder=lock.behind)
             self._settle()  # others may have got the slot of the script that waits for it
@@ -132,7 +132,7 @@ class ClientLocks:
             _log.log(NOTICE, "%s waited %.3f s for %s, held by %s", lock.text, waited, names, lock.behind)
         self._answer(lock, waited)
 
-    def _give_up(self, lock: ClientLock, seconds: float) -> None:
+    def _time_out(self, lock: ClientLock, seconds: float) -> None:
         holder = self.holder_for(lock)
         self.drop(lock)
         self._answer(lock, LockTimeout(lock.names, seconds, holder))

@@ -28,10 +28,9 @@ __all__ = ["CommandLocks"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_OFFSET = (1 << 32) + time.monotonic_ns() // 100_000
-"""Beyond what is read or written of our files, and beyond what a former program of this process has counted to, if it
-had fewer than 10,000 locks per second. In units of 0.1 ms: ext4 allows offsets up to 2^44, which are 55 years of these.
-"""
+_FIRST_OFFSET = (1 << 32) + int(time.monotonic() * 1000)
+"""No file of ours is read or written there. A former program of this process has counted to less: there are fewer locks
+than milliseconds. ext4 refuses offsets from 1 << 44 on, which nanoseconds would reach after five hours."""
 
 
 class CommandLocks:

@@ -1,7 +1,6 @@
-"""Everything that decides who may run: backlogs, address locks, script locks and slots, put together. Pure.
+"""Decides which jobs and scripts may run, by means of backlogs, address locks, script locks and slots. Pure.
 
-Called with what happened, it decides on actions: `take` hands out one after the other until there is none left. A job
-goes through the stages of `states`, and no other way:
+Each call puts actions into a queue, which the caller empties with `take`. A job goes through the stages of `states`:
 
     QUEUED ──▶ LOCKING ──▶ RUNNING ──▶ RELEASED ──▶ FORGOTTEN
 """
@@ -24,15 +23,15 @@ __all__ = ["Core"]
 J = TypeVar("J", bound=Hashable)
 
 _KEPT_BACKLOGS = 16
-"""Empty backlogs are kept for the usual few components, and dropped when clients ask for ever new names."""
+"""Number of backlogs above which empty ones are deleted: clients could use any number of names."""
 
 
 class Core(Generic[J]):
     """The scheduler's decisions.
 
     Attributes:
-        admission: Has the slots.
-        graph: Tells who waits for whom.
+        admission: The slots.
+        graph: Which job or client waits for which.
     """
 
     def __init__(self, admission: Admission[J]) -> None:
@@ -41,15 +40,15 @@ class Core(Generic[J]):
         self._actions: deque[tuple[Action, Any]] = deque()
         self._paused = False
         self._exempt: set[str] = set()
-        """Components that go on in a pause."""
+        """Components whose jobs start in spite of a pause."""
         self._withheld: dict[J, None] = {}
-        """Jobs that only the pause keeps from being started."""
+        """Jobs that would have been started without the pause."""
         self._jobs: dict[J, Entry] = {}
         self._backlogs: dict[str, Backlog[J]] = {}
         self._released: dict[J, None] = {}
         self._first_batch = 0
         self._addresses: LockTable[J] = LockTable()
-        # owned by jobs, for their scripts, and by clients: whatever stands for one request of them for locks
+        # the owners are jobs, for their scripts, and lock requests of clients
         self._scripts: LockTable[Any] = LockTable()
         self.graph: WaitGraph[J] = WaitGraph(self._jobs, self._backlogs, self._addresses, self._scripts)
 
@@ -57,16 +56,16 @@ class Core(Generic[J]):
         """Returns the next action with the job it is for, or the client for GRANT; None if there is none."""
         while self._actions:
             action, one = self._actions.popleft()
-            if action is not Action.GRANT or self._scripts.holds(one):  # it may have given back its locks already
+            if action is not Action.GRANT or self._scripts.holds(one):  # it may have released its locks already
                 return action, one
         return None
 
     def pause(self) -> None:
-        """Starts no job from now on, but what somebody waits for who is at work: a script, the holder of a lock."""
+        """Starts no more jobs, except those that a running script or the holder of a lock waits for."""
         self._paused = True
 
-    def go_on(self) -> None:
-        """Ends a pause: what was to be started meanwhile is."""
+    def resume(self) -> None:
+        """Ends a pause: starts the jobs that it has held back."""
         self._paused = False
         self._exempt.clear()
         for job in tuple(self._withheld):
@@ -79,7 +78,7 @@ class Core(Generic[J]):
                 self._start(job)
 
     def _start(self, job: J) -> None:
-        """Starts a job that may, unless there is a pause."""
+        """Starts a job, or holds it back during a pause."""
         entry = self._jobs[job]
         if self._paused and entry.component not in self._exempt and not self.graph.parents(job):
             if entry.stage is Stage.QUEUED:
@@ -92,16 +91,16 @@ class Core(Generic[J]):
 
     @property
     def started(self) -> tuple[J, ...]:
-        """Every job that was started and of which something is left, in order of arrival."""
+        """Every started job that still exists, in order of arrival."""
         return tuple(job for job, entry in self._jobs.items() if entry.stage in (Stage.RUNNING, Stage.RELEASED))
 
     @property
     def jobs(self) -> tuple[J, ...]:
-        """Every job of which something is left, in order of arrival."""
+        """Every job, in order of arrival."""
         return tuple(self._jobs)
 
     def components(self) -> Iterator[tuple[str, Sequence[J], Sequence[J]]]:
-        """Yields where something is left: the jobs that a component's backlog has let go, and those that it has not."""
+        """Yields each component with jobs, the jobs that its backlog has started, and those that wait in it."""
         gone_on: dict[str, list[J]] = {}
         for job in self._released:
             gone_on.setdefault(self._jobs[job].component, []).append(job)
@@ -112,12 +111,12 @@ class Core(Generic[J]):
 
     @property
     def busy(self) -> bool:
-        """Tells whether anything of any job is left."""
+        """Tells whether any job exists."""
         return bool(self._jobs)
 
     @property
     def state(self) -> CoreState[J]:
-        """What is going on, to be shown."""
+        """A snapshot of everything, for display."""
         return CoreState(
             stages=tuple((job, entry.stage) for job, entry in self._jobs.items()),
             addresses=self._addresses.snapshot(),
@@ -126,7 +125,7 @@ class Core(Generic[J]):
         )
 
     def locks(self, most: int, waiting: int) -> tuple[tuple[LockState[J], ...], tuple[LockState[J], ...]]:
-        """Returns locks of addresses and of scripts, at most so many of each, and the first of those who wait."""
+        """Returns at most `most` locks of addresses and of scripts each, with at most `waiting` waiting owners."""
         return self._addresses.snapshot(most, waiting), self._scripts.snapshot(most, waiting)
 
     def idle(self, component: str) -> bool:
@@ -135,24 +134,24 @@ class Core(Generic[J]):
         return backlog is None or backlog.idle
 
     def batch(self, job: J) -> int:
-        """Returns which address events a job ran with: those with the same number."""
+        """Returns the number of a job's batch: address events of one batch ran side by side."""
         return self._jobs[job].batch
 
     def stage(self, job: J) -> Stage | None:
-        """Returns where a job is, None if it is forgotten."""
+        """Returns the stage of a job, None if it is forgotten."""
         entry = self._jobs.get(job)
         return None if entry is None else entry.stage
 
     def script_locks(self, owner: Hashable) -> tuple[str, ...]:
-        """Returns the locks that a job has or waits for, for its script, or those of a client."""
+        """Returns the script locks that a job, or a client, holds or waits for."""
         return self._scripts.names(owner)
 
     def obstacle(self, client: Hashable) -> tuple[Any, float] | None:
-        """Returns the job or client that has a lock for which a client waits, or wants it first, and since when."""
+        """Returns the job or client that blocks a lock request, as holder or as one queued before, and since when."""
         return self._scripts.first_obstacle(client)
 
     def waits(self, job: J) -> bool:
-        """Tells whether a job was not started yet."""
+        """Tells whether a job waits to be started."""
         entry = self._jobs.get(job)
         return entry is not None and entry.stage in (Stage.QUEUED, Stage.LOCKING)
 
@@ -171,24 +170,24 @@ class Core(Generic[J]):
         return None if obstacle is None else obstacle[0]
 
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether a job with these parents could start only after one of them is over."""
+        """Tells whether a job with these parents could start only after one of them has ended."""
         return self.graph.would_deadlock(component, plan, parents)
 
     def wants(self, job: J) -> tuple[str, ...]:
-        """Returns the locks that a job waits for, its address's or its script's, and `slot` if it waits for one."""
+        """Returns the locks of address or script that a job waits for, or `slot` if it waits for a slot."""
         return self.graph.locks(job) or (("slot",) if self.admission.waits(job) else ())
 
-    # ------------------------------------------------------------------ a job's way
+    # ------------------------------------------------------------------ the life of a job
 
     def submit(self, job: J, component: str, plan: Plan, parents: frozenset[Hashable] = frozenset()) -> None:
-        """Takes a job that has just arrived.
+        """Adds a job that has just arrived.
 
         Args:
-            job: Stands for it.
-            component: Where it is to run.
-            plan: How it is treated beside others.
-            parents: The jobs whose scripts ask for it, and the clients whose commands do: they are blocked, and keep
-                their locks, until it is over.
+            job: The job.
+            component: Its component.
+            plan: Its mode and the locks that it needs.
+            parents: The jobs and clients that have requested it: they are blocked, and keep their locks, until it has
+                ended.
         """
         backlog = self._backlogs.get(component)
         if backlog is None:
@@ -205,7 +204,7 @@ class Core(Generic[J]):
             self._lend_slots(parents)
 
     def cancel(self, job: J) -> None:
-        """Takes a job back: it is forgotten if it waits, has to be ended if it runs."""
+        """Cancels a job: one that waits is forgotten, one that runs is ended."""
         entry = self._jobs.get(job)
         if entry is None or entry.stage is Stage.RELEASED:
             return
@@ -233,7 +232,7 @@ class Core(Generic[J]):
         return entry
 
     def released(self, job: J) -> None:
-        """Notes that a running job's component may go on."""
+        """Called when the next jobs of a running job's component may start."""
         entry = self._jobs[job]
         entry.move(Stage.RELEASED)
         self._released[job] = None
@@ -241,11 +240,11 @@ class Core(Generic[J]):
         self._follow(backlog, backlog.finished(job))
         if len(self._backlogs) > _KEPT_BACKLOGS and backlog.idle:
             del self._backlogs[entry.component]
-            # should the component come again, its batches must not be taken for those it had
+            # a new backlog of the same name must not use the same numbers of batches again
             self._first_batch = max(self._first_batch, backlog.batch + 1)
 
     def stuck(self, job: J) -> None:
-        """Notes that a job's last script can't be ended: it keeps its address, and those that wait for that fail."""
+        """Called when a job's last script can't be killed: it keeps its address, and jobs that wait for that fail."""
         its_entry = self._jobs[job]
         its_entry.stuck = True
         for other in self._addresses.users(its_entry.plan.resources):
@@ -259,7 +258,7 @@ class Core(Generic[J]):
         self._forget_locking(job, backlog)
 
     def gone(self, job: J) -> None:
-        """Notes that nothing of a released job is left."""
+        """Called when no process of a released job is left."""
         entry = self._forget(job)
         del self._released[job]
         if entry.begun:
@@ -302,10 +301,10 @@ class Core(Generic[J]):
         for job in jobs:
             self._start(job)
 
-    # ------------------------------------------------------------------ its scripts
+    # ------------------------------------------------------------------ the scripts of a job
 
     def want_script(self, job: J, locks: tuple[str, ...]) -> bool:
-        """Asks for permission to run a job's next script.
+        """Requests permission to run a job's next script.
 
         Returns:
             True if it may start now, False if it has to wait for GO.
@@ -328,13 +327,13 @@ class Core(Generic[J]):
         return self._want_slot(job, begun=begun)
 
     def _want_slot(self, job: J, *, begun: bool) -> bool:
-        # A parent's script has a slot, and only waits for this job: were there no other slot, both would wait for ever.
+        # A parent's script only waits for this job: if this waited for a slot, both could wait for ever.
         if any(parent in self._jobs for parent in self.graph.parents(job)):
             return True
         return self.admission.request(job, self._jobs[job].component, begun=begun)
 
     def _lend_slots(self, parents: frozenset[Hashable]) -> None:
-        """Gives others the slots of scripts that only wait, and of their parents: a child may wait for those."""
+        """Releases the slots of scripts that only wait for a child, and of their parents, for other scripts."""
         while parents:
             jobs = [parent for parent in parents if parent in self._jobs]
             for job in jobs:
@@ -343,13 +342,13 @@ class Core(Generic[J]):
         self.admit_free()
 
     def script_over(self, job: J) -> None:
-        """Takes back that permission, or the request: locks and slot are given to others. Idempotent."""
+        """Withdraws the permission, or the request for it: passes locks and slot on to others. Idempotent."""
         self.admission.release(job)
         self.graph.script_over(job)
-        self._hand_on(self._scripts.release(job))
+        self._grant(self._scripts.release(job))
         self.admit_free()
 
-    def _hand_on(self, owners: tuple[Any, ...]) -> None:
+    def _grant(self, owners: tuple[Any, ...]) -> None:
         for owner in owners:
             if owner not in self._jobs:
                 self._actions.append((Action.GRANT, owner))
@@ -357,28 +356,28 @@ class Core(Generic[J]):
                 self._actions.append((Action.GO, owner))
 
     def admit_free(self) -> None:
-        """Gives out the slots that don't depend on the load."""
+        """Grants free slots to waiting scripts, as far as that doesn't depend on the load."""
         while (job := self.admission.admit(None)) is not None:
             self._actions.append((Action.GO, job))
 
     def admit_one(self, load: Load) -> None:
-        """Gives out one slot if the load allows it."""
+        """Grants one slot if the load allows it."""
         job = self.admission.admit(load)
         if job is not None:
             self._actions.append((Action.GO, job))
 
-    # ------------------------------------------------------------------ locks of others than scripts
+    # ------------------------------------------------------------------ locks of clients
 
     def request_locks(
         self, client: Hashable, locks: tuple[str, ...], parents: frozenset[Hashable] = frozenset()
     ) -> bool:
-        """Asks for locks for a client, which is no job; `parents` are those of `submit`.
+        """Requests locks for a client, which is not a job; for `parents` see `submit`.
 
         Returns:
-            True if it has them now; False if it waits, until GRANT.
+            True if they are granted now; False if it has to wait for GRANT.
 
         Raises:
-            WouldDeadlock: It would wait for a parent, or for who waits for a parent.
+            WouldDeadlock: It would wait for a parent, or for one that waits for a parent.
         """
         if parents:
             self.graph.check_client(parents, locks)
@@ -390,6 +389,6 @@ class Core(Generic[J]):
         return granted
 
     def drop_locks(self, client: Hashable) -> None:
-        """Takes back the locks of a client, or the request for them. Idempotent."""
+        """Releases the locks of a client, or withdraws the request for them. Idempotent."""
         self.graph.remove(client)
-        self._hand_on(self._scripts.release(client))
+        self._grant(self._scripts.release(client))

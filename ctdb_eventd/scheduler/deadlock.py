@@ -1,9 +1,9 @@
-"""The graph of waits, and the search for deadlocks in it. Pure: reads the core's tables and changes none of them.
+"""The wait-for graph, and the search for deadlocks in it. Pure: reads the core's tables and changes none of them.
 
 Jobs and clients wait for each other in backlogs, for addresses and for script locks. A script, or a client's command,
-that asks for an event or for locks waits for these too: it is a *parent* of what it asked for. If a circle would close,
-one rule says which one gives way: one that has parents, never an event that no script asked for, as those of ctdbd
-are. If it has just arrived, it is refused; else the last in the circle that still waits is taken back.
+that requests an event or locks waits for these too: it is a *parent* of the request. If a cycle would close, the victim
+is a request that has parents, never an event of ctdbd or another one without. A request that has just arrived is
+refused; else the last one in the cycle that still waits is cancelled.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NOBODY: frozenset[Hashable] = frozenset()
 
 
 class _Queues:
-    """Queues as one search goes through them: a member that was met in one is not returned again.
+    """The queues during one search: each member of a queue is returned only once.
 
-    In a queue each one waits for the first so many members, so a search needs to go through it only once.
+    Each member waits for the first `n` members of its queue, so a search needs to traverse the queue only once.
     """
 
     def __init__(self, first: Callable[[str], Sequence[Any]], walk: Callable[[str], Iterable[tuple[Any, int]]]) -> None:
@@ -35,7 +35,7 @@ class _Queues:
 
         Args:
             first: Returns the members of the queue of that name, in order.
-            walk: Yields those who wait in it, and for how many of its first members.
+            walk: Yields the waiting members, each with the number of first members that it waits for.
         """
         self._first = first
         self._walk = walk
@@ -64,8 +64,8 @@ class _Queues:
 class WaitGraph(Generic[J]):
     """Jobs and clients, an edge from each to those it waits for.
 
-    What a search costs grows with those who are waited for, not with the number of pairs of them. A script that asks
-    for one event after the other, each behind the former, is searched for once, until something changes.
+    The cost of a search is linear in the number of nodes. The result for a script that requests one event after the
+    other is cached until an edge is added.
     """
 
     def __init__(
@@ -80,18 +80,18 @@ class WaitGraph(Generic[J]):
         self._backlogs = backlogs
         self._addresses = addresses
         self._scripts = scripts
-        # only of what was asked for, which is nearly always nothing
+        # only of requests that have parents, which are rare
         self._parents: dict[Hashable, frozenset[Hashable]] = {}
         self._children: dict[Hashable, dict[Hashable, None]] = {}
-        # the last search: these parents wait for none of what a new job in such a component and mode would wait for
+        # the cache: a new job of these parents, in one of these components and modes, would be no deadlock
         self._searched = _NOBODY
         self._free: set[tuple[str, Mode]] = set()
 
-    # ------------------------------------------------------------------ who asked for what
+    # ------------------------------------------------------------------ parents
 
     @property
     def has_parents(self) -> bool:
-        """Tells whether anything was asked for by a script or a client's command that waits for it."""
+        """Tells whether any request has parents."""
         return bool(self._children)
 
     def parents(self, one: Hashable) -> frozenset[Hashable]:
@@ -106,7 +106,7 @@ class WaitGraph(Generic[J]):
                 self._children.setdefault(parent, {})[one] = None
 
     def remove(self, one: Hashable) -> None:
-        """Removes a job or a client that is over."""
+        """Removes a job or a client that has ended."""
         for parent in self._parents.pop(one, ()):
             children = self._children[parent]
             del children[one]
@@ -116,18 +116,18 @@ class WaitGraph(Generic[J]):
             self.changed()
 
     def script_over(self, job: J) -> None:
-        """Notes that a job's script is over: it waits no more for what it asked for and left behind."""
+        """Called when a job's script has ended: it is no parent of its requests any more."""
         for child in self._children.pop(job, ()):
             self._parents[child] -= {job}
             if not self._parents[child]:
                 del self._parents[child]
 
     def changed(self) -> None:
-        """Notes that a job or client may wait for others than before. That one has gone needs no note."""
+        """Called when an edge may have been added; not needed when one was removed."""
         self._free.clear()
         self._searched = _NOBODY
 
-    # ------------------------------------------------------------------ who waits for what
+    # ------------------------------------------------------------------ blockers
 
     def blockers(self, job: J) -> tuple[J, ...]:
         """Returns the jobs that a job waits for before it can start; none once it has."""
@@ -139,9 +139,9 @@ class WaitGraph(Generic[J]):
         return self._addresses.blockers(job) if entry.stage is Stage.LOCKING else ()
 
     def first_blockers(self, jobs: Iterable[J], most: int) -> dict[J, tuple[tuple[J, ...], int]]:
-        """Returns which jobs these wait for before they can start: the first few, and how many there are in all.
+        """Returns for each of these jobs the first `most` of its blockers, and the number of all of them.
 
-        Goes through each queue once, and no farther than needed. Those that wait for none are left out.
+        Traverses each queue once, and no farther than needed. Jobs without blockers are left out.
         """
         queues: dict[tuple[Stage, str], set[J]] = {}
         for job in jobs:
@@ -170,18 +170,18 @@ class WaitGraph(Generic[J]):
         return () if self._scripts.holds(job) else self._scripts.names(job)
 
     def waits_for_stuck(self, job: J) -> bool:
-        """Tells whether the address that a job waits for is held by a script that can't be ended."""
+        """Tells whether the address that a job waits for is held by a script that can't be killed."""
         return any(self._jobs[holder].stuck for holder in self._addresses.holders(self._jobs[job].plan.resources))
 
-    # ------------------------------------------------------------------ who would wait for itself
+    # ------------------------------------------------------------------ deadlocks
 
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether a new job could start only after one of its parents is over, which wait for it.
+        """Tells whether a new job would wait for one of its parents, which wait for it.
 
         Args:
-            component: Where it is to run.
-            plan: How it is treated beside others.
-            parents: Who asks for it.
+            component: Its component.
+            plan: Its mode and the locks that it needs.
+            parents: Its parents.
         """
         if self._searched != parents:
             self._searched = parents
@@ -191,35 +191,35 @@ class WaitGraph(Generic[J]):
         if backlog is not None and (component, plan.mode) not in self._free:
             first = backlog.blockers_of_new(plan.mode)
         there = (*first, *self._addresses.users(plan.resources))
-        if any(self._circle(parent, there) for parent in parents):
+        if any(self._cycle(parent, there) for parent in parents):
             return True
         self._free.add((component, plan.mode))
         return False
 
     def is_free(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether it is known that such a job, and all that it would wait for, waits for none of its parents."""
+        """Tells whether the cache has that such a job would be no deadlock."""
         return self._searched == parents and (component, plan.mode) in self._free
 
     def check_client(self, parents: frozenset[Hashable], locks: tuple[str, ...]) -> None:
-        """Checks that no circle would close if a client with these parents waited for script locks.
+        """Checks that no cycle would close if a client with these parents waited for script locks.
 
         Raises:
-            WouldDeadlock: One would.
+            WouldDeadlock: One would close.
         """
         self._check(f"a wait for the locks {' '.join(locks)}", parents, parents, locks)
 
     def check_script(self, job: J, locks: tuple[str, ...]) -> J | None:
-        """Checks that no circle would close if a job waited for its next script's locks.
+        """Checks that no cycle would close if a job waited for its next script's locks.
 
         Returns:
-            A job that has to be taken back first; None if there is none.
+            The victim, a job that has to be cancelled; None if there is none.
 
         Raises:
-            WouldDeadlock: One would, and this job is the one to give way, as it has parents.
+            WouldDeadlock: One would close, and this job is the victim, as it has parents.
         """
         parents = self.parents(job)
         if not parents:
-            return self._last_child(self._circle(job, self._scripts.users(locks)))
+            return self._last_child(self._cycle(job, self._scripts.users(locks)))
         self._check(f"a script of {job} with the locks {' '.join(locks)}", parents, (job,), locks)
         return None
 
@@ -229,12 +229,12 @@ class WaitGraph(Generic[J]):
         users = self._scripts.users(locks)
         self._check_ancestors(what, parents, set(users))
         for waiter in waiters:
-            circle = self._circle(waiter, users)
-            if circle:
-                raise WouldDeadlock(what, str(circle[0]), "which waits for it in its turn")
+            cycle = self._cycle(waiter, users)
+            if cycle:
+                raise WouldDeadlock(what, str(cycle[0]), "which waits for it in its turn")
 
     def _check_ancestors(self, what: str, parents: frozenset[Hashable], users: set[Any]) -> None:
-        """Checks the nearest circles, whose errors are the clearest: the parents, and theirs."""
+        """Checks the shortest cycles, whose errors are the clearest: through the parents, and theirs."""
         while parents:
             using = parents & users
             for client in (one for one in using if one not in self._jobs):
@@ -243,17 +243,17 @@ class WaitGraph(Generic[J]):
                 raise WouldDeadlock(what, str(job))
             parents = _NOBODY.union(*(self.parents(parent) for parent in parents if parent in self._jobs))
 
-    def _last_child(self, circle: Iterable[Any]) -> J | None:
-        """Returns the last job in a circle that is a child of the one before it, if it can still be taken back."""
+    def _last_child(self, cycle: Iterable[Any]) -> J | None:
+        """Returns the last job in a cycle that is a child of the one before it, if it still waits."""
         found, before = None, None
-        for one in circle:
+        for one in cycle:
             if one in self._jobs and before is not None and before in self.parents(one):
                 found = one
             before = one
         return found if found is not None and self.blockers(found) else None
 
-    def _circle(self, target: Any, first: Iterable[Any]) -> tuple[Any, ...]:
-        """Follows who waits for whom until `target` would wait for itself; returns the way there."""
+    def _cycle(self, target: Any, first: Iterable[Any]) -> tuple[Any, ...]:
+        """Searches a path of edges from `first` to `target`; returns it, empty if there is none."""
         came_from: dict[Any, Any] = dict.fromkeys(first)
         to_see = list(came_from)
         waited_for_by = self._waited_for_by()
@@ -271,10 +271,9 @@ class WaitGraph(Generic[J]):
         return ()
 
     def _waited_for_by(self) -> Callable[[Any], Iterator[Any]]:
-        """Returns a function that yields what one waits for, or will have to wait for before its end as far as known.
+        """Returns a function that yields the nodes that one waits for, or will wait for as far as known.
 
-        It is for one search: those that wait in one queue mostly wait for the same, so what was yielded may be left out
-        later.
+        It is for one search: nodes that it has yielded may be left out later.
         """
         backlogs = _Queues(lambda name: self._backlogs[name].first(), lambda name: self._backlogs[name].walk())
         addresses = _Queues(self._addresses.first, self._addresses.walk)

@@ -55,17 +55,17 @@ class LoadReader:
 class LoadWatch:
     """Reads the load, asks the core, and has its decisions obeyed. Costs nothing while no script waits for the load."""
 
-    def __init__(self, core: Core[Any], load: Callable[[], Load | None], obey: Callable[[], None]) -> None:
+    def __init__(self, core: Core[Any], load: Callable[[], Load | None], run_actions: Callable[[], None]) -> None:
         """Starts without a look.
 
         Args:
             core: Gives out the slots.
             load: Reads the load; returns None if it is unknown.
-            obey: Carries out what the core decides.
+            run_actions: Carries out what the core decides.
         """
         self._core = core
         self._load = load
-        self._obey = obey
+        self._run_actions = run_actions
         self._next: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -81,7 +81,7 @@ class LoadWatch:
         load = self._load()
         if load is not None:
             self._core.admit_one(load)
-            self._obey()
+            self._run_actions()
         self.look_soon()
 
     def look_soon(self) -> None:

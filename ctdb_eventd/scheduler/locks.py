@@ -1,8 +1,8 @@
-"""Named locks: who holds which, who waits for which, first come first served. Pure.
+"""Named locks: their holders and their queues, first come first served. Pure.
 
-An owner asks for all its locks at once and gets all or none, so no owner ever holds one lock while waiting for another
-of the same request. And it asks for them behind everybody who asked for any of them before: a lock that happens to be
-free is not taken past an earlier one that needs it too, or that one might wait for ever.
+An owner requests all its locks at once and gets all or none, so no owner holds one lock while it waits for another of
+the same request. Requests are queued even for locks that are free: a later request must not overtake an earlier one
+that needs the same lock, or that could wait for ever.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ O = TypeVar("O", bound=Hashable)  # noqa: E741  (an owner)
 
 @attrs.frozen
 class LockState(Generic[O]):
-    """One lock, as it is now."""
+    """A snapshot of one lock."""
 
     name: str
     holder: O | None
-    """None if it is free, which it is only while who waits first for it also waits for another lock."""
+    """None if it is free: then the first in its queue also waits for another lock."""
     waiting: tuple[O, ...]
-    """In the order in which they asked."""
+    """In the order of their requests."""
     since: float = attrs.field(default=0.0, eq=False)
-    """When its holder got it, by the clock; 0 if it is free."""
+    """When it was granted, by the clock; 0 if it is free."""
     asked: tuple[float, ...] = attrs.field(default=(), eq=False)
-    """When each of those who wait asked."""
+    """The times of the requests of `waiting`."""
     more: int = 0
-    """Who wait too, but are left out."""
+    """The number of further waiting owners, which are left out."""
 
 
 class _Lock(Generic[O]):
@@ -43,31 +43,31 @@ class _Lock(Generic[O]):
     def __init__(self) -> None:
         self.holder: O | None = None
         self.since = 0.0
-        # keeps the order, gives up a member from the middle and finds the first one at no cost; with the time of asking
+        # ordered, with removal and access to the first in constant time; the values are the times of the requests
         self.waiting: OrderedDict[O, float] = OrderedDict()
 
 
 class LockTable(Generic[O]):
-    """All locks that are held or waited for. The cost of a call grows with the locks it names, not with others."""
+    """All locks that are held or waited for. The cost of a call depends on its own locks only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Starts with every lock free; `clock` is only for those who want to know since when one is held."""
+        """Starts with every lock free; `clock` gives the times in snapshots."""
         self._clock = clock
         self._locks: dict[str, _Lock[O]] = {}
         self._names: dict[O, tuple[str, ...]] = {}
         self._held: set[O] = set()
-        self._numbers: dict[O, int] = {}  # grow in the order of asking
+        self._numbers: dict[O, int] = {}  # in the order of requests
         self._next_number = 0
 
     def acquire(self, owner: O, names: Iterable[str]) -> bool:
-        """Asks for locks, all at once.
+        """Requests locks, all at once.
 
         Args:
-            owner: Who asks; may not hold or wait for any lock already.
-            names: Which locks; repetitions count once.
+            owner: The owner; must not hold or wait for any lock already.
+            names: The locks; duplicates are ignored.
 
         Returns:
-            True if the owner holds them all now, False if it waits; `release` then tells when it was its turn.
+            True if they are granted now, False if the owner waits; then a call of `release` returns it later.
         """
         if owner in self._names:
             raise ValueError(f"{owner!r} has asked for locks already")
@@ -80,10 +80,10 @@ class LockTable(Generic[O]):
         return self._try(owner)
 
     def release(self, owner: O) -> tuple[O, ...]:
-        """Gives back the locks that an owner holds, or takes back its request if it waits; nothing if neither.
+        """Releases the locks of an owner, or withdraws its request. Idempotent.
 
         Returns:
-            The owners that hold their locks now because of it, in the order in which they asked.
+            The owners whose requests are granted by that, in the order of their requests.
         """
         names = self._names.pop(owner, ())
         self._numbers.pop(owner, None)
@@ -101,15 +101,15 @@ class LockTable(Generic[O]):
         return granted
 
     def names(self, owner: O) -> tuple[str, ...]:
-        """Returns what an owner holds or waits for."""
+        """Returns the locks that an owner holds or waits for."""
         return self._names.get(owner, ())
 
     def holds(self, owner: O) -> bool:
-        """Tells whether an owner has got what it asked for."""
+        """Tells whether an owner's request was granted."""
         return owner in self._held
 
     def blockers(self, owner: O) -> tuple[O, ...]:
-        """Returns whom an owner waits for: holders of its locks, and earlier requests for one of them."""
+        """Returns the owners that an owner waits for: holders of its locks, and earlier requests for one of them."""
         if owner in self._held:
             return ()
         found: dict[O, None] = {}
@@ -121,31 +121,31 @@ class LockTable(Generic[O]):
         return tuple(found)
 
     def walk(self, name: str) -> Iterator[tuple[O, int]]:
-        """Yields those who wait for a lock, in order, and for how many of the first members of the queue."""
+        """Yields the waiting owners, in order, each with the number of first members of the queue that it waits for."""
         lock = self._locks.get(name)
         if lock is not None:
             for place, owner in enumerate(lock.waiting, lock.holder is not None):
                 yield owner, place
 
     def first(self, name: str, most: int | None = None) -> tuple[O, ...]:
-        """Returns the first members of the queue: who holds a lock, and who waits for it; all of them by default."""
+        """Returns the first members of the queue: the holder, then the waiting owners; all of them by default."""
         lock = self._locks.get(name)
         if lock is None:
             return ()
         return tuple(islice(chain(() if lock.holder is None else (lock.holder,), lock.waiting), most))
 
     def holders(self, names: Iterable[str]) -> list[O]:
-        """Returns who holds these locks."""
+        """Returns the holders of these locks."""
         holders = (self._locks[name].holder for name in names if name in self._locks)
         return [holder for holder in holders if holder is not None]
 
     def users(self, names: Iterable[str]) -> list[O]:
-        """Returns who holds one of these locks or waits for one."""
+        """Returns the owners that hold one of these locks or wait for one."""
         locks = [self._locks[name] for name in names if name in self._locks]
         return [owner for lock in locks for owner in (lock.holder, *lock.waiting) if owner is not None]
 
     def first_obstacle(self, owner: O) -> tuple[O, float] | None:
-        """Returns who holds a lock that an owner waits for, or else waits for it before that, and since when."""
+        """Returns a holder of one of an owner's locks, or else the first in one of their queues; and since when."""
         if owner in self._held:
             return None
         locks = [self._locks[name] for name in self._names.get(owner, ())]
@@ -159,8 +159,8 @@ class LockTable(Generic[O]):
         """Returns the locks that are held or waited for, by name.
 
         Args:
-            most: Not more than so many, those that somebody waits for first; None is all.
-            waiting: Not more than so many of those who wait for each; None is all.
+            most: The maximum number; locks with a queue come first. None is no limit.
+            waiting: The maximum number of waiting owners of each lock; None is no limit.
         """
         names: Iterable[str] = self._locks
         if most is not None and len(self._locks) > most:

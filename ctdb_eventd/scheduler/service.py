@@ -1,4 +1,4 @@
-"""Carries out what the core decides: starts, ends and answers runs, and lets scripts go. Listens to every run."""
+"""Carries out the core's actions: starts, ends and answers runs, and lets scripts start. Listens to every run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Scheduler"]
 _log = logging.getLogger(__name__)
 
 _QUEUE_TIMED_OUT = errno.EBUSY
-"""Answers a request that waited too long. Not ETIMEDOUT: that says that scripts ran, and ctdbd takes it as success."""
+"""Reply to a request that waited too long. Not ETIMEDOUT: it means that scripts ran, and ctdbd treats it as success."""
 _YIELDED = "gave way to another event"
 _NOTHING_RAN = EventReport(summary=0, scripts=())
 
@@ -45,14 +45,14 @@ class Scheduler:
     """Runs events when the core lets them; the listener of every run.
 
     Attributes:
-        core: Decides; `snapshot` reads it.
-        command_locks: Has the files of named locks that are those of commands.
+        core: Makes the decisions; `snapshot` reads it.
+        command_locks: The lock files of commands.
         client_locks: Locks of clients.
-        load: Lets scripts go that wait for an idle processor.
-        queue_timers: End waits in the queue.
-        outcomes: How many runs ended how, but for those that were over at once.
-        trivial_runs: How many were over at once, as there was nothing to run.
-        scripts_started: How many scripts were started.
+        load: Starts scripts that wait for an idle processor.
+        queue_timers: Timeouts of queued requests.
+        outcomes: The number of runs by outcome, without the trivial ones.
+        trivial_runs: The number of runs that had nothing to run.
+        scripts_started: The number of started scripts.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class Scheduler:
         """Prepares.
 
         Args:
-            core: Decides.
-            start: Starts a job's run, which notifies the listener; returns None if it is over already.
-            trivial_result: Returns the result of a run for which there is nothing to run, None if there is something.
-            record: Takes the record of every run that came to an end of its own, with the number of its batch if
-                it ran beside its like.
-            begun: Is called for each job when it comes.
-            ended: Is called for each job when it is over, however that is.
-            stuck: Is called for each job one of whose scripts can't be ended.
+            core: Makes the decisions.
+            start: Starts a job's run, which notifies the listener; returns None if it has ended already.
+            trivial_result: Returns the result of a run for which there is nothing to run, else None.
+            record: Called with the record of every run that wasn't cancelled; for an address event also with the
+                number of its batch.
+            begun: Called for each job when it arrives.
+            ended: Called for each job when it has ended, whatever its outcome.
+            stuck: Called for each job one of whose scripts can't be killed.
             load: Reads the load; returns None if it is unknown.
-            feed: Is notified of what happens.
-            command_locks: Has the files of named locks that are those of commands; None if there are none.
+            feed: Where notifications are published.
+            command_locks: The lock files of commands; None if there are none.
             queue_timeout: Seconds that a request may wait before it starts; None is no limit.
         """
         self.core = core
@@ -92,24 +92,24 @@ class Scheduler:
         self.trivial_runs = 0
         self.scripts_started = 0
         self._run_ids = RunIds()
-        # found at no cost, however many there are, and forgotten with the jobs
+        # indexes by run id and process group; entries vanish with the jobs
         self._jobs: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._groups: WeakValueDictionary[int, Job] = WeakValueDictionary()
         self._publisher = Publisher(feed)
         self.command_locks = command_locks or CommandLocks()
         self.client_locks = ClientLocks(core, self.command_locks, self._publisher, self._settle)
-        self.load = LoadWatch(core, load, self._obey)
+        self.load = LoadWatch(core, load, self._run_actions)
         self._start = start
         self._trivial_result = trivial_result
         self._record = record
         self._begun, self._ended, self._stuck = begun, ended, stuck
-        self._obeying = False
+        self._running_actions = False
         self._on_idle: Callable[[], None] | None = None
 
     # ------------------------------------------------------------------ requests
 
     def new_run(self) -> str:
-        """Returns an id for a run that is to be submitted; its use is to subscribe to it before."""
+        """Returns an id for a run that is submitted later, so that a client can subscribe to it before."""
         return self._run_ids.next()
 
     def submit(
@@ -120,20 +120,21 @@ class Scheduler:
         run: str = "",
         asked_by: object = None,
     ) -> Job | None:
-        """Takes a request; `done` is called with 0 or an errno, possibly before this returns.
+        """Accepts a request; `done` is called with 0 or an errno, possibly before this returns.
 
-        A run for which there is nothing to run, in a component where nothing is going on, is over at once and never
-        becomes a job: ctdbd waits for many such in turn.
+        A run for which there is nothing to run, in an idle component, ends at once and never becomes a job: ctdbd
+        requests many of these one after the other.
 
         Args:
             spec: What to run.
-            done: Is called with the result.
-            parents: The jobs whose scripts ask for it, and the client locks whose holders' commands do.
+            done: Called with the result.
+            parents: The jobs and client locks that are held until it completes: a script, or the command of a lock
+                holder, has requested it and waits.
             run: Its id, from `new_run`; empty for a new one.
             asked_by: Becomes the job's attribute.
 
         Returns:
-            What can be cancelled; None if it is over already.
+            The job, which can be cancelled; None if it has ended already.
 
         Raises:
             WouldDeadlock: It would have to wait for one of `parents`, which wait for it.
@@ -156,25 +157,25 @@ class Scheduler:
         if self.core.waits(job):
             self._begin_wait(job, "queue", self.core.first_blocker(job))
             self._publisher.queued(job)
-        self._obey()
+        self._run_actions()
         if self.core.waits(job):
             self.queue_timers.begin(job)
         return job
 
     def backdate(self, run: str, arrived: float, queued: float) -> None:
-        """Notes that a run which waits was asked for earlier; see the same attributes of Job."""
+        """Sets the arrival of a waiting run back, in both clocks; see the same attributes of Job."""
         job = self.find(run)
         if job is not None:
             job.arrived, job.queued = arrived, queued
 
     def pause(self) -> None:
-        """Starts no run from now on, but what somebody waits for who is at work; see Core.pause."""
+        """Starts no more runs, except those that a running script or a lock holder waits for; see Core.pause."""
         self.core.pause()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Ends a pause."""
-        self.core.go_on()
-        self._obey()
+        self.core.resume()
+        self._run_actions()
 
     def _answer_trivial(self, run: str, spec: EventSpec, result: RunResult, done: Done) -> None:
         if result.report is None:
@@ -195,19 +196,19 @@ class Scheduler:
         return None if job is None or job.over or self.core.stage(job) is None else job
 
     def cancel(self, job: Job) -> None:
-        """Takes a request back: it is not answered, what runs of it is ended; nothing for one that is over."""
+        """Cancels a request without a reply: its run is ended. No effect if it has ended already."""
         job.done = None
         self._end(job)
 
     def revoke(self, job: Job, by: str | None = None) -> bool:
-        """Has a request answered as cancelled, and what runs of it ended.
+        """Cancels a request, with a reply that says so, and ends its run.
 
         Args:
-            job: What was asked for.
-            by: Who wants that, in words.
+            job: The request.
+            by: Who cancels it, in words.
 
         Returns:
-            True if it had been started; its answer comes in a moment.
+            True if it had been started; then the reply comes later.
         """
         started = not self.core.waits(job)
         job.ended_by = job.ended_by or by
@@ -219,7 +220,7 @@ class Scheduler:
         self.core.cancel(job)
         if waits:
             self._drop(job, errno.ECANCELED)
-        self._obey()
+        self._run_actions()
         self._check_idle()
 
     def _on_queue_timeout(self, job: Job, limit: float) -> None:
@@ -232,10 +233,10 @@ class Scheduler:
         text = "%s: not run: waited %g s in the queue behind %s%s"
         _log.error(text, job, limit, first, more, extra=job.about(outcome="cancelled", waited=limit))
         self._drop(job, _QUEUE_TIMED_OUT, QueueTimeout(str(job), limit, first + more))
-        self._obey()
+        self._run_actions()
 
     def _drop(self, job: Job, result: int, refusal: RequestError | None = None) -> None:
-        """Answers that it was not started, and never will be: it was taken back, unless `refusal` says otherwise."""
+        """Replies that a job was not started and never will be: as cancelled, or with `refusal`."""
         self.queue_timers.stop(job)
         record = job.record(EventOutcome.CANCELLED, _NOTHING_RAN)
         self.outcomes[record.outcome] += 1
@@ -270,11 +271,11 @@ class Scheduler:
     # ------------------------------------------------------------------ what a run reports, see RunListener
 
     def want_script(self, job: Job, name: str, locks: tuple[str, ...]) -> bool:
-        """Asks for permission to run a job's next script; see RunListener."""
+        """Requests permission to run a job's next script; see RunListener."""
         granted = self.core.want_script(job, locks)
         if not granted:
             self.load.look_soon()
-            self._obey()  # others may have got a slot by it
+            self._run_actions()  # its parents' slots may have gone to others
             if wanted := self.core.wants(job):
                 obstacle = self.core.obstacle(job)
                 self._begin_wait(job, " ".join(wanted), None if obstacle is None else obstacle[0], name)
@@ -283,8 +284,8 @@ class Scheduler:
         return granted and self._take_files(job, name, locks)
 
     def _take_files(self, job: Job, name: str | None, locks: tuple[str, ...]) -> bool:
-        """Has the files of a script's locks locked; tells whether it can start, and lets it go later if it can't."""
-        if self.command_locks.take(job, locks, partial(self._let_go, job)):
+        """Locks the files of a script's command locks; returns False if the script has to wait for them."""
+        if self.command_locks.take(job, locks, partial(self._proceed, job)):
             return True
         waits_for = self.command_locks.waits_for(job)
         self._begin_wait(job, " ".join(waits_for), None, name)
@@ -292,45 +293,45 @@ class Scheduler:
             self._publisher.lock_waiting(job, waits_for, f"{job}: {name}")
         return False
 
-    def _let_go(self, job: Job) -> None:
+    def _proceed(self, job: Job) -> None:
         if job.handle is not None and not self._shutting_down:
             job.handle.proceed()
 
     def holds(self, job: Job) -> str:
-        """Returns the locks of commands that a job's script has, itself or by a parent; see `names.HELD_LOCKS`."""
+        """Returns the command locks that a job's script holds, itself or by a parent; see `names.HELD_LOCKS`."""
         return f"{job.inherited} {self.command_locks.holds((job,))}".strip()
 
     def got_locks(self, job: Job, name: str, locks: tuple[str, ...]) -> None:
-        """Publishes that a script goes on after it had to wait."""
+        """Publishes that a script's wait is over."""
         self._end_wait(job)
         self._publisher.lock_acquired(job, locks, f"{job}: {name}")
 
     def script_started(self, job: Job, name: str, pid: int) -> None:
-        """Notes that a script of a job runs, in a process group of its own."""
+        """Registers the process group of a job's running script."""
         self._groups[pid] = job
         self.scripts_started += 1
         self.load.look()
         self._publisher.script_started(job, name, pid)
 
     def printed(self, job: Job, name: str, data: bytes) -> None:
-        """Publishes what a script has printed."""
+        """Publishes the output of a script."""
         self._publisher.output(job, name, data)
 
     def script_finished(self, job: Job, report: ScriptReport) -> None:
-        """Publishes how a script went."""
+        """Publishes the report of a script."""
         self._publisher.script_finished(job, report)
 
     def script_over(self, job: Job) -> None:
-        """Lets others have what a job's script had."""
+        """Releases the locks and the slot of a job's script."""
         self.command_locks.release(job)
         self.core.script_over(job)
         self._settle()
 
     def stuck(self, job: Job) -> None:
-        """Answers those who wait for the address of a job that can't be ended."""
+        """Fails the jobs that wait for the address of a job that can't be ended."""
         self._stuck(job)
         self.core.stuck(job)
-        self._obey()
+        self._run_actions()
 
     def reported(self, job: Job, result: RunResult) -> None:
         """Stores a job's result, and answers the request."""
@@ -347,12 +348,12 @@ class Scheduler:
         self._answer(job, result.errno, record)
 
     def released(self, job: Job) -> None:
-        """Lets the component go on after a job."""
+        """Lets the component's next jobs start."""
         self.core.released(job)
-        self._obey()
+        self._run_actions()
 
     def gone(self, job: Job) -> None:
-        """Forgets a job of which nothing is left."""
+        """Removes a job all of whose processes have ended."""
         job.handle = None
         self.command_locks.release(job)
         self.core.gone(job)
@@ -375,25 +376,24 @@ class Scheduler:
     # ------------------------------------------------------------------ limits and the end
 
     def set_limit(self, scripts: int) -> None:
-        """Changes how many scripts may run at once at the most; those that wait profit at once."""
+        """Changes how many scripts may run at once; effective at once, for waiting scripts too."""
         self.core.admission.set_limit(scripts)
         self.core.admit_free()
         self._settle()
 
     @property
     def busy(self) -> bool:
-        """Tells whether anything of any job is left."""
+        """Tells whether any job exists."""
         return self.core.busy
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
-        """Drops every job that waits and ends every one that runs; calls `on_idle` when nothing of them is left.
+        """Cancels every job, waiting or running; calls `on_idle` when no job is left.
 
-        From here on nothing is started, and no lock that becomes free is given to another: its former holder may
-        still be at work.
+        From now on nothing is started and no lock is granted: the former holder of a lock may still be running.
         """
         self._on_idle = on_idle
         self.load.stop()
-        # The youngest first, or ending the one that runs would start the next only to end it too.
+        # The latest first: ending the running one first would start the next, only to end it too.
         for job in reversed(self.core.jobs):
             self.cancel(job)
             if job.handle is not None:
@@ -408,19 +408,19 @@ class Scheduler:
         if self._on_idle is not None and not self.core.busy:
             self._on_idle()
 
-    # ------------------------------------------------------------------ obeying the core
+    # ------------------------------------------------------------------ actions of the core
 
     def _settle(self) -> None:
-        """Sees to it that what was given back comes to those who wait for it."""
+        """Passes released locks and slots on to waiting scripts and clients."""
         self.load.look()
-        self._obey()
+        self._run_actions()
 
-    def _obey(self) -> None:
-        # A job without scripts is over as soon as it starts, which decides about the next one: a loop and not a
+    def _run_actions(self) -> None:
+        # A job without scripts ends as soon as it starts, which produces the next action: a loop instead of a
         # recursion, or a thousand such jobs in a row would exhaust the stack.
-        if self._obeying:
+        if self._running_actions:
             return
-        self._obeying = True
+        self._running_actions = True
         try:
             while (step := self.core.take()) is not None:
                 action, subject = step
@@ -430,7 +430,7 @@ class Scheduler:
                 else:
                     self._carry_out(action, subject)
         finally:
-            self._obeying = False
+            self._running_actions = False
 
     def _carry_out(self, action: Action, job: Job) -> None:
         if action is Action.START:
@@ -453,7 +453,7 @@ class Scheduler:
         elif action is Action.GO:
             name = job.waits_for[2] if job.waits_for is not None else None
             if not self._shutting_down and self._take_files(job, name, self.core.script_locks(job)):
-                self._let_go(job)
+                self._proceed(job)
         elif job.handle is not None:
             if action is Action.YIELD:
                 job.ended_by = job.ended_by or _YIELDED

@@ -1,6 +1,6 @@
-"""The states of a job in the scheduler's core, their legal transitions, and the actions that the core decides on.
+"""The stages of a job in the scheduler's core, their legal transitions, and the core's actions.
 
-Only values and the table: what makes a job go from one to the next is in `core`.
+Only values and the table of transitions: what causes a transition is in `core`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ J = TypeVar("J", bound=Hashable)
 
 
 class Stage(enum.Enum):
-    """Where a job is."""
+    """The stage of a job."""
 
     QUEUED = "queued"
     """Waits in its component's backlog."""
     LOCKING = "locking"
-    """Let go by the backlog, waits for its address; others of the component may have gone on."""
+    """Has left the queue of the backlog and waits for its address; others of the component may run."""
     RUNNING = "running"
-    """Its scripts run, one at a time, each with the locks it needs and a slot."""
+    """Its scripts run, one at a time, each with the locks that it needs and a slot."""
     RELEASED = "released"
-    """Its component goes on, but something of it is left: its address, and its last script's locks, stay held."""
+    """Other jobs of its component may run, but one of its processes is left, and keeps the address and its locks."""
     FORGOTTEN = "forgotten"
-    """Nothing of it is left."""
+    """It has ended, with all its processes."""
 
 
 _LEGAL = {
@@ -42,52 +42,52 @@ _LEGAL = {
     Stage.RELEASED: (Stage.FORGOTTEN,),
     Stage.FORGOTTEN: (),
 }
-"""From each stage to those that may follow it."""
+"""For each stage the ones that may follow it."""
 
 
 class Action(enum.Enum):
-    """What has to be done with a job, or with a client's request for locks."""
+    """What the scheduler has to do with a job, or with a client's lock request."""
 
     REFUSE = enum.auto()
-    """Answer it as cancelled: it never ran, and is forgotten."""
+    """Reply that it was cancelled: it never ran, and is forgotten."""
     START = enum.auto()
     """Start it; `released` and `gone` are to be called for it."""
     WAIT = enum.auto()
-    """Nothing, but it may be published: it would start now, but has to wait for its address."""
+    """Publish that it has to wait for its address; otherwise nothing."""
     GO = enum.auto()
-    """Let its next script start, for which it waits."""
+    """Start its next script, which waits for this."""
     YIELD = enum.auto()
-    """End it, and soon if it is being ended already: something else wants its place."""
+    """End it soon, since another event has to run; shortens the grace period of one that is being ended."""
     END = enum.auto()
-    """End it: its result is not wanted any more."""
+    """End it: its request was cancelled."""
     DEADLOCK = enum.auto()
-    """Answer it as not run: it would wait for its parent, which waits for it. It is forgotten."""
+    """Reply that it did not run: it would wait for its parent, which waits for it. It is forgotten."""
     FAIL = enum.auto()
-    """Answer it as not run: its address is held by a script that can't be ended. It is forgotten."""
+    """Reply that it did not run: its address is held by a script that can't be killed. It is forgotten."""
     GRANT = enum.auto()
-    """Tell a client that it has the locks for which it waited."""
+    """Reply to a client that its queued lock request is granted."""
 
 
 @attrs.define(kw_only=True)
 class Entry:
-    """What the core knows of a job."""
+    """The core's data about a job."""
 
     component: str
     plan: Plan
     stage: Stage = Stage.QUEUED
     """Changed by `move` only."""
     batch: int = 0
-    """Which address events it ran with: those with the same number."""
+    """Number of its batch: address events of one batch run side by side."""
     begun: bool = False
-    """It has asked for permission to run a script."""
+    """It has requested permission to run a script."""
     stuck: bool = False
-    """Its last script can't be ended."""
+    """Its last script can't be killed."""
 
     def move(self, stage: Stage) -> None:
-        """Goes on to another stage.
+        """Changes to another stage.
 
         Raises:
-            RuntimeError: That is no legal transition.
+            RuntimeError: The transition is not legal.
         """
         if stage not in _LEGAL[self.stage]:
             legal = ", ".join(one.value for one in _LEGAL[self.stage]) or "nothing"
@@ -97,7 +97,7 @@ class Entry:
 
 @attrs.frozen
 class CoreState(Generic[J]):
-    """Who is where, and who waits for what, at one moment."""
+    """A snapshot: the stage of each job, and the owners and waiters of each lock."""
 
     stages: tuple[tuple[J, Stage], ...]
     addresses: tuple[LockState[J], ...]

@@ -134,7 +134,7 @@ open(f"{sys.argv[2]}/made", "w").close()
 while not open(f"{sys.argv[1]}/1/cgroup.procs").read():
     pass
 print(open(f"{sys.argv[1]}/1/cgroup.procs").read().split(), cgroup.members())
-cgroup.tell(signal.SIGKILL, but_group=0)
+cgroup.send_signal(signal.SIGKILL, except_group=0)
 print("lives")
 """
     base = base_for(os.getpid())

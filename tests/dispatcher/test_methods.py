@@ -12,7 +12,7 @@ import pytest
 from rights import Rights
 from run_records import record_of
 
-from ctdb_eventd.dispatcher.domain import Domain, Jobs, Told
+from ctdb_eventd.dispatcher.domain import Domain, Jobs, ResultDone
 from ctdb_eventd.dispatcher.methods import Methods
 from ctdb_eventd.dispatcher.peer import Cancellable, Peer
 from ctdb_eventd.dispatcher.requests import Dispatcher
@@ -142,7 +142,7 @@ class FakeDomain(Rights):
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: Told) -> None:
+    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
         self.ask("history", view, wanted, run)
         done(self.past)
 
@@ -185,7 +185,7 @@ class FakeDomain(Rights):
         self.ask("reload")
         return ["careful"]
 
-    def upgrade(self, done: Told, *, cancel: bool) -> None:
+    def upgrade(self, done: ResultDone, *, cancel: bool) -> None:
         self.ask("upgrade", cancel)
         done(UpgradeFailed("none is under way") if cancel else {"former": "1", "version": "2"})
 

@@ -263,14 +263,14 @@ def test_a_preface_of_another_version_is_refused_and_told_which_there_are() -> N
     connection.receive_data(frames.PREFACE[:-1] + b"\x02" + encode_request(5, CALL))
     with pytest.raises(VersionNotSupported):
         connection.next_message()
-    reqid, failure = decode_frame(connection.last_words())
+    reqid, failure = decode_frame(connection.closing_message())
     assert isinstance(failure, Failure)
     assert (reqid, failure.code, failure.data["versions"]) == (0, "EPROTONOSUPPORT", [1])
 
 
-def test_other_errors_have_no_last_words() -> None:
+def test_other_errors_have_no_closing_message() -> None:
     connection = Connection()
     connection.receive_data(frames.PREFACE + b"\xff" * 4)
     with pytest.raises(PacketTooLarge):
         connection.next_message()
-    assert connection.last_words() == b""
+    assert connection.closing_message() == b""

@@ -646,7 +646,7 @@ def test_in_a_pause_nothing_is_started_and_what_runs_goes_on() -> None:
     assert core.want_script("a", ()) is True
     assert over(core, "a") == []
     assert list(core.started) == []
-    core.go_on()
+    core.resume()
     assert todo(core) == [(Action.START, "b")]
     assert list(core.started) == ["b"]
 
@@ -666,7 +666,7 @@ def test_in_a_pause_a_monitor_gives_way_at_once_and_who_leaves_is_forgotten() ->
     core.cancel("other")
     assert todo(core) == []
     assert core.jobs == ("takeip", "again", "behind")
-    core.go_on()
+    core.resume()
     assert todo(core) == [(Action.START, "takeip"), (Action.START, "behind")]
     assert over(core, "takeip") == [(Action.START, "again")]
 
@@ -683,7 +683,7 @@ def test_what_somebody_waits_for_who_is_at_work_is_started_in_a_pause_and_what_i
     assert list(core.started) == ["a", "child"]
     over(core, "child")
     over(core, "a")
-    core.go_on()
+    core.resume()
     assert todo(core) == [(Action.START, "elsewhere")]
 
 
@@ -691,7 +691,7 @@ def test_a_second_pause_begins_without_exceptions() -> None:
     core = core_of(("a", ALONE))
     core.pause()
     core.submit("child", "other", ALONE, frozenset({"a"}))
-    core.go_on()
+    core.resume()
     todo(core)
     over(core, "child")
     core.pause()

@@ -130,7 +130,7 @@ class Story:
         self.obey()
 
     def check(self, target: Job, there: list[Job]) -> None:
-        assert self.core.graph._circle(target, there) == plain_search(self.core, target, there)
+        assert self.core.graph._cycle(target, there) == plain_search(self.core, target, there)
 
 
 steps = st.tuples(
