@@ -179,7 +179,7 @@ def test_ctrl_c_cancels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     interrupted(monkeypatch, *times)
-    monkeypatch.setattr(runs, "_SAME_KEY", 3600.0)
+    monkeypatch.setattr(runs, "_SAME_SIGINT", 3600.0)
     broker.rules["run"] = until_cancelled(outcome)
     out, err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=code)
     assert json.loads(out)["outcome"] == outcome
@@ -190,7 +190,7 @@ def test_a_second_ctrl_c_does_not_wait(
     broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(monkeypatch, 1, 2)
-    monkeypatch.setattr(runs, "_SAME_KEY", 0.0)
+    monkeypatch.setattr(runs, "_SAME_SIGINT", 0.0)
     broker.rules["run"] = until_cancelled("cancelled")
     err = say(capfdbinary, "run", "--json", "30", "legacy", "monitor", code=130)[1]
     assert err == CANCELLING + LEFT
