@@ -118,8 +118,8 @@ class Connection:
         self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
 
     def left(self) -> tuple[bool | None, bytes]:
-        """Returns the state for another program: whether the dialect is the native one (None if it isn't known yet), and
-        the bytes of an incomplete message.
+        """Returns the state for another program: whether the dialect is the native one, and the bytes of an incomplete
+        message. The former is None if it isn't known yet.
         """
         unread = bytes(self._partial) or self._data[self._position :]
         return self._encode is native.encode if self._recognised else None, unread
