@@ -1,7 +1,7 @@
-# What people and CI run. Everything Python lives in a private virtual environment; nothing outside it is touched,
-# but for Debian packages, which `venv`, `interop` and `bench` install if they are missing and the caller is root.
+# What people and CI run. All Python packages are in a private virtual environment; nothing outside it is changed,
+# except that targets which need Debian packages install them if they are missing and the caller is root.
 
-# Any Python from 3.11 on, by name or path; it only matters when the environment is made.
+# Any Python from 3.11 on, by name or path; only used when the environment is made.
 PYTHON ?= python3
 # Not taken from the environment, where a variable of this name may mean something else.
 VENV := .venv
@@ -12,13 +12,13 @@ pip := $(quietly) $(VENV)/bin/python -m pip install --disable-pip-version-check
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check check-style check-format check-types check-imports check-shell interop interop-packages bench clean
 .PHONY: chaos soak fuzz fresh interop-versions upgrades pages deb lab lab-status lab-failover lab-down bench-lab bench-outage
-# Two pips in one environment would break it; there is little else to gain.
+# two pips at once would break the environment, and little else could run in parallel
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## List the targets
 	@echo "Targets (make TARGET):"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
 	@echo "Variables: PYTHON=$(PYTHON) VENV=$(VENV)"
 
 # --- The environment ---------------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ help: ## List the targets
 
 venv: $(VENV)/.stamp-run ## Make the virtual environment with the package in it
 
-# A link to the interpreter: if that has gone, the file doesn't exist for make, and the environment is made anew.
+# A link to the interpreter: if that was removed, make takes the link for missing, and makes the environment again.
 $(VENV)/bin/python:
 	@contrib/tools/make-venv.sh "$(PYTHON)" "$(VENV)"
 
@@ -48,7 +48,7 @@ $(VENV)/.stamp-dev: pyproject.toml | $(VENV)/bin/python
 
 # --- Using it ----------------------------------------------------------------------------------------------------
 
-run: $(VENV)/.stamp-run ## Show a whole node at work: its start, a dead service, addresses that move, its end
+run: $(VENV)/.stamp-run ## Show a whole node: its start, a dead service, addresses that move, its shutdown
 	@$(VENV)/bin/python contrib/demo/run.py
 
 # --- Checking it -------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ test: $(VENV)/.stamp-test ## Run the tests that need neither root nor CTDB, with
 	@$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report --fail-under=95
 
-# Apart, so that `make --keep-going check` shows all that is wrong.
+# Separate targets, so that `make --keep-going check` shows all errors.
 check: check-style check-format check-types check-imports check-shell ## Lint, check formatting, types, imports and shell scripts
 
 check-style: $(VENV)/.stamp-dev
@@ -80,41 +80,41 @@ check-imports: $(VENV)/.stamp-dev
 check-shell:
 	contrib/tools/check-shell.sh contrib .ci
 
-# INTEROP is what of them, as pytest has it: files, directories, -k. Some tests need more packages; all is installed for
-# all of them, and each says what it lacks.
+# INTEROP selects tests by arguments of pytest: files, directories, -k. Without it the packages for all tests are
+# installed; a selected test says what it lacks.
 interop_needs := ctdb iproute2 iptables ethtool python3
 interop: export INTEROP_REQUIRED := yes
 interop: $(VENV)/.stamp-test $(if $(INTEROP),,interop-packages) ## Run the tests against CTDB's own programs (Debian, root)
 	@contrib/tools/need-packages.sh $(interop_needs)
 	$(VENV)/bin/python -m pytest -m interop $(INTEROP)
 
-interop-packages: ## Install what all of them need (Debian, root)
+interop-packages: ## Install the packages that all of these tests need (Debian, root)
 	@contrib/tools/need-packages.sh $(interop_needs) samba smbclient chromium prometheus mandoc
 
-# Each in a root of its own, two of them at a time (JOBS), with an environment that is kept there.
+# Each in a root file system of its own with an environment that is kept there, two at a time (JOBS).
 VERSIONS := 4.17 4.22 4.24 4.25
-interop-versions: ## Run them against each version of CTDB that is in use (Debian, root)
+interop-versions: ## Run these tests with each version of CTDB in use (Debian, root)
 	@contrib/tools/side-by-side.sh 'contrib/tools/in-root.sh $$WORD make VENV=/opt/venv/interop interop \
 		INTEROP="$(INTEROP)" IPTABLES_ROUNDS=$(IPTABLES_ROUNDS)' $(VERSIONS)
 
-# The oldest and the newest Python in use, those of Debian: where there is nothing but python3, git and make, and one is
-# nobody but an ordinary user. One after the other, for the tests of both are a load of their own.
+# Debian's oldest and newest Python in use, with only python3, git and make installed, as an ordinary user. One after
+# the other, because each uses the whole machine.
 FRESH := bookworm forky
 fresh: ## Run `make run` and `make test` as a new user does, on fresh machines (Debian, root)
 	@JOBS=1 contrib/tools/side-by-side.sh 'contrib/tools/try-fresh.sh $$WORD user' $(FRESH)
 
-# The last word is how ours is installed.
+# From, to, and how our daemon is installed.
 UPGRADES := "4.17 4.22 package" "4.22 4.24 package" "4.24 4.25 package" \
 	"4.17 4.22 venv" "4.22 4.24 venv" "4.24 4.25 venv"
 upgrades: ## Try upgrades of CTDB and Python by apt with ours in place (Debian, root)
 	@contrib/tools/side-by-side.sh 'contrib/tools/try-upgrade.sh $$WORD' $(UPGRADES)
 
-# SECONDS is how long, SEED a number that repeats what was chosen.
+# SECONDS is the duration; the same SEED makes the same random choices.
 chaos: SECONDS := 540
 soak: SECONDS := 600
 SEED := $(shell date +%s)
-chaos: ## Do a daemon all the harm there is, and look whether anything goes wrong
-soak: ## Give a daemon much to do, and look whether it grows
+chaos: ## Kill, stop and restart a daemon under load, and check that nothing goes wrong
+soak: ## Put a daemon under load, and check that it doesn't grow
 chaos soak: $(VENV)/.stamp-test
 	PYTHONPATH=tests/chaos:tests/support $(VENV)/bin/python -m eventd_chaos $@ --seconds $(SECONDS) --seed $(SEED)
 
@@ -122,17 +122,17 @@ bench: $(VENV)/.stamp-run ## Measure against CTDB's own daemon (Debian)
 	@contrib/tools/need-packages.sh ctdb
 	$(VENV)/bin/python -m benchmarks
 
-# FUZZ_SEED, FUZZ_SECONDS and FUZZ_PACKETS say which attack: see docs/fuzzing.md.
+# FUZZ_SEED, FUZZ_SECONDS and FUZZ_PACKETS: see docs/fuzzing.md.
 fuzz: $(VENV)/.stamp-run ## Attack a daemon with mutated packets for five minutes
 	@PYTHONPATH=tests/fuzz:tests/support $(VENV)/bin/python -m eventd_fuzz
 
 # --- A cluster on this machine, see docs/lab.md ------------------------------------------------------------------
 
 EVENTD ?= $(VENV)/bin/ctdb-eventd
-# EVENTD=ctdb takes CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is where its files go;
-# SAMBA=yes has an smbd on each node.
-# CTDB=4.25 (4.17, 4.22, 4.24) takes nodes of that version: the lab is in a root of its own then, with an environment
-# that is kept there; what looks at it from outside, or ends it, needs no CTDB.
+# EVENTD=ctdb uses CTDB's own event daemon; NODES, ADDRESSES4 and ADDRESSES6 are numbers; LAB is the directory of its
+# files; SAMBA=yes runs an smbd on each node.
+# CTDB=4.25 (4.17, 4.22, 4.24) uses that version: the lab is in a root file system of its own then, with an environment
+# that is kept there. The other lab targets work without CTDB.
 LAB ?= /tmp/ctdb-lab
 lab_packages := ctdb iproute2 iptables ethtool psmisc
 samba_packages := samba smbclient
@@ -153,33 +153,33 @@ lab: $(VENV)/.stamp-run ## Bring up a cluster of real ctdbd nodes (Debian, root)
 	@$(ctdb_lab) up $(lab_options)
 endif
 
-lab-status: $(VENV)/.stamp-run ## Show who hosts which address, and how each node does
+lab-status: $(VENV)/.stamp-run ## Show which node hosts which address, and the state of each node
 	@$(ctdb_lab) status
 
-lab-failover: $(VENV)/.stamp-run ## Take a node out and in again in every way, with times
+lab-failover: $(VENV)/.stamp-run ## Make a node fail and return in every way, with times
 	@$(ctdb_lab) failover
 
-lab-down: $(VENV)/.stamp-run ## End the cluster and remove all traces of it
+lab-down: $(VENV)/.stamp-run ## End the cluster and remove everything of it
 	@$(ctdb_lab) down
 
 bench-lab: $(VENV)/.stamp-run ## Measure failovers on that cluster against CTDB's own daemon (Debian, root)
 	@contrib/tools/need-packages.sh $(lab_packages)
 	$(VENV)/bin/python -m benchmarks.lab $(BENCH_LAB_OPTIONS)
 
-bench-outage: $(VENV)/.stamp-run ## Measure there how long clients of Samba can't write (Debian, root)
+bench-outage: $(VENV)/.stamp-run ## Measure on it how long clients of Samba can't write (Debian, root)
 	@contrib/tools/need-packages.sh $(lab_packages) $(samba_packages)
 	$(VENV)/bin/python -m benchmarks.outage $(BENCH_OUTAGE_OPTIONS)
 
 # --- Installing it, see docs/installation.md ---------------------------------------------------------------------
 
-pages: $(VENV)/.stamp-run ## Write man pages and the commands in docs/cli.md anew
+pages: $(VENV)/.stamp-run ## Generate man pages and the commands in docs/cli.md
 	@$(VENV)/bin/python contrib/tools/generate.py
 
 deb: $(VENV)/.stamp-run ## Build the Debian package into dist/ (Debian, Ubuntu)
 	@contrib/debian/build.sh $(VENV)/bin/python dist
 
-# The guard is for a VENV given by mistake: only what is an environment is removed.
-clean: ## Remove the environment and everything made
+# The condition guards against a wrong VENV: only a virtual environment is removed.
+clean: ## Remove the environment and all generated files
 	@if [ -e "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
 	rm -rf build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -90,6 +90,10 @@ class Daemon:
         connection.connect(self.node.socket_path)
         return connection
 
+    def loop_time(self) -> float:
+        """Reads how long its event loop's thread, the main one, has been on a processor, in seconds."""
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def resident(self) -> float:
         """Reads the resident memory, in MiB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

@@ -18,7 +18,7 @@ __all__ = ["carry_out"]
 # What `lock` says of itself must not look like an exit status of the command that it runs: as timeout and env do it.
 _LOCK_FAILED = 125
 _LOCK_OWN = (124, 126, 127)
-_NOT_LOOKED = 2
+_LINT_FAILED = 2
 """Of `lint`, whose 1 is that there are errors."""
 
 
@@ -47,12 +47,12 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
             from ctdb_event.lint.command import look
 
             return look(arguments, environ)
-        return _asked(Session(arguments, environ), _handler(command.words))
+        return _call_handler(Session(arguments, environ), _handler(command.words))
     except Failure as failure:
         if command.words == "lock" and failure.code not in _LOCK_OWN:
             raise Failure(failure.text, _LOCK_FAILED) from None
         if command.words == "lint":
-            raise Failure(failure.text, _NOT_LOOKED) from None
+            raise Failure(failure.text, _LINT_FAILED) from None
         if command.words == "health":
             from ctdb_event.commands.health import NOT_ASKED
 
@@ -60,7 +60,7 @@ def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
         raise
 
 
-def _asked(session: Session, handler: Callable[[Session], int]) -> int:
+def _call_handler(session: Session, handler: Callable[[Session], int]) -> int:
     try:
         return handler(session)
     except (CallFailed, NotNative, ConnectionLost, InvalidRequest, RemoteProtocolError) as error:

@@ -1,11 +1,11 @@
-"""One connection's client side, without I/O: sends requests, and puts what comes into the mailbox of the right one.
+"""The client side of one connection, without I/O: queues requests, and puts incoming messages into their mailboxes.
 
 receive:   receive_data(bytes), receive_eof()
 send:      write what data_to_send() returns
-requests:  start(method, params) returns a mailbox, abandon(mailbox) takes the request back
+requests:  start(method, params) returns a mailbox, abandon(mailbox) cancels the request
 
-Values are plain; the clients make typed ones of them. It knows no socket, no clock and no event loop, and is cheap to
-import, as the commands use it too.
+Values are plain; the clients decode them. It uses no socket, no clock and no event loop, and is cheap to import, since
+the commands use it too.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["Core", "Mailbox"]
 
 MAX_ID = MAX_U32
-"""Of a request: what both dialects can encode."""
+"""The largest request id that both dialects can encode."""
 _CANCELLABLE = frozenset({"run", "lock", "subscribe"})
-# What a slow consumer may leave untaken: a few thousand updates, or the full output of a few scripts.
-_ROOM = 4 << 20
-_WEIGHT_OF_A_NOTE = 512
+# Bytes that a mailbox keeps for a slow consumer: a few thousand updates, or the full output of a few scripts.
+_MAX_WEIGHT = 4 << 20
+_NOTE_WEIGHT = 512
 
 
 class Mailbox:
-    """What has come about one request and was not taken yet.
+    """The incoming messages about one request that were not taken yet.
 
     Attributes:
-        request_id: Names it on this connection.
-        method: What was asked for.
-        answered: The answer, or the end of the connection, has come.
-        value: The result, None until it has come and if there is none.
+        request_id: Identifies the request on this connection.
+        method: The request's method.
+        answered: The answer has arrived, or the connection has ended.
+        value: The result; None before the answer, and if there is no result.
         refusal: Code, message and data of the error that is the answer.
         lost: The connection ended before the answer.
     """
@@ -56,7 +56,7 @@ class Mailbox:
     )
 
     def __init__(self, request_id: int, method: str, notify: Callable[[], None]) -> None:
-        """Empty; `notify` is called whenever something comes."""
+        """Starts empty; `notify` is called after each change."""
         self.request_id = request_id
         self.method = method
         self.answered = False
@@ -69,10 +69,10 @@ class Mailbox:
         self._gap: Note | None = None
 
     def put(self, note: Note) -> None:
-        """Takes in a note. If there is no room, the oldest are left out: the newest say how things stand."""
+        """Adds a note. If there are too many, the oldest are dropped: the newest describe the present state."""
         self._notes.append(note)
         self._weight += _weight(note)
-        while self._weight > _ROOM and len(self._notes) > 1:
+        while self._weight > _MAX_WEIGHT and len(self._notes) > 1:
             self._drop()
         self._notify()
 
@@ -88,7 +88,7 @@ class Mailbox:
         return note
 
     def settle(self, value: Any = None, refusal: Refusal | None = None, *, lost: bool = False) -> None:
-        """Takes in the answer. Idempotent."""
+        """Stores the answer. Idempotent."""
         if self.answered:
             return
         self.answered, self.value, self.refusal, self.lost = True, value, refusal, lost
@@ -100,7 +100,7 @@ class Mailbox:
         return bool(self._notes) or self._gap is not None
 
     def take(self) -> Note | None:
-        """Returns the oldest note, a gap in place of those that were left out; None if there is none."""
+        """Returns the oldest note, or a gap in place of those that were dropped; None if there is none."""
         if self._gap is not None:
             gap, self._gap = self._gap, None
             return gap
@@ -109,7 +109,7 @@ class Mailbox:
 
 def _weight(note: Note) -> int:
     output = note[2].get("output")
-    return _WEIGHT_OF_A_NOTE + (len(output) if isinstance(output, bytes) else 0)
+    return _NOTE_WEIGHT + (len(output) if isinstance(output, bytes) else 0)
 
 
 def _ignore() -> None:
@@ -122,16 +122,16 @@ class Core:
     Attributes:
         path: The broker's socket, for messages.
         dialect: Name of the dialect that is spoken.
-        received_any: The broker sent something that could be understood.
+        received_any: The broker has sent at least one valid message.
         ended: Why the connection can't be used any more; None while it can.
-        closed_by_peer: The broker ended it.
-        protocol_error: What the broker sent that could not be understood, and ended it.
-        limit: Most bytes of a request, None if that isn't known.
+        closed_by_peer: The broker closed it.
+        protocol_error: The broker's data that could not be decoded, which ended the connection.
+        limit: Maximum bytes of a request, None if that isn't known.
         unsent: How many bytes `data_to_send` would return.
     """
 
     def __init__(self, path: str, dialect: Dialect) -> None:
-        """Starts a connection."""
+        """Queues the dialect's greeting."""
         self.path = path
         self.dialect = dialect.name
         self.received_any = False
@@ -145,11 +145,11 @@ class Core:
         self._queue(dialect.greeting)
         self._last = 0
         self._mailboxes: dict[int, Mailbox] = {}
-        # requests whose answers will be dropped, and what they were
+        # ids of requests whose answers will be dropped → their methods
         self._abandoned: dict[int, str] = {}
 
     def data_to_send(self) -> bytes:
-        """Returns what is to be written, whole and in order."""
+        """Returns the queued bytes, all of which have to be written, in order; empties the queue."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         self.unsent = 0
@@ -160,7 +160,7 @@ class Core:
         self._outgoing.append(data)
 
     def start(self, method: str, params: Mapping[str, Any], notify: Callable[[], None] = _ignore) -> Mailbox:
-        """Queues a request, and returns the mailbox for what comes of it; lost already if the connection has ended.
+        """Queues a request and returns its mailbox, which is `lost` at once if the connection has ended.
 
         Raises:
             NotSupported, InvalidRequest: It can't be encoded. Nothing will be sent.
@@ -175,7 +175,7 @@ class Core:
         return mailbox
 
     def abandon(self, mailbox: Mailbox) -> None:
-        """Takes a request back: its run, its wait for locks or its subscription ends, and locks are given back."""
+        """Cancels a request: its run, its wait for locks or its subscription ends; locks that it got are released."""
         if mailbox.answered:
             self._give_back(mailbox.method, mailbox.value)
         elif self._mailboxes.pop(mailbox.request_id, None) is not None:
@@ -184,7 +184,7 @@ class Core:
                 self._post("cancel", {"call": mailbox.request_id})
 
     def receive_data(self, data: bytes) -> None:
-        """Takes bytes from the broker, and puts what is in them into the mailboxes."""
+        """Decodes bytes from the broker, and puts the messages into the mailboxes."""
         if self.ended is not None:
             return
         try:
@@ -196,17 +196,17 @@ class Core:
             self.end(f"what answers there does not keep to the {self.dialect} dialect: {error}")
 
     def receive_eof(self) -> None:
-        """Takes note that the broker ended the connection."""
+        """Records that the broker closed the connection."""
         if self.ended is None:
             self.closed_by_peer = True
             self.end("the broker closed it")
 
     def end(self, reason: str, refusal: Refusal | None = None) -> None:
-        """Ends the connection: every request that is under way fails, and no further one can be made. Idempotent.
+        """Ends the connection: pending requests fail, and no further one can be made. Idempotent.
 
         Args:
-            reason: Why, for those that try.
-            refusal: Answers those that are under way; by default they are lost.
+            reason: Why, for messages.
+            refusal: The answer to pending requests; by default they are `lost`.
         """
         if self.ended is not None:
             return

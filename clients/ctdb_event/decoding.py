@@ -1,7 +1,7 @@
-"""Makes typed values of the plain ones that come over the wire. Unknown keys are ignored.
+"""Decodes plain values from the wire into attrs classes. Unknown keys are ignored.
 
-An attribute has the name of its key, its type says what may be there, and a default is what
-brokers mean that are too old to have the key. An error says which value of which map it is about: `script.seconds`.
+Each attribute is decoded from the key of its name, by its type; its default is used if the broker is too old to send
+the key. Errors name the value by its path: `script.seconds`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["decode", "decode_list", "decode_update", "take"]
 
 T = TypeVar("T")
 
-# what a map is called in errors, if not by the words of its class
+# the name of a class in errors, if it differs from the words of the class name
 _NAMES = {
     "ComponentHealth": "health",
     "EventInfo": "event",
@@ -42,7 +42,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
     ),
 }
-"""Type → what is expected in words, and whether a value is that."""
+"""Type → its description for errors, and a check whether a value is of it."""
 _UPDATES: dict[str, type[Update]] = {
     "queued": updates.Queued,
     "started": updates.Started,
@@ -59,7 +59,7 @@ _UPDATES: dict[str, type[Update]] = {
 
 
 def decode(kind: type[T], value: object, where: str | None = None) -> T:
-    """Returns the attrs class `kind` made of a map.
+    """Decodes a map into the attrs class `kind`.
 
     Raises:
         MalformedAnswer: A key is missing or of another type, or it is no map.
@@ -77,14 +77,14 @@ def decode(kind: type[T], value: object, where: str | None = None) -> T:
 
 
 def decode_list(kind: type[T], value: object, where: str) -> tuple[T, ...]:
-    """As `decode`, for a list of maps, which is called `where` in errors."""
+    """Decodes a list of maps; errors call it `where`."""
     if not isinstance(value, list):
         raise _malformed(value, where, "a list")
     return tuple(decode(kind, item) for item in value)
 
 
 def take(kind: type[T], value: object, where: str, key: str) -> T:
-    """Returns the value of one key of a map; `where` is what the map is called in errors."""
+    """Decodes the value of one key of a map; errors call the map `where`."""
     wanted: Any = kind
     content, (expected, read) = _check_map(value, where), _reader(wanted)
     if key not in content:
@@ -94,10 +94,10 @@ def take(kind: type[T], value: object, where: str, key: str) -> T:
 
 
 def decode_update(kind: str, number: int, data: dict[str, Any]) -> Update:
-    """Makes an update of a note. Whom it is about may be left out.
+    """Decodes a note. Its run, component, event and args may be missing.
 
     Raises:
-        MalformedAnswer: It lacks something, or something in it is of another type than it has to be.
+        MalformedAnswer: Another key is missing, or a value has the wrong type.
     """
     about = {name: data.get(name) for name in ("run", "component", "event")}
     args = [] if data.get("args") is None else data["args"]
@@ -112,10 +112,10 @@ def _name(kind: type) -> str:
     return _NAMES.get(kind.__name__) or re.sub(r"(?<=.)([A-Z])", r" \1", kind.__name__).lower()
 
 
-# of the classes in use, and of a few kinds of notes that this version doesn't know
+# room for all classes, and for a few kinds of notes that this version doesn't know
 @lru_cache(maxsize=64)
 def _plan(kind: type[Any], where: str) -> tuple[tuple[str, str, str, Callable[[Any, str], Any], bool], ...]:
-    """Returns for each attribute its key, its path, what is expected, how it is read, and whether it may be missing."""
+    """Returns for each attribute its key, path, expected type in words, decoder, and whether it may be missing."""
     types = get_type_hints(kind)
     return tuple(
         (field.name, f"{where}.{field.name}", *_reader(types[field.name]), field.default is not attrs.NOTHING)
@@ -125,7 +125,7 @@ def _plan(kind: type[Any], where: str) -> tuple[tuple[str, str, str, Callable[[A
 
 @cache
 def _reader(kind: Any) -> tuple[str, Callable[[Any, str], Any]]:
-    """Returns what is expected, in words, and what reads a value, whose path in errors it is given."""
+    """Returns a type's description, and its decoder, which takes a value and its path for errors."""
     if kind in _PLAIN:
         return _PLAIN[kind][0], lambda value, path: _read_plain(kind, value, path)
     if get_origin(kind) is Literal:

@@ -1,7 +1,7 @@
-"""The native dialect as the core sees it, and what any dialect has to do. Sans-IO and cheap to import.
+"""The interface of a dialect, and its implementation for the native one. Sans-IO and cheap to import.
 
-A dialect turns a method with its plain params into bytes, and bytes into what came about which request. The CTDB
-dialect is in `ctdb.py`.
+A dialect encodes requests, and decodes the broker's bytes into messages about requests. The CTDB dialect is in
+`ctdb.py`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         name: str
         """`native` or `ctdb`."""
         greeting: bytes
-        """What is sent before the first request."""
+        """Bytes to send before the first request."""
         cancels: bool
-        """A request that is under way can be taken back."""
+        """A pending request can be cancelled."""
 
         def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
             """Encodes a request.
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
             """
 
         def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
-            """Takes the next bytes from the broker, and yields what came about which request.
+            """Decodes the next bytes from the broker, and yields request ids with their messages.
 
             Args:
-                data: What came.
-                send: Called with bytes that have to be sent before more is known about a request.
+                data: The received bytes.
+                send: Called with bytes that have to be sent before a request can be answered.
 
             Raises:
-                RemoteProtocolError: They aren't this dialect; the stream can't be read on.
+                RemoteProtocolError: They are invalid in this dialect; the rest of the stream can't be decoded.
             """
 
         def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
-            """Takes the end of the connection, and returns what is known all the same about which request."""
+            """Handles the end of the connection; returns messages about requests that can be answered nevertheless."""
 
 
 __all__ = ["NativeDialect", "read_frame"]
@@ -66,22 +66,22 @@ class NativeDialect:
         self._frames = Splitter(frames.frame_length, DEFAULT_MAX_REPLY)
 
     def encode(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
-        """Encodes a request, of whatever msgpack can encode."""
+        """Encodes a request; params may be whatever msgpack can encode."""
         return frames.request(request_id, method, params)
 
     def receive_data(self, data: bytes, send: Callable[[bytes], None]) -> Iterator[tuple[int, Incoming]]:
-        """Yields what came; never has to send anything for it."""
+        """Yields messages; never calls `send`."""
         self._frames.receive_data(data)
         while (frame := self._frames.next()) is not None:
             yield read_frame(frame)
 
     def receive_eof(self) -> Iterable[tuple[int, Incoming]]:
-        """Returns nothing: what has not been answered is unknown."""
+        """Returns nothing: results of unanswered requests are unknown."""
         return ()
 
 
 def read_frame(frame: bytes) -> tuple[int, Incoming]:
-    """Reads one frame of a broker: the id of a request, and what came about it.
+    """Decodes one frame from the broker: a request id, and a message about that request.
 
     Raises:
         RemoteProtocolError: It is no reply, error or note.

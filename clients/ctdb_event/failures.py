@@ -1,4 +1,4 @@
-"""What makes the exceptions of `errors`: an answer of the broker, an outcome, a connection that failed."""
+"""Makes the exceptions of `errors` from the broker's error replies, from outcomes, and from failed connections."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def connection_lost(path: str, reason: str, method: str | None) -> BrokerUnavail
     Args:
         path: The broker's socket.
         reason: Why it ended.
-        method: What was asked for and not answered; None if nothing was asked any more.
+        method: The unanswered request's method; None if no request was pending.
     """
     message = f"the connection to the broker at {path} has ended: {reason}"
     if method is None:
@@ -152,12 +152,12 @@ def result_of(core: Core, mailbox: Mailbox) -> Any:
 
 
 def refused(path: str) -> NotAllowed:
-    """Returns the exception for a daemon that hangs up on this user."""
+    """Returns the exception for a daemon that closes this user's connections."""
     return NotAllowed("EACCES", may_not(f"ask the broker at {path}"), {"kind": NOT_ALLOWED})
 
 
 def speaks_only_ctdb(path: str) -> NotSupported:
-    """Returns the exception for a daemon that hangs up when it is greeted in the native dialect."""
+    """Returns the exception for a daemon that closes the connection at the native dialect's preface."""
     message = f"the daemon at {path} closed the connection at the native dialect's preface, as CTDB's own does"
     unsupported = NotSupported("EPROTONOSUPPORT", message, {"dialect": "native"})
     unsupported.advice = "connect with dialect auto or ctdb, or let ctdbd start ctdb-eventd"

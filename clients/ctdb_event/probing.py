@@ -1,4 +1,4 @@
-"""Finds out why a daemon hung up without a word: it may not know the dialect, or not let this user in."""
+"""Finds out why a daemon closed a connection without an answer: unknown dialect, or no access for this user."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ctdb_eventd.protocol import frames
 
 __all__ = ["hangs_up_on_native", "refuses"]
 
-_SOON = 1.0
-"""Seconds within which a daemon of either kind answers, or hangs up, unless it is hung itself."""
+_ANSWER_TIMEOUT = 1.0
+"""Seconds. A daemon of either kind answers or closes the connection at once, unless it hangs."""
 
 
 def hangs_up_on_native(path: str) -> bool:
-    """Tells whether the server that listens there now hangs up on the native preface, without a word and at once.
+    """Tells whether the server that listens there closes the connection at once when it gets the native preface.
 
-    A connection that ended before the first word does not tell: our own daemon is silent too until it has an answer.
+    The end of an earlier connection doesn't prove that: our own daemon sends nothing either before its first answer.
     """
     return _hangs_up(path, frames.PREFACE + frames.request(1, "ping", {}))
 
 
 def refuses(path: str) -> bool:
-    """Tells whether the daemon hangs up on this user whatever it is asked.
+    """Tells whether the daemon closes every connection of this user.
 
-    Ours does so on a user who may do nothing, before it is asked; CTDB's own only at bytes that it can't read.
+    Ours does so for a user without any rights, before the first request; CTDB's own only after invalid bytes.
     """
     try:
         allowed = 0, os.stat(path).st_uid  # the socket belongs to the daemon's own user
@@ -34,16 +34,16 @@ def refuses(path: str) -> bool:
 
 
 def _hangs_up(path: str, data: bytes) -> bool:
-    """Tells whether the answer to these bytes is the end of the connection.
+    """Tells whether the server answers these bytes by closing the connection.
 
-    Asks twice: what waits in the queue of a daemon that is being killed ends without a word too, but only once.
+    Tries twice: a connection in the accept queue of a daemon that is being killed is closed too, but only once.
     """
     return _hangs_up_now(path, data) and _hangs_up_now(path, data)
 
 
 def _hangs_up_now(path: str, data: bytes) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_SOON)
+        probe.settimeout(_ANSWER_TIMEOUT)
         try:
             probe.connect(path)
         except OSError:

@@ -1,7 +1,7 @@
-"""Every request that a client can make: what is sent, and what its result becomes. Both clients share them.
+"""Every request that a client can make: its parameters, and how its result is decoded. Both clients share them.
 
-Pure. What has the wrong type is refused here, before anything is sent, in the same words whatever dialect is spoken.
-Whether a value makes sense the broker decides.
+Pure. Parameters of the wrong type are refused here, before anything is sent, with the same messages in both dialects.
+Whether a value is valid is decided by the broker.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 _MAX_U32 = 0xFFFFFFFF
 CLIENT = "ctdb_event (Python)"
-"""How a client calls itself in the broker's log unless it says otherwise."""
+"""A client's name in the broker's log by default."""
 
 
 @attrs.frozen
@@ -61,25 +61,24 @@ class Request(Generic[T]):
     """A request, before it is sent."""
 
     method: str
-    """What is asked for."""
     params: dict[str, Any]
-    """With what; plain values."""
+    """Plain values."""
     read: Callable[[Any], T]
-    """Makes of the plain result what the caller gets; raises MalformedAnswer or EventError."""
+    """Decodes the plain result; raises MalformedAnswer or EventError."""
 
 
 @attrs.frozen(kw_only=True)
 class Grant:
-    """Locks that were given to this connection."""
+    """Locks that were granted to this connection."""
 
     lock: int
-    """Names them in `unlock`."""
+    """Identifies them in `unlock`."""
     waited: float
     """How long it took, in seconds."""
 
 
 def _nothing(value: Any) -> None:
-    """The result of what has none; whatever is in the map is for later versions."""
+    """Ignores the result of a request that has none; later versions may send something."""
 
 
 def _refuse(name: str, expected: str, value: object) -> NoReturn:
@@ -88,7 +87,7 @@ def _refuse(name: str, expected: str, value: object) -> NoReturn:
 
 
 def _text(name: str, value: object) -> str:
-    """Checks that a value is text, and such as stands for bytes: a lone surrogate does if a byte gave it."""
+    """Checks that a value is text that can be encoded to bytes: lone surrogates only if they stand for bytes."""
     if not isinstance(value, str):
         _refuse(name, "a text", value)
     try:
@@ -131,12 +130,12 @@ def _wait(name: str, value: object) -> float | None:
 
 
 def hello(client: str = CLIENT) -> Request[Hello]:
-    """Who are you?"""
+    """Asks who the broker is."""
     return Request("hello", {"client": _text("client", client)}, lambda value: decode(Hello, value))
 
 
 def ping() -> Request[None]:
-    """Are you there?"""
+    """Asks whether the broker answers."""
     return Request("ping", {}, _nothing)
 
 
@@ -159,7 +158,7 @@ def run(component: str, event: str, args: tuple[str, ...], timeout: float, run_a
 
 
 def stream(component: str, event: str, args: tuple[str, ...], timeout: float, run_all: bool) -> Request[Run]:
-    """Runs an event and tells what happens; the outcome is for the stream to raise."""
+    """Runs an event and streams its updates; the stream raises for an outcome other than success."""
     params = {**_run_params(component, event, args, timeout, run_all), "stream": True}
     return Request("run", params, lambda value: decode(Run, value))
 
@@ -171,19 +170,19 @@ def detach(component: str, event: str, args: tuple[str, ...], timeout: float, ru
 
 
 def both_stream_and_detach() -> InvalidRequest:
-    """Returns the exception for a run that is to be watched and left to itself."""
+    """Returns the exception for a run with both `stream` and `detach`."""
     return InvalidRequest("EINVAL", "stream and detach don't go together: a detached run has nobody who watches")
 
 
 def cancel(run: str) -> Request[str]:
-    """Ends a run of anybody; the result is what it was, `queued` or `running`."""
+    """Cancels a run of any client; the result is its former state, `queued` or `running`."""
     return Request("cancel", {"run": _text("run", run)}, lambda value: take(str, value, "cancel", "state"))
 
 
 def status(
     component: str | None, event: str | None, address: str | None, addresses: bool, output: bool | None
 ) -> Request[Overview]:
-    """What ran, runs and waits."""
+    """Returns latest results, and running and queued jobs."""
     params: dict[str, Any] = {
         "component": _optional_text("component", component),
         "event": _optional_text("event", event),
@@ -196,28 +195,28 @@ def status(
 
 
 def components() -> Request[tuple[Component, ...]]:
-    """Which directories of scripts there are."""
+    """Lists the components."""
     return Request("components", {}, lambda value: decode_list(Component, value, "components"))
 
 
 def scripts(component: str) -> Request[ScriptFiles]:
-    """What is in a component's directory."""
+    """Lists the files in a component's directory."""
     return Request("scripts", {"component": _text("component", component)}, lambda value: decode(ScriptFiles, value))
 
 
 def events() -> Request[tuple[EventInfo, ...]]:
-    """Which events are known by name."""
+    """Lists the events that the broker knows."""
     return Request("events", {}, lambda value: decode_list(EventInfo, value, "events"))
 
 
 def switch(method: str, component: str, script: str) -> Request[None]:
-    """Enables or disables a script, as the method says."""
+    """Enables or disables a script; `method` is `enable` or `disable`."""
     params = {"component": _text("component", component), "script": _text("script", script)}
     return Request(method, params, _nothing)
 
 
 def locks() -> Request[tuple[Lock, ...]]:
-    """Who holds what, and who waits."""
+    """Lists locks with their holders and waiters."""
     return Request("locks", {}, lambda value: decode_list(Lock, value, "locks"))
 
 
@@ -229,7 +228,7 @@ def lock(names: tuple[str, ...], wait: float | None) -> Request[Grant]:
 
 
 def unlock(number: int) -> Request[None]:
-    """Gives locks back."""
+    """Releases locks."""
     return Request("unlock", {"lock": number}, _nothing)
 
 
@@ -249,7 +248,7 @@ def subscribe(
     address: str | None = None,
     report: bool = False,
 ) -> Request[None]:
-    """What happens from now on, whoever asked for it."""
+    """Subscribes to updates."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable | None):
         raise InvalidRequest("EINVAL", f"kinds is {kinds!r:.200}, a list of kinds was expected, such as ['health']")
     if isinstance(outcomes, str) or not isinstance(outcomes, Iterable | None):
@@ -300,27 +299,27 @@ def history(limit: int, which: Which) -> Request[tuple[PastRun, ...]]:
 
 
 def past_run(run: str | None, failed: bool) -> Request[PastRun | None]:
-    """One run with all that is known; None if there is none."""
+    """Returns one run with all details; None if there is no such run."""
     params = {"view": "run", "run": _optional_text("run", run), "failed": _flag("failed", failed)}
     return Request("history", params, lambda value: None if value is None else decode(PastRun, value))
 
 
 def slow(limit: int, which: Which) -> Request[tuple[TimeSpent, ...]]:
-    """What took most time."""
+    """Lists scripts and waits by the time that they took."""
     params = {"view": "slow", **_which(limit, **which)}
     return Request("history", params, lambda value: decode_list(TimeSpent, value, "history"))
 
 
 def stats() -> Request[Stats]:
-    """What the broker counts."""
+    """Returns the broker's counters."""
     return Request("stats", {}, lambda value: decode(Stats, value))
 
 
 def reload() -> Request[tuple[str, ...]]:
-    """Reads the configuration again; the result is what was odd about it."""
+    """Reloads the configuration; the result is its warnings."""
     return Request("reload", {}, lambda value: take(tuple[str, ...], value, "reload", "warnings"))
 
 
 def upgrade(cancel: bool) -> Request[Upgrade | None]:
-    """Has the broker go on as the version that is installed, or gives that up; then the result is None."""
+    """Upgrades the broker to the installed version, or cancels a pending upgrade; then the result is None."""
     return Request("upgrade", {"cancel": cancel}, lambda value: decode(Upgrade, value) if value else None)

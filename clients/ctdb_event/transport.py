@@ -1,7 +1,7 @@
 """A blocking socket around the core, with plain values: the blocking client and the commands are built on it.
 
-Whoever waits reads, and what comes about other requests goes into their mailboxes. One thread at a time. Cheap to
-import.
+A wait for one request reads for all: what arrives about other requests goes into their mailboxes. One thread at a time.
+Cheap to import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RECEIVE_SIZE = 1 << 16
 
 
 class _Whole:
-    """Ends a connection if what is done in its block is interrupted."""
+    """Ends the connection if an exception, such as KeyboardInterrupt, leaves its block."""
 
     __slots__ = ("_transport",)
 
@@ -52,7 +52,7 @@ class Transport:
     """
 
     def __init__(self, path: str, dialect: Dialect) -> None:
-        """Connects. Whether the daemon knows this dialect shows when it answers.
+        """Connects. Whether the daemon knows this dialect is only known when it answers.
 
         Raises:
             OSError: It can't connect.
@@ -67,11 +67,11 @@ class Transport:
             raise
 
     def whole(self) -> _Whole:
-        """Returns the context manager for what must not be interrupted: if it is, the connection ends."""
+        """Returns a context manager for I/O that can't be resumed: an interruption in its block ends the connection."""
         return _Whole(self)
 
     def start(self, method: str, params: Mapping[str, Any]) -> Mailbox:
-        """Sends a request; it is lost already if the connection has ended.
+        """Sends a request; its mailbox is `lost` at once if the connection has ended.
 
         Raises:
             NotSupported, InvalidRequest: It can't be encoded.
@@ -82,48 +82,48 @@ class Transport:
             return mailbox
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Reads until what is waited for is there. The end of the connection answers every request."""
+        """Reads until `ready` returns True. The end of the connection answers every request."""
         with self.whole():
             while not ready():
                 self._poll(POLLIN)
                 self.receive()
 
     def receive(self) -> None:
-        """Takes in what has come, without waiting for more."""
+        """Reads what has arrived, without blocking."""
         with self.whole():
             self._receive()
             self._send()
 
     def abandon(self, mailbox: Mailbox) -> None:
-        """Takes a request back, without waiting for an answer."""
+        """Cancels a request, without waiting for an answer."""
         with self.whole():
             self.core.abandon(mailbox)
             self._send()
 
     def fileno(self) -> int:
-        """Returns the socket's descriptor, to wait for it. What was read before may hold further answers."""
+        """Returns the socket's descriptor, for polling. Mailboxes may already hold answers that were read before."""
         return self._socket.fileno()
 
     def hang_up(self) -> None:
-        """Ends the connection for both sides; a thread that waits for an answer loses it. Idempotent."""
+        """Shuts the socket down; a thread that waits for an answer finds the connection lost. Idempotent."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has ended
 
     def end(self, reason: str) -> None:
-        """Ends the connection, and with it what was asked for. Idempotent."""
+        """Ends the connection, and with it all pending requests. Idempotent."""
         self.core.end(reason)
         self._socket.close()
 
     def close(self) -> None:
-        """Ends the connection, which is not needed any more."""
+        """Closes the connection."""
         self.end("it was closed here")
 
     def _send(self) -> None:
-        """Sends what there is to send, and takes in meanwhile what comes, as the peer may wait for that.
+        """Sends everything that is queued; reads in between, since the peer may block until its own data is read.
 
-        That the peer has gone shows when it is read from: what it sent before says more.
+        A send error ends only the sending: the next read reports the end, after the last data that the peer sent.
         """
         while left := memoryview(self.core.data_to_send()):
             while left and self.core.ended is None:

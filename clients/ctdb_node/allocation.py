@@ -1,4 +1,4 @@
-"""Which public addresses are to be where, and the events that bring them there. No I/O."""
+"""Decides on which interface each public address should be, and which events move it there. No I/O."""
 
 from __future__ import annotations
 
@@ -13,43 +13,38 @@ __all__ = ["Move", "Plan", "differences", "plan"]
 
 @attrs.frozen
 class Move:
-    """An event of one address."""
+    """An event that moves one address."""
 
     event: str
     """`releaseip`, `updateip` or `takeip`."""
     address: PublicAddress
     old: str | None
-    """The interface that has it; None if none has."""
+    """The interface that has it; None if it isn't hosted."""
     new: str | None
-    """The interface that is to have it."""
+    """The interface that gets it; None if it is released."""
 
     @property
     def args(self) -> tuple[str, ...]:
-        """The scripts' arguments behind the event."""
+        """The arguments of the event."""
         interfaces = [name for name in (self.old, self.new) if name is not None]
         return (*interfaces, self.address.address, str(self.address.bits))
 
 
 @attrs.frozen
 class Plan:
-    """Three groups of moves, one after the other; those of a group may run side by side."""
+    """Three groups of moves, to be carried out in this order; the moves of one group may run concurrently."""
 
     release: tuple[Move, ...]
     update: tuple[Move, ...]
     take: tuple[Move, ...]
 
-    @property
-    def groups(self) -> tuple[tuple[Move, ...], ...]:
-        """In their order."""
-        return self.release, self.update, self.take
-
 
 def plan(addresses: Iterable[PublicAddress], held: Mapping[str, str], up: Set[str], hosting: bool) -> Plan:
-    """Decides what to do.
+    """Returns the moves that are needed.
 
     Args:
         addresses: All public addresses.
-        held: The interface of each that is hosted.
+        held: The interface of each address that is hosted.
         up: The interfaces that are up.
         hosting: The node may host addresses: it is healthy and not stopped.
     """
@@ -66,7 +61,7 @@ def plan(addresses: Iterable[PublicAddress], held: Mapping[str, str], up: Set[st
 
 
 def _interface(address: PublicAddress, old: str | None, up: Set[str]) -> str | None:
-    """Stays where it is while that is up, otherwise the first that is."""
+    """Returns the present interface while that is up, otherwise the first that is up."""
     if old in address.interfaces and old in up:
         return old
     return next((name for name in address.interfaces if name in up), None)
@@ -75,22 +70,22 @@ def _interface(address: PublicAddress, old: str | None, up: Set[str]) -> str | N
 def differences(
     addresses: Iterable[PublicAddress], held: Mapping[str, str], present: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Says where the kernel has public addresses otherwise than it should.
+    """Describes each public address that the kernel has on another interface than the node does.
 
     Args:
         addresses: All public addresses.
-        held: The interface of each that is hosted.
+        held: The interface of each address that is hosted.
         present: The interface of each address that the kernel has.
     """
-    said = []
+    found = []
     for address in (each.address for each in addresses):
         should, has = held.get(address), present.get(address)
         if should == has:
             continue
         if has is None:
-            said.append(f"{address} should be on {should}, and is on no interface")
+            found.append(f"{address} should be on {should}, and is on no interface")
         elif should is None:
-            said.append(f"{address} should be on no interface, and is on {has}")
+            found.append(f"{address} should be on no interface, and is on {has}")
         else:
-            said.append(f"{address} should be on {should}, and is on {has}")
-    return tuple(said)
+            found.append(f"{address} should be on {should}, and is on {has}")
+    return tuple(found)

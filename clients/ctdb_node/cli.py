@@ -9,21 +9,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError, first_error
 from ctdb_node.rehearsal.options import add_arguments
 from ctdb_node.words import health_line
 
 __all__ = ["main", "parser"]
 
-_HEALTHY, _UNHEALTHY, _UNKNOWN, _NOT_ASKED = 0, 1, 2, 3
+_HEALTHY, _UNHEALTHY, _UNKNOWN, _NO_ANSWER = 0, 1, 2, 3
 """Exit statuses of `ctdb-node health`, as of `ctdb-event health`."""
 _INTERRUPTED = 130
 _BASE = "/etc/ctdb"
-_NOT_TRIED = 2
-"""Exit status of `ctdb-node rehearse`; 0 is ready, 1 is not ready."""
-_NOBODY_READS = 141
+_NOT_REHEARSED = 2
+"""Exit status of `ctdb-node rehearse` if it is not possible; 0 is ready, 1 is not ready."""
+_SIGPIPE_STATUS = 141
 _WRONG_USAGE = 2
-"""argparse's, which is another one of `health`."""
+"""argparse's exit status, which means something else for `health`."""
 
 _COMMANDS = {
     "status": "show all that is known of the node",
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(words)
     except SystemExit as error:
         if "health" in words and error.code == _WRONG_USAGE:
-            return _NOT_ASKED
+            return _NO_ANSWER
         raise
     try:
         path = arguments.socket or _usual_path()
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = ask(path, asked, *([arguments.assignment] if asked == "set" else []))
     except NodeError as error:
         print(f"ctdb-node: {error}", file=sys.stderr)
-        return {"health": _NOT_ASKED, "rehearse": _NOT_TRIED}.get(arguments.command, 1)
+        return {"health": _NO_ANSWER, "rehearse": _NOT_REHEARSED}.get(arguments.command, 1)
     except KeyboardInterrupt:
         return _INTERRUPTED
     status = _printed("\n".join([json.dumps(found)] if arguments.json else _shown(arguments.command, found)))
@@ -70,15 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _printed(text: str) -> int:
-    """Prints it, and returns the exit status."""
+    """Prints a text, and returns the exit status."""
     try:
         if text:
             print(text, flush=True)
     except OSError as error:
-        # what is still held must not trouble the interpreter's end
+        # or the interpreter would fail to flush the rest of the buffer when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return _NOBODY_READS
+            return _SIGPIPE_STATUS
         print(f"ctdb-node: can't write to standard output: {error.strerror}", file=sys.stderr)
         return 1
     return 0
@@ -120,8 +120,8 @@ def _run(path: str, look: bool) -> int:
     try:
         return anyio.run(run, base, path, look)
     except* NodeError as group:
-        problems = list(_leaves(group))
-    raise problems[0]
+        problem = first_error(group)
+    raise problem
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
@@ -132,15 +132,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _base() -> str:
-    """As the event daemon: outside of test mode the variable changes nothing."""
+    """Returns the configuration directory; as for the event daemon, the variable counts in test mode only."""
     return os.environ.get("CTDB_BASE", _BASE) if "CTDB_TEST_MODE" in os.environ else _BASE
-
-
-def _leaves(error: BaseException) -> list[NodeError]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    assert isinstance(error, NodeError)
-    return [error]
 
 
 def _health_status(found: dict[str, Any]) -> int:

@@ -1,7 +1,7 @@
-"""`ctdb-node complete`: what may stand in the place of a word of a command line, for the completions of shells.
+"""`ctdb-node complete`: candidates for the last word of a command line, for shell completion.
 
-Prints lines as `ctdb-event complete` does, which the same few lines of shell read: the word, a tab, and what it is; or
-a tab and `files`. All is taken from the option parser, so a new command or option is completed without further ado.
+Prints lines in the format of `ctdb-event complete`: the word, a tab, and its description; or a tab and `files`. All of
+them come from the option parser, so new commands and options are completed without changes here.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ctdb_node.tunables import DEFAULTS
 __all__ = ["candidates"]
 
 _FILES = ("PATH", "FILE", "DIR", "DIRECTORY", "DAEMON")
-"""Names of values that are files."""
+"""Metavars of options whose values are files."""
 _TUNABLES = "NAME=VALUE"
 
 
 def candidates(parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterator[str]:
-    """Yields the lines for the last word; the others stand before it, behind the program's name."""
+    """Yields the candidates for the last of the words behind the program's name."""
     # bash makes three words of --socket=PATH
     joined = [word for before, word in zip(["", *words], words, strict=False) if word != "=" or before[:1] != "-"]
     *before, word = joined or [""]

@@ -1,4 +1,4 @@
-"""The node's control socket: one line of JSON asks, one answers."""
+"""The node's control socket: a request is one line of JSON, and so is the answer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ctdb_node.life import Happening
+from ctdb_node.errors import NodeError
 from ctdb_node.node import Node
-from ctdb_node.problems import NodeError
+from ctdb_node.states import Trigger
 
 __all__ = ["ask", "serve"]
 
 _LONGEST = 1 << 16
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 async def _listen(path: str) -> anyio.abc.SocketListener:
-    """Makes the socket, which only its owner may use."""
+    """Creates the socket, which only its owner may use."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -49,11 +49,11 @@ async def serve(path: str, node: Node, *, task_status: anyio.abc.TaskStatus[None
     async def handle(stream: anyio.abc.SocketStream) -> None:
         async with stream:
             try:
-                with anyio.fail_after(_PATIENCE):
+                with anyio.fail_after(_TIMEOUT):
                     asked = _words(await _line(stream))
-                    await stream.send(json.dumps(_obey(node, asked)).encode() + b"\n")
+                    await stream.send(json.dumps(_execute(node, asked)).encode() + b"\n")
             except (OSError, ValueError, RecursionError, anyio.EndOfStream, anyio.BrokenResourceError):
-                pass  # whoever doesn't speak the language gets no answer
+                pass  # a malformed request gets no answer
 
     listener = await _listen(path)
     try:
@@ -74,14 +74,14 @@ async def _line(stream: anyio.abc.SocketStream) -> bytes:
 
 
 def _words(line: bytes) -> list[str]:
-    """Returns a command and its arguments; ValueError if it is none."""
+    """Decodes a command and its arguments; raises ValueError if the line is no list of strings."""
     words = json.loads(line)
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise ValueError("no list of words")
     return words
 
 
-def _obey(node: Node, asked: list[str]) -> dict[str, Any]:
+def _execute(node: Node, asked: list[str]) -> dict[str, Any]:
     command, *arguments = asked
     try:
         if command == "set":
@@ -105,22 +105,22 @@ _ACTIONS: dict[str, Callable[[Node], None]] = {
     "recover": lambda node: node.want(recover=True),
     "stop": lambda node: _stop(node, True),
     "continue": lambda node: _stop(node, False),
-    "shutdown": lambda node: node.happens(Happening.TOLD_TO_END),
+    "shutdown": lambda node: node.trigger(Trigger.END_REQUESTED),
 }
 
 
 def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
-    """Asks a running node, blocking.
+    """Sends a command to a running node and waits for the answer.
 
     Returns:
-        What `Node.describe` says after the command.
+        The result of `Node.describe` after the command.
 
     Raises:
-        NodeError: No node answers, or it refuses.
+        NodeError: No node answers, or the node refuses the command.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)
+            connection.settimeout(_TIMEOUT)
             connection.connect(path)
             connection.sendall(json.dumps([command, *arguments]).encode() + b"\n")
             with connection.makefile("rb") as reader:

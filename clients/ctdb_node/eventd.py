@@ -1,4 +1,4 @@
-"""Starts the event daemon as ctdbd does: it ends with us, and says through a descriptor when it listens."""
+"""Starts the event daemon as ctdbd does: it ends when this process does, and reports through a pipe that it listens."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.abc
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 
 __all__ = ["running"]
 
 _log = logging.getLogger("ctdb-node")
 
 _LISTENS = bytes(4)
-_LONGEST_START = 30.0
-"""Seconds until it listens. ctdbd gives it ten; nobody is kept waiting by a node in the foreground."""
-_LONGEST_END = 60.0
-"""Seconds after SIGTERM: more than it gives to scripts that it ends."""
+_START_TIMEOUT = 30.0
+"""Seconds until it listens. ctdbd's limit is ten; a node in the foreground may wait longer."""
+_STOP_TIMEOUT = 60.0
+"""Seconds after SIGTERM; more than the daemon's own grace period for its scripts."""
 
 
 def own_program() -> Sequence[str]:
-    """Returns the command of the event daemon that came with us."""
+    """Returns the command of the event daemon that was installed together with this program."""
     # the Debian package's own launcher: its modules are not on the interpreter's path
     launcher = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "bin", "ctdb-eventd")
     return (launcher,) if os.access(launcher, os.X_OK) else (sys.executable, "-m", "ctdb_eventd")
@@ -37,16 +37,16 @@ async def running(program: Sequence[str] | None = None) -> AsyncIterator[anyio.a
     """Runs the event daemon for the time of the block, which is entered when it listens.
 
     Args:
-        program: Its command, if it is not our own.
+        program: Its command; this project's daemon by default.
 
     Raises:
-        NodeError: It can't be started, ended before, or took too long.
+        NodeError: It can't be started, it ended before it listened, or that took too long.
     """
     reading, writing = os.pipe()
     try:
         command = [*(program or own_program()), "-P", str(os.getpid()), "-S", str(writing)]
         try:
-            # in a session of its own, so that Ctrl-C reaches only us, and `shutdown` can still be run
+            # in a session of its own: Ctrl-C must only reach this process, since `shutdown` is still to be run
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=None, stderr=None, pass_fds=[writing], start_new_session=True
             )
@@ -65,7 +65,7 @@ async def running(program: Sequence[str] | None = None) -> AsyncIterator[anyio.a
 
 
 async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> None:
-    with anyio.move_on_after(_LONGEST_START) as limit:
+    with anyio.move_on_after(_START_TIMEOUT) as limit:
         await anyio.wait_readable(reading)
         if os.read(reading, len(_LISTENS)) != _LISTENS:
             raise NodeError(
@@ -73,17 +73,17 @@ async def _wait_until_it_listens(process: anyio.abc.Process, reading: int) -> No
             )
     if limit.cancelled_caught:
         raise NodeError(
-            f"ctdb-eventd, process {process.pid}, does not listen after {_LONGEST_START:.0f} s; see its log"
+            f"ctdb-eventd, process {process.pid}, does not listen after {_START_TIMEOUT:.0f} s; see its log"
         )
 
 
 async def _end(process: anyio.abc.Process) -> None:
-    """Ends it with its scripts; one that doesn't obey is killed, and then its guardian ends them."""
+    """Ends the daemon, which ends its scripts; if it doesn't end, it is killed, and its guardian ends the scripts."""
     if process.returncode is None:
         process.terminate()
-    with anyio.move_on_after(_LONGEST_END):
+    with anyio.move_on_after(_STOP_TIMEOUT):
         await process.wait()
     if process.returncode is None:
-        _log.error("ctdb-eventd, process %d, does not end %d s after SIGTERM: killing it", process.pid, _LONGEST_END)
+        _log.error("ctdb-eventd, process %d, does not end %d s after SIGTERM: killing it", process.pid, _STOP_TIMEOUT)
         process.kill()
     await process.aclose()

@@ -1,4 +1,4 @@
-"""Runs events through the event daemon, and says how they went."""
+"""Runs events through the event daemon, and returns their results."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = ["Events"]
 _log = logging.getLogger("ctdb-node")
 
 _TIMEOUT_IS_SUCCESS = frozenset({"startrecovery", "recovered", "takeip", "releaseip"})
-"""For these a timeout counts as success, as `man ctdb-tunables` has it."""
+"""For these events a timeout counts as success (`man ctdb-tunables`)."""
 
 
 class Events:
-    """Runs events; nothing here raises, as a failure is what the node's life is about."""
+    """Runs events. A failure is a result, not an exception."""
 
     def __init__(self, client: ctdb_event.AsyncClient, timeout: Callable[[], int], on_end: Callable[[], None]) -> None:
-        """Remembers what it needs.
+        """Runs nothing yet.
 
         Args:
-            client: Is connected.
-            timeout: Seconds that an event may take.
-            on_end: Is called when the event daemon has gone.
+            client: Connected to the event daemon.
+            timeout: Returns the seconds that an event may take.
+            on_end: Called when the event daemon has ended.
         """
         self._client = client
         self._timeout = timeout
         self._on_end = on_end
 
     async def run(self, event: str, *args: str) -> Result:
-        """Runs an event to its end; logs all but success. If the daemon goes, it waits to be cancelled."""
+        """Runs an event to its end; logs it unless it succeeds. If the daemon ends, it waits until it is cancelled."""
         try:
             await self._client.run("legacy", event, *args, timeout=self._timeout())
         except ctdb_event.EventError as error:

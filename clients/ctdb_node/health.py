@@ -1,4 +1,4 @@
-"""What the results of monitor events make of a node. No I/O."""
+"""Decides by the results of monitor events whether a node is healthy. No I/O."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ __all__ = ["Health", "Result", "after"]
 
 @attrs.frozen
 class Result:
-    """How an event went."""
+    """The result of an event."""
 
     outcome: str
     """`success`, `failed`, `timed-out`, or `cancelled` if another event was more important."""
     reason: str = ""
-    """If it is no success: the script, and what it printed."""
+    """Unless it succeeded: the script that failed, and its output."""
 
 
 @attrs.frozen
 class Health:
-    """Of a node, which isn't healthy before its first monitor event has succeeded."""
+    """A node's health; it isn't healthy until its first monitor event has succeeded."""
 
     healthy: bool = False
     reason: str = "no monitor event has succeeded yet"
     timeouts: int = 0
-    """So many monitor events in a row took too long."""
+    """How many consecutive monitor events have timed out."""
 
 
 def after(health: Health, result: Result, most_timeouts: int) -> Health:
     """Returns the health after another monitor event.
 
     Args:
-        health: Before it.
-        result: How it went.
-        most_timeouts: The tunable MonitorTimeoutCount: so many in a row make a node unhealthy, fewer change nothing.
+        health: The health before it.
+        result: Its result.
+        most_timeouts: MonitorTimeoutCount: so many consecutive timeouts make a node unhealthy, fewer change nothing.
     """
     if result.outcome == "success":
         return Health(healthy=True, reason="")

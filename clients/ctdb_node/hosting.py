@@ -1,4 +1,4 @@
-"""Brings public addresses where they are to be, by the events of `allocation`."""
+"""Moves public addresses to their interfaces, by the events that `allocation` decides on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import anyio
 import attrs
 
 from ctdb_node.allocation import Move, Plan, differences, plan
+from ctdb_node.errors import NodeError
 from ctdb_node.events import Events
 from ctdb_node.kernel import interfaces
-from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress
 
 __all__ = ["Hosting"]
@@ -20,14 +20,14 @@ _log = logging.getLogger("ctdb-node")
 
 
 class Hosting:
-    """The public addresses of a node, and where they are."""
+    """The public addresses of a node, and the interfaces that they are on."""
 
     def __init__(self, addresses: Sequence[PublicAddress], events: Events, look: bool) -> None:
         """Hosts nothing yet.
 
         Args:
             addresses: All public addresses.
-            events: Runs them.
+            events: Runs events.
             look: Ask the kernel for interfaces and addresses; otherwise all interfaces count as up.
         """
         self.addresses = addresses
@@ -35,7 +35,7 @@ class Hosting:
         self.differences: tuple[str, ...] = ()
         self._leaving: tuple[PublicAddress, ...] = ()
         self._changes = 0
-        """Grows when addresses begin to move, and when they have moved: odd meanwhile."""
+        """Incremented when a group of moves begins and when it ends: odd while addresses move."""
         self._events = events
         self._look = look
         self._up = self._usable
@@ -46,9 +46,9 @@ class Hosting:
         return frozenset(name for address in self.addresses for name in address.interfaces)
 
     def replace(self, addresses: Sequence[PublicAddress]) -> None:
-        """Takes other public addresses; the next reallocation releases those that are hosted and no longer among them.
+        """Replaces the public addresses; the next reallocation releases hosted addresses that are no longer listed.
 
-        One with another mask is released too, and then taken.
+        An address whose mask changes is released too, and then taken again.
         """
         known = {each.address: each for each in (*self.addresses, *self._leaving) if each.address in self.held}
         kept = {(each.address, each.bits) for each in addresses}
@@ -70,15 +70,15 @@ class Hosting:
         return tuple(Move("releaseip", each, self.held[each.address], None) for each in self._leaving)
 
     async def find(self) -> None:
-        """Learns which interfaces are up, and which addresses the kernel has: left by one that did not end well."""
+        """Reads which interfaces are up, and which public addresses the kernel has already, left by a killed node."""
         if self._look:
             public = {each.address for each in self.addresses}
             found = await interfaces()
             self.held = {address: name for address, name in found.addresses.items() if address in public}
             self._up = found.up & self._usable
 
-    async def look(self) -> bool:
-        """Compares with the kernel, logs what differs once; tells whether any of its interfaces has gone up or down."""
+    async def check(self) -> bool:
+        """Compares with the kernel and logs each difference once; tells whether an interface has gone up or down."""
         if not self._look:
             return False
         before = self._changes
@@ -98,8 +98,8 @@ class Hosting:
         changed, self._up, self.differences = up != self._up, up, now
         return changed
 
-    async def give_up_all(self) -> bool:
-        """Releases whatever is hosted; tells whether all could be."""
+    async def release_all(self) -> bool:
+        """Releases all hosted addresses; tells whether all succeeded."""
         return await self._carry_out(self._plan(hosting=False).release)
 
     async def reallocate(self, hosting: bool) -> bool:
@@ -108,7 +108,7 @@ class Hosting:
         Args:
             hosting: The node may host addresses.
         """
-        await self.look()
+        await self.check()
         if (await self._events.run("startipreallocate")).outcome != "success":
             return False
         released = self._plan(hosting).release
@@ -118,7 +118,7 @@ class Hosting:
         for group in (rest.update, rest.take):
             well = await self._carry_out(group) and well
         well = (await self._events.run("ipreallocated")).outcome == "success" and well
-        await self.look()
+        await self.check()
         if well:
             _log.info(
                 "reallocated: %d addresses given up, %d moved, %d taken; %d of %d are here",
@@ -129,7 +129,7 @@ class Hosting:
         return well
 
     async def _carry_out(self, moves: Sequence[Move]) -> bool:
-        """Runs events side by side; one that fails leaves its address where it was, and the others go on."""
+        """Runs moves concurrently; one that fails leaves its address where it was, and the others go on."""
         self._changes += 1
         try:
             async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""What the kernel says of interfaces and addresses, asked with `ip`."""
+"""Reads the kernel's interfaces and addresses with `ip`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any
 import anyio
 import attrs
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 
 __all__ = ["Interfaces", "interfaces"]
 
 
 @attrs.frozen
 class Interfaces:
-    """As they are at one moment."""
+    """A snapshot of the kernel's interfaces and addresses."""
 
     up: frozenset[str]
-    """Those that carry data."""
+    """Names of the interfaces that are up and have a carrier."""
     names: frozenset[str]
+    """Names of all interfaces."""
     addresses: dict[str, str]
-    """The interface of each address."""
+    """Address → interface."""
 
 
 async def interfaces() -> Interfaces:
-    """Asks the kernel.
+    """Returns the present state.
 
     Raises:
-        NodeError: `ip` isn't there, or fails.
+        NodeError: `ip` isn't installed, or fails.
     """
     try:
         return _read(json.loads((await anyio.run_process(["ip", "-json", "address"])).stdout))

@@ -1,4 +1,4 @@
-"""A node: obeys the table of its life."""
+"""A node: goes through its states, runs their events, and monitors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio
 from ctdb_node.events import Events
 from ctdb_node.health import Health, after
 from ctdb_node.hosting import Hosting
-from ctdb_node.life import ENDS, EVENTS, Happening, State, back_off, following
+from ctdb_node.states import ENDS, EVENTS, State, Trigger, back_off, next_state
 from ctdb_node.tunables import DEFAULTS, changed
 
 __all__ = ["Node"]
@@ -23,13 +23,13 @@ _log = logging.getLogger("ctdb-node")
 
 
 class Node:
-    """Lives from init to shutdown. What it is told meanwhile changes attributes and sets `wanted`."""
+    """One node from init to shutdown. Requests set attributes and wake the task that reallocates."""
 
     def __init__(self, notify_script: str) -> None:
-        """Begins with init.
+        """Starts in the state INIT.
 
         Args:
-            notify_script: Is told of changes, if it is there and may be executed.
+            notify_script: Run after changes of state and health, if it exists and is executable.
         """
         self.state = State.INIT
         self.health = Health()
@@ -37,20 +37,20 @@ class Node:
         self.stopped = False
         self.tunables: Mapping[str, int] = DEFAULTS
         self.on_change: Callable[[], None] = lambda: None
-        """Is called when the state, the health, or the addresses may have changed."""
+        """Called when state, health or addresses may have changed."""
         self.hosting: Hosting | None = None
         self._notify_script = notify_script
         self._failures = 0
         self._recover = False
         self._wanted = anyio.Event()
         self._tuned = anyio.Event()
-        self._happened: Happening | None = None
+        self._pending_trigger: Trigger | None = None
         self._scope = anyio.CancelScope()
 
-    def happens(self, happening: Happening) -> None:
-        """Ends the present state, if that heeds it."""
-        if self._happened is None and following(self.state, happening) is not None:
-            self._happened = happening
+    def trigger(self, trigger: Trigger) -> None:
+        """Ends the present state, if the trigger has an effect in it."""
+        if self._pending_trigger is None and next_state(self.state, trigger) is not None:
+            self._pending_trigger = trigger
             self._scope.cancel()
 
     def want(self, *, recover: bool = False) -> None:
@@ -59,42 +59,43 @@ class Node:
         self._wanted.set()
 
     def tune(self, assignment: str) -> None:
-        """Changes a tunable, which counts at once: `NAME=VALUE`.
+        """Sets a tunable, which takes effect at once: `NAME=VALUE`.
 
         Raises:
-            NodeError: It can't be changed to that.
+            NodeError: There is no such tunable, or it can't have that value.
         """
         self.tunables = changed(self.tunables, assignment)
         self._tuned.set()
 
     async def live(self, events: Events, hosting: Hosting) -> State:
-        """Lives to the end, and returns how that was."""
+        """Runs the node until a final state, and returns that."""
         self.hosting = hosting
         while self.state not in ENDS:
-            happening = await self._dwell(events, hosting)
-            self._failures = self._failures + 1 if happening is Happening.FAILED else self._failures
-            if happening is Happening.SUCCEEDED:
+            trigger = await self._run_state(events, hosting)
+            if trigger is Trigger.FAILED:
+                self._failures += 1
+            elif trigger is Trigger.SUCCEEDED:
                 self._failures = 0
-            following_state = following(self.state, happening)
-            assert following_state is not None
-            _log.info("%s %s; now: %s", self.state.value, happening.value, following_state.value)
-            self.state = following_state
+            following = next_state(self.state, trigger)
+            assert following is not None
+            _log.info("%s %s; now: %s", self.state.value, trigger.value, following.value)
+            self.state = following
             self.on_change()
         return self.state
 
-    async def _dwell(self, events: Events, hosting: Hosting) -> Happening:
-        """Does what the state is for, and returns what ended it; what happened between two states ends the next."""
+    async def _run_state(self, events: Events, hosting: Hosting) -> Trigger:
+        """Does the state's work, and returns what ended it; a trigger that came between two states ends the next."""
         with anyio.CancelScope() as self._scope:
-            if self._happened is None:
-                happening = await self._act(events, hosting)
-                if happening is Happening.SUCCEEDED:
+            if self._pending_trigger is None:
+                trigger = await self._act(events, hosting)
+                if trigger is Trigger.SUCCEEDED:
                     await self._notify(self.state.value)
-                return happening
-        happened, self._happened = self._happened, None
-        assert happened is not None
-        return happened
+                return trigger
+        pending, self._pending_trigger = self._pending_trigger, None
+        assert pending is not None
+        return pending
 
-    async def _act(self, events: Events, hosting: Hosting) -> Happening:
+    async def _act(self, events: Events, hosting: Hosting) -> Trigger:
         if self.state is State.RUNNING:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._monitor, events, hosting)
@@ -103,29 +104,29 @@ class Node:
             seconds = back_off(self._failures)
             _log.warning("trying again in %d s, after %d failures", seconds, self._failures)
             await anyio.sleep(seconds)
-            return Happening.WAITED
+            return Trigger.WAITED
         if self.state in (State.STARTRECOVERY, State.SHUTDOWN):
-            await hosting.give_up_all()
+            await hosting.release_all()
         result = await events.run(EVENTS[self.state])
-        return Happening.SUCCEEDED if result.outcome == "success" else Happening.FAILED
+        return Trigger.SUCCEEDED if result.outcome == "success" else Trigger.FAILED
 
     async def _monitor(self, events: Events, hosting: Hosting) -> None:
         while True:
-            await self._judge(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
-            if await hosting.look():
+            await self._update(after(self.health, await events.run("monitor"), self.tunables["MonitorTimeoutCount"]))
+            if await hosting.check():
                 _log.info("interfaces have gone up or down")
                 self.want()
-            await self._pause()
+            await self._sleep_until_due()
 
-    async def _pause(self) -> None:
-        """Waits for MonitorInterval from now on, also if that is changed meanwhile."""
+    async def _sleep_until_due(self) -> None:
+        """Sleeps for MonitorInterval from now on, and adapts if that tunable changes during the sleep."""
         began = anyio.current_time()
         while (left := began + self.tunables["MonitorInterval"] - anyio.current_time()) > 0:
             self._tuned = anyio.Event()
             with anyio.move_on_after(left):
                 await self._tuned.wait()
 
-    async def _judge(self, health: Health) -> None:
+    async def _update(self, health: Health) -> None:
         changed = health.healthy != self.health.healthy
         self.health = health
         if not changed:
@@ -155,7 +156,7 @@ class Node:
             await anyio.sleep(back_off(failures))
 
     async def _recovered(self, events: Events) -> bool:
-        """Recovers if that is asked for; tells whether there is nothing left to recover."""
+        """Runs a recovery if one is requested; returns False if it failed."""
         if self._recover:
             for event in ("startrecovery", "recovered"):
                 if (await events.run(event)).outcome != "success":
@@ -173,7 +174,7 @@ class Node:
             _log.warning("the notify script %s %s: %s", self._notify_script, what, str(error) or "it took too long")
 
     def describe(self) -> dict[str, Any]:
-        """Everything that is known of the node, for JSON."""
+        """Returns the node's complete state, for JSON."""
         hosting = self.hosting
         return {
             "state": self.state.value,

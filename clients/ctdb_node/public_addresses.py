@@ -6,7 +6,7 @@ import ipaddress
 
 import attrs
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 
 __all__ = ["PublicAddress", "parse"]
 
@@ -19,16 +19,16 @@ class PublicAddress:
     """In its canonical form."""
     bits: int
     interfaces: tuple[str, ...]
-    """On one of these."""
+    """The interfaces that it may be on."""
 
 
 def parse(text: str, path: str, existing: frozenset[str] | None = None) -> tuple[PublicAddress, ...]:
-    """Reads the file; empty lines and those that start with `#` are passed over.
+    """Parses the file; empty lines and lines that start with `#` are ignored.
 
     Args:
-        text: Its content.
-        path: Its name, for messages.
-        existing: The interfaces that there are; None if any will do.
+        text: The file's content.
+        path: The file's name, for messages.
+        existing: The interfaces of this machine; None to accept any.
 
     Raises:
         NodeError: One line for each line that can't be used, as `FILE:LINE: …`.

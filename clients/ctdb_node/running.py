@@ -17,13 +17,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 import ctdb_event
 from ctdb_node import control, eventd
+from ctdb_node.errors import NodeError
 from ctdb_node.events import Events
 from ctdb_node.hosting import Hosting
 from ctdb_node.kernel import interfaces
-from ctdb_node.life import Happening, State
 from ctdb_node.node import Node
-from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
+from ctdb_node.states import State, Trigger
 from ctdb_node.supervisor import Supervisor
 from ctdb_node.words import status_line
 
@@ -32,10 +32,10 @@ __all__ = ["run"]
 _log = logging.getLogger("ctdb-node")
 
 Reloads: TypeAlias = MemoryObjectReceiveStream[None]
-_MOMENT = 5.0
-"""Seconds."""
+_EXIT_TIMEOUT = 5.0
+"""Seconds for the event daemon's process to end after its connections were closed."""
 _BEFORE_READY = frozenset({State.INIT, State.SETUP})
-"""A failure ends the node there, so a service manager is to wait for their end."""
+"""A failure in these states ends the node, so the service manager is notified of readiness after them."""
 
 
 async def run(base: str, socket_path: str, look: bool) -> int:
@@ -43,13 +43,13 @@ async def run(base: str, socket_path: str, look: bool) -> int:
 
     Args:
         base: CTDB's configuration directory.
-        socket_path: Of the control socket.
+        socket_path: Path of the control socket.
         look: Ask the kernel for interfaces and addresses.
 
-    SIGHUP has it read `public_addresses` again, and the event daemon its configuration.
+    SIGHUP reloads `public_addresses`, and the event daemon's configuration.
 
     Returns:
-        0 after a clean end, 1 if init or setup failed or the event daemon has gone.
+        0 after a clean shutdown, 1 if init or setup failed or the event daemon has ended.
 
     Raises:
         NodeError: It can't be started.
@@ -61,11 +61,11 @@ async def run(base: str, socket_path: str, look: bool) -> int:
     node = Node(os.path.join(base, "notify.sh"))
     node.on_change = partial(_report, node, supervisor)
     async with anyio.create_task_group() as tasks:
-        # from the first moment: a signal must never leave a daemon or a socket behind
-        with await tasks.start(_heed_signals, node) as reloads:
+        # signals are handled from the start: one must never leave a daemon or a socket behind
+        with await tasks.start(_handle_signals, node) as reloads:
             tasks.start_soon(supervisor.serve)
             await tasks.start(control.serve, socket_path, node)
-            end = await _live(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
+            end = await _run_node(node, addresses, look, supervisor, partial(_reload, node, supervisor, reloads, read))
         tasks.cancel_scope.cancel()
     return 0 if end is State.ENDED else 1
 
@@ -80,7 +80,7 @@ async def _addresses(path: str, look: bool) -> tuple[PublicAddress, ...]:
     return parse(text, path, (await interfaces()).names if look else None)
 
 
-async def _live(
+async def _run_node(
     node: Node,
     addresses: tuple[PublicAddress, ...],
     look: bool,
@@ -92,7 +92,7 @@ async def _live(
 
         def gone() -> None:
             has_gone.set()
-            node.happens(Happening.DAEMON_ENDED)
+            node.trigger(Trigger.DAEMON_ENDED)
 
         async def watch() -> None:
             await process.wait()
@@ -103,17 +103,17 @@ async def _live(
         hosting = Hosting(addresses, events, look)
         await hosting.find()
         tasks.start_soon(reload, client, hosting)
-        tasks.start_soon(_show_life, supervisor, client)
+        tasks.start_soon(_feed_watchdog, supervisor, client)
         end = await node.live(events, hosting)
         if has_gone.is_set():
-            await _tell_how_it_ended(process)
+            await _log_exit(process)
         tasks.cancel_scope.cancel()
     return end
 
 
-async def _tell_how_it_ended(process: anyio.abc.Process) -> None:
-    # its connections are closed a moment before it has ended
-    with anyio.move_on_after(_MOMENT):
+async def _log_exit(process: anyio.abc.Process) -> None:
+    # its connections are closed shortly before the process ends
+    with anyio.move_on_after(_EXIT_TIMEOUT):
         await process.wait()
     if process.returncode is None:
         _log.error("ctdb-eventd, process %d, has closed the connection, but not ended", process.pid)
@@ -123,10 +123,10 @@ async def _tell_how_it_ended(process: anyio.abc.Process) -> None:
 
 @asynccontextmanager
 async def _connected(process: anyio.abc.Process) -> AsyncIterator[ctdb_event.AsyncClient]:
-    """Connects to the event daemon that has just said that it listens; it may have ended since.
+    """Connects to the event daemon, which has reported that it listens, but may have ended since.
 
     Raises:
-        NodeError: It can't be asked.
+        NodeError: The connection fails.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -136,8 +136,8 @@ async def _connected(process: anyio.abc.Process) -> AsyncIterator[ctdb_event.Asy
         yield client
 
 
-async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads]) -> None:
-    # one that waits is enough for any number of signals
+async def _handle_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads]) -> None:
+    # capacity 1: a reload that is pending serves any number of signals
     sending, reloads = anyio.create_memory_object_stream[None](1)
     with sending, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started(reloads)
@@ -147,7 +147,7 @@ async def _heed_signals(node: Node, *, task_status: anyio.abc.TaskStatus[Reloads
                     sending.send_nowait(None)
                 continue
             _log.info("%s: shutting down", number.name)
-            node.happens(Happening.TOLD_TO_END)
+            node.trigger(Trigger.END_REQUESTED)
 
 
 async def _reload(
@@ -158,7 +158,7 @@ async def _reload(
     client: ctdb_event.AsyncClient,
     hosting: Hosting,
 ) -> None:
-    """Reads the configuration again whenever that is asked for; one that can't be used leaves the former in force."""
+    """Reloads the configuration on request; if the new one is invalid, the former one stays in force."""
     async for _ in reloads:
         is_ready = node.state not in _BEFORE_READY
         if is_ready:
@@ -175,23 +175,23 @@ async def _reload(
             _log.info("public addresses were read again: %d", len(hosting.addresses))
             node.want()
         if is_ready:
-            supervisor.tell("READY=1")
+            supervisor.notify("READY=1")
         node.on_change()
 
 
 def _report(node: Node, supervisor: Supervisor) -> None:
-    """Tells the service manager about a node that has changed."""
+    """Notifies the service manager of the node's present state."""
     if node.state is State.STARTRECOVERY:
-        supervisor.tell("READY=1")
+        supervisor.notify("READY=1")
     if node.state is State.SHUTDOWN:
-        supervisor.tell("STOPPING=1")
-    supervisor.tell(f"STATUS={status_line(node.describe())}")
+        supervisor.notify("STOPPING=1")
+    supervisor.notify(f"STATUS={status_line(node.describe())}")
 
 
-async def _show_life(supervisor: Supervisor, client: ctdb_event.AsyncClient) -> None:
-    """Gives the signs of life that the service manager expects, as long as the event daemon answers."""
-    with suppress(ctdb_event.BrokerError):  # if it has gone, that ends the node elsewhere
+async def _feed_watchdog(supervisor: Supervisor, client: ctdb_event.AsyncClient) -> None:
+    """Sends WATCHDOG=1 regularly to the service manager, as long as the event daemon answers."""
+    with suppress(ctdb_event.BrokerError):  # if the daemon has ended, `_run_node` ends the node
         while supervisor.watchdog is not None:
             await client.ping()
-            supervisor.tell("WATCHDOG=1")
+            supervisor.notify("WATCHDOG=1")
             await anyio.sleep(supervisor.watchdog)

@@ -1,7 +1,7 @@
 """Notifies the service manager that started us, as `man sd_notify` describes it.
 
-Datagrams of lines NAME=VALUE to the socket that NOTIFY_SOCKET names. Nothing here waits or raises: a service manager
-that doesn't read must not stop a node.
+Sends datagrams of lines NAME=VALUE to the socket that NOTIFY_SOCKET names. Sending neither blocks nor raises: a service
+manager that doesn't read must not stop a node.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ __all__ = ["Supervisor"]
 _log = logging.getLogger("ctdb-node")
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-_LATEST_COUNTS = ("STATUS", "WATCHDOG")
-"""Of these only the last is of use."""
+_REPLACEABLE = ("STATUS", "WATCHDOG")
+"""Notifications of which only the latest is kept while the socket is full."""
 
 
 class Supervisor:
-    """The service manager; all is of no effect if there is none.
+    """The service manager; without one, all methods do nothing.
 
     Attributes:
-        watchdog: Seconds from one sign of life to the next: half of what is allowed. None if none is expected.
+        watchdog: Seconds between WATCHDOG=1 notifications: half of the watchdog's timeout. None without a watchdog.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
-        """Takes its variables out of the environment: they are not for our children."""
+        """Reads its variables, and removes them from the environment, so that children don't inherit them."""
         address, allowed, pid = (environ.pop(name, "") for name in _VARIABLES)
         self._pending: list[bytes] = []
         self._blocked = anyio.Event()
@@ -40,19 +40,19 @@ class Supervisor:
         meant = not pid or pid == str(os.getpid())
         self.watchdog = int(allowed) / 2e6 if self._socket and meant and allowed.isdecimal() and int(allowed) else None
 
-    def tell(self, *lines: str) -> None:
-        """Sends lines in one datagram, or keeps them until there is room for them."""
+    def notify(self, *lines: str) -> None:
+        """Sends lines in one datagram, or queues them while the socket's buffer is full."""
         if self._socket is None:
             return
         name = lines[0].partition("=")[0]
-        if name in _LATEST_COUNTS:
+        if name in _REPLACEABLE:
             self._pending = [each for each in self._pending if not each.startswith(f"{name}=".encode())]
         self._pending.append("\n".join(lines).encode(errors="replace"))
         self._flush()
 
     def reloading(self) -> None:
-        """Says that a reload begins; READY=1 says that it is over."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        """Notifies that a reload begins; READY=1 ends it."""
+        self.notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def _flush(self) -> None:
         assert self._socket is not None
@@ -69,7 +69,7 @@ class Supervisor:
             del self._pending[0]
 
     async def serve(self) -> None:
-        """Sends what was kept, until it is cancelled."""
+        """Sends queued datagrams when the socket is writable, until it is cancelled."""
         try:
             while self._socket is not None:
                 await self._blocked.wait()

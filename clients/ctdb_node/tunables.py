@@ -1,10 +1,10 @@
-"""The tunables of CTDB that concern one node, with its defaults. No I/O."""
+"""CTDB's tunables that concern a single node, with CTDB's defaults. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 
 __all__ = ["DEFAULTS", "changed"]
 
@@ -13,7 +13,7 @@ _MOST = (1 << 31) - 1
 
 
 def changed(tunables: Mapping[str, int], assignment: str) -> dict[str, int]:
-    """Returns the tunables after `NAME=VALUE`; names are read without regard to case, as by CTDB.
+    """Returns the tunables after an assignment `NAME=VALUE`; names are case-insensitive, as in CTDB.
 
     Raises:
         NodeError: There is no such tunable, or the value is no number from 1 on.

@@ -1,4 +1,4 @@
-"""How a node is described in words. No I/O."""
+"""Describes a node in sentences. No I/O."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 __all__ = ["health_line", "printable", "status_line"]
 
 _MOST = 500
-"""Characters of a script's output that make a reason."""
+"""Characters of a script's output in the reason why a node is unhealthy."""
 
 
 def health_line(described: Mapping[str, Any]) -> str:
-    """Says of what `Node.describe` returns: its state, and whether it is healthy."""
+    """Returns state and health of a node, from the result of `Node.describe`."""
     word = "HEALTHY" if described["healthy"] else f"UNHEALTHY: {described['reason']}"
     return f"{described['state']}{', stopped' if described['stopped'] else ''}, {word}"
 
 
 def status_line(described: Mapping[str, Any]) -> str:
-    """The same, with how many addresses are here; shorter, for a service manager."""
+    """Returns state, health and number of hosted addresses in one line, for the service manager."""
     addresses = described["addresses"]
     here = sum(each["interface"] is not None for each in addresses)
     return f"{health_line(described)}; {here} of {len(addresses)} addresses are here"
 
 
 def printable(output: str) -> str:
-    """Makes one short line of a script's output, with nothing in it that a terminal would obey."""
+    """Returns a script's output as one short line, with control characters escaped."""
     text = " ".join(output.split())
     if len(text) > _MOST:
         text = text[:_MOST] + "…"

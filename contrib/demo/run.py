@@ -28,22 +28,22 @@ from typing import NoReturn
 TOP = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 INSIDE = "--inside"
-"""For itself: this is the namespace."""
+"""Internal option: the demo is in its network namespace already."""
 ADDRESSES = 20
-PATIENCE = 60.0
-"""Seconds for anything that is waited for: the node bounds its events, but a demo that hangs would tell nothing."""
-LONGEST_BASE = 80
-"""Characters: the path of a Unix socket below it must fit into 108 bytes."""
-# Whatever the caller has set for a CTDB of his own must not change what the demo does.
+TIMEOUT = 60.0
+"""Seconds for each wait, so that the demo fails with a message instead of hanging."""
+MAX_BASE_LENGTH = 80
+"""Characters; the path of a Unix socket in it must fit into 108 bytes."""
+# Variables of the caller's own CTDB, which must not affect the demo.
 FOREIGN = ("CTDB_LOGGING", "CTDB_DEBUGLEVEL", "CTDB_EVENT_RUN_ALL", "EVENTS_STATE_DIR", "NOTIFY_SOCKET")
 
 
 class Failed(Exception):
-    """Something went otherwise than expected."""
+    """The demo failed; the text says what was expected."""
 
 
 class Screen:
-    """Prints lines; of those in a row that differ in numbers only, the first, and how many more there were."""
+    """Prints lines; of consecutive lines that differ in numbers only, the first, and how many followed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class Node:
 
     def __init__(self, command: list[str], screen: Screen) -> None:
         self._said: list[str] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
             command,
@@ -86,17 +86,17 @@ class Node:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             screen.line(line.rstrip("\n"))
-            with self._news:
+            with self._changed:
                 self._said.append(line)
-                self._news.notify_all()
-        with self._news:
+                self._changed.notify_all()
+        with self._changed:
             self._ended = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def wait_for(self, text: str) -> None:
-        """Waits until it says this, behind what was waited for before."""
-        deadline = time.monotonic() + PATIENCE
-        with self._news:
+        """Waits until it prints this text, after the text of the last call."""
+        deadline = time.monotonic() + TIMEOUT
+        with self._changed:
             while True:
                 for number, line in enumerate(self._said):
                     if text in line:
@@ -104,21 +104,21 @@ class Node:
                         return
                 if self._ended:
                     raise Failed(f'the node ended, and should have said "{text}" before')
-                if not self._news.wait(deadline - time.monotonic()):
-                    raise Failed(f'the node should have said "{text}" within {PATIENCE:.0f} s')
+                if not self._changed.wait(deadline - time.monotonic()):
+                    raise Failed(f'the node should have said "{text}" within {TIMEOUT:.0f} s')
 
     def end(self) -> int:
-        """Waits for its end, and for all that it says."""
+        """Waits until it has ended, and until all of its output was printed."""
         try:
-            status = self.process.wait(PATIENCE)
+            status = self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise Failed(f"the node did not end within {PATIENCE:.0f} s") from None
-        self._reader.join(PATIENCE)
+            raise Failed(f"the node did not end within {TIMEOUT:.0f} s") from None
+        self._reader.join(TIMEOUT)
         return status
 
 
 class Demo:
-    """The node's directory, and what is done there."""
+    """The demo: the node's directory, and the steps."""
 
     def __init__(self, real: bool) -> None:
         self.real = real
@@ -128,8 +128,8 @@ class Demo:
         self.state = self.base / "var/sample-events"
 
     def prepare(self) -> None:
-        """Fills the directory, and makes the interfaces."""
-        if len(str(self.base)) > LONGEST_BASE:
+        """Fills the directory, and creates the interfaces."""
+        if len(str(self.base)) > MAX_BASE_LENGTH:
             raise Failed(f"{self.base} is too long a name for a Unix socket below it: set TMPDIR to a shorter one")
         for name in ("events", "share/events/legacy", "run", "var"):
             (self.base / name).mkdir(parents=True)
@@ -163,14 +163,14 @@ class Demo:
         self.screen.line(f"== {text}")
 
     def step(self, command: str, expected: int = 0, text: str = "") -> None:
-        """Shows a command, runs it, and shows what it says; checks exit status and that `text` is in the output."""
+        """Prints and runs a command, and prints its output; checks exit status, and that `text` is in the output."""
         self.screen.line(f"$ {command}")
         done = subprocess.run(
             ["sh", "-c", command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         for line in done.stdout.splitlines():
@@ -183,7 +183,7 @@ class Demo:
             raise Failed(f'the output of `{command}` should contain "{text}"')
 
     def show(self) -> None:
-        """The node's life."""
+        """Runs the steps of the demo."""
         self.heading(f"A node starts, and takes its {ADDRESSES} public addresses")
         command = ["ctdb-node", "run", *([] if self.real else ["--no-interfaces"])]
         self.screen.line(f"$ {shlex.join(command)}")
@@ -222,7 +222,7 @@ class Demo:
         self.step(f"kill -s TERM {node.process.pid}")
         status = node.end()
         self.screen.line(f"[ctdb-node has ended, exit status {status}]")
-        self._look_behind(status)
+        self._check_end(status)
 
     def _expect_addresses(self, expected: dict[str, int]) -> None:
         for name, number in expected.items():
@@ -230,7 +230,7 @@ class Demo:
             if found != number:
                 raise Failed(f"{name} should have {number} addresses, and has {found}")
 
-    def _look_behind(self, status: int) -> None:
+    def _check_end(self, status: int) -> None:
         if status:
             raise Failed(f"the node ended with exit status {status} instead of 0")
         if left := sorted(path.name for path in (self.base / "run").glob("*.socket")):
@@ -245,7 +245,7 @@ class Demo:
         return lock.exists() and subprocess.run(["flock", "-n", lock, "true"], check=False).returncode != 0
 
     def clean_up(self) -> None:
-        """Ends what runs still, and removes the directory; on every way out."""
+        """Ends everything that is still running, and removes the directory."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         if self.node is not None and self.node.process.poll() is None:
@@ -264,7 +264,7 @@ class Demo:
 
 
 def why_not_real() -> str | None:
-    """Tells what keeps the demo from real addresses."""
+    """Returns why real addresses are not possible; None if they are."""
     if os.geteuid() != 0:
         return "only root can have some of its own"
     for program in ("ip", "unshare"):
@@ -275,13 +275,13 @@ def why_not_real() -> str | None:
     return f"what they need can't be made here: {tried.stderr.strip()}" if tried.returncode else None
 
 
-def end_by(number: int, frame: FrameType | None) -> NoReturn:
-    """Ends on a signal, through every `finally`."""
+def exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the demo by an exception, so that `finally` blocks run."""
     sys.exit(128 + number)
 
 
 def main(arguments: list[str]) -> int:
-    """Shows it; returns the exit status."""
+    """Runs the demo; returns the exit status."""
     if arguments not in ([], ["--no-interfaces"], [INSIDE]):
         print(__doc__, file=sys.stderr)
         return 2
@@ -289,7 +289,7 @@ def main(arguments: list[str]) -> int:
         print(f"demo: there is no program {PROGRAMS / missing[0]}; `make run` installs it", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, end_by)
+        signal.signal(number, exit_on_signal)
     if not arguments:
         reason = why_not_real()
         if reason is None:

@@ -324,7 +324,7 @@ def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: FakeBroker
 
 
 def test_updates_that_nobody_takes_are_bounded(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "_ROOM", 2 * 512)
+    monkeypatch.setattr(core_module, "_MAX_WEIGHT", 2 * 512)
     broker.rules["run"] = say(*["queued"] * 10)
     with Client(broker.path) as blocking, blocking.run("legacy", "monitor", stream=True) as stream:
         blocking.hello()

@@ -381,7 +381,7 @@ async def test_cancelling_while_its_bytes_are_written_leaves_whole_frames(broker
 async def test_cancelling_before_there_is_room_sends_nothing(
     broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MAX_UNSENT", 0)
     big = "x" * 900_000
     async with connect(broker.path) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(stalled, broker, client)
@@ -544,7 +544,7 @@ async def test_a_note_of_the_wrong_form_ends_the_stream_and_the_run(broker: Fake
 
 @on_both_backends
 async def test_who_reads_too_slowly_is_told_of_the_gap(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "_ROOM", 4 * 512)
+    monkeypatch.setattr(core_module, "_MAX_WEIGHT", 4 * 512)
     broker.rules["run"] = say(*["queued"] * 10)
     async with connect(broker.path) as client:
         async with client.run("legacy", "monitor", stream=True) as stream:
@@ -674,7 +674,7 @@ async def test_locks_that_were_lost_with_the_connection_are_told(broker: FakeBro
 async def test_a_broker_that_is_stopped_keeps_no_lock_block_for_ever(
     broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams_module, "_UNLOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(streams_module, "_UNLOCK_TIMEOUT", 0.05)
     broker.rules["lock"] = lambda asked: asked.result(GRANT)
     async with connect(broker.path) as client:
         async with client.lock("a") as lock:
@@ -720,7 +720,7 @@ async def test_when_the_broker_goes_everything_that_waits_is_told(broker: FakeBr
 async def test_who_waits_for_room_when_the_broker_goes_is_told(
     broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "_MOST_UNSENT", 0)
+    monkeypatch.setattr(connection_module, "_MAX_UNSENT", 0)
     async with connect(broker.path) as client:
 
         async def run(event: str) -> None:

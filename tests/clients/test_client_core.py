@@ -221,7 +221,7 @@ def put(mailbox: Mailbox, kind: str, number: int, data: dict[str, Any]) -> None:
 
 
 def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "_ROOM", 3 * 512)
+    monkeypatch.setattr(core_module, "_MAX_WEIGHT", 3 * 512)
     mailbox = Mailbox(1, "run", lambda: None)
     for number in range(1, 6):
         put(mailbox, "queued", number, {"time": float(number)})
@@ -232,7 +232,7 @@ def test_a_slow_consumer_loses_the_oldest_and_is_told_how_many(monkeypatch: pyte
 
 
 def test_a_gap_that_is_lost_counts_as_what_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "_ROOM", 512)
+    monkeypatch.setattr(core_module, "_MAX_WEIGHT", 512)
     mailbox = Mailbox(1, "run", lambda: None)
     put(mailbox, "gap", 9, {"time": 1.0, "lost": 10})
     put(mailbox, "queued", 10, {"time": 2.0})
@@ -245,7 +245,7 @@ def test_a_gap_that_is_lost_counts_as_what_it_stands_for(monkeypatch: pytest.Mon
 
 
 def test_output_counts_by_its_size_and_one_note_always_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "_ROOM", 1024)
+    monkeypatch.setattr(core_module, "_MAX_WEIGHT", 1024)
     mailbox = Mailbox(1, "run", lambda: None)
     put(mailbox, "output", 1, {"time": 1.0, "output": b"x" * 5000})
     taken = mailbox.take()
@@ -262,7 +262,7 @@ def test_taken_and_lost_together_are_what_came(steps: list[int | None]) -> None:
     """None takes a note; a number puts one with so much output."""
     mailbox, came, accounted, last = Mailbox(1, "run", lambda: None), 0, 0, 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core_module, "_ROOM", 4000)
+        patch.setattr(core_module, "_MAX_WEIGHT", 4000)
         for step in [*steps, *([None] * 61)]:
             if step is not None:
                 came += 1

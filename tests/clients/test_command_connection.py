@@ -129,7 +129,7 @@ def test_a_daemon_that_goes_before_its_first_word_is_lost(
 ) -> None:
     """An idle subscription, a lock that is waited for: nothing has been heard yet when the daemon goes."""
     if end == "restarted and hung":
-        monkeypatch.setattr(probing, "_SOON", 0.01)
+        monkeypatch.setattr(probing, "_ANSWER_TIMEOUT", 0.01)
     with peer(tmp_path) as (path, listener), DaemonConnection(path) as daemon:
         connection = listener.accept()[0]
         request = daemon.start("subscribe", {})

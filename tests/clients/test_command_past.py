@@ -164,7 +164,7 @@ def test_an_export_has_what_is_wanted(file: str, capfdbinary: pytest.CaptureFixt
 def test_an_export_that_lacks_runs_says_so(
     file: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctdb_event.commands.past._LOOKED_AT", 3)
+    monkeypatch.setattr("ctdb_event.commands.past._MAX_RUNS", 3)
     assert cli.main(["history", "--export"]) == 0
     out, err = capfdbinary.readouterr()
     assert len(out.splitlines()) == 3

@@ -359,7 +359,7 @@ def test_a_source_that_is_of_no_more_use_leaves_nothing_behind(end: str, watched
         watched.refuse("hello", "EIO", "enough")
     reader, writer = os.pipe()
     source = Source(connect, writer)
-    while end != "before it is connected" and "lost" not in [what for what, _, _ in source.told()]:
+    while end != "before it is connected" and "lost" not in [what for what, _, _ in source.messages()]:
         os.read(reader, 1)
     source.close()
     connected.set()

@@ -1,4 +1,4 @@
-"""The pure parts of `ctdb-node`: life, health, addresses, allocation, tunables."""
+"""The pure parts of `ctdb-node`: states, health, addresses, allocation, tunables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctdb_node.allocation import differences, plan
+from ctdb_node.allocation import Plan, differences, plan
+from ctdb_node.errors import NodeError
 from ctdb_node.health import Health, Result, after
-from ctdb_node.life import ENDS, Happening, State, back_off, following
-from ctdb_node.problems import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
+from ctdb_node.states import ENDS, State, Trigger, back_off, next_state
 from ctdb_node.tunables import DEFAULTS, changed
 from ctdb_node.words import health_line, printable, status_line
 
@@ -23,9 +23,9 @@ _SECOND = PublicAddress("fd00::2", 64, ("eth1",))
 
 def test_a_node_whose_events_succeed_starts_in_the_order_of_ctdbd_and_ends_with_shutdown() -> None:
     for state, expected in itertools.pairwise(_UP_TO_RUNNING):
-        assert following(state, Happening.SUCCEEDED) is expected
-    assert following(State.RUNNING, Happening.TOLD_TO_END) is State.SHUTDOWN
-    assert following(State.SHUTDOWN, Happening.SUCCEEDED) is State.ENDED
+        assert next_state(state, Trigger.SUCCEEDED) is expected
+    assert next_state(State.RUNNING, Trigger.END_REQUESTED) is State.SHUTDOWN
+    assert next_state(State.SHUTDOWN, Trigger.SUCCEEDED) is State.ENDED
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ def test_a_node_whose_events_succeed_starts_in_the_order_of_ctdbd_and_ends_with_
     ],
 )
 def test_a_failure_ends_the_node_before_startup_and_is_tried_again_later(state: State, expected: State | None) -> None:
-    assert following(state, Happening.FAILED) is expected
+    assert next_state(state, Trigger.FAILED) is expected
 
 
 def test_what_waited_tries_again() -> None:
-    assert following(State.RECOVERY_WAIT, Happening.WAITED) is State.STARTRECOVERY
-    assert following(State.STARTUP_WAIT, Happening.WAITED) is State.STARTUP
+    assert next_state(State.RECOVERY_WAIT, Trigger.WAITED) is State.STARTRECOVERY
+    assert next_state(State.STARTUP_WAIT, Trigger.WAITED) is State.STARTUP
 
 
 @pytest.mark.parametrize("state", set(State) - ENDS)
 def test_every_state_ends_with_the_daemon_and_when_it_is_told_to(state: State) -> None:
-    assert following(state, Happening.DAEMON_ENDED) is State.FAILED
+    assert next_state(state, Trigger.DAEMON_ENDED) is State.FAILED
     expected = None if state is State.SHUTDOWN else State.SHUTDOWN
-    assert following(state, Happening.TOLD_TO_END) is expected
+    assert next_state(state, Trigger.END_REQUESTED) is expected
 
 
 def test_the_time_between_two_tries_grows_to_a_limit() -> None:
@@ -115,13 +115,14 @@ def test_an_address_whose_interface_goes_down_moves_or_is_given_up() -> None:
 )
 def test_a_plan_that_is_carried_out_leaves_nothing_to_do(held: dict[str, str], up: set[str], hosting: bool) -> None:
     done = dict(held)
-    for move in (move for group in plan([_FIRST, _SECOND], held, up, hosting).groups for move in group):
+    decided = plan([_FIRST, _SECOND], held, up, hosting)
+    for move in (*decided.release, *decided.update, *decided.take):
         assert done.pop(move.address.address, None) == move.old
         if move.new is not None:
             assert move.new in up
             done[move.address.address] = move.new
     assert hosting or not done
-    assert not any(plan([_FIRST, _SECOND], done, up, hosting).groups)
+    assert plan([_FIRST, _SECOND], done, up, hosting) == Plan((), (), ())
 
 
 def test_differences_between_the_kernel_and_what_should_be_are_said() -> None:

@@ -26,7 +26,7 @@ class Looking:
         if event == "takeip":
             # its script has added the address, and the event goes on
             self.present["10.0.0.1"] = "eth0"
-            await self.hosting.look()
+            await self.hosting.check()
             self.seen.append(self.hosting.differences)
         return Result("success")
 
@@ -44,5 +44,5 @@ async def test_addresses_are_not_compared_with_the_kernel_while_they_move(monkey
     assert events.seen == [()]
     assert list(events.hosting.differences) == []
     events.present.clear()
-    await events.hosting.look()
+    await events.hosting.check()
     assert list(events.hosting.differences) == ["10.0.0.1 should be on eth0, and is on no interface"]

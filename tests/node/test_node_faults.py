@@ -19,8 +19,8 @@ from nodes import TIMEOUT, Node, alive, start_daemon, until
 import ctdb_event
 from ctdb_node.events import Events
 from ctdb_node.hosting import Hosting
-from ctdb_node.life import Happening, State
 from ctdb_node.node import Node as LivingNode
+from ctdb_node.states import State, Trigger
 
 WAITS = {
     "recovery": ("startrecovery", "exit 1", "startrecovery failed; now: waiting to recover again"),
@@ -177,11 +177,11 @@ def test_a_startup_that_fails_fifty_times_is_tried_again(node: Node, caplog: pyt
 
         def changed() -> None:
             if living.state is State.RUNNING:
-                living.happens(Happening.TOLD_TO_END)
+                living.trigger(Trigger.END_REQUESTED)
 
         living.on_change = changed
         async with ctdb_event.connect(node.socket) as client:
-            events = Events(client, lambda: 30, partial(living.happens, Happening.DAEMON_ENDED))
+            events = Events(client, lambda: 30, partial(living.trigger, Trigger.DAEMON_ENDED))
             end = await living.live(events, Hosting((), events, look=False))
         return end, anyio.current_time() - began
 

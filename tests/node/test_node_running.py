@@ -53,8 +53,8 @@ def test_a_daemon_that_never_listens_is_killed(
     """It waits for its configuration, a pipe into which nobody writes, and heeds no SIGTERM there."""
     (node.base / "ctdb.conf").unlink()
     os.mkfifo(node.base / "ctdb.conf")
-    monkeypatch.setattr(eventd, "_LONGEST_START", 0.5)
-    monkeypatch.setattr(eventd, "_LONGEST_END", 0.5)
+    monkeypatch.setattr(eventd, "_START_TIMEOUT", 0.5)
+    monkeypatch.setattr(eventd, "_STOP_TIMEOUT", 0.5)
     assert run() == 1
     assert "does not listen after 0 s; see its log" in capfd.readouterr().err
 

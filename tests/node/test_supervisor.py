@@ -167,7 +167,7 @@ async def test_a_socket_that_isnt_there_is_said(
 ) -> None:
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
     supervisor = Supervisor(environ)
-    supervisor.tell("READY=1")
+    supervisor.notify("READY=1")
     await supervisor.serve()
     assert f"can't notify the service manager, NOTIFY_SOCKET={address}: " in caplog.text
     assert why in caplog.text
@@ -201,14 +201,14 @@ async def test_what_the_service_manager_doesnt_read_is_kept_in_order(manager: Ma
         tasks.start_soon(supervisor.serve)
         sent = 0
         while not supervisor._pending:
-            supervisor.tell("FILL=1")
+            supervisor.notify("FILL=1")
             sent += 1
-        supervisor.tell("STATUS=old")
-        supervisor.tell("RELOADING=1", "MONOTONIC_USEC=1")
-        supervisor.tell("WATCHDOG=1")
-        supervisor.tell("STATUS=new")
-        supervisor.tell("WATCHDOG=1")
-        supervisor.tell("READY=1")
+        supervisor.notify("STATUS=old")
+        supervisor.notify("RELOADING=1", "MONOTONIC_USEC=1")
+        supervisor.notify("WATCHDOG=1")
+        supervisor.notify("STATUS=new")
+        supervisor.notify("WATCHDOG=1")
+        supervisor.notify("READY=1")
         await until_all(manager, sent + 4)
         tasks.cancel_scope.cancel()
     expected = [["RELOADING=1", "MONOTONIC_USEC=1"], ["STATUS=new"], ["WATCHDOG=1"], ["READY=1"]]

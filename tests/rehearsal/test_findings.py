@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rehearsals import end_state, event, file_state, observations, rounds, script_run, timed_rounds
 
-from ctdb_node.rehearsal.differing import differences
+from ctdb_node.rehearsal.comparison import differences
 from ctdb_node.rehearsal.findings import Trial, candidates, findings, lock_name
 from ctdb_node.rehearsal.observed import FEW, TOGETHER, FileState, Leftover, Observations, Wait
 

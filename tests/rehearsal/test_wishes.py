@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 from ctdb_node.rehearsal.observed import Request, from_json, to_json
 from ctdb_node.rehearsal.options import add_arguments
 from ctdb_node.rehearsal.request import Wanted, against, wanted

@@ -40,14 +40,14 @@ def connect(path: str | None = None, dialect: str = "auto", environ: Mapping[str
 class AsyncClient:
     """A connection to the broker. Use it as an async context manager; any tasks may then share it.
 
-    Every method raises BrokerError, and BrokerUnavailable when the connection has ended: it is not made again by
-    itself. A request whose task is cancelled is taken back, and the connection goes on.
+    Every method raises BrokerError, and BrokerUnavailable when the connection has ended: there is no automatic
+    reconnection. When a task is cancelled, its request is cancelled too; the connection stays usable.
     """
 
     def __init__(
         self, path: str | None = None, dialect: str = "auto", environ: Mapping[str, str] | None = None
     ) -> None:
-        """Connects not yet; see `connect`."""
+        """Doesn't connect yet; see `connect`."""
         path = default_path(os.environ if environ is None else environ) if path is None else path
         self._connection = Connection(path, choose_dialects(dialect))
 
@@ -64,11 +64,11 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Closes the connection: what was asked for on it and is under way ends."""
+        """Closes the connection, which ends all pending requests."""
         await self._connection.leave()
 
     async def close(self) -> None:
-        """Ends the connection; what waits for an answer gets BrokerUnavailable. Idempotent."""
+        """Ends the connection; pending requests raise BrokerUnavailable. Idempotent."""
         await self._connection.close()
 
     @property
@@ -88,7 +88,7 @@ class AsyncClient:
     # ------------------------------------------------------------------ methods
 
     async def hello(self, client: str = requests.CLIENT) -> Hello:
-        """Asks who the broker is and what it can do; `client` is what its log is to call this program."""
+        """Asks who the broker is and what it can do; `client` is this program's name in the broker's log."""
         return await self._connection.call(requests.hello(client))
 
     async def ping(self) -> None:
@@ -261,7 +261,7 @@ class AsyncClient:
         *,
         report: bool = False,
     ) -> Subscription:
-        """Tells what happens from now on, whoever asked for it: `async for update in client.subscribe():`.
+        """Subscribes to updates about all clients' events: `async for update in client.subscribe():`.
 
         Args:
             kinds: Of notes, such as `["started", "finished", "health"]`; all but `output` if None.
@@ -289,13 +289,13 @@ class AsyncClient:
         return await self._connection.call(requests.reload())
 
     async def upgrade(self, *, cancel: bool = False) -> Upgrade | None:
-        """Makes the broker go on as the version that is installed, without any client's noticing.
+        """Upgrades the broker to the version that is installed; connections and requests of clients are kept.
 
         Args:
-            cancel: Give up the one that is under way, rather.
+            cancel: Cancel the pending upgrade instead.
 
         Returns:
-            What became of it; None if it was to be given up. BrokerError with code EAGAIN if the broker goes on as
-            before, with the reason in its text.
+            The result; None after `cancel`. BrokerError with code EAGAIN, and the reason in its text, if the broker
+            was not upgraded.
         """
         return await self._connection.call(requests.upgrade(cancel))

@@ -1,7 +1,7 @@
 """One connection on an event loop: two tasks of its own do all I/O around the core.
 
-The writer is never cancelled inside a frame while the connection is to live, and the reader never waits for anybody.
-Requests only queue bytes and wait for their mailbox, so cancelling one can't put the stream out of step.
+The writer is only cancelled when the connection ends, never between two parts of a frame, and the reader never blocks.
+Requests only queue bytes and wait for their mailbox, so cancelling one can't desynchronise the stream.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["Connection"]
 T = TypeVar("T")
 
 _RECEIVE_SIZE = 1 << 16
-# A request waits until less than this is to be written: a broker that doesn't read must not fill our memory.
-_MOST_UNSENT = 1 << 20
+# Bytes. A new request waits while more are unsent: a broker that doesn't read must not fill this process's memory.
+_MAX_UNSENT = 1 << 20
 _CLOSED = "it was closed here"
 
 
@@ -37,7 +37,7 @@ class Connection:
     """A connection to the broker, whose requests may be made by any number of tasks."""
 
     def __init__(self, path: str, dialects: Sequence[Callable[[], Dialect]]) -> None:
-        """Connects not yet.
+        """Doesn't connect yet.
 
         Args:
             path: The broker's socket.
@@ -81,7 +81,7 @@ class Connection:
     async def leave(self) -> None:
         """Closes, and ends the two tasks; in the task that opened."""
         await self.close()
-        # The exception of the client's block is not shown to the task group, or it would come out wrapped in a group.
+        # without the exception of the client's block, which the task group would wrap in an exception group
         await self._inside.aclose()
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class Connection:
             await self._over.wait()
 
     async def call(self, request: Request[T]) -> T:
-        """Makes a request and waits for its result; cancelled meanwhile, it is taken back.
+        """Makes a request and waits for its result; if the wait is cancelled, so is the request.
 
         Raises:
             BrokerError: It was refused, or the connection ended.
@@ -109,17 +109,17 @@ class Connection:
         return request.read(result_of(self.core, mailbox))
 
     async def start(self, request: Request[Any], notify: Callable[[], None]) -> Mailbox:
-        """Queues a request when there is room. Cancelled before, nothing of it was sent.
+        """Queues a request when there is room. If the wait for room is cancelled, nothing was sent.
 
         Args:
             request: The request.
-            notify: Called whenever something comes about it.
+            notify: Called whenever its mailbox has changed.
 
         Raises:
             BrokerError: It can't be encoded, or the connection has ended.
         """
         core = self.core
-        while core.ended is None and core.unsent > _MOST_UNSENT:
+        while core.ended is None and core.unsent > _MAX_UNSENT:
             await self._drained.wait()
         if core.ended is not None:
             raise connection_lost(self.path, core.ended, None)
@@ -128,7 +128,7 @@ class Connection:
         return mailbox
 
     def abandon(self, mailbox: Mailbox) -> None:
-        """Takes a request back, without waiting for anything."""
+        """Cancels a request, without waiting for an answer."""
         self.core.abandon(mailbox)
         self._wanted.set()
 
@@ -151,12 +151,12 @@ class Connection:
         raise speaks_only_ctdb(self.path)
 
     async def _greet(self, core: Core, stream: anyio.abc.SocketStream) -> bool:
-        """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
+        """Checks that the daemon knows the dialect; False if it closes the connection without an answer."""
         if core.dialect == "ctdb":
             return True
         request = requests.hello()
         mailbox = core.start(request.method, request.params)
-        with contextlib.suppress(anyio.BrokenResourceError):  # it has closed; what it said before says more
+        with contextlib.suppress(anyio.BrokenResourceError):  # closed by the daemon; its last answer says why
             await stream.send(core.data_to_send())
         while not mailbox.answered:
             await _receive(core, stream)
@@ -197,7 +197,7 @@ class Connection:
                 drained, self._drained = self._drained, anyio.Event()
                 drained.set()
         except anyio.BrokenResourceError:
-            pass  # the broker has gone; the reader learns it too, and after what it said last
+            pass  # the broker has gone; the reader finds that out too, after it has read the last data
 
 
 async def _receive(core: Core, stream: anyio.abc.SocketStream) -> None:

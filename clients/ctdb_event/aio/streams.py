@@ -23,37 +23,39 @@ __all__ = ["HeldLock", "RunStream", "Subscription"]
 T = TypeVar("T")
 S = TypeVar("S", bound="_Stream[Any]")
 
-# The broker answers `unlock` at once; one that is stopped must not keep a cancelled task for ever.
-_UNLOCK_PATIENCE = 5.0
+# Seconds. The broker answers `unlock` at once; if it is stopped, it must not block a cancelled task for ever.
+_UNLOCK_TIMEOUT = 5.0
 
 
-class _Bell:
-    """Wakes the reader when an update has come. Separate from the stream, so that only its user keeps that alive."""
+class _Wakeup:
+    """Wakes the reader when an update arrives. A class of its own, so that the connection holds no reference to the
+    stream, which is closed when its user drops it.
+    """
 
     def __init__(self) -> None:
-        self._rung = anyio.Event()
+        self._event = anyio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def set(self) -> None:
+        self._event.set()
 
     async def wait(self) -> None:
-        await self._rung.wait()
-        self._rung = anyio.Event()
+        await self._event.wait()
+        self._event = anyio.Event()
 
 
 class _Stream(Generic[T]):
-    """Updates about one request, which is made when the first is waited for, or when its block is entered.
+    """Updates about one request, which is sent when the first update is awaited, or when the block is entered.
 
-    The request is taken back when the stream is closed, when waiting for an update is cancelled, and when nobody has
-    the stream any more. The last comes at once if the loop has the only reference, as in `async for update in
-    client.run(…, stream=True)`; who keeps one uses `async with`, or `aclose`.
+    The request is cancelled when the stream is closed, when waiting for an update is cancelled, and when the stream is
+    garbage-collected. That happens at once if the loop has the only reference, as in `async for update in
+    client.run(…, stream=True)`; code that keeps a reference uses `async with`, or `aclose`.
     """
 
     def __init__(self, connection: Connection, request: Request[T]) -> None:
         self._connection = connection
         self._request = request
         self._mailbox: Mailbox | None = None
-        self._bell = _Bell()
+        self._wakeup = _Wakeup()
         self._closed = False
         self._thread = threading.get_ident()
 
@@ -71,7 +73,7 @@ class _Stream(Generic[T]):
         try:
             self._mailbox = await self._begin()
             while (note := self._mailbox.take()) is None and not self._mailbox.answered:
-                await self._bell.wait()
+                await self._wakeup.wait()
             if note is not None:
                 return decode_update(*note)
         except BaseException:
@@ -82,13 +84,13 @@ class _Stream(Generic[T]):
         raise StopAsyncIteration
 
     async def _begin(self) -> Mailbox:
-        return self._mailbox or await self._connection.start(self._request, self._bell.ring)
+        return self._mailbox or await self._connection.start(self._request, self._wakeup.set)
 
     def _finish(self, result: T) -> None:
-        """Takes the request's result; raises if it is no success."""
+        """Stores the request's result; raises if it is no success."""
 
     async def aclose(self) -> None:
-        """Takes the request back if it is under way. Idempotent."""
+        """Cancels the request if it is pending. Idempotent."""
         self._close()
 
     def _close(self) -> None:
@@ -111,16 +113,16 @@ class _Stream(Generic[T]):
         self._close()
 
     def __del__(self) -> None:
-        # the collector may call this in any thread, and the client belongs to one
+        # the garbage collector may call this in any thread, but the client may be used in one only
         if not self._closed and threading.get_ident() == self._thread:
             self._close()
 
 
 class RunStream(_Stream[Run]):
-    """What happens in a run. Ends when it succeeded, and with an EventError when it did not.
+    """The updates of a run. Ends when the run has succeeded, and with an EventError when it has not.
 
     Attributes:
-        result: How it went; None until it is over.
+        result: The run's result; None until it is over.
     """
 
     result: Run | None = None
@@ -131,20 +133,20 @@ class RunStream(_Stream[Run]):
 
 
 class Subscription(_Stream[None]):
-    """What happens on the broker. Has no end of its own."""
+    """The broker's updates. Has no end of its own."""
 
 
 class HeldLock:
     """Locks that are held for a block.
 
     Attributes:
-        names: What is locked.
-        number: The broker's number for it, as owners of locks show it; None outside the block.
+        names: The locks' names.
+        number: The broker's number for the request, as owners of locks show it; None outside the block.
         waited: How long it took to get them, in seconds.
     """
 
     def __init__(self, connection: Connection, request: Request[Grant]) -> None:
-        """Takes nothing yet."""
+        """Requests nothing yet."""
         self._connection = connection
         self._request = request
         self.names: tuple[str, ...] = tuple(request.params["names"])
@@ -166,15 +168,15 @@ class HeldLock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Gives them back.
+        """Releases the locks.
 
         Raises:
-            BrokerUnavailable: The connection ended meanwhile, and with it the locks: the block went on without them.
+            BrokerUnavailable: The connection, and with it the locks, ended before: the block went on without them.
         """
         assert self.number is not None
         number, self.number = self.number, None
         try:
-            with anyio.move_on_after(_UNLOCK_PATIENCE, shield=True):
+            with anyio.move_on_after(_UNLOCK_TIMEOUT, shield=True):
                 await self._connection.call(requests.unlock(number))
         except BrokerError:
             if error is None:

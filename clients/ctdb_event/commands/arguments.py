@@ -1,4 +1,4 @@
-"""A new command's arguments, taken apart by its row of the table."""
+"""Parses the arguments of a new command, by its row of the table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ctdb_event.commands.table import Command
 from ctdb_event.console import Failure
 from ctdb_eventd.text import escaped, nearest
 
-__all__ = ["Arguments", "Usage", "command_of", "parse", "seconds", "text"]
+__all__ = ["Arguments", "Usage", "command_of", "optional_text", "parse", "seconds", "text"]
 
 
 class Usage(Failure):
@@ -18,7 +18,7 @@ class Usage(Failure):
 
 
 class Arguments:
-    """A command line taken apart.
+    """A parsed command line.
 
     Attributes:
         command: Its row; the one of `help` if there are no words.
@@ -43,7 +43,7 @@ class Arguments:
 
 
 def parse(words: list[str], command: Command) -> Arguments:
-    """Takes a command line apart.
+    """Parses a command line.
 
     Args:
         words: All behind the program's name; the command's words are among them.
@@ -123,8 +123,13 @@ def seconds(what: str, given: str) -> float:
 
 
 def text(argument: str) -> str:
-    """Turns an argument of this process into text as the dialect has it: UTF-8, other bytes as surrogates."""
+    """Decodes an argument of this process to text for the native dialect: UTF-8, other bytes as surrogates."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
+
+
+def optional_text(argument: str | None) -> str | None:
+    """As `text`; None stays None."""
+    return None if argument is None else text(argument)
 
 
 def command_of(words: list[str]) -> Command | None:

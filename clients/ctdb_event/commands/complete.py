@@ -54,7 +54,7 @@ class _Line:
         """Returns what may stand in a word's place, and what each is."""
         command = find(self._operands)
         own = self._operands[len(command.words.split()) :] if command else self._operands
-        asker = _Asker(command or COMMANDS[-1], own, self._socket, environ)
+        source = _Candidates(command or COMMANDS[-1], own, self._socket, environ)
         option, prefix = self._pending, ""
         if option is None and not self._dashes and word.startswith("-"):
             name, equals, value = word.partition("=")
@@ -66,13 +66,13 @@ class _Line:
             option, prefix, word = VALUE_OPTIONS[name], f"{name}=", value
         if option is not None:
             kind = option.kind
-            return _with_list(kind, prefix, word, asker.values(kind, option.words))
+            return _prefixed(kind, prefix, word, source.values(kind, option.words))
         if command is None:
             return _commands(self._operands)
         if command.takes_command and self._dashes:
             return [("", f"command {self._dashes + 1}")]
         kind = _kind(command, len(own))
-        return _with_list(kind, "", word, asker.values(kind))
+        return _prefixed(kind, "", word, source.values(kind))
 
 
 def _kind(command: Command, position: int) -> str:
@@ -82,7 +82,7 @@ def _kind(command: Command, position: int) -> str:
     return operands[-1].kind if operands and operands[-1].many else ""
 
 
-def _with_list(kind: str, prefix: str, word: str, values: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+def _prefixed(kind: str, prefix: str, word: str, values: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     """Puts in front of each value what stays as it is: an option's name, and what stands before the last comma."""
     if kind == "file":
         return _FILES
@@ -106,7 +106,7 @@ def _plain(purpose: str) -> str:
     return purpose.replace("`", "")
 
 
-class _Asker:
+class _Candidates:
     """Finds out what there is of a kind; nothing, if the daemon can't be asked."""
 
     def __init__(self, command: Command, operands: list[str], socket: str | None, environ: Mapping[str, str]) -> None:

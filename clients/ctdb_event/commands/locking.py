@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["lock"]
 
-_WAIT_OVER = 124
+_TIMED_OUT = 124
 _NOT_RUNNABLE = 126
 _NOT_FOUND = 127
-_PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ)
 """The interpreter ignores them, and other programs would too."""
 _SI_KERNEL = 0x80
@@ -57,17 +57,17 @@ def lock(session: Session) -> int:
 
 
 def _acquire(connection: DaemonConnection, names: list[str], wait: float | None) -> None:
-    if wait != 0 and sys.stderr is not None and sys.stderr.isatty() and _had_at_once(connection, names):
+    if wait != 0 and sys.stderr is not None and sys.stderr.isatty() and _try_at_once(connection, names):
         return
     try:
         connection.call("lock", names=names, wait=wait)
     except CallFailed as error:
         if error.data.get("kind") != "LockTimeout":
             raise
-        raise Failure(f"{escaped(error.message)}; ctdb-event locks shows who holds what", _WAIT_OVER) from None
+        raise Failure(f"{escaped(error.message)}; ctdb-event locks shows who holds what", _TIMED_OUT) from None
 
 
-def _had_at_once(connection: DaemonConnection, names: list[str]) -> bool:
+def _try_at_once(connection: DaemonConnection, names: list[str]) -> bool:
     """Tries without waiting first, so that the reason for a wait can be shown."""
     try:
         connection.call("lock", names=names, wait=0.0)
@@ -85,12 +85,12 @@ def _shown(names: list[str]) -> str:
 
 def _run(connection: DaemonConnection, names: list[str], command: list[str]) -> int:
     """Runs the command. Signals wait from before it starts, so that none is missed."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, nobody could ask how the child ended
     try:
         pid = _start(command, names, before, connection.fileno())
-        with _PassingOn(pid):
-            _look_on(connection, names, pid)
+        with _SignalForwarder(pid):
+            _watch_connection(connection, names, pid)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return code if code >= 0 else 128 - code
     finally:
@@ -111,7 +111,7 @@ def _start(command: list[str], names: list[str], mask: Iterable[int], descriptor
         raise Failure(f"can't run {escaped(command[0])}: {error.strerror}", code) from None
 
 
-class _PassingOn:
+class _SignalForwarder:
     """Passes signals on to the command, in a thread: only there can be asked where a signal comes from."""
 
     def __init__(self, pid: int) -> None:
@@ -130,7 +130,7 @@ class _PassingOn:
 
     def _work(self) -> None:
         while True:
-            told = signal.sigwaitinfo(_PASSED_ON)
+            told = signal.sigwaitinfo(_FORWARDED)
             if self._over:
                 return
             # the command has not been waited for yet, so the number is still its own
@@ -138,7 +138,7 @@ class _PassingOn:
                 os.kill(self._pid, told.si_signo)
 
 
-def _look_on(connection: DaemonConnection, names: list[str], pid: int) -> None:
+def _watch_connection(connection: DaemonConnection, names: list[str], pid: int) -> None:
     """Waits for the command's end, and says so if the locks are lost before it."""
     descriptor = os.pidfd_open(pid)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctdb_event.commands.arguments import text
+from ctdb_event.commands.arguments import optional_text, text
 from ctdb_event.commands.lists import event_shown, state_style
 from ctdb_event.commands.results import output_lines, print_script, script_ended
 from ctdb_event.commands.times import clock, lasting
@@ -29,7 +29,7 @@ def subscribe(session: Session) -> int:
     """Prints notes until the daemon goes or Ctrl-C; the latter is the caller's to handle."""
     values, flags = session.arguments.values, session.arguments.flags
     with session.connect() as connection:
-        params = {name: _given(values, name) for name in ("component", "event", "run", "address")}
+        params = {name: optional_text(values.get(f"--{name}")) for name in ("component", "event", "run", "address")}
         outcomes = values.get("--outcome")
         words = None if outcomes is None else [text(word) for word in outcomes.split(",") if word]
         wanted = {"kinds": _kinds(session), "outcomes": words, "report": "--report" in flags or None, **params}
@@ -40,9 +40,9 @@ def subscribe(session: Session) -> int:
 
 
 def _follow_since(session: Session, connection: DaemonConnection, run: str, wanted: dict[str, Any]) -> int:
-    """Prints what ended after a run, and then what ends: all of it from the history, so that nothing can be missing.
+    """Prints the runs that ended after a given run, and then further ends: all from the history, so none is missing.
 
-    Notes only tell that there is more: a reader that is slow may lose some of them.
+    Notes only wake this loop, since a slow reader may lose some of them.
     """
     if wanted["kinds"] not in (None, [_ENDS]) or wanted["run"] is not None:
         raise Failure("--since is for ends of runs alone: leave out --run, --output and other --kinds", _INVALID)
@@ -62,17 +62,12 @@ def _follow_since(session: Session, connection: DaemonConnection, run: str, want
 
 
 def _of_the_past(run: dict[str, Any], report: bool) -> dict[str, Any]:
-    """Returns what a note of a run's end would have said."""
-    # of one whose daemon was killed the end isn't known
+    """Returns the data that a note of a run's end would have had."""
+    # the end of a run whose daemon was killed isn't known
     times = {name: run[name] or 0.0 for name in ("waited", "seconds")}
     names = ("run", "component", "event", "args", "address", "outcome", "summary")
     data = {"time": run["queued"] + sum(times.values()), **{name: run[name] for name in names}, **times}
     return {**data, "report": run} if report else data
-
-
-def _given(values: dict[str, str], name: str) -> str | None:
-    given = values.get(f"--{name}")
-    return None if given is None else text(given)
 
 
 def _kinds(session: Session) -> list[str] | None:
@@ -100,7 +95,7 @@ def follow(session: Session, connection: DaemonConnection, subscription: Mailbox
     """
     while (note := connection.next_note(subscription)) is not None:
         print_note(session, *note)
-        flush()  # whoever reads a pipe wants each line when it happens
+        flush()  # a reader of a pipe needs each line at once
     return 0
 
 

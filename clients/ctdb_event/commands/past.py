@@ -1,4 +1,4 @@
-"""`ctdb-event history`, `show` and `slow`: what the history's file says; read by the daemon for who may not."""
+"""`ctdb-event history`, `show` and `slow`: read the history's file, or ask the daemon if this user may not read it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import attrs
 
 from ctdb_event.cli_places import node_paths
-from ctdb_event.commands.arguments import text
+from ctdb_event.commands.arguments import optional_text, text
 from ctdb_event.commands.lists import event_shown, print_list, state_style, waited_shown
 from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
@@ -29,16 +29,16 @@ __all__ = ["HANDLERS", "last_good_before", "moment", "node_name", "one_run", "re
 
 _INVALID = 22
 _UNKNOWN = 2
-_MOST = 1_000_000
-_LOOKED_AT = 1000
-"""Runs; the daemon tells no more at once."""
+_MAX_LIMIT = 1_000_000
+_MAX_RUNS = 1000
+"""The daemon's maximum number of runs in one reply."""
 _DAY = 24 * 3600
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
 _WHEN = "expected a time of day (02:30), a date (2026-11-27), both (2026-11-27T02:30), or how long ago (20m, 3h, 2d)"
 
 
 def moment(given: str, now: float) -> float:
-    """Returns what a time on the command line means, in seconds since the epoch.
+    """Parses a time on the command line, and returns seconds since the epoch.
 
     Args:
         given: A time of day, the latest that is past; a date; both; or how long ago, such as `20m`.
@@ -57,7 +57,7 @@ def moment(given: str, now: float) -> float:
         today = time.localtime(now)
         at_clock = (clock.tm_hour, clock.tm_min, clock.tm_sec, 0, 0, -1)
         then = time.mktime((today.tm_year, today.tm_mon, today.tm_mday, *at_clock))
-        # not a day's seconds: a day may have an hour more or less
+        # don't subtract 24 hours: a day may be an hour longer or shorter
         return then if then <= now else time.mktime((today.tm_year, today.tm_mon, today.tm_mday - 1, *at_clock))
     for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
         try:
@@ -74,9 +74,9 @@ def _wanted(session: Session, limit: int) -> Wanted:
         raise Failure(f'--by "{by}": expected ctdbd, or a user\'s number', _INVALID)
     since, until = (values.get(name) for name in ("--since", "--until"))
     return Wanted(
-        component=_text(values.get("--component")),
-        event=_text(values.get("--event")),
-        address=_text(values.get("--address")),
+        component=optional_text(values.get("--component")),
+        event=optional_text(values.get("--event")),
+        address=optional_text(values.get("--address")),
         failed="--failed" in session.arguments.flags,
         since=None if since is None else moment(since, now),
         until=None if until is None else moment(until, now),
@@ -85,10 +85,6 @@ def _wanted(session: Session, limit: int) -> Wanted:
         by_ctdbd=True if by == "ctdbd" else None,
         limit=_limit(values, limit),
     )
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else text(value)
 
 
 def _number(values: dict[str, str], name: str) -> float | None:
@@ -104,13 +100,13 @@ def _limit(values: dict[str, str], otherwise: int) -> int:
     value = values.get("--limit")
     if value is None:
         return otherwise
-    if not re.fullmatch("[0-9]{1,7}", value) or not 1 <= int(value) <= _MOST:
-        raise Failure(f'--limit "{value}": expected a number from 1 to {_MOST}', _INVALID)
+    if not re.fullmatch("[0-9]{1,7}", value) or not 1 <= int(value) <= _MAX_LIMIT:
+        raise Failure(f'--limit "{value}": expected a number from 1 to {_MAX_LIMIT}', _INVALID)
     return int(value)
 
 
 def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) -> Any:
-    """Reads the file, or has the daemon read it for who may not (or for another daemon than this node's)."""
+    """Reads the file, or asks the daemon if this user may not read it or the history is another daemon's."""
     if path := _own_file(session):
         return read(path, view, wanted, run)
     return session.ask("history", view=view, run=run, **attrs.asdict(wanted))
@@ -145,7 +141,7 @@ def whole_runs(session: Session) -> Iterator[dict[str, Any]]:
         Failure: An option's value can't be understood.
         Unreadable: The history can't be read.
     """
-    wanted = _wanted(session, _LOOKED_AT)
+    wanted = _wanted(session, _MAX_RUNS)
     count = 0
     for run in _each_whole_run(session, wanted):
         count += 1
@@ -283,12 +279,12 @@ def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
         Unreadable: The history can't be read.
     """
     same = {name: run[name] for name in ("component", "event", "address")}
-    found = _found(session, "runs", Wanted(**same, until=run["queued"], limit=_LOOKED_AT))
+    found = _found(session, "runs", Wanted(**same, until=run["queued"], limit=_MAX_RUNS))
     good = [one["run"] for one in found if one["outcome"] == "success"]
     if not good:
         which = f"of {event_shown(run)} before {run['run']}"
-        is_all = len(found) < _LOOKED_AT
-        said = f"no run {which} ended well" if is_all else f"the latest {_LOOKED_AT} runs {which} did not end well"
+        is_all = len(found) < _MAX_RUNS
+        said = f"no run {which} ended well" if is_all else f"the latest {_MAX_RUNS} runs {which} did not end well"
         raise Failure(said, _UNKNOWN)
     return one_run(session, good[-1])
 
@@ -306,7 +302,7 @@ def _slow_row(one: dict[str, Any]) -> list[str]:
 
 
 def reads_history(handler: Callable[[Session], int]) -> Callable[[Session], int]:
-    """Wraps a command: that the history can't be read is told as its failure."""
+    """Decorates a command: a history that can't be read becomes a Failure."""
 
     def read(session: Session) -> int:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctdb_event.commands.arguments import text
+from ctdb_event.commands.arguments import optional_text, text
 from ctdb_event.commands.lists import event_shown, origin_shown, state_style, waited_shown
 from ctdb_event.commands.times import at, lasting
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ctdb_event.commands.session import Session
 
 __all__ = [
+    "failed_scripts",
     "is_bad",
     "outcome_shown",
     "output_lines",
@@ -36,12 +37,12 @@ def results(session: Session) -> int:
     component, event = arguments.operand(0), arguments.operand(1)
     address = arguments.values.get("--address")
     if component is not None and event is None:
-        session.ask("scripts", component=text(component))  # a component that isn't there has no results either
+        session.ask("scripts", component=text(component))  # fails if there is no such component; `status` doesn't
     found = session.ask(
         "status",
-        component=None if component is None else text(component),
-        event=None if event is None else text(event),
-        address=None if address is None else text(address),
+        component=optional_text(component),
+        event=optional_text(event),
+        address=optional_text(address),
         addresses="--addresses" in arguments.flags,
         output=event is not None,
     )["results"]
@@ -73,11 +74,15 @@ def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _run(run: dict[str, Any]) -> list[str | tuple[str, str]]:
-    failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if is_bad(script))
     return [
         *(event_shown(run), run["address"] or "", (_outcome(run), state_style(run["outcome"]))),
-        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), waited_shown(run), failed),
+        *(at(run["queued"] + run["waited"]), lasting(run["seconds"]), waited_shown(run), failed_scripts(run)),
     ]
+
+
+def failed_scripts(run: dict[str, Any]) -> str:
+    """Lists the scripts that made a run fail, each with its result."""
+    return ", ".join(f"{script['name']}: {script_outcome(script)}" for script in run["scripts"] if is_bad(script))
 
 
 def _outcome(run: dict[str, Any]) -> str:
@@ -113,7 +118,7 @@ def outcome_shown(run: dict[str, Any]) -> str:
 
 
 def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
-    """Prints runs with their scripts and what these have printed."""
+    """Prints runs with their scripts, and the scripts' output."""
     for position, run in enumerate(runs):
         if position:
             screen.write("\n")
@@ -125,7 +130,7 @@ def print_scripts(screen: Screen, runs: list[dict[str, Any]]) -> None:
 
 
 def print_script(screen: Screen, script: dict[str, Any]) -> None:
-    """Prints how a script went, and what it printed."""
+    """Prints a script's result and output."""
     outcome = screen.paint(f"{script_outcome(script):18}", state_style(script["state"]))
     took = "" if script["state"] in _DID_NOT_RUN else f"{lasting(script['seconds'])}, started {at(script['started'])}"
     if known_from := script.get("known_from"):
@@ -138,5 +143,5 @@ def print_script(screen: Screen, script: dict[str, Any]) -> None:
 
 
 def output_lines(output: bytes) -> list[str]:
-    """Cuts a script's output into lines, without the empty end of the last one."""
+    """Splits a script's output into lines, without empty lines at its end."""
     return output.rstrip(b"\n").decode("utf-8", "surrogateescape").split("\n") if output.strip(b"\n") else []

@@ -31,7 +31,7 @@ __all__ = ["cancel", "run"]
 _CODES = {"success": 0, "failed": errno.ENOEXEC, "timed-out": errno.ETIMEDOUT, "cancelled": errno.ECANCELED}
 """Outcome → exit status, as the results of RUN in the CTDB dialect."""
 _INTERRUPTED = 128 + signal.SIGINT
-_SAME_KEY = 0.3
+_SAME_SIGINT = 0.3
 """Seconds within which two signals are one Ctrl-C."""
 
 
@@ -103,9 +103,9 @@ class _Run:
             poller = select.poll()
             poller.register(self._connection, select.POLLIN)
             poller.poll()
-            with _ctrl_c_held_back():
+            with _sigint_blocked():
                 self._connection.receive()
-        with _ctrl_c_held_back():
+        with _sigint_blocked():
             return self._connection.next_note(call)
 
     def _finish(self, result: dict[str, Any]) -> int:
@@ -143,20 +143,20 @@ class _Run:
                     told = True
                     self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once")
                 if not asked:
-                    with _ctrl_c_held_back():
+                    with _sigint_blocked():
                         self._connection.start("cancel", {"call": call.request_id})
                     asked = True
                 return self._follow(call)
             except KeyboardInterrupt:
                 # wrappers such as timeout and sudo pass a signal on that came here by itself: that is not a second one
-                if time.monotonic() - since >= _SAME_KEY:
+                if time.monotonic() - since >= _SAME_SIGINT:
                     return None
             except ConnectionLost:
                 return None
 
 
 @contextlib.contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
+def _sigint_blocked() -> Iterator[None]:
     """Lets Ctrl-C come after the block, which must not wait for anything: inside it would end the connection."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctdb_event.commands.arguments import text
+from ctdb_event.commands.arguments import optional_text
 from ctdb_event.commands.lists import origin_shown, print_list, state_style
 from ctdb_event.commands.times import at
 from ctdb_event.console import Failure, complain
@@ -23,8 +23,7 @@ _SHORT_DIGEST = 10
 
 def scripts(session: Session) -> int:
     """Lists the scripts of a component or of all, or where nodes differ in them."""
-    operand, flags = session.arguments.operand(0), session.arguments.flags
-    component = None if operand is None else text(operand)
+    component, flags = optional_text(session.arguments.operand(0)), session.arguments.flags
     if "--nodes" in flags:
         return _compare_nodes(session, component)
     names = [one["name"] for one in session.ask("components")] if component is None else [component]

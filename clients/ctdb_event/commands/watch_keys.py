@@ -1,4 +1,4 @@
-"""What the keys of `ctdb-event watch` do: pause, filter, scroll. No I/O."""
+"""The keys of `ctdb-event watch`: pause, filter, scroll. No I/O."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _BACKSPACE = ("\x7f", "\b")
 
 @attrs.define(kw_only=True)
 class View:
-    """What of the model is shown."""
+    """Which part of the model is shown."""
 
     paused: bool = False
     """The screen stays as it is."""
     text: str = ""
-    """Only rows that contain it, in whatever case."""
+    """Filter: only rows that contain it are shown; case-insensitive."""
     typing: bool = False
-    """Keys make the text."""
+    """The filter is being typed."""
     skipped: int = 0
-    """So many rows are left out at the beginning of each section that has more than fit."""
+    """Scroll position: the number of rows that are skipped in each section that doesn't fit."""
 
     def press(self, keys: str) -> bool:
-        """Does what the keys say; tells whether to leave."""
+        """Handles keys; tells whether to leave."""
         if not self.typing:
             for arrow, key in _ARROWS.items():
                 keys = keys.replace(arrow, key)
@@ -57,7 +57,7 @@ class View:
 
     @property
     def line(self) -> str:
-        """The keys, and what they have done."""
+        """The status line: the keys, and the settings that are active."""
         if self.typing:
             return f"/{self.text}_  Enter keeps the filter, Esc drops it"
         keys = "q quits  space pauses  / filters  j k scroll"

@@ -1,6 +1,6 @@
-"""The live screen of `ctdb-event watch`: waits for keys, news and the clock, and draws at most four times a second.
+"""The live screen of `ctdb-event watch`: waits for keys, messages and timers, and draws at most four times a second.
 
-Whatever ends it, the terminal is as it was before.
+The terminal is restored at the end in any case.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_BETWEEN_DRAWINGS = 0.25
-_WHILE_BUSY = 1.0
-"""Seconds between looks at a daemon at which something runs: its times are on the screen."""
-_WHILE_IDLE = 5.0
+_MIN_DRAW_INTERVAL = 0.25
+_BUSY_INTERVAL = 1.0
+"""Seconds between two snapshots while jobs run or wait, since their times are on the screen."""
+_IDLE_INTERVAL = 5.0
 _TICK = 1.0
-"""Seconds between drawings when nothing happens: the clock goes on."""
-_PATIENCE = 3.0
+"""Seconds between drawings without a change, for the clock on the screen."""
+_ANSWER_TIMEOUT = 3.0
 """Seconds without an answer after which the screen says so."""
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _DISABLED = b"\0"
 
 
@@ -60,7 +60,7 @@ def run(session: Session) -> int:
 
 @contextlib.contextmanager
 def _keyboard() -> Iterator[list[int]]:
-    """Makes keys come one by one, without an echo; yields the descriptor to read them from, if there is one."""
+    """Sets the terminal to unbuffered input without echo; yields the descriptor to read keys from, if there is one."""
     if sys.stdin is None or not sys.stdin.isatty():
         yield []
         return
@@ -69,7 +69,7 @@ def _keyboard() -> Iterator[list[int]]:
     try:
         tty.setcbreak(descriptor)
         changed = termios.tcgetattr(descriptor)
-        changed[6][termios.VSUSP] = _DISABLED  # stopped, it would leave the shell with the screen's own state
+        changed[6][termios.VSUSP] = _DISABLED  # no Ctrl-Z: the shell would get the terminal in this mode
         termios.tcsetattr(descriptor, termios.TCSADRAIN, changed)
         yield [descriptor]
     finally:
@@ -78,8 +78,8 @@ def _keyboard() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def _signals(wake: int) -> Iterator[None]:
-    """Turns signals that end a process into exceptions, and a new size of the screen into a wake-up."""
-    former = {number: signal.signal(number, _end) for number in _ENDING}
+    """Turns signals that end a process into exceptions; SIGWINCH only wakes the loop."""
+    former = {number: signal.signal(number, _end) for number in _END_SIGNALS}
     former[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda number, frame: None)
     former_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     try:
@@ -95,29 +95,29 @@ def _end(number: int, frame: object) -> None:
 
 
 class _Loop:
-    """What is known, what is asked for, and when to draw. Times are of the monotonic clock."""
+    """The event loop of the screen. Times are of the monotonic clock."""
 
     def __init__(self, session: Session, live: Live, keyboard: list[int], pipe: tuple[int, int]) -> None:
         self._session = session
         self._live = live
         self._keyboard = keyboard
-        self._news, self._wake = pipe
+        self._wakeup, self._wake = pipe
         self._model = Model()
         self._view = View()
         self._paused: tuple[Model, float] | None = None
         self._source: Source | None = None
         self._retry = 0.0
-        self._asked = 0.0
-        self._drawn = 0.0
+        self._asked_at = 0.0
+        self._drawn_at = 0.0
         self._stale = True
-        self._news_came = True
+        self._changed = True
 
     def run(self) -> int:
         while True:
             now = time.monotonic()
             self._connect(now)
-            self._hear()
-            self._look(now)
+            self._receive()
+            self._refresh(now)
             self._draw(now)
             if self._wait():
                 return 0
@@ -127,8 +127,8 @@ class _Loop:
             self._source = Source(self._session.connect, self._wake)
             self._stale = True
 
-    def _hear(self) -> None:
-        for what, value, data in self._source.told() if self._source is not None else ():
+    def _receive(self) -> None:
+        for what, value, data in self._source.messages() if self._source is not None else ():
             self._apply(what, value, data)
 
     def _apply(self, what: str, value: Any, data: Any) -> None:
@@ -143,42 +143,42 @@ class _Loop:
             self._source = None
             self._retry = time.monotonic() + RETRY
             self._model.trouble = f"Trying again: {value}"
-        # what happened may have changed everything; a snapshot tells, and needs no other one after it
+        # after a note the snapshot may be out of date; a new snapshot is not
         self._stale = self._stale or what == "note"
 
-    def _look(self, now: float) -> None:
-        """Asks for a snapshot when it is time, and says so if the last one is not answered."""
+    def _refresh(self, now: float) -> None:
+        """Requests a snapshot when it is due, and shows a message if the last request was not answered."""
         if self._source is None:
             return
-        waited = now - self._asked
+        waited = now - self._asked_at
         if self._source.asked:
-            if waited > _PATIENCE:
+            if waited > _ANSWER_TIMEOUT:
                 self._model.trouble = f"The daemon does not answer, for {waited:.0f} s"
             return
-        interval = _WHILE_BUSY if self._model.busy else _WHILE_IDLE
-        if waited >= (_BETWEEN_DRAWINGS if self._stale else interval):
+        interval = _BUSY_INTERVAL if self._model.busy else _IDLE_INTERVAL
+        if waited >= (_MIN_DRAW_INTERVAL if self._stale else interval):
             self._source.ask()
-            self._asked = now
+            self._asked_at = now
             self._stale = False
 
     def _draw(self, now: float) -> None:
-        if now - self._drawn >= _BETWEEN_DRAWINGS:
+        if now - self._drawn_at >= _MIN_DRAW_INTERVAL:
             console = self._live.console
             only_ascii = self._session.screen.only_ascii
             model, at = self._paused or (self._model, time.time())
             self._live.update(draw(model, self._view, console.size.height, at, only_ascii), refresh=True)
-            self._drawn = now
-            self._news_came = False
+            self._drawn_at = now
+            self._changed = False
 
     def _wait(self) -> bool:
-        """Waits for a key, news, or the time to draw again; tells whether to leave."""
-        due = self._drawn + _BETWEEN_DRAWINGS - time.monotonic()
-        timeout = max(0.0, due) if self._news_came else _TICK
-        ready = select.select([self._news, *self._keyboard], [], [], timeout)[0]
-        self._news_came = self._news in ready
-        if self._news_came:
+        """Waits for a key, a message, or the time to draw again; tells whether to leave."""
+        due = self._drawn_at + _MIN_DRAW_INTERVAL - time.monotonic()
+        timeout = max(0.0, due) if self._changed else _TICK
+        ready = select.select([self._wakeup, *self._keyboard], [], [], timeout)[0]
+        self._changed = self._wakeup in ready
+        if self._changed:
             with contextlib.suppress(BlockingIOError):
-                os.read(self._news, 1 << 16)
+                os.read(self._wakeup, 1 << 16)
         return any(self._leave(descriptor) for descriptor in self._keyboard if descriptor in ready)
 
     def _leave(self, keyboard: int) -> bool:
@@ -188,5 +188,5 @@ class _Loop:
         leave = self._view.press(keys.decode(errors="replace"))
         if self._view.paused != (self._paused is not None):
             self._paused = (copy.deepcopy(self._model), time.time()) if self._view.paused else None
-        self._news_came = True
+        self._changed = True
         return leave

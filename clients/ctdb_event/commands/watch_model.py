@@ -1,4 +1,4 @@
-"""What `ctdb-event watch` knows: the last snapshot of the daemon, and what happened lately. No I/O."""
+"""The data that `ctdb-event watch` shows: the last snapshot of the daemon, and recent notes. No I/O."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Model", "Snapshot"]
 
 _LATELY = 100
 _NOT_SHOWN = ("script-started", "output")
-"""Kinds of notes: what they tell is seen among what runs."""
+"""Kinds of notes whose content is visible among the running jobs."""
 _ABOUT_RUNS = ("queued", "started", "script-finished", "finished")
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """What the daemon said of itself, as the dialect has it."""
+    """The daemon's replies, as plain values."""
 
     components: list[dict[str, Any]]
     """Reply to `components`."""
@@ -50,18 +50,18 @@ class Model:
         self.trouble = ""
 
     def apply_note(self, kind: str, data: dict[str, Any]) -> None:
-        """Takes note of what happened."""
+        """Adds a note to `lately`, unless it is not shown."""
         if kind not in _NOT_SHOWN and not _is_usual(kind, data):
             self.lately.append((data["time"], *sentence(kind, data)))
 
     def apply_snapshot(self, snapshot: Snapshot) -> None:
-        """Replaces what was known."""
+        """Replaces the snapshot."""
         self.snapshot = snapshot
         self.trouble = ""
 
     @property
     def busy(self) -> bool:
-        """Something runs or waits, so that times on the screen go on."""
+        """Tells whether there are jobs, whose times on the screen change."""
         return self.snapshot is not None and bool(self.snapshot.status["jobs"])
 
     def jobs(self, *states: str) -> list[dict[str, Any]]:
@@ -77,12 +77,12 @@ class Model:
         return self.snapshot.status["jobs"] if self.snapshot is not None else ()
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """Returns what is known of each component's health."""
+        """Returns the health of each component that was monitored."""
         found = self.snapshot.status["health"] if self.snapshot is not None else ()
         return {item["component"]: item for item in found}
 
     def results(self, *, good: bool) -> list[dict[str, Any]]:
-        """Returns the last results that were good, but none of monitor events, or the others; the latest first."""
+        """Returns the last results, the latest first: successful ones without monitor events, or all that failed."""
         found = [] if self.snapshot is None else self.snapshot.status["results"]
         wanted = [
             run for run in found if (run["outcome"] == "success") == good and not (good and run["event"] == "monitor")
@@ -90,14 +90,14 @@ class Model:
         return sorted(wanted, key=lambda run: run["queued"] + run["waited"] + run["seconds"], reverse=True)
 
     def locks(self) -> list[dict[str, Any]]:
-        """Returns the locks, those that are waited for first; without those that an address has of its own events."""
+        """Returns the locks, those with waiters first; without the implicit locks of addresses that have no waiters."""
         found = [] if self.snapshot is None else self.snapshot.locks
         worth = [lock for lock in found if lock["waiting"] or lock["kind"] != "address"]
         return sorted(worth, key=lambda lock: not lock["waiting"])
 
 
 def _is_usual(kind: str, data: dict[str, Any]) -> bool:
-    """Tells whether a note is about a monitor event that goes on or passed: health has one of its own."""
+    """Tells whether a note is about a monitor event that didn't fail; changes of health have notes of their own."""
     if kind not in _ABOUT_RUNS or data["event"] != "monitor":
         return False
     return state_style(data.get("outcome") or data.get("state") or "") != "bad"

@@ -1,6 +1,6 @@
-"""Where `ctdb-event watch` has its knowledge from: two threads that ask the daemon and fill one queue.
+"""The data source of `ctdb-event watch`: two threads that ask the daemon and fill one queue.
 
-The screen must answer to its keys while the daemon doesn't answer at all, so nothing of the daemon is waited for there.
+The screen has to react to keys even if the daemon hangs, so its own thread never waits for the daemon.
 """
 
 from __future__ import annotations
@@ -22,87 +22,88 @@ __all__ = ["RETRY", "Source"]
 RETRY = 1.0
 """Seconds until the next attempt, when the daemon has gone."""
 
-Told = tuple[str, Any, Any]
-"""What the threads tell: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
+Message = tuple[str, Any, Any]
+"""From the threads: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
 
 
 class Source:
-    """One pair of connections to the daemon; when either is lost, both are of no more use.
+    """A pair of connections to the daemon; when one is lost, neither is used any more.
 
     Attributes:
-        asked: A snapshot is under way.
-        threads: The two.
+        asked: A snapshot is pending.
+        threads: The two threads.
     """
 
     def __init__(self, connect: Callable[[], DaemonConnection], wake: int) -> None:
-        """Starts.
+        """Starts the threads.
 
         Args:
             connect: Makes a connection.
-            wake: Descriptor that is written to when something was put into the queue.
+            wake: Descriptor to which a byte is written after each message.
         """
         self._connect = connect
         self._wake = wake
-        self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._connections: list[DaemonConnection] = []
         self._closed = False
         self.asked = False
-        # end with the process: a daemon that doesn't answer must not keep it
+        # daemon threads: a connection that hangs must not keep this process alive
         self.threads = [
-            threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in (self._listen, self._look)
+            threading.Thread(target=self._run_guarded, args=(work,), daemon=True)
+            for work in (self._listen, self._refresh)
         ]
         for thread in self.threads:
             thread.start()
 
     def ask(self) -> None:
-        """Asks for a snapshot, unless one is under way."""
+        """Requests a snapshot, unless one is pending."""
         if not self.asked:
             self.asked = True
             self._wanted.put(True)
 
     def close(self) -> None:
-        """Ends the connections and, soon, the threads; waits for neither."""
+        """Shuts the connections down, which ends the threads; doesn't wait for them."""
         self._closed = True
         self._wanted.put(False)
         for connection in list(self._connections):
             connection.hang_up()
 
-    def told(self) -> Iterator[Told]:
-        """Yields what was told since the last time."""
+    def messages(self) -> Iterator[Message]:
+        """Yields the messages since the last call."""
         with contextlib.suppress(queue.Empty):
             while True:
-                told = self._told.get_nowait()
-                if told[0] == "snapshot":
+                message = self._messages.get_nowait()
+                if message[0] == "snapshot":
                     self.asked = False
-                yield told
+                yield message
 
-    def _tell(self, *told: Any) -> None:
-        self._told.put((told[0], *told[1:], *[None] * (3 - len(told))))
-        with contextlib.suppress(OSError):  # full: it is awake; or nobody listens any more
+    def _put(self, kind: str, value: Any, data: Any = None) -> None:
+        self._messages.put((kind, value, data))
+        with contextlib.suppress(OSError):  # the pipe is full, so its reader wakes up anyway; or it is closed
             os.write(self._wake, b"\0")
 
-    def _guarded(self, work: Callable[[DaemonConnection], None]) -> None:
+    def _run_guarded(self, work: Callable[[DaemonConnection], None]) -> None:
         try:
             with self._connect() as connection:
                 self._connections.append(connection)
-                if not self._closed:  # after it can be found: nobody else would end it
+                if not self._closed:  # checked after `append`: `close` shuts down only connections in the list
                     work(connection)
-        except Exception as error:  # whatever it is, the screen shows it and tries again
-            self._tell("lost", str(error))
+        except Exception as error:  # any error is shown, and then the connection is made again
+            self._put("lost", str(error))
 
     def _listen(self, connection: DaemonConnection) -> None:
         subscription = connection.start("subscribe", {})
         while (note := connection.next_note(subscription)) is not None:
-            self._tell("note", note[0], note[2])
-        self._tell("lost", "the daemon ended the subscription")
+            self._put("note", note[0], note[2])
+        self._put("lost", "the daemon ended the subscription")
 
-    def _look(self, connection: DaemonConnection) -> None:
-        self._tell("server", connection.call("hello", client="ctdb-event watch")["server"])
+    def _refresh(self, connection: DaemonConnection) -> None:
+        self._put("server", connection.call("hello", client="ctdb-event watch")["server"])
         while self._wanted.get():
             components, status, locks = (
                 connection.call("components"),
                 connection.call("status"),
                 connection.call("locks"),
             )
-            self._tell("snapshot", Snapshot(components=components, status=status, locks=locks))
+            self._put("snapshot", Snapshot(components=components, status=status, locks=locks))

@@ -1,4 +1,4 @@
-"""What `ctdb-event watch` knows, as something that rich can draw. Everything is escaped before rich sees it."""
+"""Renders the model of `ctdb-event watch` for rich. Everything is escaped before it is passed to rich."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ctdb_event.commands.lists import event_shown, lock_lines, state_style, waited_shown, waits_shown
-from ctdb_event.commands.results import script_outcome
+from ctdb_event.commands.results import failed_scripts
 from ctdb_event.commands.times import at, at_today, clock, lasting
 from ctdb_eventd.text import escaped
 
@@ -24,7 +24,7 @@ __all__ = ["draw", "fit"]
 
 _STYLES = {"good": "green", "bad": "red", "busy": "cyan", "dim": "dim", "": ""}
 _FEWEST = 2
-"""Lines that a section keeps when the screen is small: one, and how many more there are."""
+"""Minimum lines of a section on a small screen: one row, and the number of further ones."""
 
 _Row = list[tuple[str, str]]
 
@@ -44,7 +44,7 @@ class _Section:
 
     @property
     def lines(self) -> int:
-        """How many lines it would like to have below its title."""
+        """The number of lines that it needs below its title."""
         return len(self.rows) + bool(self.more)
 
 
@@ -52,9 +52,9 @@ def draw(model: Model, view: View, height: int, now: float, only_ascii: bool = F
     """Draws the whole screen.
 
     Args:
-        model: What is to be shown.
-        view: Which of it.
-        height: Lines that there are.
+        model: The data to show.
+        view: Filter and scroll position.
+        height: The number of lines of the screen.
         now: Time of day, in seconds since the epoch.
         only_ascii: The terminal may not know UTF-8.
     """
@@ -82,14 +82,14 @@ def _head(model: Model, now: float) -> Text:
 
 
 def fit(rows: Sequence[int], room: int) -> list[int]:
-    """Shares lines among sections: the longest are cut first.
+    """Distributes lines among sections: the longest are shortened first.
 
     Args:
-        rows: How many lines each would like to have.
-        room: How many there are.
+        rows: How many lines each section needs.
+        room: How many lines are available.
 
     Returns:
-        How many each gets, at least two of those that it would like.
+        How many lines each section gets: at least two, or what it needs.
     """
     shares = list(rows)
     while shares and sum(shares) > room:
@@ -191,10 +191,8 @@ def _lock(line: dict[str, Any]) -> _Row:
 def _results(runs: list[dict[str, Any]], now: float) -> list[_Row]:
     rows = []
     for run in runs:
-        bad = [script for script in run["scripts"] if state_style(script["state"]) == "bad"]
-        failed = ", ".join(f"{script['name']}: {script_outcome(script)}" for script in bad)
         started = at_today(run["queued"] + run["waited"], now)
         outcome = (run["outcome"], state_style(run["outcome"]))
         times = [(text, "") for text in (started, lasting(run["seconds"]), waited_shown(run))]
-        rows.append([(event_shown(run), ""), outcome, *times, (failed, "bad")])
+        rows.append([(event_shown(run), ""), outcome, *times, (failed_scripts(run), "bad")])
     return rows

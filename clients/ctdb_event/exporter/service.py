@@ -23,7 +23,7 @@ __all__ = ["Exporter", "serve", "write_often", "write_once"]
 
 _RETRY = 1.0
 """Seconds until the next attempt, when the daemon has gone."""
-_PATIENCE = 5.0
+_ANSWER_TIMEOUT = 5.0
 """Seconds within which the daemon has to answer: Prometheus waits 10."""
 _KINDS: tuple[Kind, ...] = ("script-finished", "finished", "lock-acquired")
 
@@ -62,12 +62,12 @@ class Exporter:
 
     async def _answers(self) -> Answers | None:
         try:
-            with anyio.fail_after(_PATIENCE):
+            with anyio.fail_after(_ANSWER_TIMEOUT):
                 async with connect(self._path, "native") as client:
                     components = tuple(one.name for one in await client.components())
                     return Answers(await client.stats(), await client.status(), components)
         except TimeoutError:
-            self._complain(f"the event daemon at {self._path} has not answered within {_PATIENCE:g} s: it hangs")
+            self._complain(f"the event daemon at {self._path} has not answered within {_ANSWER_TIMEOUT:g} s: it hangs")
         except BrokerError as error:
             self._complain(str(error))
         return None

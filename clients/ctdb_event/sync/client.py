@@ -27,8 +27,8 @@ class Client:
     """A connection to the broker that blocks: `with Client() as client:`. One thread at a time.
 
     Methods are those of `AsyncClient`, which says more about each. All raise BrokerError, and BrokerUnavailable when
-    the connection has ended: it is not made again by itself. An interruption (KeyboardInterrupt, or whatever a signal
-    handler raises) while a method runs ends the connection, and so takes every request back.
+    the connection has ended: there is no automatic reconnection. An interruption (KeyboardInterrupt, or whatever a
+    signal handler raises) while a method runs ends the connection, and so cancels every request.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection: what was asked for on it and is under way ends. Idempotent."""
+        """Ends the connection, and with it all pending requests. Idempotent."""
         self._connection.close()
 
     @property
@@ -189,7 +189,7 @@ class Client:
         *,
         report: bool = False,
     ) -> BlockingSubscription:
-        """Tells what happens from now on, whoever asked for it: `for update in client.subscribe():`."""
+        """Subscribes to updates about all clients' events: `for update in client.subscribe():`."""
         return BlockingSubscription(
             self._connection, requests.subscribe(kinds, component, event, run, outcomes, address, report)
         )
@@ -203,13 +203,13 @@ class Client:
         return self._connection.call(requests.reload())
 
     def upgrade(self, *, cancel: bool = False) -> Upgrade | None:
-        """Makes the broker go on as the version that is installed, without any client's noticing.
+        """Upgrades the broker to the version that is installed; connections and requests of clients are kept.
 
         Args:
-            cancel: Give up the one that is under way, rather.
+            cancel: Cancel the pending upgrade instead.
 
         Returns:
-            What became of it; None if it was to be given up. BrokerError with code EAGAIN if the broker goes on as
-            before, with the reason in its text.
+            The result; None after `cancel`. BrokerError with code EAGAIN, and the reason in its text, if the broker
+            was not upgraded.
         """
         return self._connection.call(requests.upgrade(cancel))

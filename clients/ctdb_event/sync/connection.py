@@ -64,7 +64,7 @@ class Connection(Transport):
             try:
                 return request.read(result_of(self.core, mailbox))
             except BrokerError:
-                self.abandon(mailbox)  # what can't be read may be a lock
+                self.abandon(mailbox)  # a result that can't be decoded may be a lock, which must be released
                 raise
 
     def begin(self, request: Request[Any]) -> Mailbox:
@@ -78,7 +78,7 @@ class Connection(Transport):
         return self.start(request.method, request.params)
 
     def greet(self) -> bool:
-        """Makes sure that the dialect is understood; False if the daemon hangs up on it without a word."""
+        """Checks that the daemon knows the dialect; False if it closes the connection without an answer."""
         if self.core.dialect == "ctdb":
             return True
         request = requests.hello()

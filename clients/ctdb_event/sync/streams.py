@@ -22,11 +22,11 @@ S = TypeVar("S", bound="_Stream[Any]")
 
 
 class _Stream(Generic[T]):
-    """Updates about one request, which is made when the first is waited for, or when its block is entered.
+    """Updates about one request, which is sent when the first update is waited for, or when the block is entered.
 
-    The request is taken back when the stream is closed, when waiting for an update is interrupted, and when nobody
-    has the stream any more. The last comes at once if the loop has the only reference, as in `for update in
-    client.run(…, stream=True)`; who keeps one uses `with`, or `close`.
+    The request is cancelled when the stream is closed, when waiting for an update is interrupted, and when the stream
+    is garbage-collected. That happens at once if the loop has the only reference, as in `for update in
+    client.run(…, stream=True)`; code that keeps a reference uses `with`, or `close`.
     """
 
     def __init__(self, connection: Connection, request: Request[T]) -> None:
@@ -63,10 +63,10 @@ class _Stream(Generic[T]):
         return self._mailbox or self._connection.begin(self._request)
 
     def _finish(self, result: T) -> None:
-        """Takes the request's result; raises if it is no success."""
+        """Stores the request's result; raises if it is no success."""
 
     def close(self) -> None:
-        """Takes the request back if it is under way. Idempotent."""
+        """Cancels the request if it is pending. Idempotent."""
         mailbox, self._closed = self._mailbox, True
         if mailbox is not None and not mailbox.answered:
             self._connection.abandon(mailbox)
@@ -91,10 +91,10 @@ class _Stream(Generic[T]):
 
 
 class BlockingRunStream(_Stream[Run]):
-    """What happens in a run. Ends when it succeeded, and with an EventError when it did not.
+    """The updates of a run. Ends when the run has succeeded, and with an EventError when it has not.
 
     Attributes:
-        result: How it went; None until it is over.
+        result: The run's result; None until it is over.
     """
 
     result: Run | None = None
@@ -105,20 +105,20 @@ class BlockingRunStream(_Stream[Run]):
 
 
 class BlockingSubscription(_Stream[None]):
-    """What happens on the broker. Has no end of its own."""
+    """The broker's updates. Has no end of its own."""
 
 
 class BlockingHeldLock:
     """Locks that are held for a block.
 
     Attributes:
-        names: What is locked.
-        number: The broker's number for it, as owners of locks show it; None outside the block.
+        names: The locks' names.
+        number: The broker's number for the request, as owners of locks show it; None outside the block.
         waited: How long it took to get them, in seconds.
     """
 
     def __init__(self, connection: Connection, request: Request[Grant]) -> None:
-        """Takes nothing yet."""
+        """Requests nothing yet."""
         self._connection = connection
         self._request = request
         self.names: tuple[str, ...] = tuple(request.params["names"])
@@ -140,10 +140,10 @@ class BlockingHeldLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Gives them back.
+        """Releases the locks.
 
         Raises:
-            BrokerUnavailable: The connection ended meanwhile, and with it the locks: the block went on without them.
+            BrokerUnavailable: The connection, and with it the locks, ended before: the block went on without them.
         """
         assert self.number is not None
         number, self.number = self.number, None

@@ -1,4 +1,5 @@
-"""`ctdb-node rehearse`: tries a node's configuration and scripts where nothing outside can change.
+"""`ctdb-node rehearse`: tries a node's configuration and scripts in a sandbox that changes nothing on the machine.
 
-Judgement is pure (`observed`, `differing`, `findings`, `forecast`, `report`); `course` observes inside of `sandbox`.
+`sandbox` starts the namespaces, `sandbox_init` sets them up, `observer` runs the events there. What the observations
+mean is decided without I/O: `observed`, `comparison`, `findings`, `forecast`, `report`.
 """

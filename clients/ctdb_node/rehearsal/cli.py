@@ -1,4 +1,4 @@
-"""`ctdb-node rehearse`: passes in sandboxes, tries with locks, and the report."""
+"""`ctdb-node rehearse`: runs the passes, tries additional locks, and returns the report."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 from ctdb_node.rehearsal import request as requests
-from ctdb_node.rehearsal.differing import Difference, differences
+from ctdb_node.rehearsal.comparison import Difference, differences
 from ctdb_node.rehearsal.findings import Trial, candidates, findings, lock_name
 from ctdb_node.rehearsal.observed import ALONE, Observations, Request
 from ctdb_node.rehearsal.report import Result, as_json, as_text
@@ -22,15 +22,15 @@ from ctdb_node.rehearsal.sandbox import missing, observe
 __all__ = ["rehearse"]
 
 _READY, _NOT_READY, _INTERRUPTED = 0, 1, 130
-_MOST_TRIALS = 8
-"""So many scripts are tried with a lock of their own."""
+_MAX_TRIALS = 8
+"""How many scripts are tried with an additional lock, each in a pass of its own."""
 
 
 def rehearse(arguments: argparse.Namespace, default_dir: str) -> tuple[int, str]:
     """Rehearses; returns the exit status and the report.
 
     Raises:
-        NodeError: It could not be tried.
+        NodeError: The rehearsal is not possible.
     """
     wanted = requests.wanted(arguments, default_dir)
     daemon = requests.against(arguments.against) if arguments.against else None
@@ -60,39 +60,39 @@ def _results(
     yield result(seen, trials)
     if daemon is not None:
         other = attrs.evolve(request, daemon=daemon)
-        again = observe(other, _behind(f"{daemon[0]}: ", progress))
-        # a daemon that doesn't speak the native dialect can't say what the scripts are: they are the same
+        again = observe(other, _prefixed(f"{daemon[0]}: ", progress))
+        # a daemon without the native dialect can't list its scripts; they are the same
         yield result(attrs.evolve(again, texts=seen.texts, known=seen.known, locks=seen.locks), ())
 
 
 def _trials(request: Request, seen: Observations, progress: Callable[[str], None]) -> Iterator[Trial]:
-    """Tries again with a lock for one script after the other, until everything that differs is mended."""
-    found = {each.key for each in _to_mend(differences(seen.rounds, seen.events))}
+    """Runs a pass with an additional lock for one script after the other, until no difference remains."""
+    found = {each.key for each in _relevant(differences(seen.rounds, seen.events))}
     scripts = candidates(seen, [each for each in differences(seen.rounds, seen.events) if each.key in found])
-    attempts = [{script: lock_name(script, seen.locks)} for script in scripts[:_MOST_TRIALS]]
+    attempts = [{script: lock_name(script, seen.locks)} for script in scripts[:_MAX_TRIALS]]
     if len(scripts) > 1:
-        # last of all: one lock for all of them
+        # the last attempt is one lock for all of them
         attempts.append({script: lock_name(scripts[0], seen.locks) for script in scripts})
     for locks in attempts:
         if not found:
             return
         about = f"with the lock {next(iter(locks.values()))} for {', '.join(locks)}: "
-        again = observe(attrs.evolve(request, locks=locks, alone_rounds=1), _behind(about, progress))
+        again = observe(attrs.evolve(request, locks=locks, alone_rounds=1), _prefixed(about, progress))
         trial = Trial(locks=locks, remaining=_compared(seen, again))
         found &= {each.key for each in trial.remaining}
         yield trial
 
 
-def _behind(about: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+def _prefixed(about: str, progress: Callable[[str], None]) -> Callable[[str], None]:
     return lambda text: progress(about + text)
 
 
-def _to_mend(found: Sequence[Difference]) -> Iterator[Difference]:
+def _relevant(found: Sequence[Difference]) -> Iterator[Difference]:
     return (each for each in found if each.what != "output")
 
 
 def _compared(first: Observations, again: Observations) -> tuple[Difference, ...]:
-    """Compares side by side of the second pass with one after another of the first."""
+    """Compares the second pass's rounds side by side with the first pass's rounds one after another."""
     rounds = [each for each in first.rounds if each.kind == ALONE]
     events = [each for each in first.events if each.kind == ALONE]
     rounds += [each for each in again.rounds if each.kind != ALONE]
@@ -102,7 +102,7 @@ def _compared(first: Observations, again: Observations) -> tuple[Difference, ...
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows on a terminal, in one line, how far it has come."""
+    """Shows the progress in one line, if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield lambda text: None
         return
@@ -118,7 +118,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Has SIGTERM and SIGHUP do what Ctrl-C does."""
+    """Makes SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

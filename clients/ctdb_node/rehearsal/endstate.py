@@ -1,4 +1,4 @@
-"""What a round left: addresses, routes, rules and files, as the sandbox has them."""
+"""Reads the state of the sandbox after a round: addresses, routes, rules and changed files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
 
-from ctdb_node.rehearsal.differing import VARYING
+from ctdb_node.rehearsal.comparison import VARYING
 from ctdb_node.rehearsal.observed import EndState, FileState
 
 __all__ = ["end_state", "removed"]
 
-_LONGEST = 1 << 18
+_MAX_SIZE = 1 << 18
 """Longer files are compared by their digest alone."""
 _NOT_COMPARED = (
     "/run/ctdb-eventd",
@@ -28,28 +28,28 @@ _NOT_COMPARED = (
     "/var/lib/ctdb/eventd",
     "/var/log",
 )
-"""What is the rehearsal's and the event daemon's own, and logs."""
+"""Files of the rehearsal and of the event daemon, and logs."""
 _COMMANDS = {
     "routes": ("ip -4 route show table all", "ip -6 route show table all"),
     "rules": ("ip -4 rule show", "ip -6 rule show"),
     "firewall": ("iptables-save", "ip6tables-save"),
 }
-_BESIDE = re.compile(r"\[\d+:\d+\]|expires \d+sec| src [0-9a-f.:]+")
-"""Counters, times, and which of a network's addresses came first, which is the source of its routes."""
-_NO_RULE = re.compile(r"#.*|\*\w+|COMMIT|:[A-Z]+ ACCEPT ?|")
-_SETTLING = 10.0
+_VARYING_PARTS = re.compile(r"\[\d+:\d+\]|expires \d+sec| src [0-9a-f.:]+")
+"""Counters, times, and the source address of routes: it depends on which address of a network was added first."""
+_EMPTY = re.compile(r"#.*|\*\w+|COMMIT|:[A-Z]+ ACCEPT ?|")
+_DAD_TIMEOUT = 10.0
 """Seconds until every IPv6 address must have passed duplicate address detection."""
-_LOOKS = 100
-"""How often they are looked at meanwhile."""
+_POLLS = 100
+"""How often the kernel is asked in that time."""
 
 
 async def end_state(roots: Sequence[tuple[str, str]]) -> EndState:
-    """Returns what there is now.
+    """Returns the present state.
 
     Args:
-        roots: Directories with everything that was changed, and each one's path in the file system.
+        roots: The overlays' upper directories, each with its mount point.
     """
-    await _settled()
+    await _wait_for_dad()
     network = {"addresses": tuple(sorted(await _addresses()))}
     for what, commands in _COMMANDS.items():
         network[what] = tuple(sorted([line for command in commands for line in await _lines(command)]))
@@ -57,12 +57,12 @@ async def end_state(roots: Sequence[tuple[str, str]]) -> EndState:
     return EndState(network=network, files=files)
 
 
-async def _settled() -> None:
-    """Waits until the kernel has done with addresses that were just added: they have no routes until then."""
-    for _ in range(_LOOKS):
+async def _wait_for_dad() -> None:
+    """Waits for duplicate address detection: IPv6 addresses that were just added have no routes until then."""
+    for _ in range(_POLLS):
         if not await _lines("ip -6 -oneline address show tentative"):
             return
-        await anyio.sleep(_SETTLING / _LOOKS)
+        await anyio.sleep(_DAD_TIMEOUT / _POLLS)
 
 
 async def _addresses() -> Iterator[str]:
@@ -81,34 +81,34 @@ async def _lines(command: str) -> list[str]:
     if shutil.which(words[0]) is None:
         return []
     done = await anyio.run_process(words, check=False, stderr=subprocess.DEVNULL)
-    text = _BESIDE.sub("", done.stdout.decode(errors="replace"))
+    text = _VARYING_PARTS.sub("", done.stdout.decode(errors="replace"))
     before = f"{words[0]}: " if len(words) == 1 else ""
-    return [before + line.strip() for line in text.splitlines() if _counts(line)]
+    return [before + line.strip() for line in text.splitlines() if _is_rule(line)]
 
 
-def _counts(line: str) -> bool:
-    """Tells whether it is a rule: of the firewall, tables and chains with nothing in them are none."""
-    return _NO_RULE.fullmatch(line.strip()) is None
+def _is_rule(line: str) -> bool:
+    """Tells whether a line is a rule; the firewall's comments, empty tables and empty chains are none."""
+    return _EMPTY.fullmatch(line.strip()) is None
 
 
 def removed(roots: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the paths of all files that were removed; `roots` as of `end_state`."""
+    """Returns the paths of all files that were removed; `roots` as for `end_state`."""
     return sorted(path for root in roots for path, state in _files(*root) if state.kind == "removed")
 
 
 def _files(root: str, path: str) -> Iterator[tuple[str, FileState]]:
     for directory, names, files in os.walk(root):
         inside = os.path.join(path, os.path.relpath(directory, root)) if directory != root else path
-        names[:] = [name for name in names if not _passed_over(os.path.join(inside, name))]
+        names[:] = [name for name in names if not _is_excluded(os.path.join(inside, name))]
         for name in files:
             seen = os.path.join(inside, name)
-            if not _passed_over(seen):
+            if not _is_excluded(seen):
                 state = _file(os.path.join(directory, name))
                 if state is not None:
                     yield seen, state
 
 
-def _passed_over(path: str) -> bool:
+def _is_excluded(path: str) -> bool:
     return path.startswith(_NOT_COMPARED) or "__pycache__" in path
 
 
@@ -116,20 +116,20 @@ _KINDS: Mapping[int, str] = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat
 
 
 def _file(path: str) -> FileState | None:
-    """Returns a file's state; None if it has just gone."""
+    """Returns a file's state; None if it doesn't exist any more."""
     try:
         found = os.lstat(path)
         if stat.S_ISLNK(found.st_mode):
             target = os.readlink(path)
             return FileState(kind="link", lines=(target,), count=1, digest=target)
-        if stat.S_ISCHR(found.st_mode):  # how an overlay says that a file was removed
+        if stat.S_ISCHR(found.st_mode):  # an overlay's whiteout: the file was removed
             return FileState(kind="removed", lines=None, count=0, digest="")
         if not stat.S_ISREG(found.st_mode):
             kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
             return FileState(kind=kind, lines=None, count=0, digest="")
         with open(path, "rb") as file:
-            content = file.read(_LONGEST + 1)
-            if len(content) > _LONGEST or b"\0" in content:
+            content = file.read(_MAX_SIZE + 1)
+            if len(content) > _MAX_SIZE or b"\0" in content:
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 return FileState(kind="file", lines=None, count=found.st_size, digest=digest)

@@ -1,4 +1,4 @@
-"""What a rehearsal's observations mean for whoever runs the node: sentences, and what to do. No I/O."""
+"""Turns a rehearsal's observations into findings for the administrator, each with advice. No I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 
 import attrs
 
-from ctdb_node.rehearsal.differing import Difference, differences
+from ctdb_node.rehearsal.comparison import BAD_STATES, Difference, differences
 from ctdb_node.rehearsal.forecast import Forecast, forecast
 from ctdb_node.rehearsal.observed import Event, Observations
 
 __all__ = ["Finding", "Trial", "candidates", "findings", "is_of_system", "lock_name"]
 
-_BAD = frozenset({"failed", "killed", "timed-out", "not-started"})
 _ENDS_CTDBD = frozenset({"init", "setup"})
-_MAY_STAY = frozenset({"init", "setup", "startup"})
-"""What these events leave running may be a service."""
-_OF_THE_SITE = tuple(f"/{name}/" for name in "etc home mnt opt root run srv tmp var dev".split())
+_MAY_START_SERVICES = frozenset({"init", "setup", "startup"})
+"""A process that one of these events leaves running may be a service."""
+_SITE_DIRECTORIES = tuple(f"/{name}/" for name in "etc home mnt opt root run srv tmp var dev".split())
 _SHORTEST_WAIT = 0.1
 _LOOKS_AT_SERVICES = re.compile(
     r"\b(ctdb_check_\w+|nfs_check_\w+|service|systemctl|killall|pgrep|pidof|rpcinfo|wbinfo)\b"
@@ -28,44 +27,44 @@ _LOOKS_AT_SERVICES = re.compile(
 
 @attrs.frozen(kw_only=True)
 class Finding:
-    """Something that is to be known before the node is used."""
+    """Something that the administrator should know before the node is used."""
 
     problem: bool
-    """The node is not ready with it; otherwise it is only to be known."""
+    """The node is not ready; otherwise the finding is information only."""
     kind: str
     """A stable word: `fails`, `differs`, `waits`, `leaves`, `elsewhere`, `lint`, `time`, `interface`, `unanswered`,
     `removes`."""
     script: str | None
-    """Which script it is about; None if about none, or if that isn't known."""
+    """The script that it is about; None if it is about no script, or if that isn't known."""
     text: str
-    """What is so."""
+    """What was found."""
     advice: str = ""
     """What to do."""
     details: tuple[str, ...] = ()
-    """Lines that show it."""
+    """Lines of evidence, such as a script's output."""
 
 
 @attrs.frozen(kw_only=True)
 class Trial:
-    """A pass with locks that scripts don't have."""
+    """The result of a pass in which some scripts had an additional lock."""
 
     locks: Mapping[str, str]
-    """The lock of each of these scripts."""
+    """Script → its additional lock."""
     remaining: tuple[Difference, ...]
-    """What still differs."""
+    """The differences that remained."""
 
 
 def lock_name(script: str, taken: Collection[str]) -> str:
-    """Returns the name of a lock for a script: its own without the number, unless others have a lock of that name."""
+    """Returns the name of a lock for a script: the script's name without the number, or with it if that is taken."""
     short = re.sub(r"^\d\d\.", "", script)
     return short if short and short not in taken else script
 
 
 def candidates(seen: Observations, found: Sequence[Difference]) -> tuple[str, ...]:
-    """Returns scripts whose lock might mend what differs, the likeliest first.
+    """Returns the scripts for which a lock might remove the differences, the likeliest first.
 
-    They must run for addresses. First come those that are known to differ, then those that name a file that differs,
-    then the site's own before CTDB's.
+    Only scripts that run for address events are candidates. First come scripts whose result differs, then scripts that
+    mention a file that differs, then the site's own scripts, then CTDB's.
     """
     run = {
         script.name
@@ -91,16 +90,16 @@ def findings(
 
     Args:
         seen: What was observed.
-        trials: What became of the differences with locks.
+        trials: The passes with additional locks.
         budget: Seconds that ctdbd gives a takeover run.
-        absent: Interfaces that `public_addresses` names, and this machine doesn't have.
+        absent: Interfaces that `public_addresses` names and that this machine doesn't have.
         timeout: Seconds that an event may take.
     """
     found = [
         *_failures(seen, timeout),
         *_differing(seen, trials),
         *_waits(seen),
-        *_left(seen),
+        *_leftovers(seen),
         *_removed(seen),
         *_linted(seen.lint),
         *_time(forecast(seen.rounds, budget)),
@@ -116,7 +115,7 @@ def _failures(seen: Observations, timeout: int) -> Iterator[Finding]:
     for event in seen.events:
         if event.kind in ("", "alone"):
             for script in event.scripts:
-                if script.state in _BAD:
+                if script.state in BAD_STATES:
                     how = f"exit status {script.result}" if script.state == "failed" else script.state
                     failed.setdefault((script.name, event.event), []).append((event, how, script.output))
             if not event.scripts and event.outcome != "success":
@@ -150,7 +149,7 @@ def _differing(seen: Observations, trials: Sequence[Trial]) -> Iterator[Finding]
         helps = min(mended, key=lambda trial: len(trial.locks)) if mended else None
         script = each.script or (next(iter(helps.locks)) if helps is not None and len(helps.locks) == 1 else None)
         yield Finding(
-            # other words for the same result are no harm
+            # scripts that print something else but have the same result do no harm
             problem=each.what != "output",
             kind="differs",
             script=script,
@@ -191,7 +190,7 @@ def _line(script: str, lock: str, seen: Observations) -> str:
 
 
 def _waits(seen: Observations) -> Iterator[Finding]:
-    """Locks that scripts wait for inside of themselves; those of the daemon cost their event no time."""
+    """Waits for file locks inside of scripts. Waits for the daemon's locks are no finding: they use no event time."""
     spent: dict[tuple[str, str], list[float]] = {}
     for event in seen.events:
         for wait in event.waits:
@@ -217,10 +216,10 @@ def _waits(seen: Observations) -> Iterator[Finding]:
         )
 
 
-def _left(seen: Observations) -> Iterator[Finding]:
+def _leftovers(seen: Observations) -> Iterator[Finding]:
     for each in seen.leftovers:
         times = f" ({each.count} of them)" if each.count > 1 else ""
-        stays = each.event in _MAY_STAY
+        stays = each.event in _MAY_START_SERVICES
         yield Finding(
             problem=not stays,
             kind="leaves",
@@ -232,7 +231,7 @@ def _left(seen: Observations) -> Iterator[Finding]:
 
 def is_of_system(path: str) -> bool:
     """Tells whether a file is part of the system, so that no event script should remove it."""
-    return not path.startswith(_OF_THE_SITE)
+    return not path.startswith(_SITE_DIRECTORIES)
 
 
 def _removed(seen: Observations) -> Iterator[Finding]:

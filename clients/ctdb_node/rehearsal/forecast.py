@@ -1,4 +1,4 @@
-"""How the time of a failover grows with the addresses, and how many would fit. No I/O."""
+"""Estimates how a failover's time grows with the number of addresses, and how many fit its time limit. No I/O."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ctdb_node.rehearsal.observed import ALONE, FEW, TOGETHER, Event, Round
 
 __all__ = ["Cost", "Forecast", "costs", "forecast"]
 
-_FARTHEST = 10
-"""A line through what was measured is followed up to so many times as many addresses."""
+_MAX_EXTRAPOLATION = 10
+"""The measurements are extrapolated up to so many times as many addresses."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,13 +32,13 @@ class Forecast:
     """Seconds that ctdbd gives all of it."""
     fits: bool
     most: int | None
-    """So many addresses would fit, if the time goes on to grow as measured; None if that can't be said."""
+    """How many addresses would fit, if the time grows as measured; None if that can't be estimated."""
     at_least: bool
-    """There may be more than `most`: that is as far as the measurement can be extended."""
+    """More than `most` may fit: it is the limit of the extrapolation."""
 
     @property
     def total(self) -> float:
-        """Seconds of releasing and taking: what ctdbd's limit is for."""
+        """Seconds of releasing and taking, to which ctdbd's limit applies."""
         return self.take + self.release
 
 
@@ -91,8 +91,8 @@ def _most(count: int, total: float, few: Sequence[Round], budget: float) -> tupl
         return None, False
     fewer = _median(each.take_seconds + each.release_seconds for each in few)
     for_each = (total - fewer) / (count - few[0].count)
-    farthest = count * _FARTHEST
-    # what takes no longer for more addresses was too short to be measured
+    farthest = count * _MAX_EXTRAPOLATION
+    # if more addresses took no longer, the time for each was too short to be measured
     most = int(count + (budget - total) / for_each) if for_each > 0 else farthest
     return (farthest, True) if most >= farthest else (max(most, 0), False)
 

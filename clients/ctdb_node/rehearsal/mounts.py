@@ -1,4 +1,4 @@
-"""Which mounts give a rehearsal all files of this machine, and keep what it writes apart. No I/O."""
+"""Decides which file systems of this machine a rehearsal sees, and which get an overlay for writes. No I/O."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import attrs
 __all__ = ["Mount", "mounts"]
 
 _OVERLAID = frozenset("bcachefs btrfs ext2 ext3 ext4 f2fs overlay reiserfs tmpfs xfs zfs".split())
-"""File systems of this machine alone that may lie below an overlay; of others only what is there is shown."""
+"""Local file systems that can be the lower layer of an overlay; all others are mounted read-only."""
 _OWN = ("/dev", "/proc", "/run", "/sys")
-"""The rehearsal has its own."""
+"""The sandbox gets its own instances of these."""
 
 
 @attrs.frozen
@@ -21,11 +21,11 @@ class Mount:
 
     path: str
     overlaid: bool
-    """Writes go to an overlay; otherwise there are none."""
+    """Writes go to an overlay; otherwise it is read-only."""
 
 
 def mounts(mountinfo: str) -> tuple[Mount, ...]:
-    """Returns what is to be mounted, those above before those below.
+    """Returns what to mount, parents before children.
 
     Args:
         mountinfo: Content of /proc/self/mountinfo.

@@ -1,4 +1,4 @@
-"""What a rehearsal is asked to do, and what it observed, as frozen values that fit into JSON. No I/O."""
+"""A rehearsal's request and observations as frozen values, with their conversion to and from JSON. No I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 _T = TypeVar("_T")
 
 ALONE, FEW, TOGETHER = "alone", "few", "together"
-"""Kinds of rounds: each address by itself, some side by side (to learn how the time grows), all side by side."""
+"""Kinds of rounds: one address after another, some side by side (to learn how the time grows), all side by side."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,9 +40,9 @@ class Public:
     address: str
     bits: int
     interface: str
-    """Where it is taken."""
+    """The interface on which it is taken."""
     interfaces: tuple[str, ...]
-    """All on which it may be."""
+    """All interfaces that it may be on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,13 +53,13 @@ class Request:
     """CTDB's configuration directory; a copy of it is used."""
     addresses: tuple[Public, ...]
     made_up: int = 0
-    """How many of them stand in no file."""
+    """How many of the addresses were made up, so are in no file."""
     interfaces: tuple[str, ...]
-    """Those to have; stand-ins for this machine's."""
+    """Interfaces to create in place of this machine's."""
     scripts: tuple[str, ...] = ()
-    """Files that are event scripts besides."""
+    """Paths of additional event scripts."""
     real: tuple[str, ...] = ()
-    """Commands that are not to be stubs."""
+    """Commands that are run as they are, without a stub."""
     daemon: tuple[str, ...] = ()
     """Command of the event daemon; this project's own if empty."""
     rounds: int = 3
@@ -67,12 +67,12 @@ class Request:
     timeout: int = 30
     """Seconds that an event may take: EventScriptTimeout."""
     locks: Mapping[str, str] = {}
-    """Scripts that get a lock besides, by name, and that lock's name."""
+    """Script → the name of an additional lock for it."""
 
 
 @attrs.frozen(kw_only=True)
 class ScriptRun:
-    """How a script went."""
+    """The result of one script."""
 
     name: str
     """Without `.script`."""
@@ -95,12 +95,12 @@ class Wait:
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """How an event went."""
+    """The result of one event."""
 
     kind: str
-    """Of its round; empty outside of rounds."""
+    """The kind of its round; empty outside of rounds."""
     round: int
-    """Its number, from 1; 0 outside of rounds."""
+    """The round's number, from 1; 0 outside of rounds."""
     event: str
     args: tuple[str, ...]
     address: str | None
@@ -114,26 +114,26 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class FileState:
-    """A file as a round left it."""
+    """The state of a file after a round."""
 
     kind: str
-    """`file`, `link`, `removed`, or another word for what it is."""
+    """`file`, `link`, `removed`, or another type."""
     lines: tuple[str, ...] | None
-    """Sorted, since a different order is no different result; None if it is too long, or no text."""
+    """Sorted, since their order doesn't matter; None if the file is too long, or no text."""
     count: int
-    """How many lines, or bytes if `lines` is None."""
+    """The number of lines, or of bytes if `lines` is None."""
     digest: str
-    """Of sorted lines, or of the content."""
+    """Digest of the sorted lines, or of the content."""
 
 
 @attrs.frozen(kw_only=True)
 class EndState:
-    """What was there after all addresses were taken, or released."""
+    """The state of network and files after all addresses were taken, or released."""
 
     network: Mapping[str, tuple[str, ...]]
-    """Sorted lines by what they are: `addresses`, `routes`, `rules`, `firewall` …"""
+    """`addresses`, `routes`, `rules`, `firewall` → sorted lines."""
     files: Mapping[str, FileState]
-    """Every file that was changed since the beginning, by its path."""
+    """Path → state of each file that was changed since the beginning."""
 
 
 @attrs.frozen(kw_only=True)
@@ -165,19 +165,19 @@ class Leftover:
 
 @attrs.frozen(kw_only=True)
 class Observations:
-    """Everything that one pass of a rehearsal saw."""
+    """Everything that one pass of a rehearsal observed."""
 
     daemon: str
     """The name of the event daemon."""
     native: bool
-    """It is this project's own, which tells more than CTDB's."""
+    """It is this project's own, which reports more than CTDB's."""
     events: tuple[Event, ...]
     rounds: tuple[Round, ...]
     leftovers: tuple[Leftover, ...]
     calls: Mapping[str, int]
-    """What stubs were asked, and how often."""
+    """Command line of a stub → how often it was called."""
     unanswered: tuple[str, ...]
-    """What `ctdb` was asked and could not answer here."""
+    """Calls of `ctdb` that its stub can't answer."""
     lint: tuple[Mapping[str, Any], ...]
     """Findings of `ctdb-event lint`."""
     known: tuple[str, ...]
@@ -185,13 +185,13 @@ class Observations:
     texts: Mapping[str, str]
     """The beginning of each enabled script."""
     locks: tuple[str, ...]
-    """Names of locks that scripts have already."""
+    """Names of the locks that scripts declare."""
     read_only: tuple[str, ...]
-    """Where scripts could not write, other than on the node."""
+    """Directories that scripts could not write to, although they can on the node."""
 
 
 def to_json(value: object) -> Any:
-    """Returns what `json.dumps` takes."""
+    """Converts a value of this module for `json.dumps`."""
     if attrs.has(kind := type(value)):
         return {field.name: to_json(getattr(value, field.name)) for field in attrs.fields(kind)}
     if isinstance(value, Mapping):
@@ -202,7 +202,7 @@ def to_json(value: object) -> Any:
 
 
 def from_json(cls: type[_T], data: Any) -> _T:
-    """Makes a value of this module of what `to_json` returned."""
+    """Converts what `to_json` returned back to a value of this module."""
     made: _T = _structure(cls, data)
     return made
 

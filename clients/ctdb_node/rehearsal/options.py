@@ -6,14 +6,14 @@ import argparse
 
 __all__ = ["add_arguments"]
 
-_MOST_ADDRESSES = 10_000
+_MAX_ADDRESSES = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `ctdb-node rehearse`."""
     parser.add_argument("--config-dir", metavar="DIR", help="the configuration directory (/etc/ctdb)")
     parser.add_argument(
-        "--addresses", type=_number(_MOST_ADDRESSES), metavar="N", help="so many: of public_addresses, then made up"
+        "--addresses", type=_number(_MAX_ADDRESSES), metavar="N", help="so many: of public_addresses, then made up"
     )
     parser.add_argument(
         "--script", action="extend", nargs="+", default=[], metavar="FILE", help="an event script to add or replace"

@@ -15,8 +15,8 @@ from ctdb_node.rehearsal.observed import Observations, Request
 __all__ = ["Result", "as_json", "as_text"]
 
 _WIDTH = 100
-_MOST_COSTS = 5
-_MOST_CALLS = 10
+_MAX_COSTS = 5
+_MAX_CALLS = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -45,10 +45,10 @@ class Result:
 
 
 def as_text(results: Sequence[Result]) -> str:
-    """Returns the report: the verdict, what was found, times, and what can't be seen.
+    """Returns the report: verdict, findings, times, and what a rehearsal can't observe.
 
     Args:
-        results: Of this project's daemon, and of another one if there was one to compare with.
+        results: The result of this project's daemon, and that of another daemon if one was compared.
     """
     first = results[0]
     lines = [
@@ -107,7 +107,7 @@ def _times(result: Result) -> Iterator[str]:
     yield f"  {_most(found)}"
     if result.costs:
         yield "  What scripts cost for one address, side by side:"
-    for cost in result.costs[:_MOST_COSTS]:
+    for cost in result.costs[:_MAX_COSTS]:
         yield f"    {cost.script:24} {cost.event:10} {cost.seconds * 1000:8.0f} ms {cost.share:6.0%}"
 
 
@@ -146,9 +146,9 @@ def _not_seen(result: Result) -> Iterator[str]:
     else:
         yield "  - services: these commands were only written down, and answered with success"
         most = sorted(calls.items(), key=lambda call: (-call[1], call[0]))
-        yield from (f"      {count:5} times {call}" for call, count in most[:_MOST_CALLS])
-        if len(most) > _MOST_CALLS:
-            yield f"      and {len(most) - _MOST_CALLS} more; --json has all, --real COMMAND lets one run"
+        yield from (f"      {count:5} times {call}" for call, count in most[:_MAX_CALLS])
+        if len(most) > _MAX_CALLS:
+            yield f"      and {len(most) - _MAX_CALLS} more; --json has all, --real COMMAND lets one run"
     if result.seen.read_only:
         yield f"  - writes to {', '.join(result.seen.read_only)}: they can have no layer, so they are read-only here"
 

@@ -1,4 +1,4 @@
-"""What is to be rehearsed, from the command line and the configuration directory; what can't be used is named."""
+"""Makes the request for a rehearsal of the command line and the configuration directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError
 from ctdb_node.public_addresses import PublicAddress, parse
 from ctdb_node.rehearsal.observed import Public, Request
 from ctdb_node.rehearsal.stubs import STUBBED
@@ -18,31 +18,31 @@ from ctdb_node.rehearsal.stubs import STUBBED
 __all__ = ["Wanted", "against", "wanted"]
 
 _CTDB_EVENTD = ("/usr/libexec/ctdb/ctdb-eventd.ctdb", "/usr/libexec/ctdb/ctdb-eventd")
-"""CTDB's own event daemon; where this project's was installed in its place, it lies beside."""
+"""CTDB's own event daemon: under its second name if this project's was installed in its place."""
 _TUNABLES = {"eventscripttimeout": 30, "takeovertimeout": 9}
-"""Those that count here, in lower case, with CTDB's defaults."""
+"""The tunables that matter here, in lower case, with CTDB's defaults."""
 _OPTIONS = ("script.options", "static-routes")
 """Files of the configuration directory that may name interfaces."""
 _SCRIPT = re.compile(r"\d\d\.[^/]+\.script")
-_STAND_IN = "public0"
+_DEFAULT_INTERFACE = "public0"
 
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """What to do, and by what to judge it."""
+    """The request, and what its observations are judged by."""
 
     request: Request
     absent: tuple[str, ...]
-    """Interfaces that `public_addresses` names, and this machine doesn't have."""
+    """Interfaces that `public_addresses` names and that this machine doesn't have."""
     budget: float
     """Seconds that ctdbd gives a takeover run."""
 
 
 def wanted(arguments: argparse.Namespace, default_dir: str) -> Wanted:
-    """Reads what there is.
+    """Reads the configuration and checks the options.
 
     Raises:
-        NodeError: It can't be rehearsed; the text says why.
+        NodeError: One of them can't be used.
     """
     base = os.path.abspath(arguments.config_dir or default_dir)
     if not os.path.isdir(base):
@@ -87,17 +87,17 @@ def _addresses(listed: Sequence[PublicAddress], number: int | None) -> tuple[tup
     if number is None:
         return tuple(of_file), 0
     of_file = of_file[:number]
-    lists = itertools.cycle(list(dict.fromkeys(each.interfaces for each in listed)) or [(_STAND_IN,)])
+    lists = itertools.cycle(list(dict.fromkeys(each.interfaces for each in listed)) or [(_DEFAULT_INTERFACE,)])
     have = {each.address for each in of_file}
     made_up = [
         Public(address=address, bits=15, interface=names[0], interfaces=names)
-        for address, names in zip(itertools.islice(_invented(have), number - len(of_file)), lists, strict=False)
+        for address, names in zip(itertools.islice(_unused_addresses(have), number - len(of_file)), lists, strict=False)
     ]
     return (*of_file, *made_up), len(made_up)
 
 
-def _invented(have: set[str]) -> Iterator[str]:
-    """Addresses of the network that is set apart for benchmarks."""
+def _unused_addresses(have: set[str]) -> Iterator[str]:
+    """Yields addresses of the network that is reserved for benchmarks."""
     found = (f"198.{18 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(1, 1 << 17))
     return (each for each in found if each not in have)
 

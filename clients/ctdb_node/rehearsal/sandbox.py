@@ -1,4 +1,4 @@
-"""Runs one pass of a rehearsal in namespaces of its own, and sees to it that nothing of them is left."""
+"""Runs one pass of a rehearsal in namespaces of its own, and ends them in any case."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from ctdb_node.problems import NodeError
-from ctdb_node.rehearsal.inner import command_of
+from ctdb_node.errors import NodeError
+from ctdb_node.rehearsal.inside import command_of
 from ctdb_node.rehearsal.observed import Observations, Request, from_json, to_json
 
 __all__ = ["missing", "observe"]
@@ -26,13 +26,13 @@ _PROGRAMS = {
     "ip": "iproute2",
 }
 _NAMESPACES = ("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--ipc", "--uts", "--fork")
-_MOST_ERRORS = 4000
-_GONE = 30.0
+_MAX_ERROR_TEXT = 4000
+_END_TIMEOUT = 30.0
 """Seconds for the kernel to end everything in the namespace."""
 
 
 def missing() -> str:
-    """Says what this machine lacks, and what helps; empty if nothing is missing."""
+    """Returns what this machine lacks, with advice; empty if nothing is missing."""
     if os.geteuid() != 0:
         return "a rehearsal makes namespaces and mounts, so it needs root: run it with sudo"
     absent = {name: package for name, package in _PROGRAMS.items() if shutil.which(name) is None}
@@ -48,19 +48,18 @@ def observe(request: Request, progress: Callable[[str], None]) -> Observations:
     """Runs a pass.
 
     Args:
-        request: What to do.
-        progress: Is told how far it has come.
+        request: What to rehearse.
+        progress: Called with each step that begins.
 
     Raises:
-        NodeError: It could not be tried.
-        KeyboardInterrupt: Ctrl-C; nothing is left of it.
+        NodeError: The rehearsal is not possible.
+        KeyboardInterrupt: Ctrl-C; the namespaces have ended.
     """
-    seen: Observations | None = None
     with tempfile.TemporaryFile() as errors:
         seen = _receive(request, progress, errors)
         if seen is None:
             errors.seek(0)
-            said = errors.read()[-_MOST_ERRORS:].decode(errors="replace").strip()
+            said = errors.read()[-_MAX_ERROR_TEXT:].decode(errors="replace").strip()
             raise NodeError(f"the rehearsal ended before its time: {said or 'was it killed?'}")
     return seen
 
@@ -82,16 +81,16 @@ def _receive(request: Request, progress: Callable[[str], None], errors: IO[bytes
 @contextlib.contextmanager
 def _running(request: Request, errors: IO[bytes]) -> Iterator[Iterator[str]]:
     reading, writing = os.pipe()
-    stage = command_of("ctdb_node.rehearsal.stage", str(writing))
+    stage = command_of("ctdb_node.rehearsal.sandbox_init", str(writing))
     with open(reading, encoding="utf-8") as channel:
         try:
             process = subprocess.Popen(
-                # the kernel kills it if this process dies, by whatever, and its namespaces with it
+                # if this process dies for any reason, the kernel kills it, and with it the namespaces
                 ["setpriv", "--pdeathsig", "KILL", *_NAMESPACES, "--kill-child=KILL", *stage],
                 stdin=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=[writing],
-                start_new_session=True,  # Ctrl-C is for us alone
+                start_new_session=True,  # Ctrl-C must only reach this process
             )
         finally:
             os.close(writing)
@@ -105,10 +104,10 @@ def _running(request: Request, errors: IO[bytes]) -> Iterator[Iterator[str]]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends whatever is left; returns when the namespaces are empty, and so gone.
+    """Ends all processes of the sandbox; returns when its namespaces are empty.
 
-    To kill the first process of the namespace ends all others in it, and only then is it over for whoever waits for
-    it, which is `unshare`.
+    The kernel ends all processes of a PID namespace when its first process is killed, and reports the end of that one
+    to its parent, `unshare`, only after all others.
     """
     if process.poll() is None:
         first = _children(process.pid)
@@ -116,7 +115,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            process.wait(_GONE)
+            process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""What stands in place of commands that would touch the machine, as texts of shell scripts. No I/O."""
+"""Shell scripts that replace commands which would affect the machine or need services. No I/O."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ STUBBED = frozenset(
     # messages to people
     "mail mailx sendmail wall".split()
 )
-"""Commands that write down what they are asked, and succeed."""
+"""Commands whose stubs record the call and succeed."""
 
 _ABSENT = frozenset({"killall", "pkill"})
-"""These say that there is no such process, as is true."""
+"""Their stubs report that there is no such process."""
 
 
 def stubs(calls: str, real: Collection[str]) -> dict[str, str]:
     """Returns the shell scripts by the commands' names.
 
     Args:
-        calls: The file into which they write.
-        real: Commands that are left as they are.
+        calls: The file in which calls are recorded.
+        real: Commands that get no stub.
     """
     return {
         name: f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >>{calls}\nexit {int(name in _ABSENT)}\n'

@@ -1,6 +1,6 @@
-"""The command line of `ctdb-eventd-install`: says what there is and what it will do, and does it.
+"""The command line of `ctdb-eventd-install`: reports the present state and the steps, and carries them out.
 
-Reports go to stdout, errors to stderr. Everything that is decided is decided elsewhere.
+Reports go to stdout, errors to stderr. Decisions are made in other modules.
 """
 
 from __future__ import annotations
@@ -27,18 +27,27 @@ from ctdb_eventd_install.places import NodePlaces, find_places
 from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, NotUpgraded, ReviewFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
-from ctdb_eventd_install.running import OURS, PATIENCE, PID_FILES, ask, cli_of, lock_holder, running_daemon, version_of
+from ctdb_eventd_install.running import (
+    ANSWER_TIMEOUT,
+    OURS,
+    PID_FILES,
+    ask,
+    cli_of,
+    lock_holder,
+    running_daemon,
+    version_of,
+)
 
 __all__ = ["EXIT_DAMAGED", "EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_NOT_INSTALLED", "main"]
 
 EXIT_ERROR = 1
-"""It could not be done; stderr says why. 2 is a wrong command line."""
+"""The task failed; stderr says why. 2 is a wrong command line."""
 EXIT_NOT_INSTALLED = 3
 """--status: CTDB's own daemon is in place."""
 EXIT_DAMAGED = 4
-"""--status: ours is in place, but would not run, or something is half done."""
+"""--status: ours is in place but would not run, or an installation or removal is incomplete."""
 EXIT_INTERRUPTED = 130
-"""Somebody typed Ctrl-C; as shells have it."""
+"""Ctrl-C, as in shells."""
 
 _TAKES_EFFECT = (
     "This takes effect when ctdbd is started the next time: `systemctl restart ctdb`. "
@@ -48,19 +57,19 @@ _TAKES_EFFECT = (
 
 @attrs.frozen(kw_only=True)
 class _Task:
-    """What was asked for, and where."""
+    """The requested task, and the node that it is for."""
 
     places: NodePlaces
     record: Record
     program: str
-    """Our daemon."""
+    """The path of our daemon."""
     dry_run: bool
     now: bool = False
-    """The daemon that runs is to go on as the one that is installed."""
+    """Upgrade the running daemon to the installed one."""
 
     @property
     def below_root(self) -> bool:
-        """Works on an image: our daemon can't be run from here."""
+        """The task is for an image, whose programs can't be run here."""
         return self.places.root != "/"
 
 
@@ -90,7 +99,7 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
-        # Python 3.11.2 lets an output that nobody takes end in a traceback here
+        # in Python 3.11.2, argparse ends with a traceback if this output can't be written
         show(message, file)
 
 
@@ -136,20 +145,20 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     if arguments.task == "status":
         return _status(task)
-    with _alone(task):
+    with _exclusive(task):
         if arguments.task == "remove":
             return _remove(task)
         return _install(task, only_again=arguments.task == "reapply")
 
 
 @contextlib.contextmanager
-def _alone(task: _Task) -> Iterator[None]:
-    """Sees to it that only one installer works on the node, and that it may."""
+def _exclusive(task: _Task) -> Iterator[None]:
+    """Locks the helper directory, so that only one installer works on the node; checks that it is writable."""
     directory = task.places.below(task.places.helper_dir)
     if not task.dry_run and not os.access(directory, os.W_OK):
         raise NotAllowed(directory, as_root=os.geteuid() == 0)
-    # Closed on exec, so no program that is tried keeps the lock; all of them are waited for before it is given back.
-    # Should the installer be killed, one of them may go on a moment without it: they change nothing.
+    # Close-on-exec: no child inherits the lock. The installer waits for its children before it releases the lock. If
+    # it is killed, a child may go on without the lock, which is harmless: children change nothing.
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _lock(descriptor, directory)
@@ -183,17 +192,17 @@ def _install(task: _Task, only_again: bool) -> int:
         raise ReviewFailed(len(errors))
     running = _running(task.places)
     at_once = task.now and running.startswith(OURS)
-    _work(task, steps, f"Ours is in place already: {task.program}", "" if at_once else _TAKES_EFFECT)
+    _carry_out(task, steps, f"Ours is in place already: {task.program}", "" if at_once else _TAKES_EFFECT)
     if errors:
         return EXIT_ERROR
     if task.now and not at_once:
         say(f"--now: there is nothing to upgrade. Running: {running}")
-    return _go_on_as_installed(task) if at_once else 0
+    return _upgrade_running(task) if at_once else 0
 
 
-def _go_on_as_installed(task: _Task) -> int:
-    """Has the daemon that runs go on as the one that is installed."""
-    done = ask(task.program, "upgrade", patience=None)  # it takes what the configuration allows
+def _upgrade_running(task: _Task) -> int:
+    """Upgrades the running daemon to the installed one."""
+    done = ask(task.program, "upgrade", timeout=None)  # its limit is in the configuration
     if done is not None and done.returncode == 0:
         say(done.stdout.strip())
         return 0
@@ -204,7 +213,7 @@ def _go_on_as_installed(task: _Task) -> int:
 def _remove(task: _Task) -> int:
     state = swap.look(task.places, task.record)
     steps = swap.plan_remove(task.places, task.record, state)
-    _work(task, steps, f"CTDB's own event daemon is in place already: {task.places.helper}", _TAKES_EFFECT)
+    _carry_out(task, steps, f"CTDB's own event daemon is in place already: {task.places.helper}", _TAKES_EFFECT)
     return 0
 
 
@@ -235,10 +244,10 @@ def _running(places: NodePlaces) -> str:
 
 
 def _versions(task: _Task, running: str, program: str | None) -> str:
-    """Says which version runs, and whether it is the one that is installed; empty if that can't be told."""
+    """Describes the running version, and the installed one if it differs; empty if that is unknown."""
     if program is None or task.below_root or not running.startswith(OURS):
         return ""
-    done = ask(program, "ping", "--plain", patience=PATIENCE)
+    done = ask(program, "ping", "--plain", timeout=ANSWER_TIMEOUT)
     if done is None or done.returncode:
         return ""
     runs, installed = done.stdout.partition("\t")[0].rpartition(" ")[2], version_of(program)
@@ -292,7 +301,7 @@ def _show(findings: Sequence[Finding]) -> None:
         say(f"{finding.severity.value + ':':9}{finding.text}")
 
 
-def _work(task: _Task, steps: list[swap.Step], nothing: str, takes_effect: str) -> None:
+def _carry_out(task: _Task, steps: list[swap.Step], nothing: str, takes_effect: str) -> None:
     if not steps:
         say(f"{nothing}. Nothing to do.")
         return
@@ -304,6 +313,6 @@ def _work(task: _Task, steps: list[swap.Step], nothing: str, takes_effect: str) 
         return
     swap.carry_out(steps, task.places, lambda text: say(f"Done: {text}"))
     if not task.below_root:
-        forget()  # the CTDB that is in use may be another one now
+        forget()  # the paths of another CTDB may be in use now
     if takes_effect:
         say(takes_effect)

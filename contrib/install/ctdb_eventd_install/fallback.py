@@ -1,6 +1,6 @@
-"""The small shell file that stands in the helper's place: its text, and recognising it.
+"""The launcher, a small shell file that replaces CTDB's helper program: renders it, and recognises it.
 
-The same check that it makes at each start is made before it is put there, so it is defined here once.
+The check that it makes at each start is made before the installation too, so it is defined here once.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ __all__ = ["CHECK", "Daemon", "find_daemon", "is_ours", "program_in", "render", 
 
 _MARK = b"# ctdb-eventd-install put this file here"
 _TEMPLATE = os.path.join(os.path.dirname(__file__), "ctdb-eventd.sh")
-# ctdbd waits for ten; the installer has no more patience, so that what it says will run does run.
+# ctdbd's limit for the start is ten seconds. The installer uses the launcher's limit, so that both decide alike.
 _CHECK_SECONDS = 5
 
-# Runs the program's own file to its --version, loads all of the daemon's modules, and runs an event loop, since anyio
-# loads most of itself only then. Merely asking whether the files exist would miss a Python of another version
-# and an interrupted upgrade; starting the daemon and looking whether it lives would need a parent that stays. What the
-# machine can keep the daemon from is tried or asked as well: pidfds, where CTDB's places are (an event daemon that
-# listens where nobody looks is none), and where its command wrappers go.
-# The first lines come before any import but of what is built in: Python given -c looks in the current directory first.
+# Runs the program with --version, imports all of the daemon's modules, and runs an event loop, since anyio imports most
+# of its modules only then. To check only that the files exist would not detect another version of Python or an
+# interrupted upgrade; to start the daemon would need a parent process that stays. The requirements on the machine are
+# checked as well: pidfds, CTDB's paths (ctdbd must find the daemon's socket), and the command wrappers' directory.
+# The first lines come before all other imports, since `python -c` searches the current directory for modules first.
 CHECK = """
 import sys
 sys.path[:] = [place for place in sys.path if place]
@@ -61,28 +60,32 @@ if flags & os.ST_RDONLY:
 if flags & os.ST_NOEXEC:
     sys.exit(f"{state} is on a file system that is mounted noexec, and it runs programs that it writes there")
 """
-"""Python that ends with 0 if the event daemon that its first argument names can run with the CTDB whose helper
-programs are in the directory that the second one names.
+"""A Python program. Arguments: the event daemon, and CTDB's directory of helper programs. Exit status 0: the daemon can
+run.
 """
 
 
 @attrs.frozen(kw_only=True)
 class Daemon:
-    """Our event daemon, as it shall be started."""
+    """How our event daemon is started."""
 
     program: str
     """Its executable file."""
     python: str
-    """The interpreter that the file's first line names."""
+    """The interpreter in the file's first line."""
     python_option: str = ""
-    """What the interpreter is given: what that line has, and always -I."""
+    """The interpreter's option: that of the first line, and always -I."""
 
 
 def find_daemon(program: str, below: str) -> Daemon:
-    """Looks at the daemon's executable: `program` as the node sees it, `below` where it is for us.
+    """Reads the first line of the daemon's executable.
+
+    Args:
+        program: Its path, as the node sees it.
+        below: Its path on this system.
 
     Raises:
-        NotAPythonProgram: There is none, or it does not look like one.
+        NotAPythonProgram: There is no such file, or it is no Python program.
     """
     try:
         with open(below, "rb") as file:
@@ -92,7 +95,7 @@ def find_daemon(program: str, below: str) -> Daemon:
     if not os.access(below, os.X_OK):
         raise NotAPythonProgram(program, "it is not executable")
     if interpreter == "/bin/sh":
-        # pip writes a detour through the shell if the interpreter's path is too long for a first line
+        # pip writes a shell script if the interpreter's path is too long for a first line
         interpreter, option = sys.executable, ""
     if "python" not in os.path.basename(interpreter):
         raise NotAPythonProgram(program, "its first line names no Python")
@@ -100,15 +103,15 @@ def find_daemon(program: str, below: str) -> Daemon:
 
 
 def _isolated(option: str) -> str:
-    """Adds -I: what is set or installed for other programs must not change which modules a program of root's gets."""
+    """Adds -I: environment variables and the user's site-packages must not affect a program that root runs."""
     return option if "I" in option.partition(" ")[0] else f"-I{option.removeprefix('-')}"
 
 
 def why_it_does_not_run(daemon: Daemon, helper_dir: str) -> str | None:
-    """Tries the daemon as the shell file in `helper_dir` will; None if it runs, else the reason."""
+    """Makes the check that the launcher in `helper_dir` will make; None if the daemon can run, else the reason."""
     options = [daemon.python_option] if daemon.python_option else []
     command = [daemon.python, *options, "-c", CHECK, daemon.program, helper_dir]
-    # A file and not a pipe, whose end would be waited for, whoever else has it open.
+    # a file, not a pipe: `run` would wait until every process that inherited the pipe has closed it
     with tempfile.TemporaryFile() as said:
         try:
             tried = subprocess.run(
@@ -127,22 +130,22 @@ def why_it_does_not_run(daemon: Daemon, helper_dir: str) -> str | None:
         if tried.returncode == 0:
             return None
         said.seek(0)
-        reason = _last_word(said.read().decode(errors="replace"))
-    return reason or f"trying it ended with exit status {_as_the_shell_counts(tried.returncode)}"
+        reason = _error_line(said.read().decode(errors="replace"))
+    return reason or f"trying it ended with exit status {_shell_status(tried.returncode)}"
 
 
-def _last_word(said: str) -> str:
-    """Returns the line that names the error: the last one, but for what Python adds about where it was."""
+def _error_line(said: str) -> str:
+    """Returns the line that names the error: the last one that isn't part of a traceback."""
     lines = [line for line in said.splitlines() if line and not line[0].isspace()]
     return next((line for line in reversed(lines) if not line.endswith("(most recent call first):")), "")
 
 
-def _as_the_shell_counts(status: int) -> int:
+def _shell_status(status: int) -> int:
     return 128 - status if status < 0 else status
 
 
 def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
-    """Returns the file's text; `forget` is the shell command that undoes the record of the installation."""
+    """Returns the launcher's text; `forget` is the shell command that removes the record of the installation."""
     values = {
         "PROGRAM": daemon.program,
         "PYTHON": daemon.python,
@@ -161,12 +164,12 @@ def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
 
 
 def is_ours(path: str) -> bool:
-    """Tells whether a file is one of these, of whatever version."""
+    """Tells whether a file is a launcher, of any version."""
     return _MARK in _head(path)
 
 
 def program_in(path: str) -> str | None:
-    """Returns the program that such a file starts; None if it doesn't say."""
+    """Returns the program that a launcher starts; None if it names none."""
     found = re.search(rb"^program=(.*)$", _head(path), flags=re.MULTILINE)
     try:
         words = shlex.split(os.fsdecode(found[1])) if found else []

@@ -1,12 +1,11 @@
-"""Where CTDB's programs and files are on a node, or below a directory that stands for one (--root).
+"""Paths of CTDB's programs and files on a node, or in an image of one (--root).
 
-Names are as the node sees them; `below` says where to touch them. Looks, changes nothing.
+Paths are as the node sees them; `below` converts them to paths of this system. Changes nothing.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 
 import attrs
 
@@ -15,6 +14,7 @@ from ctdb_eventd.files import Tree
 from ctdb_eventd.paths import Paths
 from ctdb_eventd.places import HELPER_DIRS
 from ctdb_eventd_install.problems import NoEventDaemon, SeveralHelperDirectories
+from ctdb_eventd_install.running import output_of
 
 __all__ = ["HELPER_DIRS", "KEPT_SUFFIX", "NodePlaces", "find_places"]
 
@@ -24,14 +24,14 @@ _VERSION_SECONDS = 10
 
 @attrs.frozen(kw_only=True)
 class NodePlaces:
-    """One node's places."""
+    """The paths of one node."""
 
     root: str
-    """`/`, or the directory below which everything is."""
+    """`/`, or the root directory of the image."""
     helper_dir: str
     """CTDB's directory of helper programs."""
     node: Paths = attrs.field(factory=lambda: Paths({}), eq=False, repr=False)
-    """CTDB's configuration, scripts and sockets, as CTDB says itself; below another root the built-in places."""
+    """CTDB's configuration, scripts and sockets, as reported by CTDB; the built-in paths for an image."""
 
     @property
     def helper(self) -> str:
@@ -45,12 +45,12 @@ class NodePlaces:
 
     @property
     def new(self) -> str:
-        """A file on its way to another name; there only while the installer works, or after it was killed."""
+        """A temporary file that is to be renamed; exists only while the installer runs, or after it was killed."""
         return self.helper + ".new"
 
     @property
     def marker(self) -> str:
-        """Says that ours is installed, where there is no dpkg to ask."""
+        """The marker file, which records the installation on systems without dpkg."""
         return self.helper + ".installed"
 
     @property
@@ -59,19 +59,20 @@ class NodePlaces:
         return Tree(root=self.root)
 
     def below(self, path: str) -> str:
-        """Returns where a path of the node is for us."""
+        """Converts a path of the node to a path of this system."""
         return self.tree.below(path)
 
     def ctdb_version(self) -> str | None:
-        """Asks CTDB's tool, which needs no running daemon for it; None if it doesn't say."""
+        """Returns CTDB's version, as its tool reports it without a running daemon; None if it is unknown."""
         for directory in ("/usr/bin", "/usr/local/bin"):
             tool = self.below(f"{directory}/ctdb")
             if os.access(tool, os.X_OK):
-                return _first_line(tool, "version")
+                done = output_of(_VERSION_SECONDS, tool, "version")
+                return None if done is None or done.returncode else done.stdout.strip().partition("\n")[0] or None
         return None
 
     def has_ctdbd(self) -> bool:
-        """Tells whether there is a ctdbd that would miss its event daemon: in a usual place, or beside the helpers."""
+        """Tells whether a ctdbd is installed that needs an event daemon: in a usual directory, or near the helpers."""
         prefixes = {"/usr", "/usr/local"}
         place = self.helper_dir
         while place != "/":
@@ -80,18 +81,10 @@ class NodePlaces:
         return any(os.path.exists(self.below(os.path.join(prefix, "sbin/ctdbd"))) for prefix in prefixes)
 
 
-def _first_line(*command: str) -> str | None:
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip().partition("\n")[0] or None
-
-
 def find_places(root: str, helper_dir: str | None = None) -> NodePlaces:
-    """Finds CTDB's helper directory, and asks the helper program `ctdb-path` there for CTDB's other places.
+    """Finds CTDB's helper directory, and asks the helper program `ctdb-path` there for CTDB's other paths.
 
-    Programs of an image are not started: they may be for another processor, or do anything.
+    Programs of an image are not run: they may be for another architecture, and are not trusted.
 
     Raises:
         NoEventDaemon: None of them has an event daemon, neither in place nor kept.

@@ -1,4 +1,4 @@
-"""What keeps the installer from doing what it was asked; every text says what to do about it."""
+"""The installer's errors; every text says what to do."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
 
 
 class InstallError(EventdError):
-    """The installer can't do what it was asked to do."""
+    """The installer can't do its task."""
 
 
 class NoEventDaemon(InstallError):
-    """CTDB's event daemon is in none of the places where it could be."""
+    """CTDB's event daemon is in none of the directories where it could be."""
 
     def __init__(self, looked_in: tuple[str, ...]) -> None:
         super().__init__(looked_in)
@@ -38,7 +38,7 @@ class NoEventDaemon(InstallError):
 
 
 class SeveralHelperDirectories(InstallError):
-    """CTDB is here more than once, and only the administrator knows which one is in use."""
+    """CTDB is installed more than once, and only the administrator knows which one is in use."""
 
     def __init__(self, found: tuple[str, ...]) -> None:
         super().__init__(found)
@@ -63,7 +63,7 @@ class KeptIsMissing(InstallError):
 
 
 class DivertedByOthers(InstallError):
-    """dpkg already leads the helper elsewhere, for somebody else."""
+    """Another package or the administrator has diverted the helper already."""
 
     def __init__(self, helper: str, target: str, holder: str) -> None:
         super().__init__(helper, target, holder)
@@ -94,7 +94,7 @@ class NotAllowed(InstallError):
 
 
 class Busy(InstallError):
-    """Somebody has locked the helper directory, as the installer does while it works."""
+    """Another process has locked the helper directory, as the installer does while it works."""
 
     def __init__(self, directory: str, holder: str | None) -> None:
         super().__init__(directory, holder)
@@ -108,7 +108,7 @@ class Busy(InstallError):
 
 
 class NotAPythonProgram(InstallError):
-    """The daemon to install is no script that names its Python."""
+    """The daemon to install is no Python program."""
 
     def __init__(self, program: str, reason: str) -> None:
         super().__init__(program, reason)
@@ -132,7 +132,7 @@ class ReviewFailed(InstallError):
 
 
 class StepFailed(InstallError):
-    """A step could not be done; the ones before it were. The node runs on in every such state."""
+    """A step failed, after the steps before it succeeded. The node works in every such state."""
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(step, reason)
@@ -147,7 +147,7 @@ class StepFailed(InstallError):
 
 
 class NotUpgraded(InstallError):
-    """The daemon is installed, but the one that runs goes on as it is."""
+    """The daemon is installed, but the running one was not upgraded."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,7 +1,7 @@
-"""How the system is told that CTDB's daemon has moved aside, so that an upgrade of CTDB finds its way.
+"""Records the installation for the package manager, so that an upgrade of CTDB is handled.
 
-Debian's dpkg keeps diversions: it then unpacks CTDB's new daemon beside ours. RPM has nothing like it, and puts the
-new daemon over ours; a marker file tells that state, which wants the installer again, from one without ours.
+On Debian by a diversion: dpkg then unpacks CTDB's new daemon beside ours. RPM has no diversions, and overwrites ours;
+a marker file then shows that ours was installed, and has to be installed again.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Run `ctdb-eventd-install` again after each upgrade of CTDB, `ctdb-eventd-install
 
 
 class Record(abc.ABC):
-    """One way to remember it. Each change is made at once or not at all.
+    """One way to record the installation. Each change is atomic.
 
     Attributes:
-        upgrades_go_aside: An upgrade of CTDB renews the daemon that is kept, not the one in place.
-        making: What `make` does, as a command to somebody.
-        undoing: The same of `undo`.
-        undo_command: What an administrator types in its place.
+        upgrades_go_aside: An upgrade of CTDB replaces the daemon that is kept, not the one in place.
+        making: Describes `make`, in the imperative.
+        undoing: Describes `undo`, in the imperative.
+        undo_command: The shell command for `undo`.
     """
 
     upgrades_go_aside: bool
@@ -41,15 +41,15 @@ class Record(abc.ABC):
 
     @abc.abstractmethod
     def exists(self) -> bool:
-        """Tells whether it is recorded."""
+        """Tells whether the installation is recorded."""
 
     @abc.abstractmethod
     def make(self) -> None:
-        """Records it."""
+        """Records the installation."""
 
     @abc.abstractmethod
     def undo(self) -> None:
-        """Forgets it."""
+        """Removes the record."""
 
 
 class MarkerFile(Record):
@@ -80,14 +80,14 @@ class MarkerFile(Record):
 class DpkgDiversion(Record):
     """An entry in dpkg's list of diversions.
 
-    dpkg-divert would rename the daemon as well, but leave the node without one until ours is in place; so it is told
-    not to.
+    Uses --no-rename: otherwise dpkg-divert would rename CTDB's daemon, and the node would have none until ours is in
+    place.
     """
 
     upgrades_go_aside = True
 
     def __init__(self, places: NodePlaces, package: str | None) -> None:
-        """Takes names from `places`; `package` is the Debian package that we are, None if we are none."""
+        """`package` is the Debian package that this program belongs to; None if it wasn't installed by one."""
         self._places = places
         self._owner = ["--package", package] if package else ["--local"]
         self.making = f"have dpkg install CTDB's daemon there from now on (dpkg-divert --add {places.helper})"
@@ -111,7 +111,7 @@ class DpkgDiversion(Record):
         self._divert(*self._owner, "--add", "--no-rename", "--divert", self._places.kept, self._places.helper)
 
     def undo(self) -> None:
-        # Whoever made it: from a package and by the administrator come to the same.
+        # with the owner of the diversion, which may be a package or the administrator
         holder = self._ask("--listpackage")
         owner = ["--local"] if holder == "LOCAL" else ["--package", holder]
         self._divert(*owner, "--remove", "--no-rename", self._places.helper)
@@ -128,9 +128,9 @@ class DpkgDiversion(Record):
 
 
 def choose_record(places: NodePlaces, package: str | None) -> Record:
-    """Chooses dpkg where the daemon came with a Debian package, else the marker file.
+    """Chooses dpkg if CTDB's daemon belongs to a Debian package, else the marker file.
 
-    That dpkg is installed says nothing: other systems have it too, as a tool.
+    That dpkg is installed is not enough: other systems have it too, as a tool.
     """
     if shutil.which("dpkg-divert") is None or not _dpkg_knows(places):
         return MarkerFile(places)

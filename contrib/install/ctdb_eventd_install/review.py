@@ -1,7 +1,6 @@
-"""Looks at what decides how the node would do with our daemon: CTDB's version, its configuration, the event scripts.
+"""Checks whether the node would work with our daemon: CTDB's version, its configuration, the event scripts.
 
-Scripts are looked at for what becomes different: what runs or fails here and not under CTDB's own daemon. Changes
-nothing.
+Reports scripts that our daemon treats differently: that run or fail with only one of the two daemons. Changes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ __all__ = [
 _OLDEST = (4, 9)
 """The first CTDB with an event daemon and these script names."""
 _TESTED = ((4, 17), (4, 22), (4, 24), (4, 25))
-"""The versions whose programs take part in this project's tests."""
+"""The versions that this project is tested with."""
 
 
 _CTDBD_COMPONENT = "legacy"
@@ -60,14 +59,14 @@ class Finding:
 
 
 def review(places: NodePlaces) -> list[Finding]:
-    """Looks at everything that doesn't depend on our own installation."""
+    """Checks everything that doesn't depend on our own installation."""
     config, findings = review_configuration(places)
     scripts = list(review_scripts(places, config))
     return [*review_version(places.ctdb_version()), *review_places(places), *findings, *scripts]
 
 
 def review_version(version: str | None) -> Iterator[Finding]:
-    """Judges CTDB's version, as its tool says it; None if it could not be asked."""
+    """Checks CTDB's version, as its tool reports it; None if it is unknown."""
     found = re.search(r"([0-9]+)\.([0-9]+)", version or "")
     if version is None or found is None:
         yield Finding(Severity.WARNING, f"CTDB's version is unknown; {_show(_OLDEST)} or later is needed")
@@ -83,7 +82,7 @@ def review_version(version: str | None) -> Iterator[Finding]:
 
 
 def review_places(places: NodePlaces) -> Iterator[Finding]:
-    """Tells where our daemon will listen; an error if that can't be known, for then ctdbd wouldn't find it."""
+    """Reports where our daemon will listen; an error if that is unknown, since ctdbd wouldn't find it."""
     node = places.node
     if node.problem:
         yield Finding(Severity.ERROR, f"where our daemon has to listen can't be found out from CTDB: {node.problem}")
@@ -101,7 +100,7 @@ def _show(version: tuple[int, int]) -> str:
 
 
 def review_configuration(places: NodePlaces) -> tuple[Config, list[Finding]]:
-    """Reads ctdb.conf as our daemon would; with an error in it the defaults stand in for it."""
+    """Reads ctdb.conf as our daemon would; if it has an error, returns the defaults."""
     path = places.below(places.node.config_file)
     try:
         config = load(path)
@@ -116,20 +115,20 @@ def review_configuration(places: NodePlaces) -> tuple[Config, list[Finding]]:
 
 
 def review_program(places: NodePlaces, *programs: str) -> Iterator[Finding]:
-    """Warns if others than root could change what root will run: the files or a directory above them."""
+    """Warns if users other than root could change what root will run: the files or a directory above them."""
     ways = Ways(_trusted(places), places.tree)
     for flaw in dict.fromkeys(flaw for program in programs for flaw in ways.flaws(program)):
         yield Finding(Severity.WARNING, f"{flaw.place} is {flaw}, and what root runs is there or below; {flaw.remedy}")
 
 
 def _trusted(places: NodePlaces) -> Trusted:
-    # a root of somebody's own is his, and his group's
+    # the owner and the group of an image's root directory are trusted
     root = os.stat(places.root)
     return Trusted(users=frozenset({0, root.st_uid}), groups=frozenset({0, root.st_gid} if root.st_uid else {0}))
 
 
 def review_scripts(places: NodePlaces, config: Config) -> Iterator[Finding]:
-    """Lists each script that our daemon treats otherwise than CTDB's, and each that isn't safe."""
+    """Reports scripts that our daemon treats differently from CTDB's, and scripts that aren't safe."""
     events = places.node.events_dir
     try:
         components = sorted(os.listdir(places.below(events)))

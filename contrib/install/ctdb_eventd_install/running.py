@@ -1,4 +1,4 @@
-"""Tells which processes matter at this moment: the event daemon that runs, and who keeps the installer waiting."""
+"""Finds the event daemon that is running, asks it, and finds the process that holds the installer's lock."""
 
 from __future__ import annotations
 
@@ -7,55 +7,65 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-__all__ = ["OURS", "PATIENCE", "PID_FILES", "ask", "cli_of", "lock_holder", "running_daemon", "version_of"]
+__all__ = [
+    "ANSWER_TIMEOUT",
+    "OURS",
+    "PID_FILES",
+    "ask",
+    "cli_of",
+    "lock_holder",
+    "output_of",
+    "running_daemon",
+    "version_of",
+]
 
 PID_FILES = ("/run/ctdb/eventd.pid", "/run/samba/ctdb/eventd.pid")
 """Where versions of CTDB have it: up to 4.24, and from 4.25 on."""
 OURS = "our daemon"
-"""`running_daemon` begins so if it is ours."""
-PATIENCE = 5.0
-"""Seconds that a question may take."""
-_NOBODY = "no event daemon"
-_HIDDEN = "only root can tell (sudo)"
+"""How the result of `running_daemon` begins if it is ours."""
+ANSWER_TIMEOUT = 5.0
+"""Seconds for the running daemon, or for a program's --version."""
+_NOT_RUNNING = "no event daemon"
+_NEEDS_ROOT = "only root can tell (sudo)"
 
 
 def running_daemon(pid_file: str, elsewhere: Iterable[str] = ()) -> str:
-    """Says who runs, from the daemon's pid file; either daemon writes it and removes it at its end.
+    """Describes the running event daemon, found by its pid file, which both daemons write and remove.
 
-    What is in place for the next start may be another one.
+    The daemon that is installed for the next start may be another one.
 
     Args:
-        pid_file: Where the CTDB that is installed has it.
-        elsewhere: Where another version has it, whose ctdbd may still run after an upgrade.
+        pid_file: The pid file of the CTDB that is installed.
+        elsewhere: The pid files of other versions, whose ctdbd may still be running after an upgrade.
     """
-    found = _who(pid_file)
-    if found != _NOBODY:
+    found = _describe(pid_file)
+    if found != _NOT_RUNNING:
         return found
     for other in elsewhere:
-        found = _NOBODY if other == pid_file else _who(other)
-        if found == _HIDDEN:
+        found = _NOT_RUNNING if other == pid_file else _describe(other)
+        if found == _NEEDS_ROOT:
             return found
-        if found != _NOBODY:
+        if found != _NOT_RUNNING:
             before = f"started before an upgrade of CTDB moved its pid file from {other}"
             return f"{found}, {before}: `ctdb event` doesn't find it until CTDB is restarted"
-    return _NOBODY
+    return _NOT_RUNNING
 
 
-def _who(pid_file: str) -> str:
+def _describe(pid_file: str) -> str:
     try:
         with open(pid_file, encoding="ascii", errors="replace") as file:
             pid = int(file.read())
     except PermissionError:
-        return _HIDDEN
+        return _NEEDS_ROOT
     except (OSError, ValueError):
-        return _NOBODY
+        return _NOT_RUNNING
     try:
         program = os.readlink(f"/proc/{pid}/exe")
     except PermissionError:
         return f"an event daemon, process {pid}; only root can tell which (sudo)"
     except OSError:
-        return _NOBODY
-    # A file that was replaced while it ran is shown as deleted, and one that moved by its new name.
+        return _NOT_RUNNING
+    # the link shows a file that was replaced while it ran as deleted, and a renamed one by its new name
     name = os.path.basename(program).removesuffix(" (deleted)")
     if name.startswith("python"):
         return f"{OURS}, process {pid}"
@@ -65,33 +75,34 @@ def _who(pid_file: str) -> str:
 
 
 def cli_of(program: str) -> str:
-    """Returns the command line that belongs to a daemon's program: beside it, or where a package has it."""
+    """Returns the path of the `ctdb-event` that belongs to a daemon's program: in its directory, or in PATH."""
     beside = os.path.join(os.path.dirname(program), "ctdb-event")
     return beside if os.access(beside, os.X_OK) else shutil.which("ctdb-event") or beside
 
 
-def ask(program: str, *words: str, patience: float | None) -> subprocess.CompletedProcess[str] | None:
-    """Asks the daemon that runs by that command line; None if it can't be run, or doesn't answer in so many seconds."""
-    return _output(patience, cli_of(program), *words)
+def ask(program: str, *words: str, timeout: float | None) -> subprocess.CompletedProcess[str] | None:
+    """Asks the running daemon with that `ctdb-event`; None if that can't be run or takes longer than `timeout`."""
+    return output_of(timeout, cli_of(program), *words)
 
 
 def version_of(program: str) -> str:
-    """Returns the version of a daemon's program; empty if it doesn't say."""
-    done = _output(PATIENCE, program, "--version")
+    """Returns the version of a daemon's program; empty if it is unknown."""
+    done = output_of(ANSWER_TIMEOUT, program, "--version")
     return "" if done is None or done.returncode else done.stdout.strip().rpartition(" ")[2]
 
 
-def _output(patience: float | None, *command: str) -> subprocess.CompletedProcess[str] | None:
+def output_of(timeout: float | None, *command: str) -> subprocess.CompletedProcess[str] | None:
+    """Runs a command and returns its status and output; None if it can't be run or takes longer than `timeout`."""
     try:
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
 def lock_holder(descriptor: int) -> str | None:
-    """Says which process holds an flock on an open file, for whoever can't have it; None if that can't be told."""
+    """Describes the process that holds an flock on an open file; None if it is unknown."""
     inode = str(os.fstat(descriptor).st_ino)
     try:
         with open("/proc/locks", encoding="ascii") as file:

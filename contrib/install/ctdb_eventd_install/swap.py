@@ -1,8 +1,8 @@
-"""The steps from CTDB's daemon to ours and back, and their order.
+"""The steps that replace CTDB's daemon by ours, and the steps back.
 
-Whenever the installer is killed, the helper's name belongs to a program that works: it changes by rename alone, to
-ours only after CTDB's is kept and that is recorded, and from ours before either is undone. An upgrade of CTDB may come
-between any two steps. Each plan starts from what is there, so that repeating it finishes what was broken off.
+The helper's path is a working program at any time, even if the installer is killed: it is only changed by rename, to
+ours after CTDB's is kept and recorded, and back before either is undone. An upgrade of CTDB may come between any two
+steps. Each plan starts from the present state, so running the installer again completes an interrupted one.
 """
 
 from __future__ import annotations
@@ -24,44 +24,44 @@ __all__ = ["State", "Step", "carry_out", "look", "plan_install", "plan_remove"]
 
 @attrs.frozen(kw_only=True)
 class State:
-    """What is there now."""
+    """The state of the installation."""
 
     helper_exists: bool
-    """Something has the helper's name."""
+    """There is a file of the helper's name."""
     helper_is_ours: bool
-    """It is our shell file."""
+    """It is our launcher."""
     kept_exists: bool
-    """CTDB's daemon is beside it."""
+    """CTDB's daemon is kept beside it."""
     same: bool
-    """Both names are one file, as between two steps."""
+    """Both names are links to one file, as between two steps."""
     recorded: bool
-    """The system knows."""
+    """The installation is recorded."""
     unfinished: bool
-    """A file is on its way to another name, so somebody was killed."""
+    """There is a temporary file, so an installer was killed."""
 
     @property
     def installed(self) -> bool:
-        """Nothing is missing."""
+        """The installation is complete."""
         return self.helper_is_ours and self.kept_exists and self.recorded and not self.unfinished
 
     @property
     def untouched(self) -> bool:
-        """Nothing is left of us."""
+        """Nothing of ours is there."""
         ours = self.helper_is_ours or self.kept_exists or self.recorded or self.unfinished
         return self.helper_exists and not ours
 
 
 @attrs.frozen
 class Step:
-    """Something that is done at once or not at all."""
+    """An atomic change."""
 
     text: str
-    """What it does, for people; goes after "will" and "could not"."""
+    """Its description, to follow "will" or "could not"."""
     action: Callable[[], None]
 
 
 def look(places: NodePlaces, record: Record) -> State:
-    """Finds out what is there.
+    """Returns the present state.
 
     Raises:
         InstallError: dpkg can't say, or has diverted the helper for somebody else.

@@ -21,7 +21,7 @@ from ctdb_lab.show import status
 
 _DEFAULT = attrs.fields_dict(Plan)
 _BROKEN_PIPE = 141
-"""Exit status of what nobody read to its end, as shells have it."""
+"""Exit status after SIGPIPE, as in shells."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,7 +74,7 @@ def _failover(options: argparse.Namespace) -> None:
     print("Waiting until all nodes are healthy", flush=True)
     lab.wait_until_healthy()
     print(f"{'step':<42} {'addresses moved':>16} {'seconds':>8}", flush=True)
-    # closed at once when this is broken off, so that the node comes back
+    # closed at once if this is interrupted, so that the node is taken in again
     with contextlib.closing(demonstrate(lab)) as steps:
         for step in steps:
             print(f"{step.what:<42} {step.moved:>16} {step.seconds:>8.2f}", flush=True)
@@ -91,19 +91,19 @@ _COMMANDS = {"up": _up, "status": _status, "failover": _failover, "down": _down}
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    # as an exception, so that what was half-way up goes down again
+    # as an exception, so that a lab that is only partly up is taken down
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the command line says; returns the exit status."""
+    """Runs the command; returns the exit status."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         _COMMANDS[options.command](options)
     except BrokenPipeError:
-        # who closes it has seen all that he wanted; the interpreter's end must not stumble over what is left
+        # the reader needs no more output; the interpreter must not fail to flush the rest when it ends
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return 0 if options.command == "status" else _BROKEN_PIPE

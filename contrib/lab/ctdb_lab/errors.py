@@ -1,4 +1,4 @@
-"""What can go wrong with a lab. The text is all there is to it: a person reads it."""
+"""The errors of a lab. They have no data, only a text for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["LabError", "NoAnswer"]
 
 
 class LabError(Exception):
-    """The lab can't do what was asked; the text says why, and what helps."""
+    """The lab can't do what was requested; the text says why, and what to do."""
 
 
 class NoAnswer(LabError):

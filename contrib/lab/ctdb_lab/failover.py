@@ -1,4 +1,4 @@
-"""Failovers that are timed: `make lab-failover` shows them, and the benchmark measures with the same functions."""
+"""Measures failovers, for `make lab-failover` and for the benchmark."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ctdb_lab.waiting import wait_until
 __all__ = ["Step", "check_for_failover", "demonstrate", "timed_away", "timed_back", "wait_until_elsewhere", "why_not"]
 
 _SECONDS = 180
-# Asking the kernels costs well below a millisecond, so it can be done often enough for a figure.
+# A query of the kernels takes well below a millisecond, so it can be repeated often enough for a measurement.
 _POLL_SECONDS = 0.02
-_UNTIL_WRITTEN = 0.5
+_HISTORY_DELAY = 0.5
 """Seconds after which the daemon has written the end of a run to its history."""
 
 
@@ -30,10 +30,10 @@ class Step:
 
     what: str
     moved: int
-    """Addresses that another node hosts than before."""
+    """How many addresses moved to another node."""
     seconds: float
     failed: tuple[str, ...]
-    """Events that failed meanwhile."""
+    """Events that failed during the step."""
 
 
 def timed_away(lab: Lab, number: int, *command: str) -> float:
@@ -63,7 +63,7 @@ def _has_share(lab: Lab, number: int) -> bool:
 
 
 def _timed(lab: Lab, number: int, command: Collection[str], is_over: Callable[[], bool]) -> float:
-    # in the background: the tool itself waits until ctdbd calls the takeover done, whatever became of the addresses
+    # in the background: the tool itself waits until ctdbd reports the takeover as done, wherever the addresses are
     begin = time.monotonic()
     limited = ("timeout", "--kill-after=1", str(_SECONDS), CTDB_TOOL, *command)
     with subprocess.Popen(
@@ -78,9 +78,9 @@ def _timed(lab: Lab, number: int, command: Collection[str], is_over: Callable[[]
 
 
 def why_not(plan: Plan) -> str:
-    """Says why the demonstration could not be given on such a lab; empty if it can.
+    """Returns why the demonstration is not possible on such a lab; empty if it is.
 
-    With fewer addresses the node that comes back may rightly get none, and there would be nothing to wait for.
+    With fewer addresses than nodes, the node that comes back may get none, and there would be nothing to wait for.
     """
     if plan.nodes > 1 and max(plan.addresses4, plan.addresses6) >= plan.nodes:
         return ""
@@ -92,7 +92,7 @@ def why_not(plan: Plan) -> str:
 
 
 def check_for_failover(lab: Lab) -> None:
-    """Finds out at once what else would be waited for in vain.
+    """Checks conditions without which the demonstration would only end by a timeout.
 
     Raises:
         LabError: The lab is too small, or somebody has taken a node out.
@@ -108,29 +108,29 @@ def check_for_failover(lab: Lab) -> None:
 
 
 def demonstrate(lab: Lab) -> Generator[Step, None, None]:
-    """Takes the last node out and in again in every way there is; yields each step when it is over.
+    """Takes the last node out and in again in every possible way; yields each step when it is over.
 
-    However it is broken off, the node is asked to come back.
+    If it is interrupted, the node is taken in again.
 
     Raises:
-        LabError: It can't be given here, or a step failed.
+        LabError: It is not possible with this lab, or a step failed.
     """
     check_for_failover(lab)
     node = lab.nodes[-1]
     number = node.number
     for away, back in (("disable", "enable"), ("stop", "continue")):
-        with _undone(lambda back=back: node.ctdb(back)):  # type: ignore[misc]
+        with _undo_on_error(lambda back=back: node.ctdb(back)):  # type: ignore[misc]
             yield _step(lab, f"ctdb {away} on node {number}", lambda away=away: timed_away(lab, number, away))  # type: ignore[misc]
             yield _step(lab, f"ctdb {back} on node {number}", lambda back=back: timed_back(lab, number, back))  # type: ignore[misc]
         lab.wait_until_healthy()
-    with _undone(lambda: None if node.is_running() else node.restart_after_crash()):
+    with _undo_on_error(lambda: None if node.is_running() else node.restart_after_crash()):
         yield _step(lab, f"kill -9 of everything on node {number}", lambda: _killed(lab, number))
         yield _step(lab, f"ctdbd started again on node {number}", lambda: _restarted(lab, number), dead=number)
 
 
 @contextlib.contextmanager
-def _undone(undo: Callable[[], object]) -> Iterator[None]:
-    """Undoes what was done in it if it doesn't come to its end, as far as that is possible."""
+def _undo_on_error(undo: Callable[[], object]) -> Iterator[None]:
+    """Calls `undo` if the block raises; ignores a failure of `undo`."""
     try:
         yield
     except BaseException:
@@ -140,7 +140,7 @@ def _undone(undo: Callable[[], object]) -> Iterator[None]:
 
 
 def _step(lab: Lab, what: str, act: Callable[[], float], dead: int | None = None) -> Step:
-    # a dead node's addresses are on its interface still, but nobody is served there
+    # addresses of a dead node don't count: they are still on its interface, but serve no clients
     begin = time.time()
     before = {address: set(hosts) - {dead} for address, hosts in lab.hosting().items()}
     try:
@@ -152,12 +152,12 @@ def _step(lab: Lab, what: str, act: Callable[[], float], dead: int | None = None
 
 
 def _failed_events(lab: Lab, since: float) -> tuple[str, ...]:
-    time.sleep(_UNTIL_WRITTEN)
+    time.sleep(_HISTORY_DELAY)
     return tuple(line for node in lab.nodes for line in node.failed_events(since))
 
 
 def _killed(lab: Lab, number: int) -> float:
-    """A dead host's addresses stay on its interface, where they bother nobody: so only the others are asked."""
+    """Kills a node. Only the other nodes' addresses are checked, since a dead node keeps its own on its interface."""
     begin = time.monotonic()
     node = lab.nodes[number]
     had = set(node.addresses())
@@ -167,7 +167,7 @@ def _killed(lab: Lab, number: int) -> float:
 
 
 def wait_until_elsewhere(lab: Lab, node: Node, addresses: Collection[str]) -> None:
-    """Returns when other nodes have a node's addresses, which may still be on the interface of a dead one.
+    """Waits until other nodes have a node's addresses, which may still be on that node's interface if it is dead.
 
     Raises:
         LabError: It took too long.
@@ -185,7 +185,7 @@ def wait_until_elsewhere(lab: Lab, node: Node, addresses: Collection[str]) -> No
 def _restarted(lab: Lab, number: int) -> float:
     begin = time.monotonic()
     lab.nodes[number].restart_after_crash()
-    # ctdbd calls a node healthy some seconds before it gives it anything
+    # not `wait_until_healthy`: ctdbd reports a node as healthy some seconds before it gets addresses
     what = f"node {number} to get its share of the addresses"
     wait_until(lambda: _has_share(lab, number), _SECONDS, what, lab.explain, poll=_POLL_SECONDS)
     return time.monotonic() - begin

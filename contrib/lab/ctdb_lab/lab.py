@@ -1,4 +1,4 @@
-"""The lab as a whole: coming up, being asked and waited for, and going down without a trace."""
+"""The lab as a whole: starts it, inspects it, waits for states, and removes it completely."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagat
 
 
 class Lab:
-    """A lab. As a context manager it is one's own: it comes up, and goes down at the end or with this process.
+    """A lab. As a context manager: the lab is up in the block, and is taken down at its end or with this process.
 
     Attributes:
         directory: All of its files.
-        plan: What it consists of.
+        plan: The description of the lab.
         nodes: The nodes, in order; empty before it is up.
     """
 
@@ -42,7 +42,7 @@ class Lab:
 
         Args:
             directory: Doesn't exist yet; below one that does.
-            plan: What it shall consist of.
+            plan: The description of the lab.
         """
         self.directory = directory.resolve()
         self.plan = plan
@@ -51,7 +51,7 @@ class Lab:
 
     @classmethod
     def attach(cls, directory: Path) -> Lab:
-        """A lab that runs already; `close` lets go of it.
+        """Attaches to a running lab; `close` detaches from it.
 
         Raises:
             LabError: There is none.
@@ -82,7 +82,7 @@ class Lab:
             detached: The lab outlives this process, until `take_down`.
 
         Raises:
-            LabError: It can't come up; nothing of it is left then.
+            LabError: It can't be started; it was taken down again.
         """
         problem = missing_requirements(self.plan.eventd, samba=self.plan.samba)
         if problem:
@@ -99,7 +99,7 @@ class Lab:
             raise
 
     def _hold(self, detached: bool) -> None:
-        # cat: ends with its standard input, of which this process has the other end
+        # cat ends when its standard input is closed, whose other end is in this process
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LAB_NODES": str(self.plan.nodes),
@@ -113,7 +113,7 @@ class Lab:
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                # an interrupt from the keyboard is ours to handle: it takes the lab down in order
+                # Ctrl-C must only reach this process, which takes the lab down
                 start_new_session=True,
             )
 
@@ -136,7 +136,7 @@ class Lab:
             self.nodes.append(Node(self.directory, self.plan, number))
 
     def close(self) -> None:
-        """Lets go of a lab that runs on."""
+        """Detaches from the lab, which goes on running."""
         for node in self.nodes:
             node.close()
         self.nodes = []
@@ -146,8 +146,8 @@ class Lab:
         self.close()
         unshare, self._unshare = self._unshare, None
         if unshare is not None:
-            # killed, it takes process 1 of the lab with it even before that is known by its command line, which is gone
-            # while that and all that it holds is still ending
+            # its child, process 1 of the lab, is killed with it. `find_holder` could miss that one: its command line is
+            # not there yet at first, and not there any more while the namespace is ending
             with watched_children(unshare.pid) as have_ended:
                 unshare.kill()
                 unshare.wait()
@@ -158,7 +158,7 @@ class Lab:
         take_down(self.directory)
 
     def plug(self, number: int, link: str, *, put_in: bool) -> None:
-        """Pulls the cable of a node's link, or puts it in again: at the bridge, where the node can't change it.
+        """Simulates pulling or plugging a link's cable: at the bridge, where the node can't change it.
 
         Raises:
             LabError: There is no such link.
@@ -168,13 +168,13 @@ class Lab:
             raise LabError(f"node {number}: the cable of {link}: {done.stderr}")
 
     def entering(self, *argv: str) -> list[str]:
-        """A command line that runs `argv` in the lab's own network, where the bridge is; all else is this machine's."""
+        """Returns a command line that runs `argv` in the network namespace of the bridge, otherwise on this machine."""
         return ["nsenter", f"--target={find_holder(self.directory, 'lab')}", "--net", *argv]
 
     # Looking at it
 
     def hosting(self) -> dict[str, dict[int, State]]:
-        """For each public address the nodes whose kernel has it."""
+        """Returns for each public address the nodes whose kernel has it."""
         found = [node.addresses() for node in self.nodes]
         return {
             public.address: {
@@ -198,12 +198,12 @@ class Lab:
         )
 
     def is_agreed(self, on: Collection[int]) -> bool:
-        """Tells whether each of these nodes' ctdbd has the same account of who hosts what as the kernels."""
+        """Tells whether every ctdbd of these nodes reports the same hosts of addresses as the kernels."""
         truth = {address: next(iter(hosts), -1) for address, hosts in self.hosting().items()}
         return all(self.nodes[number].hosts_by_ctdb() == truth for number in on)
 
     def wait_until_hosted(self, on: Collection[int] | None = None, timeout: float = 60, poll: float = 0.1) -> float:
-        """Returns the seconds that it took until every address was hosted once, by these nodes only.
+        """Waits until every address is hosted once, by these nodes only; returns the seconds that it took.
 
         Raises:
             LabError: Not within `timeout` seconds.
@@ -213,17 +213,17 @@ class Lab:
         return wait_until(lambda: self.is_hosted_once(on), timeout, what, self.explain, poll=poll)
 
     def wait_until_healthy(self, timeout: float = HEALTHY_SECONDS) -> float:
-        """Returns the seconds that it took until all nodes were healthy, hosted all addresses, and agreed on it."""
+        """Waits until all nodes are healthy, host all addresses, and agree on it; returns the seconds that it took."""
         return self._wait_until_healthy(set(range(self.plan.nodes)), timeout)
 
     def wait_until_healthy_but(self, number: int, timeout: float = HEALTHY_SECONDS) -> float:
-        """The same without one node, which has been taken out and hosts nothing."""
+        """As `wait_until_healthy`, without one node, which has been taken out and hosts nothing."""
         return self._wait_until_healthy(set(range(self.plan.nodes)) - {number}, timeout)
 
     def wait_until_settled(self, seconds: float = 3, timeout: float = HEALTHY_SECONDS) -> None:
-        """Returns when all is healthy and no address has moved for a while.
+        """Waits until all nodes are healthy and no address has moved for `seconds`.
 
-        After a start, ctdbd moves some once more to spread them.
+        After a start, ctdbd moves some addresses again to balance them.
         """
         last: dict[str, dict[int, State]] = {}
         since = time.monotonic()
@@ -251,7 +251,7 @@ class Lab:
         return wait_until(is_fine, timeout, what, self.explain, poll=0.3)
 
     def explain(self) -> str:
-        """For failures: which address is where that should not be, what ctdbd says, and the ends of the logs."""
+        """Returns misplaced addresses, ctdbd's status, and the ends of the logs, for error messages."""
         odd = {
             address: {number: state.value for number, state in hosts.items()}
             for address, hosts in self.hosting().items()
@@ -270,7 +270,7 @@ def _status(node: Node) -> str:
 
 
 def take_down(directory: Path) -> bool:
-    """Ends the lab in a directory, whoever started it and however far it came; tells whether anything was there.
+    """Ends the lab in a directory, even if it is only partly up; tells whether there was one.
 
     Raises:
         LabError: Its processes don't end (a kernel that holds one), or the directory is not a lab's.

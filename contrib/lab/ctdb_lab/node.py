@@ -1,4 +1,4 @@
-"""One node of a lab: a host with ctdbd on it. What it offers blocks."""
+"""One node of a lab: a host with ctdbd on it. All methods block."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["ANSWER_SECONDS", "Node"]
 START_SECONDS = 60
 STOP_SECONDS = 30
 COMMAND_SECONDS = 60
-"""What a command on a node may take: a whole takeover, if it waits for one."""
+"""Timeout of a command on a node, which may wait for a whole takeover."""
 ANSWER_SECONDS = 5
-"""What an answer may take that has to wait for nothing."""
+"""Timeout of a query that doesn't wait for anything."""
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _TIMED_OUT = (124, 137)
 _LOG_TAIL = 6000
@@ -34,11 +34,11 @@ _OUTCOME = re.compile(r"^(\d\d\.\S+) +(OK|ERROR|TIMEDOUT|DISABLED|CANNOT RUN)\b"
 
 
 class Node:
-    """A node that runs.
+    """A running node.
 
     Attributes:
-        number: CTDB's number of it, from 0.
-        directory: What the node sees as /etc/ctdb (`etc`), /var/lib/ctdb (`var`), /run (`run`) and /var/log/ctdb.
+        number: Its number in CTDB, from 0.
+        directory: Its files: /etc/ctdb (`etc`), /var/lib/ctdb (`var`), /run (`run`) and /var/log/ctdb (`log`).
         address: The node's own address.
     """
 
@@ -64,27 +64,27 @@ class Node:
         self._reader = AddressReader(f"/proc/{holder}/ns/net")
 
     def close(self) -> None:
-        """Lets go of it; the node runs on."""
+        """Detaches from the node, which goes on running."""
         self._reader.close()
 
     # Using it
 
     def entering(self, *argv: str) -> list[str]:
-        """A command line that runs `argv` on the node."""
+        """Returns a command line that runs `argv` on the node."""
         return ["nsenter", f"--target={self._holder}", "--pid", "--mount", "--net", "--uts", *argv]
 
     def shell(self) -> list[str]:
-        """A command line for a shell on the node, which finds `ctdb-event` of the event daemon that runs there."""
+        """Returns a command line for a shell on the node, with `ctdb-event` of its event daemon in PATH."""
         return self.entering("env", f"PATH={Path(self.eventd).parent}:{_PATH}", "sh")
 
     def run(self, *argv: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs a command on the node to its end; its output is text.
 
         Raises:
-            NoAnswer: It was not over in `timeout` seconds; nothing of it is left.
+            NoAnswer: It was not over in `timeout` seconds; it was killed.
         """
         environment = {"PATH": _PATH}
-        # the limit is on the node: to kill what has entered it from here would leave the command itself
+        # `timeout` runs on the node: to kill nsenter would leave the command itself running
         limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
         begin = time.monotonic()
         done = subprocess.run(limited, env=environment, capture_output=True, text=True, check=False)
@@ -105,7 +105,7 @@ class Node:
         return self.run(str(Path(self.eventd).parent / "ctdb-event"), *argv)
 
     def order(self, *argv: str) -> None:
-        """Runs the ctdb tool, which has to succeed.
+        """Runs the ctdb tool, and checks that it succeeds.
 
         Raises:
             LabError: It failed.
@@ -121,7 +121,7 @@ class Node:
 
     @property
     def eventd(self) -> str:
-        """The event daemon that ctdbd starts; another one counts from the next start on."""
+        """The event daemon that ctdbd starts; a change takes effect at the next start."""
         return (self.directory / "eventd").read_text()
 
     @eventd.setter
@@ -142,11 +142,11 @@ class Node:
         self._check_eventd()
 
     def _put_eventd_in_place(self) -> None:
-        """Gives the wanted event daemon the name of the one that every ctdbd starts: on this node alone, by a mount.
+        """Mounts a launcher for the wanted event daemon over the one that ctdbd starts, on this node only.
 
-        As ctdb-eventd-install does it, by a shell file that becomes the daemon.
+        The launcher is a shell file that executes the daemon, as that of ctdb-eventd-install.
         """
-        self.run("umount", CTDB_HELPER)  # fails if nothing is mounted there, which is as good
+        self.run("umount", CTDB_HELPER)  # fails if nothing is mounted there, which doesn't matter
         wanted = self.eventd
         if wanted == CTDB_HELPER:
             return
@@ -163,29 +163,29 @@ class Node:
         return self.is_running()
 
     def _check_eventd(self) -> None:
-        """Sees to it that the wanted event daemon runs, not one that ctdbd prefers or that something fell back on."""
+        """Checks that the wanted event daemon is running, and no fallback."""
         process, wanted = self.daemon("eventd"), self.eventd
         if process is None:
             raise LabError(f"node {self.number}: no event daemon runs\n{self.explain()}")
         if f" {wanted} " in f" {process.command} ":
             return
-        # what a shell script becomes in the end is its own affair, unless it is CTDB's own after all
+        # a shell script may execute any program, except CTDB's own event daemon
         if not _is_text(wanted) or _is_copy(f"/proc/{process.pid}/exe", CTDB_EVENTD):
             runs = f"node {self.number}: the event daemon that runs is not {wanted}, but: {process.command}"
             raise LabError(f"{runs}\n{self.explain()}")
 
     def stop(self) -> None:
-        """Shuts ctdbd down in the orderly way and waits until nothing of it is left."""
+        """Shuts ctdbd down regularly and waits until all of its processes have ended."""
         self.order("shutdown")
         self.wait_until_empty()
 
     def restart_after_crash(self) -> None:
-        """What an administrator does when ctdbd is gone: makes sure that it is, and starts it again."""
+        """Starts ctdbd again after a crash, when all processes of the node have ended."""
         self.wait_until_empty()
         self.start()
 
     def wait_until_empty(self) -> None:
-        """Returns when no process of the node is left."""
+        """Waits until all processes of the node have ended."""
         wait_until(lambda: not self.processes(), STOP_SECONDS, f"node {self.number} to be empty", self.explain)
 
     def kill(self, process: Process, number: int = signal.SIGKILL) -> bool:
@@ -193,7 +193,7 @@ class Node:
         return kill_member(self._holder, process.pid, number)
 
     def kill_all(self) -> None:
-        """Ends all of its processes at once, as a power failure does; its addresses stay on its interface."""
+        """Kills all of its processes, as a power failure does; its addresses stay on its interface."""
         for process in self.processes():
             self.kill(process)
         self.wait_until_empty()
@@ -219,16 +219,16 @@ class Node:
         return self._reader.read()
 
     def hosts_by_ctdb(self, timeout: float = COMMAND_SECONDS) -> dict[str, int]:
-        """Who hosts each public address by this ctdbd's account; -1 is nobody, and empty that ctdbd is down.
+        """Returns each public address and the node that hosts it by this ctdbd; -1 is none. Empty if ctdbd is down.
 
         Raises:
-            NoAnswer: It didn't say within `timeout` seconds.
+            NoAnswer: It didn't answer within `timeout` seconds.
         """
         rows = [line.split("|") for line in self.ctdb("-X", "ip", "all", timeout=timeout).stdout.splitlines()[1:]]
         return {row[1]: int(row[2]) for row in rows}
 
     def taken_out(self) -> str:
-        """`disabled` or `stopped` if somebody has taken the node out of the cluster by hand; else empty."""
+        """Returns `disabled` or `stopped` if the node was taken out of the cluster by a command; else empty."""
         try:
             shown = self.ctdb("-X", "nodestatus", timeout=ANSWER_SECONDS).stdout.splitlines()
         except NoAnswer:
@@ -239,11 +239,11 @@ class Node:
         return next((word.lower() for word in ("Disabled", "Stopped") if flags.get(word) == "1"), "")
 
     def outcomes(self, event: str) -> dict[str, str]:
-        """The word that `ctdb event status` has for each script in the event's last run."""
+        """Returns each script's result in the event's last run, as `ctdb event status` reports it."""
         return dict(_OUTCOME.findall(self.ctdb("event", "status", "legacy", event).stdout))
 
     def failed_events(self, since: float) -> list[str]:
-        """Events that failed or ran out of time since then; of CTDB's own daemon, which keeps no history, none."""
+        """Returns the events that failed or timed out since then; none for CTDB's daemon, which has no history."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
         asked = self.ctdb_event("history", "--failed", "--json", "--since", moment)
         runs = json.loads(asked.stdout) if asked.returncode == 0 else []
@@ -255,7 +255,7 @@ class Node:
         ]
 
     def processes(self) -> list[Process]:
-        """All living processes of the node but what holds it."""
+        """Returns all living processes of the node, except those that keep its namespaces."""
         found = members(self._holder)
         return [process for process in found if not (process.parent == self._holder and _is_sleep(process))]
 
@@ -275,14 +275,14 @@ class Node:
         return next((process for process in self.processes() if process.inner == inner), None)
 
     def run_file(self, kind: str, daemon: str) -> Path:
-        """The file that the node's CTDB answers for a daemon, seen from outside the node.
+        """Returns the path of a daemon's file, as the node's CTDB reports it, seen from outside the node.
 
         Args:
             kind: `socket` or `pidfile`.
             daemon: `ctdbd` or `eventd`.
 
         Raises:
-            LabError: CTDB doesn't say.
+            LabError: CTDB doesn't report it.
         """
         if (kind, daemon) not in self._files:
             # asked on the node: the machine that a person attaches from may have another CTDB, or none
@@ -303,7 +303,7 @@ class Node:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def explain(self) -> str:
-        """For failures: who is there, and the end of the log."""
+        """Returns the node's processes and the end of its log, for error messages."""
         shown = "\n".join(f"  {process}" for process in self.processes())
         return f"node {self.number}, processes:\n{shown}\nnode {self.number}, log:\n…{self.log[-_LOG_TAIL:]}"
 

@@ -1,6 +1,6 @@
-"""Processes of a lab as the machine sees them: found by their namespace, killed only while they are in it.
+"""Processes of a lab, seen from the machine: found by their namespace, killed only while they are in it.
 
-Numbers here are the machine's. What a node writes into its pid files are its own, see `Process.inner`.
+Process ids are the machine's. Pid files of a node have ids of the node's own namespace, see `Process.inner`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 HOLDERS = ("hold-lab.sh", "hold-node.sh")
-"""The shell scripts that are process 1 of their namespace; directory and name follow. So they are found."""
+"""The shell scripts that are process 1 of a namespace. They are found by their arguments: directory and name."""
 
 _GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -50,13 +50,13 @@ class Process:
 
 
 def find_holder(directory: Path, name: str) -> int | None:
-    """The process that holds the namespaces of a node, or of the whole lab (`lab`); None if there is none."""
+    """Returns the process that keeps the namespaces of a node, or of the whole lab (`lab`); None if there is none."""
     for pid in _pids():
         argv = _argv(pid)
         if (
             argv[-2:] == [str(directory), name]
             and os.path.basename(argv[-3]) in HOLDERS
-            and _is_the_same_for(pid, directory)
+            and _sees_same_directory(pid, directory)
         ):
             status = _status(pid)
             # unshare itself has the same arguments; it is not in the namespace
@@ -65,8 +65,8 @@ def find_holder(directory: Path, name: str) -> int | None:
     return None
 
 
-def _is_the_same_for(pid: int, directory: Path) -> bool:
-    """Whether a directory is the same for a process: one in another root may have another of this name."""
+def _sees_same_directory(pid: int, directory: Path) -> bool:
+    """Tells whether a path is the same directory for a process, which may have another root directory."""
     seen = directory if directory.exists() else Path("/")
     try:
         return os.path.samestat(os.stat(f"/proc/{pid}/root{seen}"), os.stat(seen))
@@ -75,7 +75,7 @@ def _is_the_same_for(pid: int, directory: Path) -> bool:
 
 
 def members(holder: int) -> list[Process]:
-    """All living processes of the holder's namespace but itself."""
+    """Returns all living processes of the holder's namespace, without the holder."""
     namespace = _namespace(holder)
     found = []
     for pid in _pids():
@@ -88,7 +88,7 @@ def members(holder: int) -> list[Process]:
 
 
 def executable(pid: int) -> str:
-    """The program that a process runs, an interpreter for a script; empty if it has gone."""
+    """Returns the program that a process runs, for a script its interpreter; empty if the process has ended."""
     try:
         return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
     except OSError:
@@ -96,7 +96,7 @@ def executable(pid: int) -> str:
 
 
 def catches(pid: int, number: int) -> bool:
-    """Tells whether a process has a handler for a signal: whoever has none may be ended by it."""
+    """Tells whether a process has a handler for a signal; without one, the signal may end it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except _GONE:
@@ -110,7 +110,7 @@ def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
     with contextlib.suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
-            # asked with the pidfd open: only now is it certain that the number can't become a stranger's
+            # checked after pidfd_open: from then on, the pidfd can't refer to another process with the same id
             if _namespace(pid) == _namespace(holder) is not None:
                 signal.pidfd_send_signal(pidfd, number)
                 return True
@@ -120,7 +120,7 @@ def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
 
 
 def wait_for_end(pid: int, number: int, seconds: float) -> bool:
-    """Sends a signal to a process and waits for its end, or for it to become a zombie; tells whether it came."""
+    """Sends a signal to a process and waits until it has ended or is a zombie; tells whether that happened in time."""
     with contextlib.suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
@@ -133,10 +133,10 @@ def wait_for_end(pid: int, number: int, seconds: float) -> bool:
 
 @contextlib.contextmanager
 def watched_children(pid: int) -> Iterator[Callable[[float], bool]]:
-    """Watches the children that a process has now, for the time of the block.
+    """Watches the present children of a process during the block.
 
     Yields:
-        Waits up to so many seconds until all of them have ended, and tells whether they have.
+        A function that waits until all of them have ended, at most so many seconds, and tells whether they have.
     """
     with contextlib.ExitStack() as stack:
         pidfds = []

@@ -1,4 +1,4 @@
-"""Waiting for a condition: bounded, and with an explanation when it doesn't come true."""
+"""Waiting for a condition, with a timeout, and an explanation if it fails."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def wait_until(
     *,
     poll: float = POLL_SECONDS,
 ) -> float:
-    """Blocks until the condition holds. Other programs' state can't be subscribed to, so it is asked for.
+    """Blocks until the condition holds. Polls, since the state of other programs can't be subscribed to.
 
     Args:
-        condition: Asked again and again; anything true ends the wait.
-        timeout: Seconds; the condition is asked once more when they are over.
-        what: What is waited for, for the failure's text.
+        condition: Called repeatedly until it returns something true.
+        timeout: Seconds; the condition is checked once more after them.
+        what: What is waited for, for the error's text.
         explain: Called on failure only; its text, such as the end of a log, is added.
-        poll: Seconds between two questions.
+        poll: Seconds between two checks.
 
     Returns:
         The seconds that it took.
 
     Raises:
-        LabError: The time was over first.
+        LabError: The timeout is over.
     """
     begin = time.monotonic()
     while not condition():

@@ -1,4 +1,4 @@
-"""Clients of a lab with Samba: each writes to one public address as often as it can, and knows when it could not."""
+"""Clients of a lab with Samba: each writes continuously to one public address, and measures interruptions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ctdb_lab.waiting import wait_until
 
 __all__ = ["Writer", "wait_until_served", "writing"]
 
-_PATIENCE = 0.6
+_ANSWER_TIMEOUT = 0.6
 """Seconds after which a client that got no answer tries again with a new connection."""
 _PAUSE = 0.02
-"""Seconds between two writes: the processors are the failover's."""
-_WRITES = 20
-"""So many, one after another, are a client that is served."""
+"""Seconds between two writes, to leave the processors to the failover."""
+_MIN_WRITES = 20
+"""A client counts as served after so many consecutive writes."""
 
 
 class Writer:
-    """Opens, writes and closes one file over and over, by the real smbclient; made by `writing`."""
+    """Repeatedly opens, writes and closes one file with the real smbclient; made by `writing`."""
 
     def __init__(self, lab: Lab, address: str) -> None:
         """Starts nothing yet.
 
         Args:
-            lab: With Samba.
+            lab: A lab with Samba.
             address: The public address that it connects to.
         """
         self.address = address
@@ -46,20 +46,20 @@ class Writer:
         self._thread = threading.Thread(target=self._write_all, name=f"writer to {address}")
 
     def start(self) -> None:
-        """Begins to write, in a thread."""
+        """Starts the thread that writes."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ends it. Idempotent."""
+        """Ends the thread. Idempotent."""
         self._ending.set()
         self._thread.join()
 
     def is_served(self, since: float) -> bool:
         """Tells whether it has written repeatedly since then (`time.monotonic`)."""
-        return len(self._writes) > _WRITES and self._writes[-_WRITES] > since
+        return len(self._writes) > _MIN_WRITES and self._writes[-_MIN_WRITES] > since
 
     def longest_gap(self, since: float) -> float:
-        """The longest time without a write, in seconds; the first that counts is the one that ended after `since`."""
+        """Returns the longest time without a write, in seconds, of those that ended after `since`."""
         pairs = itertools.pairwise(list(self._writes))
         return max(later - earlier for earlier, later in pairs if later > since)
 
@@ -85,14 +85,14 @@ class Writer:
         assert session.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             session.stdin.write(self._order)
-        if not select.select([session.stdout], [], [], _PATIENCE)[0]:
+        if not select.select([session.stdout], [], [], _ANSWER_TIMEOUT)[0]:
             return False
         return os.read(session.stdout.fileno(), 4096).startswith(b"putting file")
 
 
 @contextlib.contextmanager
 def writing(lab: Lab, addresses: Collection[str]) -> Iterator[list[Writer]]:
-    """Clients that write to these addresses; all are served when it begins.
+    """Runs clients that write to these addresses; the block is entered when all are served.
 
     Raises:
         LabError: One is not served.
@@ -108,7 +108,7 @@ def writing(lab: Lab, addresses: Collection[str]) -> Iterator[list[Writer]]:
 
 
 def wait_until_served(lab: Lab, writers: Collection[Writer], since: float, timeout: float = 120) -> None:
-    """Returns when each client has written repeatedly since then.
+    """Waits until each client has written repeatedly since then.
 
     Raises:
         LabError: Not within `timeout` seconds.

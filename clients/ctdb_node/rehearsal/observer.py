@@ -1,6 +1,6 @@
-"""What is done inside of a sandbox, and what is seen there.
+"""One pass of a rehearsal, inside of the sandbox: runs a node's events with a real event daemon, and observes.
 
-One life of a node with a real event daemon; what was seen goes as one line of JSON into the channel.
+Progress and the observations are written to a pipe, the channel, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import attrs
 
 import ctdb_event
 from ctdb_node import eventd
-from ctdb_node.problems import NodeError
+from ctdb_node.errors import NodeError, first_error
 from ctdb_node.rehearsal.endstate import end_state, removed
 from ctdb_node.rehearsal.findings import is_of_system
-from ctdb_node.rehearsal.inner import command_of
+from ctdb_node.rehearsal.inside import CALLS, ERRORS, REQUEST, ROOTS, STATE, command_of
 from ctdb_node.rehearsal.observed import (
     ALONE,
     FEW,
@@ -37,35 +37,34 @@ from ctdb_node.rehearsal.observed import (
     from_json,
     to_json,
 )
-from ctdb_node.rehearsal.place import CALLS, ERRORS, REQUEST, ROOTS, STATE
 
 __all__ = ["main"]
 
-_BEGIN = ("init", "setup", "startrecovery", "recovered", "startup", "monitor")
+_START_EVENTS = ("init", "setup", "startrecovery", "recovered", "startup", "monitor")
 _LONG_WAIT = 0.05
-"""Seconds for which a run's scripts must have waited in all, so that it is asked for what."""
-_BETWEEN_LOOKS = 0.1
-_MOST_ASKED = 50
-_LONGEST_OUTPUT = 4096
-_LONGEST_TEXT = 1 << 16
-_MOST_TOLD = 8
-_ENDING = 1.0
-"""Seconds that processes have to end after their event, before they count as left behind."""
-_LOOKS = 20
-"""How often they are looked at meanwhile: there is nothing that would say when a stranger's process ends."""
+"""If a run's scripts waited for so many seconds in all, the history is asked what they waited for."""
+_LOCK_POLL_INTERVAL = 0.1
+_MAX_PAST_RUNS = 50
+_MAX_OUTPUT = 4096
+_MAX_TEXT = 1 << 16
+_MAX_PATHS_SHOWN = 8
+_EXIT_TIMEOUT = 1.0
+"""Seconds after an event in which its processes may still end; then they count as left behind."""
+_POLLS = 20
+"""How often /proc is read in that time: nothing notifies of the end of processes that aren't our children."""
 
 
-class Course:
-    """A pass: runs events and notes what is seen."""
+class Observer:
+    """Runs the events of one pass and collects the observations."""
 
     def __init__(self, request: Request, client: ctdb_event.AsyncClient, daemon: int, channel: int) -> None:
-        """Has seen nothing.
+        """Starts without observations.
 
         Args:
-            request: What to do.
-            client: Is connected.
+            request: What to rehearse.
+            client: Connected to the event daemon.
             daemon: Process id of the event daemon.
-            channel: Where progress is told.
+            channel: Descriptor to which progress is written.
         """
         self._request = request
         self._client = client
@@ -79,18 +78,18 @@ class Course:
         self._leftovers: Counter[tuple[str, str | None, str]] = Counter()
         self._scripts_by_group: dict[int, str] = {}
         self._hosted: dict[str, str] = {}
-        self._to_ask: list[tuple[int, str, float]] = []
+        self._runs_with_waits: list[tuple[int, str, float]] = []
 
     @property
     def _native(self) -> bool:
         return self._client.dialect == "native"
 
     async def run(self) -> Observations:
-        """Goes through all of it."""
+        """Runs all events and returns what was observed."""
         lint = await _lint() if self._native else []
         files = await self._files()
-        for event in _BEGIN:
-            self._tell(event)
+        for event in _START_EVENTS:
+            self._report_progress(event)
             await self._single(event)
         request = self._request
         if request.addresses:
@@ -102,11 +101,11 @@ class Course:
                     await self._round(FEW, number, request.rounds, few)
             for number in range(1, request.rounds + 1):
                 await self._round(TOGETHER, number, request.rounds, request.addresses)
-            # once more outside of what is compared, since monitor may change files
+            # not part of the comparison, since monitor may change files
             await self._last_round()
-        self._tell("shutdown")
+        self._report_progress("shutdown")
         await self._single("shutdown")
-        await self._ask_for_waits()
+        await self._fetch_waits()
         return Observations(
             daemon=" ".join(request.daemon) or "ctdb-eventd",
             native=self._native,
@@ -128,8 +127,8 @@ class Course:
     async def _files(self) -> Sequence[ctdb_event.ScriptFile]:
         return (await self._client.scripts("legacy")).scripts if self._native else ()
 
-    async def note_scripts(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Remembers which process group is which script's, until it is cancelled."""
+    async def map_process_groups(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Records the script of each process group, until it is cancelled."""
         if not self._native:
             task_status.started()
             return
@@ -139,17 +138,17 @@ class Course:
                 if isinstance(update, ctdb_event.ScriptStarted):
                     self._scripts_by_group[update.pid] = update.script
 
-    def _tell(self, text: str) -> None:
+    def _report_progress(self, text: str) -> None:
         os.write(self._channel, json.dumps({"progress": text}).encode() + b"\n")
 
     # --- events
 
     async def _last_round(self) -> None:
-        """Has addresses when monitor runs, and looks closely for locks that scripts wait for: neither measured."""
+        """Runs monitor while addresses are hosted, and polls the locks that scripts wait for; nothing is measured."""
         async with anyio.create_task_group() as tasks:
             if self._native:
-                tasks.start_soon(self._look_for_locks)
-            self._tell("all addresses side by side, with a look at locks")
+                tasks.start_soon(self._poll_locks)
+            self._report_progress("all addresses side by side, with a look at locks")
             await self._move(FEW, 0, "takeip", self._request.addresses)
             await self._single("monitor")
             await self._update()
@@ -164,17 +163,17 @@ class Course:
                 for names in ((first, second), (second, first)):
                     await self._event("", 0, "updateip", (*names, each.address, str(each.bits)), each.address)
 
-    async def _look_for_locks(self) -> None:
+    async def _poll_locks(self) -> None:
         while True:
-            await self._client.locks()  # the daemon looks when it is asked, and else each second
-            await anyio.sleep(_BETWEEN_LOOKS)
+            await self._client.locks()  # makes the daemon look for waits, which it does only every second otherwise
+            await anyio.sleep(_LOCK_POLL_INTERVAL)
 
     async def _round(self, kind: str, number: int, of: int, addresses: Sequence[Public]) -> None:
         words = {ALONE: "one after another", FEW: "side by side", TOGETHER: "side by side"}[kind]
         about = f"{len(addresses)} addresses {words}, round {number} of {of}"
-        self._tell(f"takeip of {about}")
+        self._report_progress(f"takeip of {about}")
         take_seconds, taken = await self._move(kind, number, "takeip", addresses)
-        self._tell(f"releaseip of {about}")
+        self._report_progress(f"releaseip of {about}")
         release_seconds, released = await self._move(kind, number, "releaseip", addresses)
         self._rounds.append(
             Round(
@@ -198,10 +197,10 @@ class Course:
             async with anyio.create_task_group() as tasks:
                 for each in addresses:
                     tasks.start_soon(self._address, kind, number, event, each)
-        self._note_hosted()
+        self._write_hosted()
         await self._single("ipreallocated", kind, number)
         seconds = time.monotonic() - begin
-        await self._look_for_leftovers(event)
+        await self._find_leftovers(event)
         return seconds, await end_state(self._roots)
 
     async def _address(self, kind: str, number: int, event: str, each: Public) -> None:
@@ -213,10 +212,10 @@ class Course:
             else:
                 self._hosted.pop(each.address, None)
         if kind == ALONE:
-            self._note_hosted()
+            self._write_hosted()
 
-    def _note_hosted(self) -> None:
-        """Has `ctdb ip` answer what is true now."""
+    def _write_hosted(self) -> None:
+        """Updates the file from which the stub answers `ctdb ip`."""
         text = "".join(f"{address} {interface}\n" for address, interface in self._hosted.items())
         with open(f"{STATE}/hosted.new", "w", encoding="utf-8") as file:
             file.write(text)
@@ -225,13 +224,13 @@ class Course:
     async def _single(self, event: str, kind: str = "", number: int = 0) -> None:
         await self._event(kind, number, event, (), None)
         if not kind:
-            await self._look_for_leftovers(event)
+            await self._find_leftovers(event)
 
     async def _event(self, kind: str, number: int, event: str, args: tuple[str, ...], address: str | None) -> Event:
         begin = time.monotonic()
         run: ctdb_event.Run | None = None
         try:
-            # a monitor that fails, as its service is a stub, must not hide what the others say
+            # a monitor script may fail because its service is a stub; the scripts after it must run all the same
             run_all = event == "monitor" and self._native
             run = await self._client.run("legacy", event, *args, timeout=self._request.timeout, run_all=run_all)
             outcome: str = run.outcome
@@ -252,13 +251,13 @@ class Course:
             scripts=tuple(_script_run(each) for each in run.scripts) if run is not None else (),
         )
         if run is not None and run.script_waits >= _LONG_WAIT:
-            self._to_ask.append((len(self._events), run.run, run.script_waits))
+            self._runs_with_waits.append((len(self._events), run.run, run.script_waits))
         self._events.append(done)
         return done
 
-    async def _ask_for_waits(self) -> None:
-        """Asks the history what scripts waited for: at the end, so that it costs nothing that is measured."""
-        for index, run, _ in sorted(self._to_ask, key=lambda each: -each[2])[:_MOST_ASKED]:
+    async def _fetch_waits(self) -> None:
+        """Asks the history what scripts waited for; at the end, so that the queries don't distort the measurements."""
+        for index, run, _ in sorted(self._runs_with_waits, key=lambda each: -each[2])[:_MAX_PAST_RUNS]:
             past = await self._client.past_run(run)
             if past is not None:
                 waits = tuple(
@@ -270,11 +269,11 @@ class Course:
 
     # --- processes
 
-    async def _look_for_leftovers(self, event: str) -> None:
-        for _ in range(_LOOKS):
+    async def _find_leftovers(self, event: str) -> None:
+        for _ in range(_POLLS):
             if not self._new_processes():
                 return
-            await anyio.sleep(_ENDING / _LOOKS)
+            await anyio.sleep(_EXIT_TIMEOUT / _POLLS)
         for pid, (started, group, command) in self._new_processes().items():
             self._seen_processes.add((pid, started))
             self._leftovers[event, self._scripts_by_group.get(group), command] += 1
@@ -296,7 +295,7 @@ class Course:
 
 
 def _process(pid: int) -> tuple[int, int, int, str] | None:
-    """Parent, start, process group and command of a process; None if it has ended."""
+    """Returns parent, start time, process group and command of a process; None if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -315,7 +314,7 @@ def _script_run(script: ctdb_event.Script) -> ScriptRun:
         state=script.state,
         result=script.result,
         seconds=script.seconds,
-        output=script.text[:_LONGEST_OUTPUT],
+        output=script.text[:_MAX_OUTPUT],
     )
 
 
@@ -337,7 +336,7 @@ def _lines(path: str) -> Iterable[str]:
 def _beginning(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return file.read(_LONGEST_TEXT).decode(errors="replace")
+            return file.read(_MAX_TEXT).decode(errors="replace")
     except OSError:
         return ""
 
@@ -349,24 +348,23 @@ def _end_of_errors() -> str:
 
 async def _observe(request: Request, channel: int) -> Observations:
     async with eventd.running(request.daemon) as process, ctdb_event.connect() as client:
-        course = Course(request, client, process.pid, channel)
+        course = Observer(request, client, process.pid, channel)
         async with anyio.create_task_group() as tasks:
-            await tasks.start(course.note_scripts)
+            await tasks.start(course.map_process_groups)
             seen = await course.run()
             tasks.cancel_scope.cancel()
     return seen
 
 
 def _problem(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_error(error)
     text = str(error) if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
     with open(ROOTS, encoding="utf-8") as file:
         roots, _ = json.load(file)
     if gone := [path for path in removed(roots) if is_of_system(path)]:
-        more = f" and {len(gone) - _MOST_TOLD} more" if len(gone) > _MOST_TOLD else ""
+        more = f" and {len(gone) - _MAX_PATHS_SHOWN} more" if len(gone) > _MAX_PATHS_SHOWN else ""
         text = (
-            f"scripts have removed {', '.join(gone[:_MOST_TOLD])}{more}, and it can't go on without: {text}\n"
+            f"scripts have removed {', '.join(gone[:_MAX_PATHS_SHOWN])}{more}, and it can't go on without: {text}\n"
             "On the node they would do the same: look for an `rm` with a variable that may be empty."
         )
     return f"{text}\n{_end_of_errors()}".strip()

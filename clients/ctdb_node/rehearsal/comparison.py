@@ -1,6 +1,7 @@
-"""What side by side comes out otherwise than one after another. No I/O.
+"""Compares rounds whose events ran side by side with rounds whose events ran one after another. No I/O.
 
-What isn't the same in every round of addresses alone (process ids, times) can't be compared, and is counted instead.
+Lines that vary between the rounds with one event at a time (process ids, times) can't be compared; only their number
+is.
 """
 
 from __future__ import annotations
@@ -13,41 +14,41 @@ import attrs
 
 from ctdb_node.rehearsal.observed import ALONE, TOGETHER, EndState, Event, FileState, Round, ScriptRun
 
-__all__ = ["VARYING", "Difference", "differences", "masked"]
+__all__ = ["BAD_STATES", "VARYING", "Difference", "differences", "masked"]
 
-_BAD = frozenset({"failed", "killed", "timed-out", "not-started"})
+BAD_STATES = frozenset({"failed", "killed", "timed-out", "not-started"})
 VARYING = re.compile(r"\d{9,}|\d\d:\d\d(:\d\d)?|\d{4}-\d\d-\d\d")
-"""Points in time."""
+"""Points in time, which are not compared."""
 _DIGITS = re.compile(r"\d+")
-_MOST_LINES = 5
+_MAX_LINES = 5
 _FIRST_MAY_DIFFER = 2
-"""If there are more rounds than that, the first one needs not be like the others."""
+"""If there are more rounds than that, the first one may differ from the others."""
 
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """Something that came out otherwise."""
+    """A result that differs."""
 
     what: str
     """A file's path; `addresses`, `routes` and the like; `exit status` or `output`."""
     when: str
     """After which of `takeip` and `releaseip`; for `exit status` and `output` the event."""
     script: str | None
-    """Whose it is, if that is known."""
+    """The script that caused it, if that is known."""
     rounds: int
-    """In so many rounds."""
+    """The number of rounds in which it differs."""
     of: int
-    """Of so many."""
+    """The number of rounds that were compared."""
     missing: tuple[str, ...] = ()
-    """Lines that are there after one another, and not side by side; some of them."""
+    """The first lines that are there one after another, but not side by side."""
     added: tuple[str, ...] = ()
-    """The reverse."""
+    """The first lines that are there side by side, but not one after another."""
     text: str = ""
-    """What there is to say besides."""
+    """Further explanation."""
 
     @property
     def key(self) -> tuple[str, str, str | None]:
-        """The same for the same difference of another pass."""
+        """Identifies the difference, so that it is found again in another pass."""
         return self.what, self.when, self.script
 
 
@@ -78,17 +79,17 @@ def _network(alone: Sequence[EndState], together: Sequence[EndState], when: str)
     for what in sorted({each for state in (*alone, *together) for each in state.network}):
         expected = [state.network.get(what, ()) for state in alone]
         got = [state.network.get(what, ()) for state in together]
-        if differs := [each for each in got if not _agrees(each, expected)]:
+        if differs := [each for each in got if not _matches(each, expected)]:
             yield _difference(what, when, expected[-1], differs, len(together))
 
 
-def _steady(values: Sequence[object]) -> bool:
-    """Tells whether it was the same in every round, but perhaps the first, which finds less than it leaves."""
+def _is_stable(values: Sequence[object]) -> bool:
+    """Tells whether all rounds had the same value; the first may differ, as it starts from a clean system."""
     return len(set(values)) == 1 or (len(values) > _FIRST_MAY_DIFFER and len(set(values[1:])) == 1)
 
 
-def _agrees(lines: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
-    if _steady(expected):
+def _matches(lines: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
+    if _is_stable(expected):
         return lines == expected[-1]
     numbers = {len(each) for each in expected}
     return len(numbers) > 1 or len(lines) in numbers
@@ -105,7 +106,7 @@ def _files(alone: Sequence[EndState], together: Sequence[EndState], when: str) -
         if missing:
             text = "the file isn't there"
             yield Difference(what=path, when=when, script=None, rounds=missing, of=of, missing=lines[:5], text=text)
-        elif bad := [each for each in got if each is not None and not _file_agrees(each, expected)]:
+        elif bad := [each for each in got if each is not None and not _file_matches(each, expected)]:
             yield _difference(path, when, lines, [each.lines or () for each in bad], of)
     known = {_DIGITS.sub("#", path) for state in alone for path in state.files}
     new = Counter(path for state in together for path in state.files if _DIGITS.sub("#", path) not in known)
@@ -114,8 +115,8 @@ def _files(alone: Sequence[EndState], together: Sequence[EndState], when: str) -
         yield Difference(what=path, when=when, script=None, rounds=rounds, of=of, text=text)
 
 
-def _file_agrees(state: FileState, expected: Sequence[FileState]) -> bool:
-    if _steady([(each.kind, each.digest) for each in expected]):
+def _file_matches(state: FileState, expected: Sequence[FileState]) -> bool:
+    if _is_stable([(each.kind, each.digest) for each in expected]):
         return (state.kind, state.digest) == (expected[-1].kind, expected[-1].digest)
     if any(each.kind != "file" or each.lines is None for each in expected):
         return True
@@ -124,12 +125,12 @@ def _file_agrees(state: FileState, expected: Sequence[FileState]) -> bool:
 
 
 def _difference(what: str, when: str, expected: Sequence[str], got: Sequence[Sequence[str]], of: int) -> Difference:
-    missing, added = _lost(expected, got[0]), _lost(got[0], expected)
+    missing, added = _missing_lines(expected, got[0]), _missing_lines(got[0], expected)
     return Difference(what=what, when=when, script=None, rounds=len(got), of=of, missing=missing, added=added)
 
 
-def _lost(from_these: Iterable[str], to_those: Iterable[str]) -> tuple[str, ...]:
-    return tuple((Counter(from_these) - Counter(to_those)).elements())[:_MOST_LINES]
+def _missing_lines(lines: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    return tuple((Counter(lines) - Counter(others)).elements())[:_MAX_LINES]
 
 
 def _scripts(events: Sequence[Event], of: int) -> Iterator[Difference]:
@@ -143,15 +144,15 @@ def _scripts(events: Sequence[Event], of: int) -> Iterator[Difference]:
         if not expected or script.state in ("not-reached", "disabled"):
             continue
         place = script.name, event.event
-        if script.state in _BAD and not any(each.state in _BAD for each in expected):
+        if script.state in BAD_STATES and not any(each.state in BAD_STATES for each in expected):
             failed.setdefault(place, []).append((event, script))
-        elif script.state == "ok" and not _prints_alike(script, expected):
+        elif script.state == "ok" and not _same_output(script, expected):
             printed.setdefault(place, []).append((event, script))
     for what, found in (("exit status", failed), ("output", printed)):
         for (name, when), runs in sorted(found.items()):
             event, script = runs[0]
             rounds = len({each.round for each, _ in runs})
-            text = _says(what, len(runs), event, script)
+            text = _describe(what, len(runs), event, script)
             yield Difference(what=what, when=when, script=name, rounds=rounds, of=of, text=text)
 
 
@@ -159,17 +160,17 @@ def _runs(events: Sequence[Event], kind: str) -> Iterator[tuple[Event, ScriptRun
     return ((event, script) for event in events if event.kind == kind for script in event.scripts)
 
 
-def _prints_alike(script: ScriptRun, expected: Sequence[ScriptRun]) -> bool:
+def _same_output(script: ScriptRun, expected: Sequence[ScriptRun]) -> bool:
     before = {masked(each.output) for each in expected if each.state == "ok"}
     return len(before) != 1 or masked(script.output) in before
 
 
 def masked(text: str) -> str:
-    """Returns a text in which points in time are all the same, and the order of lines doesn't count."""
+    """Returns a text for comparison: points in time are replaced by `#`, and lines are sorted."""
     return "\n".join(sorted(VARYING.sub("#", text).split("\n")))
 
 
-def _says(what: str, times: int, event: Event, script: ScriptRun) -> str:
+def _describe(what: str, times: int, event: Event, script: ScriptRun) -> str:
     words = " ".join((event.event, *event.args))
     output = " ".join(script.output.split())[:200] or "nothing"
     if what == "output":

@@ -1,8 +1,8 @@
-"""The first process of a sandbox.
+"""The first process of a sandbox, process 1 of its PID namespace.
 
-In namespaces of its own it puts the file system together, makes the interfaces, puts stubs in place, and becomes a
-shell that waits for the rehearsal itself and buries whoever lost their parents. The request comes on standard input.
-Nothing here touches the machine: all mounts are in a private namespace, and what they keep is in memory.
+It assembles the file system, creates the interfaces and installs the stubs, in namespaces of its own. Then it executes
+a shell, which runs the pass and reaps orphaned processes. It reads the request from standard input. The machine isn't
+changed: all mounts are in a private namespace, and everything that is written stays in memory.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from ctdb_node.problems import NodeError
-from ctdb_node.rehearsal.inner import command_of
+from ctdb_node.errors import NodeError
+from ctdb_node.rehearsal.inside import CALLS, CHANGES, PLACE, REQUEST, ROOTS, STATE, STUBS, command_of
 from ctdb_node.rehearsal.mounts import Mount, mounts
 from ctdb_node.rehearsal.observed import Request, from_json, to_json
-from ctdb_node.rehearsal.place import CALLS, CHANGES, PLACE, REQUEST, ROOTS, STATE, STUBS
 from ctdb_node.rehearsal.stubs import ctdb_stub, stubs
 
 __all__ = ["main"]
 
-_STAGE = "/sys"
-"""Every machine has it, and it isn't needed while the file system is put together in memory there."""
-_ROOT = f"{_STAGE}/root"
+_WORK = "/sys"
+"""Mount point of the file system in memory where the new root is assembled. /sys exists everywhere, and isn't needed
+until then.
+"""
+_ROOT = f"{_WORK}/root"
 _COPIED = ("/etc/ctdb", "/etc/iproute2", "/var/lib/ctdb", "/var/lib/nfs", "/var/log/ctdb", "/var/tmp")
-"""Where scripts may write if there can be no overlay: copies in memory."""
+"""Directories that get a copy in memory, where scripts may write, if the root can have no overlay."""
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-_OF_ALL = ("acpi", "bus", "fs", "irq", "mtrr", "sysrq-trigger")
-"""What in /proc is the whole machine's, besides `sys`."""
+_SHARED_PROC = ("acpi", "bus", "fs", "irq", "mtrr", "sysrq-trigger")
+"""Entries of /proc that belong to the whole machine, besides `sys`."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CTDB_TOOL = "/usr/bin/ctdb"
-_NO_MORE = "-sys_time,-sys_boot,-sys_module,-sys_rawio,-mknod,-wake_alarm,-syslog"
-"""What root can do to the machine whatever namespace it is in."""
+_DROPPED_CAPABILITIES = "-sys_time,-sys_boot,-sys_module,-sys_rawio,-mknod,-wake_alarm,-syslog"
+"""Capabilities that affect the whole machine in every namespace."""
 
 
 def main(arguments: list[str]) -> None:
@@ -47,8 +48,8 @@ def main(arguments: list[str]) -> None:
         _make_root(request)
         _make_network(request)
         _enter()
-        _put_stubs_in_place(request)
-        _become_first(channel)
+        _install_stubs(request)
+        _become_init(channel)
     except (OSError, NodeError) as error:
         os.write(int(channel), json.dumps({"problem": str(error)}).encode() + b"\n")
         raise SystemExit(2) from None
@@ -78,11 +79,11 @@ def _make_root(request: Request) -> None:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         wanted = mounts(file.read())
     directories = list(_directories("/run"))
-    _mount("tmpfs", _STAGE, "-o", "mode=0755")
+    _mount("tmpfs", _WORK, "-o", "mode=0755")
     os.mkdir(_ROOT)
     layers, read_only = [], []
     for number, mount in enumerate(wanted):
-        layer = _lay(mount, number)
+        layer = _mount_layer(mount, number)
         if layer is not None:
             layers.append((f"{CHANGES}/{number}/upper", mount.path))
         elif os.path.isdir(mount.path):
@@ -94,20 +95,20 @@ def _make_root(request: Request) -> None:
     for name in ("changes", "etc", "bin", "state", "outside"):
         os.makedirs(f"{place}/{name}")
     _copy_configuration(request, place)
-    os.makedirs(f"{_STAGE}/changes", exist_ok=True)
-    _bind(f"{_STAGE}/changes", _ROOT + CHANGES)
+    os.makedirs(f"{_WORK}/changes", exist_ok=True)
+    _bind(f"{_WORK}/changes", _ROOT + CHANGES)
     layers.append(("/run", "/run"))
     _write(_ROOT + ROOTS, json.dumps([layers, read_only]))
     _write(_ROOT + REQUEST, json.dumps(to_json(request)))
 
 
-def _lay(mount: Mount, number: int) -> str | None:
-    """Puts a file system in its place; returns the directory that gets what is written, None if nothing can be."""
+def _mount_layer(mount: Mount, number: int) -> str | None:
+    """Mounts a file system below the new root; returns the overlay's upper directory, None if it is read-only."""
     target = _ROOT + mount.path.rstrip("/")
     if not os.path.exists(mount.path) or not os.path.exists(target):
         return None
     if mount.overlaid and os.path.isdir(mount.path) and not set(mount.path) & set(":,\\"):
-        layer = f"{_STAGE}/changes/{number}"
+        layer = f"{_WORK}/changes/{number}"
         os.makedirs(f"{layer}/upper")
         os.mkdir(f"{layer}/work")
         found = os.stat(mount.path)
@@ -124,14 +125,14 @@ def _lay(mount: Mount, number: int) -> str | None:
 def _copies() -> Iterator[str]:
     for path in _COPIED:
         if os.path.isdir(_ROOT + path):
-            copy = f"{_STAGE}/changes/copy{path.replace('/', '-')}"
+            copy = f"{_WORK}/changes/copy{path.replace('/', '-')}"
             shutil.copytree(_ROOT + path, copy, symlinks=True)
             _bind(copy, _ROOT + path)
             yield path
 
 
 def _directories(top: str) -> Iterator[tuple[str, int, int, int]]:
-    """Yields the directories there and one below, without what is in them."""
+    """Yields path, mode, user and group of each directory in `top`."""
     for name in sorted(os.listdir(top)):
         path = os.path.join(top, name)
         if os.path.isdir(path) and not os.path.islink(path):
@@ -155,7 +156,7 @@ def _make_places(directories: list[tuple[str, int, int, int]]) -> None:
     _bind(f"{_ROOT}/proc/sys", f"{_ROOT}/proc/sys", read_only=True)
     _bind(f"{_ROOT}/proc/sys/net", f"{_ROOT}/proc/sys/net")
     _run("mount", "-o", "remount,bind,rw", f"{_ROOT}/proc/sys/net")
-    for name in _OF_ALL:
+    for name in _SHARED_PROC:
         if os.path.exists(f"{_ROOT}/proc/{name}"):
             _bind(f"{_ROOT}/proc/{name}", f"{_ROOT}/proc/{name}", read_only=True)
     _mount("tmpfs", f"{_ROOT}/dev", "-o", "mode=0755")
@@ -170,7 +171,7 @@ def _make_places(directories: list[tuple[str, int, int, int]]) -> None:
 
 
 def _copy_configuration(request: Request, place: str) -> None:
-    # what is in /run or /dev is not in the new root, so it comes from the old one, which is still there
+    # copied from the old root, which is still mounted: the new one has no files in /run and /dev
     copy = f"{place}/etc"
     shutil.copytree(request.config_dir, copy, symlinks=True, dirs_exist_ok=True)
     if os.path.realpath(request.config_dir) != "/etc/ctdb":
@@ -210,7 +211,7 @@ def _enter() -> None:
 def _make_network(request: Request) -> None:
     _run("ip", "link", "set", "lo", "up")
     for number, name in enumerate(each for each in request.interfaces if each != "lo"):
-        # addresses that are the same in every pass: those of IPv6 are made of them
+        # fixed hardware addresses: IPv6 addresses are derived from them, and must be the same in every pass
         there = f"rehearsal{number}"
         ends = [f"02:00:00:{end:02x}:{number >> 8:02x}:{number & 255:02x}" for end in (0, 1)]
         link = ("ip", "link", "add", name, "address", ends[0], "type", "veth", "peer", "name", there)
@@ -219,7 +220,7 @@ def _make_network(request: Request) -> None:
         _run("ip", "link", "set", there, "up")
 
 
-def _put_stubs_in_place(request: Request) -> None:
+def _install_stubs(request: Request) -> None:
     texts = stubs(CALLS, request.real)
     if "ctdb" not in request.real:
         texts["ctdb"] = ctdb_stub(STATE)
@@ -230,8 +231,8 @@ def _put_stubs_in_place(request: Request) -> None:
     for name in ("hosted", "unanswered"):
         _write(f"{STATE}/{name}", "")
     _write(CALLS, "")
-    # they come first in PATH, and stand in the place of those that scripts call by their full names; the former
-    # `mount` is needed for that, so it is the last
+    # stubs come first in PATH, and are mounted over the commands too, as scripts may call these by their full paths;
+    # the stub of `mount` is the last, since the real one is needed for this
     known = {os.path.join(path, name): name for path in _PATH.split(":") for name in texts if name != "mount"}
     covered = {os.path.realpath(path): name for path, name in known.items() if os.path.exists(path)}
     for path, name in covered.items():
@@ -242,14 +243,14 @@ def _put_stubs_in_place(request: Request) -> None:
         _bind(f"{STUBS}/mount", os.path.realpath(mount))
 
 
-def _become_first(channel: str) -> None:
+def _become_init(channel: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CTDB_")}
     environment["CTDB_BASE"] = "/etc/ctdb"  # as ctdbd has it, for scripts
     environment["PATH"] = f"{STUBS}:{_PATH}"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    course = command_of("ctdb_node.rehearsal.course", channel)
-    limited = ["setpriv", f"--bounding-set={_NO_MORE}", "--inh-caps=-all", *course]
-    # not exec'd: as process 1, this shell buries whoever lost their parents while it waits
+    course = command_of("ctdb_node.rehearsal.observer", channel)
+    limited = ["setpriv", f"--bounding-set={_DROPPED_CAPABILITIES}", "--inh-caps=-all", *course]
+    # not exec'd: this shell is process 1, and reaps orphaned processes while it waits
     os.execvpe("sh", ["sh", "-c", '"$@"; exit $?', "sh", *limited], environment)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rehearsals import end_state, event, file_state, one_round, rounds, script_run
 
-from ctdb_node.rehearsal.differing import differences, masked
+from ctdb_node.rehearsal.comparison import differences, masked
 from ctdb_node.rehearsal.observed import ALONE, TOGETHER, FileState
 
 _ZONE = "/var/lib/zone"
