@@ -17,7 +17,7 @@ class Mode(enum.Enum):
     EXCLUSIVE = "exclusive"
     """It runs alone: it waits for all events before it, and all after it wait for it."""
     ADDRESS = "address"
-    """It runs beside address events for other addresses: it waits only for exclusive events before it, and its address."""
+    """It runs beside events for other addresses: it waits for exclusive events before it, and for its address."""
     MONITOR = "monitor"
     """It runs alone and yields: it is refused while other events wait or run, and ended when another one arrives."""
 

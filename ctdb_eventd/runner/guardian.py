@@ -143,7 +143,7 @@ class Guardian:
         self._write(line, leftovers.running_line(group, self._since[line]))
 
     def release(self, line: int) -> None:
-        """Removes a script from the table. To be called before its leader is reaped: after that its pid may be reused."""
+        """Removes a script from the table. To be called before its leader is reaped, whose pid may be reused then."""
         self._write(line, leftovers.empty_line())
         self._free.append(line)
 
