@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
 import time
 from collections.abc import Iterable, Sequence
 
+from benchmarks.daemons import Daemon, DaemonError
 from ctdb_eventd.protocol.packet import run_request, status_request
 
-__all__ = ["Replies", "burst", "call", "run_packet", "send_all", "status_packet", "takeip_packets", "time_calls"]
+__all__ = [
+    "Replies",
+    "burst",
+    "call",
+    "check_results",
+    "run_packet",
+    "send_all",
+    "status_packet",
+    "takeip_packets",
+    "time_calls",
+]
 
 _REPLY = struct.Struct("=IIIIi")
 _TIMEOUT = 30
@@ -126,6 +138,13 @@ def burst(connection: socket.socket, packets: Sequence[bytes]) -> tuple[float, d
     while len(replies.results) < len(packets):
         replies.receive(connection)
     return time.perf_counter() - begin, replies.results
+
+
+def check_results(daemon: Daemon, results: Iterable[int]) -> None:
+    """Raises DaemonError unless all these results of events are 0."""
+    failed = sorted(set(results) - {0})
+    if failed:
+        raise DaemonError(f"{daemon.label}: an event failed with {', '.join(map(os.strerror, failed))}")
 
 
 def _receive(connection: socket.socket, data: bytes, length: int) -> bytes:

@@ -1,6 +1,6 @@
-"""What comes of a daemon that is killed, badly installed or attacked: `python -m benchmarks.harm` (Debian, root).
+"""What happens when a daemon is killed, badly installed or attacked: `python -m benchmarks.harm` (Debian, root).
 
-Does the same to CTDB's own event daemon and to ours, and prints what happened; nothing here has a limit.
+Does the same to CTDB's own event daemon and to ours, and prints the outcome; nothing here has a limit.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmarks.client import call, run_packet, takeip_packets
 from benchmarks.daemons import Daemon, DaemonError, Node, node, running, start, stop
-from benchmarks.setting import Programs, default_ours, default_theirs
+from benchmarks.setting import NO_OP, Programs, default_ours, default_theirs
 from ctdb_eventd.protocol.packet import run_request
 
-_STRANGER = 65534
+_OTHER_USER = 65534
 _SLEEPS = "#!/bin/sh\nexec sleep 1000\n"
 _LEAVES = "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n"
 _GRACE = 8.0
@@ -36,7 +36,7 @@ time.sleep(1000)
 
 
 def _scripts(on: Node) -> list[tuple[int, str]]:
-    """The processes of a node's scripts: pid and command."""
+    """Returns pid and command of each process of a node's scripts."""
     variable = f"CTDB_BASE={on.base}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -86,14 +86,14 @@ def _killed_while_it_starts_scripts(programs: Programs, rounds: int) -> str:
                     time.sleep(0.001)
                 _kill(daemon)
             with running(programs, on) as following:
-                # what the next one has started itself is none: its guardian
+                # its own child, the guardian, is none of them
                 beside += any(_parent(pid) != following.process.pid for pid, _ in _scripts(on))
             _end_scripts(on)
     return f"scripts of the former one beside the next one: {beside} of {rounds} times"
 
 
 def _script_that_everybody_can_write(programs: Programs, _rounds: int) -> str:
-    with _one_script("#!/bin/sh\nexit 0\n") as on:
+    with _one_script(NO_OP) as on:
         (on.base / "events/legacy/10.test.script").chmod(0o777)
         with running(programs, on) as daemon, daemon.connect() as client:
             result, _ = call(client, run_packet("legacy", "monitor"))
@@ -101,7 +101,7 @@ def _script_that_everybody_can_write(programs: Programs, _rounds: int) -> str:
 
 
 def _umask_of_zero(programs: Programs, _rounds: int) -> str:
-    with _one_script("#!/bin/sh\nexit 0\n") as on:
+    with _one_script(NO_OP) as on:
         with running(programs, on, ["sh", "-c", 'umask 0; exec "$@"', "sh"]):
             mode = stat.S_IMODE(os.lstat(on.socket_path).st_mode)
             writable = [
@@ -112,13 +112,13 @@ def _umask_of_zero(programs: Programs, _rounds: int) -> str:
     return f"mode of the socket {mode:04o}; writable by others: {' '.join(sorted(writable)) or 'nothing'}"
 
 
-def _pid_file_locked_by_a_stranger(programs: Programs, _rounds: int) -> str:
-    with _one_script("#!/bin/sh\nexit 0\n") as on:
+def _pid_file_locked_by_another_user(programs: Programs, _rounds: int) -> str:
+    with _one_script(NO_OP) as on:
         on.base.chmod(0o755)
         _kill(start(programs, on))
-        stranger = ["setpriv", f"--reuid={_STRANGER}", "--clear-groups", "/usr/bin/python3", "-c", _LOCKS]
+        other_user = ["setpriv", f"--reuid={_OTHER_USER}", "--clear-groups", "/usr/bin/python3", "-c", _LOCKS]
         with subprocess.Popen(
-            [*stranger, str(on.base / "run/eventd.pid")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*other_user, str(on.base / "run/eventd.pid")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             assert process.stdout is not None
             locked = process.stdout.readline() == b"locked\n"
@@ -145,13 +145,13 @@ CASES: dict[str, Callable[[Programs, int], str]] = {
     "killed while it starts scripts": _killed_while_it_starts_scripts,
     "a script of mode 0777": _script_that_everybody_can_write,
     "started with umask 0": _umask_of_zero,
-    "a stranger locks the pid file for reading": _pid_file_locked_by_a_stranger,
+    "another user locks the pid file for reading": _pid_file_locked_by_another_user,
     "an event times out": _timeout,
 }
 
 
 def main() -> int:
-    """Does everything to both and prints a line for each."""
+    """Runs every case with both daemons and prints a line for each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.harm", description=__doc__)
     parser.add_argument("--rounds", type=int, default=120, help="how often each is killed (%(default)s)")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The native dialect: round trips against C, those who watch, a crowd of clients, `ps` as a process."""
+"""The native dialect: round trips against C, subscribers, many clients, an upgrade, `ps` as a process."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from typing import Any
 from benchmarks.client import call, run_packet, status_packet, time_calls
 from benchmarks.daemons import Daemon, DaemonError, both_running, node, running
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
-from benchmarks.setting import Case, Setting
+from benchmarks.setting import Case, Setting, no_ops
 from benchmarks.timing import in_turn, one_processor, spawn_one
 from ctdb_eventd.protocol import frames
 
 __all__ = ["CASES"]
 
-_NO_OP = "#!/bin/sh\nexit 0\n"
-_TWENTY = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(20)}}
-# The least that a real script does is to run a command.
+_TWENTY = no_ops(20)
+# even the smallest real script runs a command
 _WORKING = {"legacy": {f"{number:02}.works": "#!/bin/sh\n/bin/true\nexit 0\n" for number in range(20)}}
 _DEPTH = 64
 _CLIENTS = 1000
 _SUBSCRIBERS = 100
 _STATUS = {"component": "legacy", "event": "startup"}
-_MOST_REPLY = 1 << 24
+_MAX_REPLY = 1 << 24
 
 
 def _connect(daemon: Daemon) -> socket.socket:
@@ -44,23 +43,23 @@ def _connect(daemon: Daemon) -> socket.socket:
 
 def _receive_frame(connection: socket.socket) -> bytes:
     data = bytearray()
-    while not (length := frames.frame_length(data, _MOST_REPLY)) or len(data) < length:
+    while not (length := frames.frame_length(data, _MAX_REPLY)) or len(data) < length:
         more = connection.recv(262144)
         if not more:
             raise EOFError
         data += more
     if len(data) != length:
-        raise DaemonError("more was answered than was asked")
+        raise DaemonError("more than one frame was received")
     return bytes(data)
 
 
 def _ask(connection: socket.socket, request: bytes) -> tuple[dict[str, Any], int]:
-    """Carries out one call; returns the answer and its length in bytes."""
+    """Makes one call; returns the reply and its length in bytes."""
     connection.sendall(request)
     frame = _receive_frame(connection)
     _, content = frames.unpack(frame)
     if "result" not in content:
-        raise DaemonError(f"not carried out: {content}")
+        raise DaemonError(f"the call failed: {content}")
     return content, len(frame)
 
 
@@ -93,33 +92,33 @@ def _status_round_trip(setting: Setting) -> Iterator[Figure]:
 
 
 class _Watchers:
-    """Connections that subscribed to everything, read as fast as they come by a process of their own."""
+    """Connections that have subscribed to everything; a separate process reads them as fast as it can."""
 
     def __init__(self, daemon: Daemon, count: int) -> None:
-        ready, told = os.pipe()
+        ready, report = os.pipe()
         stop, self._keep_open = os.pipe()
         self._pid = os.fork()
         if not self._pid:
             try:
                 os.close(self._keep_open)
-                _watch(daemon, count, stop, told)
+                _watch(daemon, count, stop, report)
             finally:
                 os._exit(0)
-        os.close(told)
+        os.close(report)
         os.close(stop)
-        said = os.read(ready, 1)
+        reported = os.read(ready, 1)
         os.close(ready)
-        if not said:
+        if not reported:
             self.close()
-            raise DaemonError(f"{count} subscribers did not get in")
+            raise DaemonError(f"{count} clients could not subscribe")
 
     def close(self) -> None:
         os.close(self._keep_open)
         os.waitpid(self._pid, 0)
 
 
-def _watch(daemon: Daemon, count: int, stop: int, told: int) -> None:
-    """Subscribes, says so by a byte to `told`, and reads until `stop` ends."""
+def _watch(daemon: Daemon, count: int, stop: int, report: int) -> None:
+    """Subscribes, reports that by a byte to `report`, and reads until `stop` is closed."""
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         selector.register(stop, selectors.EVENT_READ)
         for _ in range(count):
@@ -127,7 +126,7 @@ def _watch(daemon: Daemon, count: int, stop: int, told: int) -> None:
             connection.sendall(frames.request(1, "subscribe", {}) + frames.request(2, "ping", {}))
             _receive_frame(connection)
             selector.register(connection, selectors.EVENT_READ)
-        os.write(told, b".")
+        os.write(report, b".")
         while True:
             for key, _ in selector.select():
                 if key.fd == stop:
@@ -166,16 +165,16 @@ def _crowd(setting: Setting) -> Iterator[Figure]:
     name = f"memory growth by {_CLIENTS} clients, {_SUBSCRIBERS} of them subscribers, one deaf"
     yield ours_only(name, (0.0, growth), limit, unit=Unit.MEBIBYTES)
     yield compared("  events of 20 scripts with a command beside them, against alone", working, at_most=1 / 0.9)
-    # Each start of a script copies and closes the descriptor of every client: with no-ops there is little else.
+    # each start of a script copies and closes the descriptor of every client; with no-ops that is most of the cost
     _, idle = _beside_a_crowd(setting, _TWENTY)
     yield compared("  events of 20 no-op scripts beside them, against alone", idle)
 
 
 def _beside_a_crowd(setting: Setting, scripts: dict[str, dict[str, str]]) -> tuple[float, list[list[float]]]:
-    """Returns the memory that a crowd costs, in MiB, and the times of events alone and beside it."""
+    """Returns the memory that many clients cost, in MiB, and the times of events without and with them."""
     packet = run_packet("legacy", "startup")
     with node(scripts) as quiet_node, node(scripts) as crowded_node, contextlib.ExitStack() as stack:
-        # before the limit is raised for us: the daemon has to cope with the usual one
+        # before our own limit is raised: the daemon must work with the usual one
         daemons = [stack.enter_context(running(setting.ours, its_node)) for its_node in (quiet_node, crowded_node)]
         crowded = daemons[1]
         stack.enter_context(_many_descriptors(2 * _CLIENTS))
@@ -202,11 +201,11 @@ def _beside_a_crowd(setting: Setting, scripts: dict[str, dict[str, str]]) -> tup
 
 
 def _fill(daemon: Daemon, connection: socket.socket, packet: bytes, length: int) -> None:
-    """Runs events until notes are left out for the one that doesn't read: only then its memory is at its most."""
+    """Runs events until notes for the client that doesn't read are dropped: then its buffer is full."""
     end = time.monotonic() + 60
     while not _stats(daemon)["notes_lost"]:
         if time.monotonic() > end:
-            raise DaemonError(f"{daemon.label}: no note was left out within a minute")
+            raise DaemonError(f"{daemon.label}: no note was dropped within a minute")
         time_calls(connection, packet, length, 20)
 
 
@@ -229,7 +228,7 @@ def _ps(setting: Setting) -> Iterator[Figure]:
 
 
 def _silence(daemon: Daemon) -> float:
-    """Has a daemon upgraded; returns the longest time for which another client had no answer meanwhile."""
+    """Upgrades a daemon; returns the longest time for which another client waited for a reply meanwhile."""
     with contextlib.closing(_connect(daemon)) as upgrading, contextlib.closing(_connect(daemon)) as asking:
         ping = frames.request(1, "ping", {})
         _ask(asking, ping)
@@ -242,7 +241,7 @@ def _silence(daemon: Daemon) -> float:
             longest = max(longest, time.monotonic() - begin)
         _, content = frames.unpack(_receive_frame(upgrading))
         if "result" not in content:
-            raise DaemonError(f"not upgraded: {content}")
+            raise DaemonError(f"the upgrade failed: {content}")
     return longest
 
 

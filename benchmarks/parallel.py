@@ -1,4 +1,4 @@
-"""Many events at once: a failover's takeips, and a long queue of events that must wait for one another."""
+"""Many events at once: the takeip events of a failover, and a long queue of events that exclude one another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import closing
 from functools import partial
 
 from benchmarks import addresses, provided, queue
-from benchmarks.client import burst, takeip_packets
-from benchmarks.daemons import Daemon, DaemonError, both_running, node
+from benchmarks.client import burst, check_results, takeip_packets
+from benchmarks.daemons import Daemon, both_running, node
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
 from benchmarks.setting import Case, Setting
 from benchmarks.timing import in_turn, one_processor, spawn_many
@@ -19,9 +19,9 @@ __all__ = ["CASES"]
 
 _SLEEP = 0.05
 _SLEEPER = "#!/bin/sh\nsleep {}\n"
-# about 15 ms of a processor of 2024; nothing but the shell itself, so nothing to wait for
+# about 15 ms on a processor of 2024, in the shell itself: there is nothing to wait for
 _SPINNER = "#!/bin/sh\ni=0\nwhile [ $i -lt 18000 ]; do i=$((i+1)); done\n"
-# a serial daemon takes 54 s for 1,000 of them, which shows nothing that 100 didn't
+# seconds: a daemon that takes longer for 100 runs them one after another; 1,000 would take 54 s and show no more
 _SERIAL = 2.0
 
 
@@ -29,9 +29,7 @@ def _take(daemon: Daemon, count: int) -> float:
     packets = takeip_packets((f"10.1.{n // 250}.{n % 250 + 1}" for n in range(count)), "eth0", 16)
     with closing(daemon.connect()) as connection:
         seconds, results = burst(connection, packets)
-    failed = sorted(set(results.values()) - {0})
-    if failed:
-        raise DaemonError(f"{daemon.label}: takeip failed with {', '.join(map(os.strerror, failed))}")
+    check_results(daemon, results.values())
     return seconds
 
 
@@ -41,10 +39,10 @@ def _failover(setting: Setting) -> Iterator[Figure]:
         both_running(setting, {"legacy": {"00.sleep": _SLEEPER.format(_SLEEP)}}) as (theirs, ours),
     ):
         no_sleep = [str(yardstick.base / "events/legacy/00.no-sleep.script")]
-        # this first one warms up, and tells whether ours is worth repeating
+        # the first one warms up, and shows whether repeating it is affordable
         rounds = setting.rounds if _take(ours, 100) < _SERIAL else 1
         cost, hundred = in_turn(rounds, partial(spawn_many, no_sleep, 100), partial(_take, ours, 100), warm_up=False)
-        # C's time is nearly all sleep: it hardly varies, and it is long
+        # C's time is nearly all sleep: long, and with little variation
         serial = in_turn(min(rounds, 2), partial(_take, theirs, 100), warm_up=False)[0]
         yield compared("100 takeip at once, a script that sleeps 50 ms", (serial, hundred), at_most=1 / 25)
         ideal = [_SLEEP + seconds for seconds in cost]
@@ -73,7 +71,7 @@ def _processor(setting: Setting) -> Iterator[Figure]:
 
 
 def _queue(setting: Setting) -> Iterator[Figure]:
-    # the work counts, not the waking: see there
+    # see one_processor: the work is measured, not the wake-ups
     with one_processor(), both_running(setting, {"legacy": {}}) as (theirs, ours):
         costs = {count: queue.cost_per_event(theirs, ours, count, setting.rounds) for count in (100, 1000, 10000)}
     for count, (their_cost, our_cost) in costs.items():

@@ -1,7 +1,8 @@
-"""What an event costs the daemon itself while many wait in line.
+"""What an event costs the daemon itself while many are queued.
 
-A queue only forms behind something that runs. So the first event meets a script that removes itself and waits at a
-gate; the others arrive meanwhile, and once the gate opens they find no scripts: what they cost is the daemon's own.
+A queue only forms behind a running event. So the first event starts a script that removes itself and blocks on a
+pipe, the gate. The others arrive meanwhile; when the gate opens there are no scripts left, so the daemon's own cost
+remains.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import time
 from contextlib import closing
 from functools import partial
 
-from benchmarks.client import Replies, run_packet, send_all
-from benchmarks.daemons import Daemon, DaemonError
+from benchmarks.client import Replies, check_results, run_packet, send_all
+from benchmarks.daemons import Daemon
 from benchmarks.timing import in_turn
 
 __all__ = ["cost_per_event"]
 
 _GATE = '#!/bin/sh\nrm "$0"\nread _ < {}\n'
 _STALL = 0.5
-"""Seconds without progress after which the daemon is taken to leave the rest in the socket on purpose."""
+"""Seconds without progress after which the daemon is assumed to leave the rest in the socket deliberately."""
 _LEAST = 1e-6
-"""Seconds; what remains of an unlucky sample, so that a ratio stays a number."""
+"""Seconds: the least value of a sample, so that a ratio is defined."""
 
 
 def cost_per_event(theirs: Daemon, ours: Daemon, count: int, rounds: int) -> tuple[list[float], list[float]]:
@@ -36,9 +37,9 @@ def cost_per_event(theirs: Daemon, ours: Daemon, count: int, rounds: int) -> tup
         gate = daemon.node.base / "gate"
         if not gate.exists():
             os.mkfifo(gate)
-        # the gate itself costs a script's end, which must not count as the queue's
+        # the end of the gate's script is measured apart and subtracted
         sides += [partial(_queue, daemon, 0), partial(_queue, daemon, count)]
-    # as long as a hundred events, and less steady: short queues need more samples
+    # short queues vary more and need more samples
     samples = rounds * max(1, 10_000 // max(count, 1_000))
     gate_theirs, all_theirs, gate_ours, all_ours = in_turn(samples, *sides)
     return _per_event(gate_theirs, all_theirs, count), _per_event(gate_ours, all_ours, count)
@@ -67,9 +68,7 @@ def _queue(daemon: Daemon, count: int) -> float:
         while len(replies.results) <= count:
             replies.receive(connection)
         drain = time.perf_counter() - begin
-    if any(replies.results.values()):
-        failed = sorted(set(replies.results.values()) - {0})
-        raise DaemonError(f"{daemon.label}: queued events failed with {', '.join(map(os.strerror, failed))}")
+    check_results(daemon, replies.results.values())
     return intake + drain
 
 
@@ -77,7 +76,7 @@ def _wait_until_read(connection: socket.socket) -> bool:
     """Waits until the daemon has read what was sent; False if it stops reading."""
     before, since = -1, time.perf_counter()
     while True:
-        # nothing announces that the other side has read, so this has to ask; it sleeps less than an event costs
+        # there is no notification of what the peer has read, so this polls, at intervals shorter than an event
         unread: int = struct.unpack("=i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]
         now = time.perf_counter()
         if unread == 0:

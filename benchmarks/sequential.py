@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from benchmarks.client import burst, call, run_packet, status_packet, time_calls
-from benchmarks.daemons import Daemon, DaemonError, Node, both_running, node, running, start, stop
+from benchmarks.client import burst, call, check_results, run_packet, status_packet, time_calls
+from benchmarks.daemons import Daemon, Node, both_running, node, running, start, stop
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared, ours_only
-from benchmarks.setting import Case, Programs, Setting
+from benchmarks.setting import NO_OP, Case, Programs, Setting, no_ops
 from benchmarks.timing import in_turn, one_processor, spawn_one
 
 __all__ = ["CASES"]
 
-_NO_OP = "#!/bin/sh\nexit 0\n"
 _SCRIPTS = 20
-_TWENTY = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(_SCRIPTS)}}
+_TWENTY = no_ops(_SCRIPTS)
 _EMPTY: dict[str, dict[str, str]] = {"legacy": {}}
 _EVENTS = 1000
 _MEMORY_LIMIT = 32.0
@@ -31,8 +30,7 @@ _FLOCK = "/usr/bin/flock"
 def _run_once(daemon: Daemon, packet: bytes) -> None:
     with closing(daemon.connect()) as connection:
         result, _ = call(connection, packet)
-    if result != 0:
-        raise DaemonError(f"{daemon.label}: the event failed with {os.strerror(result)}")
+    check_results(daemon, [result])
 
 
 def _twenty_scripts(setting: Setting) -> Iterator[Figure]:
@@ -50,11 +48,10 @@ def _twenty_scripts(setting: Setting) -> Iterator[Figure]:
 def _round_trips(daemons: tuple[Daemon, Daemon], packet: bytes, rounds: int, depth: int = 1) -> list[list[float]]:
     connections = [daemon.connect() for daemon in daemons]
     sides = []
-    for connection in connections:
-        # as many requests as take a few milliseconds: long against the clock, short against a change of weather
+    for daemon, connection in zip(daemons, connections, strict=True):
         result, length = call(connection, packet)
-        if result != 0:
-            raise DaemonError(f"the request failed with {os.strerror(result)}")
+        check_results(daemon, [result])
+        # a few milliseconds: long compared with the clock's resolution, short compared with changes of the load
         sides.append(partial(time_calls, connection, packet, length, max(2, 200 // depth), depth))
     samples = in_turn(rounds, *sides)
     for connection in connections:
@@ -111,11 +108,11 @@ def _start_to_listening(setting: Setting) -> Iterator[Figure]:
 def _memory(setting: Setting) -> Iterator[Figure]:
     packets = [run_packet("legacy", "ipreallocated", None, number) for number in range(1, _EVENTS + 1)]
     limit = Limit(kind=LimitKind.OURS_AT_MOST, value=_MEMORY_LIMIT)
-    with both_running(setting, {"legacy": {"00.no-op": _NO_OP}}) as daemons:
+    with both_running(setting, {"legacy": {"00.no-op": NO_OP}}) as daemons:
         before = [daemon.resident() for daemon in daemons]
         for daemon in daemons:
             with closing(daemon.connect()) as connection:
-                # in tens, as a busy client would, not as one long queue that would measure the queue
+                # ten at a time, as a busy client does: with one long queue the memory would be that of the queue
                 for first in range(0, _EVENTS, 10):
                     burst(connection, packets[first : first + 10])
         after = [daemon.resident() for daemon in daemons]
@@ -126,7 +123,7 @@ def _memory(setting: Setting) -> Iterator[Figure]:
 
 
 def _command_line(setting: Setting) -> Iterator[Figure]:
-    with both_running(setting, {"legacy": {"00.no-op": _NO_OP}}) as daemons:
+    with both_running(setting, {"legacy": {"00.no-op": NO_OP}}) as daemons:
         for daemon in daemons:
             _run_once(daemon, run_packet("legacy", "monitor"))
         environments = [daemon.node.environment() for daemon in daemons]

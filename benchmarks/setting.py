@@ -11,7 +11,10 @@ import attrs
 
 from benchmarks.results import Figure
 
-__all__ = ["Case", "Programs", "Setting", "default_ours", "default_theirs"]
+__all__ = ["NO_OP", "Case", "Programs", "Setting", "default_ours", "default_theirs", "no_ops"]
+
+NO_OP = "#!/bin/sh\nexit 0\n"
+"""A script that does nothing."""
 
 _THEIRS = Path("/usr/libexec/ctdb")
 
@@ -63,6 +66,11 @@ class Case:
     rounds: int
     """The default of `Setting.rounds`."""
     measure: Callable[[Setting], Iterator[Figure]]
+
+
+def no_ops(count: int) -> dict[str, dict[str, str]]:
+    """Returns a component `legacy` with so many scripts that do nothing, as `node` takes it."""
+    return {"legacy": {f"{number:02}.no-op": NO_OP for number in range(count)}}
 
 
 def default_theirs() -> Programs:
