@@ -1,4 +1,4 @@
-"""The event catalogue: what is known of each event by its name. Unknown names are events too, with the defaults."""
+"""The event catalogue: mode and arguments of each event. Events that are not in it have the defaults."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["CATALOGUE", "EventKind", "Mode", "Plan", "plan"]
 
 
 class Mode(enum.Enum):
-    """What may run in a component beside an event."""
+    """Which events of a component may run side by side."""
 
     EXCLUSIVE = "exclusive"
-    """Nothing: it waits for everything before it, and everything after it waits."""
+    """It runs alone: it waits for all events before it, and all after it wait for it."""
     ADDRESS = "address"
-    """Its like, for other addresses: it waits only for exclusive events before it, and for its address."""
+    """It runs beside events for other addresses: it waits for exclusive events before it, and for its address."""
     MONITOR = "monitor"
-    """Nothing, and it yields: it is not started while anything else is there, and ended when anything comes."""
+    """It runs alone and yields: it is refused while other events wait or run, and ended when another one arrives."""
 
 
 @attrs.frozen(eq=False)
 class EventKind:
-    """What is known of an event by its name."""
+    """A known event."""
 
     name: str
     mode: Mode
@@ -58,11 +58,11 @@ CATALOGUE = {
 
 @attrs.frozen
 class Plan:
-    """How a request to run an event is to be treated beside others."""
+    """The mode of a requested event, and the locks that it needs."""
 
     mode: Mode
     resources: tuple[str, ...] = ()
-    """Locks that it holds from its start until nothing of it is left, such as `address:10.0.0.1`."""
+    """Locks that it holds from its start until its last process has ended, such as `address:10.0.0.1`."""
     warning: str = ""
     """Why it is not treated as its name suggests; empty if it is."""
 

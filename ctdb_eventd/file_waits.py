@@ -1,4 +1,4 @@
-"""Which scripts wait for locks on files, and who has them: found in the kernel's list of file locks.
+"""Which scripts wait for locks on files, and which processes hold them: found in the kernel's list of file locks.
 
 These are the locks of commands that scripts run one at a time, such as iptables, and any that scripts take themselves.
 A look is taken when somebody asks, and each second while an event takes longer than that. What was seen is added to the
@@ -38,7 +38,7 @@ __all__ = ["FileWaits"]
 _log = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 _SHORTEST_INTERVAL = 0.1
 """Seconds, however often somebody asks."""
 _MOST_WAITS = 100
@@ -51,7 +51,7 @@ class FileWaits:
     """The waits, as of the last look."""
 
     def __init__(self, scheduler: Scheduler) -> None:
-        """Prepares; `scheduler` knows whose a process is."""
+        """Prepares; `scheduler` knows the job of each process."""
         self._scheduler = scheduler
         self._waits: dict[tuple[int, tuple[int, int], int], tuple[FileWait, Job | None]] = {}
         self._looked = 0.0
@@ -60,7 +60,7 @@ class FileWaits:
     # ------------------------------------------------------------------ when to look
 
     def begun(self) -> None:
-        """Notes that there is something to run."""
+        """Starts the timer, as an event is requested."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._on_timer)
 
@@ -74,7 +74,7 @@ class FileWaits:
             self.look()
 
     def look(self) -> None:
-        """Finds out who waits now."""
+        """Updates the waits."""
         now = time.monotonic()
         nobody_waits = not (self._waits or self._scheduler.busy or len(self._scheduler.client_locks))
         if nobody_waits or now - self._looked < _SHORTEST_INTERVAL:
@@ -101,7 +101,7 @@ class FileWaits:
     # ------------------------------------------------------------------ what was seen
 
     def locks(self) -> Iterator[LockSnapshot]:
-        """Yields the locks on files for which somebody waits, by name."""
+        """Yields the locks on files that have waiting processes, by name."""
         by_lock: dict[tuple[str, str], list[FileWait]] = {}
         for wait, _ in self._waits.values():
             by_lock.setdefault((wait.name, wait.kind), []).append(wait)
@@ -110,7 +110,7 @@ class FileWaits:
             yield LockSnapshot(name, kind, waits[0].holder, waiting, len(waits) - len(waiting))
 
     def over(self, job: Job) -> None:
-        """Adds the waits of a job that is over to what it waited for."""
+        """Adds the file waits of a job that has ended to its waits."""
         for wait in tuple(job.file_waits):
             _end(job, wait)
 
@@ -135,7 +135,7 @@ def _end(job: Job, wait: FileWait) -> None:
 
 @attrs.define(kw_only=True)
 class _Look:
-    """What one look at the list has found out."""
+    """The result of one check of the list."""
 
     _scheduler: Scheduler = attrs.field(alias="scheduler")
     held: dict[int, FileLock]
@@ -146,7 +146,7 @@ class _Look:
     _holders: dict[int, LockOwner | None] = attrs.field(factory=dict, init=False)
 
     def known(self, lock: FileLock, former: tuple[FileWait, Job | None]) -> tuple[FileWait, Job | None]:
-        """Brings a wait up to date that was seen before."""
+        """Updates a known wait."""
         wait, _ = former
         wait.waiter = attrs.evolve(wait.waiter, seconds=wait.waiter.seconds + self.now - self.before)
         wait.holder = self._holder(lock, wait.name) or wait.holder
@@ -197,7 +197,7 @@ class _Look:
         )
 
     def _holder(self, lock: FileLock, name: str) -> LockOwner | None:
-        """Returns who has the lock for which somebody waits."""
+        """Returns the holder of a lock that has waiting processes."""
         if lock.number not in self._holders:
             held = self.held.get(lock.number)
             self._holders[lock.number] = None if held is None else self._find_holder(held, name)

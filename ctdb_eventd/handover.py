@@ -1,11 +1,11 @@
-"""What a daemon that is replaced by another program leaves to that: as values, and as bytes. Pure.
+"""The state that a daemon hands over to the program that replaces it: as values, and encoded. Pure.
 
-The new program may be of another version. So the bytes begin with two numbers: the form in which they are, and the
-oldest form whose readers understand them. A reader leaves out what it doesn't know, and has a default for what it
-misses. A change that is more than that raises `_READABLE_SINCE`.
+The new program may be of another version. So the encoding begins with two numbers: its form, and the oldest form whose
+readers can decode it. A reader ignores unknown fields, and uses defaults for missing ones. A change that needs more
+than that increases `_READABLE_SINCE`.
 
-Descriptors are numbers: they stay open in the process while its program is replaced. Times are by the monotonic clock
-unless they are said to be seconds since the epoch; that clock goes on as well.
+Descriptors are numbers: they stay open while the program of the process is replaced. Times are by the monotonic clock,
+which both programs share, unless documented as seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 FORM = 1
 """The form that this program writes."""
 _READABLE_SINCE = 1
-"""The oldest form whose readers understand what this program writes."""
+"""The oldest form whose readers can decode what this program writes."""
 _OLDEST_READ = 1
 """The oldest form that this program reads."""
 
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class LeftRun:
-    """A run that was asked for and has not been started."""
+    """A queued run."""
 
     spec: EventSpec
     run: str
@@ -63,14 +63,14 @@ class LeftRun:
     queued: float
     """When it arrived, in seconds since the epoch."""
     pid: int = 0
-    """Who asked for it, if it is detached."""
+    """The process that requested it, if it is detached."""
     uid: int = 0
     program: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class LeftCall:
-    """A request that was read and has not been answered."""
+    """A request under way."""
 
     reqid: int
     size: int
@@ -81,45 +81,45 @@ class LeftCall:
     method: str = ""
     params: Any = None
     run: str = ""
-    """The id of the run that it asks for; empty if it asks for something else."""
+    """The id of the run that it requests; empty for other requests."""
     queued: float = 0.0
-    """When that arrived, in seconds since the epoch."""
+    """When the run was requested, in seconds since the epoch."""
     next_note: int = 0
-    """The number of the next note that it gets."""
+    """The number of its next note."""
     delivered: int = 0
-    """How many notes it got."""
+    """The number of delivered notes."""
     lost: int = 0
-    """How many were left out since then."""
+    """The number of notes that were dropped since the last one."""
     lost_until: tuple[int, float] | None = None
-    """Number and time of the last that was left out; None if none was."""
+    """Number and time of the last dropped one; None if none was dropped."""
 
 
 @attrs.frozen(kw_only=True)
 class LeftLock:
-    """Named locks that a client has."""
+    """Named locks that a client holds."""
 
     number: int
     names: tuple[str, ...]
     text: str
-    """Who that is, for people."""
+    """The client's name, for people."""
     requested: float
     files: tuple[tuple[str, int, int], ...] = ()
-    """Of those that are commands' too: name, descriptor of the locked file, and where that stands."""
+    """Those of commands: name, descriptor of the locked file, and its offset."""
 
 
 @attrs.frozen(kw_only=True)
 class LeftClient:
-    """A client that is connected."""
+    """A connected client."""
 
     descriptor: int
     program: str | None = None
-    """The name that its process goes by; None if nobody has asked."""
+    """The name of its process; None if that was not looked up."""
     native: bool | None = None
     """Its dialect; None if it has not been recognised."""
     unread: bytes = b""
-    """The beginning of a request."""
+    """The bytes of an incomplete request."""
     unsent: bytes = b""
-    """Answers that it has not taken."""
+    """Encoded replies that are not sent yet."""
     calls: tuple[LeftCall, ...] = ()
     locks: tuple[LeftLock, ...] = ()
 
@@ -137,7 +137,7 @@ class LeftResults:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What `stats` tells of the time since the start."""
+    """Counters of `stats` since the start."""
 
     started: float
     """Seconds since the epoch."""
@@ -151,48 +151,48 @@ class Counts:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """Everything."""
+    """The whole state."""
 
     version: str
-    """Of the program that leaves it."""
+    """The version of the program that hands it over."""
     program: tuple[str, ...]
-    """How to start that."""
+    """The command line of that program."""
     began: float
-    """When the upgrade was asked for."""
+    """When the upgrade was requested."""
     stopped: float
-    """When it began to answer nobody."""
+    """When it stopped sending replies."""
     socket: str
     """The path of the socket."""
     listener: int
     """Descriptor of the socket."""
     bound: tuple[int, int] = (0, 0)
-    """Device and inode of what was bound at that path: it may have gone, or be another daemon's by now."""
+    """Device and inode of the socket's file: the path may have been removed or reused since."""
     pid_file: int
     """Descriptor of the pid file, which is locked."""
     watched: int | None = None
     """Descriptor of the process with which the daemon ends; None if there is none."""
     startup_fd: int | None = None
     oom_score_adj: bytes | None = None
-    """What the kernel is told of scripts; None if that which they inherit."""
+    """Is written to `oom_score_adj` of scripts; None if they inherit it."""
     next_lock: int = 1
     """The number of the next client lock."""
     clients: tuple[LeftClient, ...] = ()
     detached: tuple[LeftRun, ...] = ()
     results: LeftResults = attrs.field(factory=LeftResults)
     notices: Any = None
-    """Those of which the notify program has yet to be told; see `Notices.left`."""
+    """Notices that the notify program hasn't got yet; see `Notices.left`."""
     counts: Counts
 
     @property
     def descriptors(self) -> list[int]:
-        """All that have to stay open."""
+        """All descriptors that have to stay open."""
         found = [self.listener, self.pid_file, *(client.descriptor for client in self.clients)]
         found += [file[1] for client in self.clients for lock in client.locks for file in lock.files]
         return found + [number for number in (self.watched, self.startup_fd) if number is not None]
 
 
 def encode(state: State) -> bytes:
-    """Returns a state as bytes."""
+    """Encodes a state."""
     value = attrs.asdict(state, value_serializer=_plain)
     # names are text with undecodable bytes kept as surrogates
     body: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
@@ -204,10 +204,10 @@ def _plain(owner: object, field: object, value: object) -> object:
 
 
 def decode(data: bytes) -> State:
-    """Returns the state that bytes are of.
+    """Decodes a state.
 
     Raises:
-        StateUnreadable: They are of none, or of one in a form that isn't understood here.
+        StateUnreadable: The bytes are no state, or one of an unknown form.
     """
     try:
         magic, form, readable_since, size, check_sum = _HEAD.unpack_from(data)
@@ -226,7 +226,7 @@ def decode(data: bytes) -> State:
         raise StateUnreadable("its check sum is wrong")
     try:
         value = msgpack.unpackb(body, unicode_errors="surrogateescape", strict_map_key=False)
-        found: State = _made(State, value)
+        found: State = _convert(State, value)
     except (TypeError, ValueError, KeyError, msgpack.UnpackException) as error:
         raise StateUnreadable(f"{error}") from error
     return found
@@ -238,11 +238,11 @@ def _fields(cls: type[Any]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in attrs.fields(cls)}
 
 
-def _made(kind: Any, value: Any) -> Any:
-    """Returns a plain value as one of a type: of attrs, a tuple, an enum, an alternative of None, or a plain one.
+def _convert(kind: Any, value: Any) -> Any:
+    """Converts a plain value to a type: an attrs class, a tuple, an enum, an optional or a plain one.
 
     Raises:
-        TypeError, ValueError: It can't be one.
+        TypeError, ValueError: It can't be converted.
     """
     if kind is Any:
         return value
@@ -251,17 +251,17 @@ def _made(kind: Any, value: Any) -> Any:
         if value is None:
             return None
         (kind,) = (one for one in arguments if one is not types.NoneType)
-        return _made(kind, value)
+        return _convert(kind, value)
     if origin is tuple:
         if not isinstance(value, list):
             raise TypeError(f"{value!r} is no list")
         if arguments[-1] is Ellipsis:
-            return tuple([_made(arguments[0], one) for one in value])
-        return tuple([_made(one_kind, one) for one_kind, one in zip(arguments, value, strict=True)])
+            return tuple([_convert(arguments[0], one) for one in value])
+        return tuple([_convert(one_kind, one) for one_kind, one in zip(arguments, value, strict=True)])
     if attrs.has(kind):
         if not isinstance(value, dict):
             raise TypeError(f"{value!r} is no map of {kind.__name__}")
-        return kind(**{name: _made(its, value[name]) for name, its in _fields(kind).items() if name in value})
+        return kind(**{name: _convert(its, value[name]) for name, its in _fields(kind).items() if name in value})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(value)
     wanted = dict if origin is not None else kind

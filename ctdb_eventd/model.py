@@ -1,4 +1,4 @@
-"""What the broker talks about: events, scripts and how they went. Values only, no behaviour beyond reading them."""
+"""Events, scripts and their results as values."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ __all__ = [
     "shortened",
 ]
 
-# A script's result is what the wire says of it: 0 is success, 1 to 255 its exit status, and below zero an errno that
-# says why there is no exit status.
+# A script's result, as on the wire: 0 is success, 1 to 255 an exit status, a negative errno says why there is none.
 DISABLED = -errno.ENOEXEC
 """Not executable, a dangling link, or gone: skipped."""
 TIMED_OUT = -errno.ETIMEDOUT
-"""It was running when the event's time ran out."""
+"""It was running when the event timed out."""
 SIGNALLED = -errno.EINTR
 """Killed by a signal."""
 NOT_REACHED = -errno.ENOMSG
-"""An earlier script failed, or the run came to its end before."""
+"""An earlier script failed, or the run ended before."""
 CANNOT_EXECUTE = -errno.EOPNOTSUPP
-"""The kernel refused the file with ENOEXEC. That very number means "disabled" on the wire, so another one is sent."""
+"""The kernel refused the file with ENOEXEC. On the wire that number means "disabled", so another one is sent."""
 
 
 _STATES = {
@@ -58,7 +57,7 @@ class EventOutcome(enum.Enum):
 
     @property
     def errno(self) -> int:
-        """The result of the reply to the request that asked for the run."""
+        """The result in the reply to the request for the run."""
         return int(self.value)
 
     @property
@@ -69,7 +68,7 @@ class EventOutcome(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class LastRun:
-    """How a script went when it ran last."""
+    """The last result of a script."""
 
     state: str
     """As of a `ScriptReport`."""
@@ -79,7 +78,7 @@ class LastRun:
 
 @attrs.frozen(kw_only=True)
 class ScriptReport:
-    """How one script of an event went."""
+    """The result of one script of an event."""
 
     name: str
     """As shown to people: without `.script`."""
@@ -90,11 +89,11 @@ class ScriptReport:
     result: int
     """0, an exit status, or a negative errno: see the constants above."""
     output: bytes = b""
-    """What it printed, capped."""
+    """Its output, up to a limit."""
     known_from: str | None = attrs.field(default=None, repr=False)
-    """It was not started, for it doesn't handle the event: where that is known from, in one word. None for others."""
+    """For a script that was not started as it doesn't handle the event: the source of that, in one word; else None."""
     last: LastRun | None = attrs.field(default=None, repr=False)
-    """It was not reached: how it went when it ran last for this event. None for others, and if that isn't known."""
+    """For a script that was not reached: its last result for this event; else None, also if unknown."""
 
     @property
     def started(self) -> float | None:
@@ -119,7 +118,7 @@ class ScriptReport:
 
 @attrs.frozen(kw_only=True, eq=False)
 class EventReport:
-    """How one run of an event went. Compared by identity, so that encodings can be kept for each."""
+    """The result of one run of an event. Compared by identity, so that encodings can be cached for each."""
 
     summary: int
     """Result of the script that failed, of the last one if all were run; 0 if none failed."""
@@ -134,38 +133,38 @@ class EventReport:
 
 @attrs.frozen(kw_only=True)
 class EventSpec:
-    """What a run of an event is to do."""
+    """An event to run."""
 
     component: str
-    """Names the directory of scripts."""
+    """The name of the directory of scripts."""
     event: str
     """The scripts' first argument."""
     args: tuple[str, ...]
     """Their further arguments."""
     timeout: int
-    """Seconds from the moment it starts to run; 0 is no limit."""
+    """Seconds from its start; 0 is no limit."""
     run_all: bool
-    """Go on after a script failed."""
+    """Run the scripts after a failed one too."""
 
     def __str__(self) -> str:
         return f"{self.component} {' '.join((self.event, *shortened(self.args, _MOST_SAID)))}"
 
     @property
     def about(self) -> dict[str, object]:
-        """What a line of the log is about, see `log_lines`."""
+        """Fields for lines of the log, see `log_lines`."""
         return {"component": self.component, "event": self.event, "arguments": shortened(self.args, _MOST_SAID)}
 
 
 MOST_ARGUMENTS = 4096
-"""Characters of the arguments that are kept of an event that is over, and told of one that runs."""
+"""Characters of an event's arguments that are stored, and shown of one that runs."""
 _MOST_SAID = 1000
-"""Characters of the arguments when an event is named to people."""
+"""Characters of the arguments in messages."""
 _FEWEST = 8
-"""Characters for which each argument counts at least: empty ones take room too."""
+"""The minimum size that an argument counts: empty ones need memory too."""
 
 
 def shortened(args: tuple[str, ...], characters: int) -> tuple[str, ...]:
-    """Returns arguments as far as there is room for them; what is cut, or left out behind, ends in `...`."""
+    """Returns the first arguments, up to so many characters; the last one ends in `...` if some are cut or left out."""
     if len(args) * _FEWEST + sum(map(len, args)) <= characters:
         return args
     kept: list[str] = []
@@ -178,11 +177,11 @@ def shortened(args: tuple[str, ...], characters: int) -> tuple[str, ...]:
     return tuple(kept)
 
 
-# One is made for every run, and frozen fields take four times as long to set: ctdbd waits for many runs in turn that
-# have nothing to do. Compared by identity, so that encodings can be kept for each.
+# Not frozen, as setting frozen fields takes four times as long, and ctdbd requests many trivial runs one by one.
+# Compared by identity, so that encodings can be cached for each.
 @attrs.define(kw_only=True, eq=False)
 class RunRecord:
-    """One run of an event, when it is over. Treat as immutable."""
+    """One run of an event that has ended. Treat as immutable."""
 
     run: str
     """Its id."""
@@ -191,27 +190,27 @@ class RunRecord:
     """Of an address event, in canonical form."""
     outcome: EventOutcome
     queued: float
-    """When it was asked for: seconds since the epoch (wall time, for display)."""
+    """When it was requested: seconds since the epoch (wall time, for display)."""
     waited: float
     """Seconds from then to its start; to its end, if it never started. By the monotonic clock."""
     seconds: float
     """From its start to its end; 0 if it never started. By the monotonic clock."""
     script_waits: float = 0.0
-    """For how many of these its scripts waited, for locks and more."""
+    """Seconds of these that its scripts waited, for locks, slots and files."""
     report: EventReport
-    """Script by script; of a run that was cancelled as far as it came."""
+    """The report of each script; incomplete for a cancelled run."""
     former: bool = False
-    """It was a former daemon's; what is known of it is in the history."""
+    """It was run by a former daemon, and read from the history."""
 
 
 @attrs.frozen(kw_only=True)
 class Wait:
-    """A run waited for something."""
+    """A wait of a run or script."""
 
     what: str
     """Its place in the queue (`queue`), a processor (`slot`), or locks, separated by blanks."""
     holder: str | None
-    """Who was before it, or had the lock, in words; None if nobody is known."""
+    """Who was before it, or held the lock, in words; None if unknown."""
     began: float
     """Seconds since the epoch."""
     seconds: float
@@ -227,7 +226,7 @@ class ComponentHealth:
     healthy: bool
     """Its latest monitor event succeeded."""
     since: float
-    """Since when it has been so: seconds since the epoch."""
+    """Since when, in seconds since the epoch."""
     script: str | None
     """The script that failed; None if it is healthy."""
     result: int

@@ -1,4 +1,4 @@
-"""What goes in and out of the daemon: limits that clients may want to know, and counts that administrators do."""
+"""Limits for clients, and counters for administrators."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MOST_CONNECTIONS = 100
 MOST_SUBSCRIPTIONS = 100
 """Calls of `subscribe` of one client under way at once: each is notified of everything."""
 MOST_UNSENT_NOTES = 1 << 18
-"""Bytes that wait for a client that doesn't read, from which on notes to it are left out."""
+"""Bytes of unsent replies of a client from which on notes to it are dropped."""
 
 
 @attrs.define
 class Traffic:
-    """Counts since the start, and of this moment."""
+    """Counters."""
 
     clients: int = 0
-    """Connected right now."""
+    """Current connections."""
     requests: int = 0
-    """Read in all."""
+    """Requests that were read since the start."""
     notes_lost: int = 0
-    """Left out, as a client read too slowly."""
+    """Notes that were dropped since the start, as a client read too slowly."""

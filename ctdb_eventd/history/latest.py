@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["LatestResults", "former_run"]
 
 _MOST_EVENTS = 1000
-"""Events remembered. There are a dozen; made-up names must not fill the memory."""
+"""The maximum number of events. There are a dozen; arbitrary names must not fill the memory."""
 _MOST_ADDRESSES = 10_000
-"""Results by address: three events for each of 3,000 addresses, which is above any cluster."""
+"""The maximum number of results by address: three events for each of 3,000 addresses, more than any cluster has."""
 _MOST_OUTPUT = 64 << 20
-"""Bytes of output kept with the results of events; of the oldest above that, only the output is forgotten."""
+"""Bytes of output kept with the results of events; above that the output of the oldest results is dropped."""
 _MOST_ADDRESS_OUTPUT = 16 << 20
 """The same for results by address."""
 
@@ -31,7 +31,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class LatestResults:
-    """Remembers how each event went when it last ran to an end of its own."""
+    """The latest result of each event that wasn't cancelled."""
 
     def __init__(self) -> None:
         """Starts empty."""
@@ -45,9 +45,9 @@ class LatestResults:
         """Stores a run.
 
         Args:
-            record: How it went.
-            batch: Runs with the same number went side by side. Of them the worst is the event's latest result: a
-                failed address must not be hidden by the next one that went well.
+            record: Its record.
+            batch: Runs with the same number ran side by side. A failed one of them is the event's latest result: it
+                must not be hidden by a later one that has succeeded.
         """
         spec = record.spec
         if record.address is not None:
@@ -64,9 +64,9 @@ class LatestResults:
         self._events.store(key, record)
 
     def carry(self, records: Iterable[RunRecord]) -> None:
-        """Takes what former daemons ran last, the oldest first; it is told until this daemon has a result of its own.
+        """Stores the latest runs of former daemons, the oldest first; each is used until this daemon has a result.
 
-        `get` doesn't tell it: to CTDB's programs what ran before the start never ran.
+        `get` doesn't return them: for CTDB's programs, events that ran before the start never ran.
         """
         for record in records:
             key = record.spec.component, record.spec.event
@@ -75,7 +75,7 @@ class LatestResults:
                 self._former_addresses.store((*key, record.address), record)
 
     def left(self) -> dict[str, Any]:
-        """Returns all of it, for another program: fields of `handover.LeftResults`."""
+        """Returns the state for another program: fields of `handover.LeftResults`."""
         return {
             "events": self._events.records,
             "addresses": self._addresses.records,
@@ -84,7 +84,7 @@ class LatestResults:
         }
 
     def take_up(self, left: LeftResults) -> None:
-        """Takes what a former program has left."""
+        """Restores the state of a former program."""
         for records, events in (left.events, self._events), (left.former_events, self._former_events):
             for record in records:
                 events.store((record.spec.component, record.spec.event), record)
@@ -93,7 +93,7 @@ class LatestResults:
                 addresses.store((record.spec.component, record.spec.event, record.address or ""), record)
 
     def former(self, component: str, event: str) -> RunRecord | None:
-        """Returns what a former daemon ran last; None if that isn't known."""
+        """Returns the latest run by a former daemon; None if unknown."""
         return self._former_events.get((component, event))
 
     def get(self, component: str, event: str) -> RunRecord:
@@ -108,22 +108,22 @@ class LatestResults:
         return record
 
     def all(self) -> Iterator[RunRecord]:
-        """Returns the latest run of each event; the one that is over for longest first."""
+        """Returns the latest run of each event, in the order of their ends."""
         return self._events.all_with(self._former_events)
 
     def by_address(self) -> Iterator[RunRecord]:
-        """Returns the latest run of each event for each address; the one that is over for longest first."""
+        """Returns the latest run of each event for each address, in the order of their ends."""
         return self._addresses.all_with(self._former_addresses)
 
 
 class _Results(Generic[K]):
-    """Latest results by what they are of, within bounds. The output of the very latest one is always kept."""
+    """Latest results by key, within bounds. The output of the latest one is always kept."""
 
     def __init__(self, most: int, most_output: int) -> None:
         self._most = most
         self._most_output = most_output
         self._records: OrderedDict[K, RunRecord] = OrderedDict()
-        self._sizes: OrderedDict[K, int] = OrderedDict()  # of those that have output
+        self._sizes: OrderedDict[K, int] = OrderedDict()  # of results with output
         self._size = 0
 
     def get(self, key: K) -> RunRecord | None:
@@ -157,7 +157,7 @@ class _Results(Generic[K]):
 
 
 def _with_last(record: RunRecord, former: RunRecord | None) -> RunRecord:
-    """Adds to scripts that were not reached how they went before."""
+    """Adds to scripts that were not reached their last result."""
     if former is None or all(script.result != NOT_REACHED for script in record.report.scripts):
         return record
     before = {script.name: script for script in former.report.scripts}
@@ -179,11 +179,11 @@ def _without_output(record: RunRecord) -> RunRecord:
     return attrs.evolve(record, report=attrs.evolve(record.report, scripts=scripts))
 
 
-# ---------------------------------------------------------------------- what former daemons ran
+# ---------------------------------------------------------------------- runs of former daemons
 
 
 def former_run(run: Mapping[str, Any]) -> RunRecord:
-    """Makes a record of a run that was over when the history was read: see `reader.read_latest`."""
+    """Converts a run from the history to a record: see `reader.read_latest`."""
     spec = EventSpec(component=run["component"], event=run["event"], args=tuple(run["args"]), timeout=0, run_all=False)
     return RunRecord(
         run=run["run"],

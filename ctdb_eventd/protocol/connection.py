@@ -1,11 +1,11 @@
-"""The daemon's end of a connection: cuts the stream into packets and turns them into requests. Sans-IO.
+"""The daemon's end of a connection: splits the stream into packets and decodes them to requests. Sans-IO.
 
-feed it:   receive_data(bytes), receive_eof()
-ask it:    next_message() until it returns None
+receive:   receive_data(bytes), receive_eof()
+decode:    next_message() until it returns None
 send:      write what encode(reqid, reply) returns
 
-It finds out by the first bytes which dialect the client speaks. A packet of the native dialect is called a frame where
-the difference matters.
+The first bytes of the client select the dialect. Packets of the native dialect are called frames where the difference
+matters.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ __all__ = ["Connection"]
 class Connection:
     """Protocol state of one connection.
 
-    After a RemoteProtocolError the stream can't be read on, as nobody knows where the next packet starts: the same
-    error is raised again and again, and the owner closes.
+    After a RemoteProtocolError the start of the next packet is unknown: every further call raises the same error, and
+    the owner has to close the connection.
     """
 
     def __init__(self, max_packet: int = packet.DEFAULT_MAX_REQUEST) -> None:
         """Starts a connection that reads requests of at most `max_packet` bytes in either dialect."""
         self._recognised = False
         self._max_packet = max_packet
-        # in the CTDB dialect unless the native preface comes
+        # the CTDB dialect, unless the native preface is received
         self._length: Callable[[bytes | bytearray, int], int] = packet.packet_length
         self._decode: Callable[[bytes], tuple[int, Request]] = ctdb.decode_request
         self._encode: Callable[[int, Reply], bytes] = ctdb.encode
         self._data = b""
         self._position = 0
-        # Holds a packet that came in pieces; a bytearray grows in place, so that a peer which sends byte by byte
-        # costs linear and not quadratic work.
+        # An incomplete packet; a bytearray grows in place, so that the cost of a peer that sends byte by byte is linear
+        # and not quadratic.
         self._partial = bytearray()
         self._error: RemoteProtocolError | None = None
         self.size = 0
-        """Bytes of the last message that came."""
+        """Bytes of the last message."""
 
     def receive_data(self, data: bytes) -> None:
-        """Takes bytes from the peer. Only stores them: call `next_message` until it returns None, then come back."""
+        """Stores bytes from the peer; then call `next_message` until it returns None."""
         if self._partial:
             self._partial += data
         elif self._position < len(self._data):
@@ -55,7 +55,7 @@ class Connection:
             self._data, self._position = data, 0
 
     def receive_eof(self) -> None:
-        """Takes the end of the stream.
+        """Called at the end of the stream.
 
         Raises:
             RemoteProtocolError: It ended inside a packet.
@@ -68,8 +68,8 @@ class Connection:
         """Returns the next whole message with its request id, None if more bytes are needed first.
 
         Raises:
-            RemoteProtocolError: What came isn't the protocol. The length is checked as soon as its four bytes are
-                there, before anything is kept for the rest.
+            RemoteProtocolError: The bytes can't be decoded. The length is checked as soon as its four bytes are
+                received, before memory is allocated for the rest.
         """
         if self._error is not None:
             raise self._error
@@ -91,7 +91,7 @@ class Connection:
         return self._encode(reqid, reply)
 
     def closing_message(self) -> bytes:
-        """Returns what has to be sent before closing after an error: our version, for a client of a later one."""
+        """Returns the bytes to be sent before closing after an error: our version, for a client of a later one."""
         error = self._error
         if not isinstance(error, VersionNotSupported):
             return b""
@@ -99,14 +99,14 @@ class Connection:
         return native.encode(0, Failure("EPROTONOSUPPORT", str(error), data))
 
     def _recognise(self) -> bool:
-        """Chooses the dialect as soon as the bytes that tell it are there."""
+        """Selects the dialect as soon as enough bytes are received."""
         head = bytes(self._partial or self._data[self._position :])[: len(frames.PREFACE)]
         if len(head) < frames.MAGIC_SIZE:
             return False
         if frames.is_native(head):
             if len(head) < len(frames.PREFACE):
                 return False
-            self._speak_native()
+            self._use_native()
             self._skip(len(frames.PREFACE))
             version = frames.check_preface(head)
             if version != frames.VERSION:
@@ -114,21 +114,21 @@ class Connection:
         self._recognised = True
         return True
 
-    def _speak_native(self) -> None:
+    def _use_native(self) -> None:
         self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
 
     def left(self) -> tuple[bool | None, bytes]:
-        """Returns what another connection needs to read on: whether the dialect is the native one, None if that isn't
-        known yet, and what came of a message that isn't whole.
+        """Returns the state for another program: whether the dialect is the native one, and the bytes of an incomplete
+        message. The former is None if it isn't known yet.
         """
         unread = bytes(self._partial) or self._data[self._position :]
         return self._encode is native.encode if self._recognised else None, unread
 
     def take_up(self, is_native: bool | None, unread: bytes) -> None:
-        """Reads on where another connection was; to be called before anything comes. See `left`."""
+        """Restores the state of another connection, before any data is received; see `left`."""
         self._recognised = is_native is not None
         if is_native:
-            self._speak_native()
+            self._use_native()
         self._data, self._position = unread, 0
 
     def _skip(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A look at a hung script before it is ended: at its processes, and by the debug script. Never for ever."""
+"""Examines a hung script before it is ended: its processes, and by the debug script. With time limits."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TURN_TIMEOUT = 10.0
 """Seconds that a hung script waits to be looked at while the debug script looks at others: its locks and its address
 are held meanwhile, and a failover waits for them."""
 _LOOK_TIMEOUT = 1.0
-"""Seconds that the look at its processes may take."""
+"""Seconds that examining its processes may take."""
 
 
 class Debugger:
-    """Looks at hung scripts.
+    """Examines hung scripts.
 
     Attributes:
         spawn: What the debug script is given; may be replaced.
@@ -52,7 +52,7 @@ class Debugger:
         self._turn = anyio.Lock()
 
     async def examine(self, hung: Child, others: tuple[int, ...], job: Job, script: str) -> None:
-        """Looks at a script's processes, keeps what it found, and says it in the log. Cancellation-safe.
+        """Examines a script's processes; stores and logs the result. Cancellation-safe.
 
         Args:
             hung: The script.
@@ -79,7 +79,7 @@ class Debugger:
         self._keep(job.run, script, attrs.asdict(found))
 
     async def look_at(self, hung: Child, job: Job, config: Config) -> None:
-        """Runs the debug script, if one is configured, and logs its output; returns when it is over.
+        """Runs the debug script, if one is configured, until it has ended, and logs its output.
 
         Waits for its turn. A script that has ended by then isn't looked at. The debug script itself is ended when
         its own time is over. Cancellation-safe: the debug script is killed.

@@ -125,7 +125,7 @@ class Guardian:
                 os.close(program)
 
     def protect(self) -> int:
-        """Notes that a script is about to be started; returns the line of the table that is its own."""
+        """Reserves a line of the table for a script that is about to be started; returns the line."""
         if self._free:
             line = self._free.pop()
         else:
@@ -139,16 +139,16 @@ class Guardian:
         os.pwrite(self._table, text, leftovers.HEAD_SIZE + line * leftovers.LINE_SIZE)
 
     def started(self, line: int, group: int) -> None:
-        """Notes the process group of a script that has been started."""
+        """Stores the process group of a started script."""
         self._write(line, leftovers.running_line(group, self._since[line]))
 
     def release(self, line: int) -> None:
-        """Takes a script off the table. To be called before its leader is reaped: then its number is free."""
+        """Removes a script from the table. To be called before its leader is reaped, whose pid may be reused then."""
         self._write(line, leftovers.empty_line())
         self._free.append(line)
 
     async def rest(self) -> None:
-        """Lets the process go, and waits for it; `startup` starts another one."""
+        """Stops the process and waits for its end; `startup` starts another one."""
         if self._restart is not None:
             self._restart.cancel()
         self._close_pipe()
@@ -159,7 +159,7 @@ class Guardian:
             self._reap()
 
     async def shutdown(self) -> None:
-        """Lets the process go, and waits for it."""
+        """Stops the process and waits for its end."""
         await self.rest()
         os.close(self._table)
 

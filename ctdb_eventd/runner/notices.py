@@ -15,33 +15,33 @@ __all__ = ["Notices"]
 _log = logging.getLogger(__name__)
 
 _EXPECTED_TO_RUN = frozenset(kind.name for kind in CATALOGUE.values() if kind.mode is not Mode.EXCLUSIVE)
-"""A node on which no script runs for one of these neither has addresses nor checks its services, and looks healthy."""
+"""Without a script for one of these a node has no addresses or doesn't check its services, and yet looks healthy."""
 
 
 class Notices:
-    """Remembers what was pointed out already."""
+    """Logs each warning once."""
 
     def __init__(self, events_dir: str) -> None:
-        """Starts with nothing pointed out about the components below `events_dir`."""
+        """Starts with no warning logged; `events_dir` has the directories of components."""
         self._events_dir = events_dir
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._dangling: set[str] = set()
         self._idle: set[str] = set()
 
     def look_at(self, component: str, listing: Listing) -> None:
-        """Logs what is new about names: those that run only here, are hidden by a `.script`, or are left out."""
+        """Logs new warnings about names: those that run only here, are hidden by a `.script`, or are left out."""
         for path in listing.shadowed:
-            if self._is_new("hidden", path):
+            if self._first_time("hidden", path):
                 _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
         for script in listing.left_out:
-            if script.enabled() and self._is_new("left out", script.path):
+            if script.enabled() and self._first_time("left out", script.path):
                 _log.warning(
                     "%s does not run: where there are names of the form NN.name.script only those run; if it is no "
                     "copy, rename it to %s.script, or set [eventd] script names = both",
                     *(script.path, script.name),
                 )
         for script in listing.scripts:
-            if script.bare and script.enabled() and self._is_new("bare", script.path):
+            if script.bare and script.enabled() and self._first_time("bare", script.path):
                 _log.warning(
                     "%s runs here, but not under CTDB's own event daemon: that wants the name %s.script",
                     *(script.path, script.name),
@@ -51,22 +51,22 @@ class Notices:
             there = {script.path for script in listing.scripts}
             self._dangling = {path for path in self._dangling if path in there or os.path.dirname(path) != directory}
 
-    def _is_new(self, what: str, path: str) -> bool:
-        if (what, path) in self._told:
+    def _first_time(self, what: str, path: str) -> bool:
+        if (what, path) in self._logged:
             return False
-        self._told.add((what, path))
+        self._logged.add((what, path))
         return True
 
     # ------------------------------------------------------------------ while events run
 
     def found(self, script: Script) -> None:
-        """Takes note that a script is enabled."""
+        """Called when a script is enabled: a dangling link is warned of again."""
         if self._dangling:
             self._dangling.discard(script.path)
 
     def unsafe(self, path: str, flaw: Unsafe) -> None:
         """Warns that a file is executed which others can change."""
-        if self._is_new("unsafe", path):
+        if self._first_time("unsafe", path):
             _log.warning("%s runs although others can change it: %s", path, flaw.sentence)
 
     def passed_over(self, script: Script) -> None:

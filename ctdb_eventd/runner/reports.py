@@ -1,4 +1,4 @@
-"""The reports of one run's scripts as they come, and the result that they make. Writes to the log what went wrong."""
+"""The reports of one run's scripts, and the run's result. Logs failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 Came = Sequence[tuple[int, float]]
 _NOTABLE_PART = 0.5
-"""Of an event's time limit: what a single script may take of it without a line in the log."""
+"""Fraction of an event's timeout above which the duration of a single script is logged."""
 
 
 class RunningChild(Protocol):
@@ -41,18 +41,18 @@ class RunningChild(Protocol):
 
     @property
     def output(self) -> bytes:
-        """What it has printed so far."""
+        """Its output so far."""
 
     @property
     def came(self) -> Came:
-        """From which position of that on it came at which time; see `Capture.came`."""
+        """When the parts of the output arrived; see `Capture.came`."""
 
 
 class Reports:
-    """What is known of the scripts of a job's run, in their order; the listener is notified of each."""
+    """The reports of a run's scripts, in their order; the listener is notified of each."""
 
     def __init__(self, job: Job, listing: Sequence[Script], listener: RunListener) -> None:
-        """Starts with none of the scripts of `listing`."""
+        """Starts without reports of the scripts in `listing`."""
         self._job = job
         self._spec = job.spec
         self._listing = listing
@@ -71,7 +71,7 @@ class Reports:
         return any(report.result != DISABLED for report in self._reports)
 
     def add(self, report: ScriptReport) -> None:
-        """Takes the report of the next script."""
+        """Adds the report of the next script."""
         self._reports.append(report)
         self._listener.script_finished(self._job, report)
 
@@ -85,8 +85,8 @@ class Reports:
             began: In microseconds since the epoch.
             took: Microseconds.
             status: Its exit status, or the negative number of the signal that killed it.
-            output: What it printed.
-            came: When that came; see `Capture.came`.
+            output: Its output.
+            came: When the parts of it arrived; see `Capture.came`.
         """
         self._log_output(name, output, came)
         if status > 0:
@@ -114,7 +114,7 @@ class Reports:
         """Returns the report of a script that could not be started."""
         number = (error.errno if isinstance(error, OSError) else None) or errno.EINVAL
         if number in (errno.ENOENT, errno.EACCES) and not script.enabled():
-            # It vanished or was disabled between the look at it and its start: as if that had been before the look.
+            # it was removed or disabled after the check, just before its start: like a disabled one
             return ScriptReport(name=script.name, begin=began, end=began, result=DISABLED)
         text = f"cannot run {script.path}: {_why_not_started(number, error)}"
         _log.error(
@@ -128,18 +128,18 @@ class Reports:
     # ------------------------------------------------------------------ the run
 
     def completed(self) -> RunResult:
-        """Returns the result of a run that came to its end."""
+        """Returns the result of a run that has completed."""
         failures = [report.result for report in self._reports if report.failed]
         outcome = EventOutcome.FAILED if failures else EventOutcome.SUCCESS
         return RunResult(outcome.errno, self._finish(failures[-1] if failures else 0))
 
     def timed_out(self, child: RunningChild | None, began: int, took: int) -> RunResult:
-        """Returns the result of a run whose time is over.
+        """Returns the result of a run that has timed out.
 
         Args:
-            child: The script that runs; None if one was just to be started.
-            began: When it, or the run's wait for it, began, in microseconds since the epoch.
-            took: Microseconds since then; clocks on walls are set now and then.
+            child: The running script; None if one was to be started.
+            began: When it, or the wait for it, began, in microseconds since the epoch.
+            took: Microseconds since then, by the monotonic clock.
         """
         name = self.next_name or ""
         output = b"" if child is None else child.output
@@ -154,7 +154,7 @@ class Reports:
         return RunResult(EventOutcome.TIMED_OUT.errno, self._finish(TIMED_OUT))
 
     def cancelled(self, child: RunningChild | None, began: int, took: int) -> RunResult:
-        """Returns the result of a run that was broken off; the arguments are those of `timed_out`."""
+        """Returns the result of a cancelled run; for the arguments see `timed_out`."""
         summary = 0
         if child is not None:
             name, summary = self.next_name or "", SIGNALLED
@@ -179,7 +179,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-# ---------------------------------------------------------------------- in words
+# ---------------------------------------------------------------------- texts
 
 
 def _signal_name(number: int) -> str:
@@ -191,12 +191,12 @@ def _signal_name(number: int) -> str:
 
 
 def how_ended(status: int) -> str:
-    """Says what ended a process that had to be ended; `status` is as `Child.close` returns it."""
+    """Describes how a terminated process ended; `status` is that of `Child.close`."""
     return _signal_name(-status) if status < 0 else f"itself with exit status {status}"
 
 
 def _why_not_started(number: int, error: OSError | ValueError) -> str:
-    """Says why a script could not be started: `number` is the errno of `error`."""
+    """Describes why a script could not be started: `number` is the errno of `error`."""
     if number == errno.ENOEXEC:
         return "it is no program, and its first line does not name an interpreter (such as #!/bin/sh)"
     if number == errno.ENOENT:

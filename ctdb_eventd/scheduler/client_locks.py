@@ -1,4 +1,4 @@
-"""Named locks of clients, from the moment they are asked for until they are given back."""
+"""Named locks of clients, from the request to the release."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["NOTABLE_WAIT", "ClientLock", "ClientLocks"]
 _log = logging.getLogger(__name__)
 
 NOTABLE_WAIT = 1.0
-"""Seconds of waiting from which on the log tells of it."""
+"""Seconds of waiting from which on a wait is logged at NOTICE."""
 
 
 class ClientLocks:
-    """Takes clients' requests for locks, and answers them.
+    """Handles the lock requests of clients.
 
     Attributes:
-        next_number: The number that the next one gets; none is used twice.
+        next_number: The number of the next request; none is used twice.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class ClientLocks:
         """Prepares.
 
         Args:
-            core: Has the locks.
-            command_locks: Has the files of those that are commands' too.
-            publisher: Is notified of waits.
-            settle: Sees to it that what was given back comes to those who wait for it.
+            core: Grants the locks.
+            command_locks: The lock files of commands.
+            publisher: Publishes waits.
+            settle: Passes released locks and slots on to waiting scripts and clients.
         """
         self._core = core
         self._command_locks = command_locks
@@ -64,28 +64,28 @@ class ClientLocks:
         done: LockDone,
         parents: frozenset[Hashable] = frozenset(),
     ) -> ClientLock:
-        """Asks for locks.
+        """Requests locks.
 
         Args:
-            names: All of them are taken at once.
-            wait: Most seconds to wait; None is no limit.
+            names: The locks; all are granted at once.
+            wait: Timeout in seconds; None is no limit.
             pid: The client's process.
-            text: Who that is, for people.
-            done: Is called with what comes of it, possibly before this returns.
-            parents: The jobs from whose scripts the client descends, and the locks from whose holders.
+            text: Its name, for people.
+            done: Called with the result, possibly before this returns.
+            parents: The jobs and locks whose script or holder is an ancestor of the client's process.
 
         Returns:
-            What gives them back.
+            The request; it releases the locks as well.
 
         Raises:
-            WouldDeadlock: One of `parents`, or who waits for one, has one of them or waits for one before.
+            WouldDeadlock: One of `parents`, or one that waits for a parent, holds one of the locks or is queued for it.
         """
         lock = ClientLock(number=self.next_number, names=names, pid=pid, text=text, done=done, locks=self)
         self.next_number += 1
         has_them = self._core.request_locks(lock, names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
-        if has_them and self._command_locks.take(lock, names, partial(self._goes_on, lock)):
+        if has_them and self._command_locks.take(lock, names, partial(self._finish_wait, lock)):
             self._answer(lock, time.monotonic() - lock.requested)
         elif wait == 0:
             self._time_out(lock, 0)
@@ -94,11 +94,11 @@ class ClientLocks:
                 lock.timer = asyncio.get_running_loop().call_later(wait, self._time_out, lock, wait)
             lock.behind = self.holder_for(lock).text
             self._publish("lock-waiting", lock, holder=lock.behind)
-            self._settle()  # others may have got the slot of the script that waits for it
+            self._settle()  # its parents' slots may have gone to others
         return lock
 
     def take_up(self, left: LeftLock, pid: int, parents: frozenset[Hashable]) -> ClientLock:
-        """Returns the locks that a client has from a former program in this process, which held them until now."""
+        """Restores the locks that a client holds since a former program of this process."""
         lock = ClientLock(
             number=left.number,
             names=left.names,
@@ -115,15 +115,15 @@ class ClientLocks:
         return lock
 
     def files(self, lock: ClientLock) -> tuple[tuple[str, int, int], ...]:
-        """Returns what `LeftLock.files` is to be."""
+        """Returns the value of `LeftLock.files`."""
         return self._command_locks.files(lock)
 
     def granted(self, lock: ClientLock) -> None:
-        """Answers that a client has the locks for which it waited, unless it has to wait for a command that runs."""
-        if self._command_locks.take(lock, lock.names, partial(self._goes_on, lock)):
-            self._goes_on(lock)
+        """Replies to a client that its queued request is granted, unless it has to wait for a running command."""
+        if self._command_locks.take(lock, lock.names, partial(self._finish_wait, lock)):
+            self._finish_wait(lock)
 
-    def _goes_on(self, lock: ClientLock) -> None:
+    def _finish_wait(self, lock: ClientLock) -> None:
         waited = time.monotonic() - lock.requested
         self._publish("lock-acquired", lock, seconds=waited)
         lock.stop_timer()
@@ -138,18 +138,18 @@ class ClientLocks:
         self._answer(lock, LockTimeout(lock.names, seconds, holder))
 
     def cancel(self, lock: ClientLock) -> None:
-        """Gives locks back, or takes back the request for them, without an answer. Idempotent."""
+        """Releases locks, or cancels the request for them without a reply. Idempotent."""
         lock.done = None
         self.drop(lock)
 
     def revoke(self, lock: ClientLock) -> bool:
-        """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
+        """Cancels the request, with a reply that says so; returns False, as it had not been granted."""
         self.drop(lock)
         self._answer(lock, Cancelled(f"the wait for the lock {' '.join(lock.names)}"))
         return False
 
     def drop(self, lock: ClientLock) -> None:
-        """Gives locks back, or forgets the request for them. Idempotent."""
+        """Releases locks, or removes the request for them. Idempotent."""
         lock.stop_timer()
         if self._locks.pop(lock.number, None) is not None:
             its = self._of_process[lock.pid]
@@ -161,15 +161,15 @@ class ClientLocks:
         self._settle()
 
     def __len__(self) -> int:
-        """How many are held or asked for."""
+        """The number of requests, granted ones included."""
         return len(self._locks)
 
     def of(self, pids: Iterable[int]) -> frozenset[Hashable]:
-        """Returns the locks of these processes."""
+        """Returns the requests of these processes."""
         return frozenset(lock for pid in pids for lock in self._of_process.get(pid, ()))
 
     def holder_for(self, lock: ClientLock) -> LockOwner:
-        """Returns who has a lock for which a request waits, or waits for it before that."""
+        """Returns the holder that a request waits for, or the first one that is queued before it."""
         if commands := self._command_locks.waits_for(lock):
             text = f"{commands[0]} which a script runs right now"
             return LockOwner(run=None, lock=None, pid=None, text=text, since=time.time(), seconds=0.0)
@@ -191,36 +191,36 @@ class ClientLocks:
 
 @attrs.define(eq=False, kw_only=True)
 class ClientLock:
-    """Locks that a client has or asks for; from one request, so all of them or none. Only `ClientLocks` changes it."""
+    """A client's request for locks, until they are released. Only `ClientLocks` changes it."""
 
     number: int
-    """Tells it apart from others; never used twice."""
+    """Its number; never used twice."""
     names: tuple[str, ...]
     """The locks."""
     pid: int
     """The client's process."""
     text: str
-    """Who that is, for people."""
+    """The client's name, for people."""
     done: LockDone | None
-    """Answers the request; None if that is not wanted, or was done."""
+    """Replies to the request; None after that, or if the client has disconnected."""
     requested: float = attrs.field(factory=time.monotonic)
-    """When it was, by the monotonic clock."""
+    """When it arrived, by the monotonic clock."""
     behind: str = ""
-    """Who had them, or was to get them first, when it was asked for; empty if it didn't wait."""
+    """The owner that it had to wait for at its arrival; empty if it didn't wait."""
     timer: asyncio.TimerHandle | None = None
-    """Ends its wait; None if nothing does."""
+    """Its timeout; None if there is none."""
     _locks: ClientLocks
 
     def __str__(self) -> str:
         return self.text
 
     def owner(self, seconds: float) -> LockOwner:
-        """Returns who this is, for a lock that it has or waits for since so many seconds."""
+        """Returns it as the owner of a lock that it has held, or waited for, for so many seconds."""
         since = time.time() - seconds
         return LockOwner(run=None, lock=self.number, pid=self.pid, text=self.text, since=since, seconds=seconds)
 
     def stop_timer(self) -> None:
-        """Notes that its wait is over. Idempotent."""
+        """Stops the timeout. Idempotent."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -230,11 +230,11 @@ class ClientLock:
         self._locks.cancel(self)
 
     def revoke(self) -> bool:
-        """Takes back the request, and has it answered as cancelled; False, as it had not been granted."""
+        """Cancels the request, with a reply that says so; returns False, as it had not been granted."""
         return self._locks.revoke(self)
 
     def left(self) -> LeftLock:
-        """Returns what another program needs to go on with it."""
+        """Returns its state for another program."""
         from ctdb_eventd.handover import LeftLock  # late: it would slow the start
 
         return LeftLock(

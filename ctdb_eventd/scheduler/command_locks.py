@@ -1,9 +1,9 @@
-"""The files by which wrapped commands take turns, such as iptables: locked for who has the named lock of the command.
+"""The lock files of serialised commands such as iptables, locked for the owner of the command's named lock.
 
 So `ctdb-event lock iptables`, a script that declares the lock `iptables`, and a script that only runs the command
-exclude one another. The file is locked after the named lock was granted, so at most one owner waits for it here, and it
-is unlocked before the named lock goes to the next. Who has it by the named lock may run the command all the same: its
-environment tells the wrapper so (`holds`), as that of a job tells it which its parents' scripts and clients do.
+exclude each other. The file is locked after the named lock was granted, so at most one owner waits for it here, and it
+is unlocked before the named lock goes to the next owner. The owner of the named lock may run the command without
+waiting for itself: a variable in its environment, and in that of its children's events, says so (`holds`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ than milliseconds. ext4 refuses offsets from 1 << 44 on, which nanoseconds would
 
 
 class CommandLocks:
-    """The files that owners of named locks have locked, or wait for.
+    """The lock files that owners of named locks hold or wait for.
 
     Attributes:
         directory: Where the files are, each with the name of its lock.
@@ -52,12 +52,12 @@ class CommandLocks:
         """Locks the files of those of an owner's named locks that have one.
 
         Args:
-            owner: Who has the named locks.
+            owner: The owner of the named locks.
             names: All of its named locks.
-            done: Is called when the files are locked, unless they are when this returns.
+            done: Called when the files are locked, unless this returns True.
 
         Returns:
-            True if nothing is left to wait for.
+            True if all files are locked now.
         """
         wanted = [name for name in names if name in self.names]
         if not wanted:
@@ -70,21 +70,21 @@ class CommandLocks:
         return not request.waits_for
 
     def release(self, owner: Hashable) -> None:
-        """Unlocks an owner's files, or takes back the request for them. Idempotent."""
+        """Unlocks an owner's files, or withdraws the request for them. Idempotent."""
         request = self._of_owner.pop(owner, None)
         if request is not None:
             for name in request.names:
                 self._files[name].unlock()
 
     def files(self, owner: Hashable) -> tuple[tuple[str, int, int], ...]:
-        """Returns the files that an owner has, for another program: name, descriptor, which stays open, and offset."""
+        """Returns an owner's files for another program: name, descriptor, which stays open, and offset."""
         request = self._of_owner.get(owner)
         if request is None:
             return ()
         return tuple((name, *self._files[name].left()) for name in request.names if name not in request.waits_for)
 
     def take_up(self, owner: Hashable, files: Iterable[tuple[str, int, int]]) -> None:
-        """Has an owner have the files that a former program in this process locked for it; see `files`."""
+        """Restores the files that a former program of this process has locked for an owner; see `files`."""
         files = tuple(files)
         if files:
             self._of_owner[owner] = _Request(
@@ -95,7 +95,7 @@ class CommandLocks:
             file.take_up(descriptor, offset)
 
     def owner(self, name: str, *, waits: bool) -> Any:
-        """Returns the owner that has the file of this lock, or waits for it; None if none does."""
+        """Returns the owner that holds the file of this lock, or, if `waits`, waits for it; None if there is none."""
         for owner, request in self._of_owner.items():
             if name in request.names and (name in request.waits_for) == waits:
                 return owner
@@ -107,7 +107,7 @@ class CommandLocks:
         return () if request is None else tuple(name for name in request.names if name in request.waits_for)
 
     def holds(self, owners: Iterable[Hashable]) -> str:
-        """Returns what tells wrappers, by the variable `names.HELD_LOCKS`, that these owners have their locks."""
+        """Returns the value of the variable `names.HELD_LOCKS` for commands of these owners."""
         requests = (self._of_owner.get(owner) for owner in owners)
         names = (name for request in requests if request is not None for name in request.names)
         return " ".join(f"{name}:{self._files[name].mark}" for name in names)
@@ -128,12 +128,12 @@ class _Request:
 
 
 class _LockFile:
-    """One file. What can't be had at once is waited for in a thread: nothing but the file's owner ends that wait.
+    """One file. If it is locked, a thread waits for it: that wait can't be interrupted.
 
-    A request that is taken back leaves the thread to the next one, so there is never more than one.
+    The thread of a withdrawn request is used by the next one, so there is never more than one.
 
-    The descriptor is moved to an offset that is never used again: it tells one holder from the next, who may well get
-    the same descriptor, and vanishes with this process.
+    The descriptor is moved to an offset that is never used again. Number and offset identify the holder, as the next
+    one may get the same descriptor; both vanish with this process.
     """
 
     _offsets = count(_FIRST_OFFSET)
@@ -147,11 +147,11 @@ class _LockFile:
 
     @property
     def mark(self) -> str:
-        """What a wrapper finds in /proc while this holder has the file."""
+        """Identifies the holder: the path below /proc at which a wrapper finds the offset while the file is held."""
         return f"{os.getpid()}/fdinfo/{self._descriptor}@{self._offset}"
 
     def lock(self, done: Callable[[], None]) -> bool:
-        """Locks the file; False if that takes a while, then `done` is called."""
+        """Locks the file; returns False if it has to wait, then `done` is called."""
         if not self._in_thread:
             try:
                 fd = own_file(self._path, "lock")
@@ -165,7 +165,7 @@ class _LockFile:
                 threading.Thread(target=self._wait, args=(fd, loop), name="file lock", daemon=True).start()
                 self._in_thread = True
             else:
-                self._have(fd)
+                self._set_holder(fd)
                 return True
         self._done = done
         return False
@@ -181,23 +181,23 @@ class _LockFile:
         if done is None:
             os.close(fd)
             return
-        self._have(fd)
+        self._set_holder(fd)
         done()
 
-    def _have(self, fd: int) -> None:
+    def _set_holder(self, fd: int) -> None:
         self._descriptor, self._offset = fd, next(self._offsets)
         os.lseek(fd, self._offset, os.SEEK_SET)
 
     def left(self) -> tuple[int, int]:
-        """Returns the descriptor, which is to stay open in another program of this process, and its offset."""
+        """Returns the descriptor, which has to stay open for another program, and its offset."""
         return self._descriptor, self._offset
 
     def take_up(self, descriptor: int, offset: int) -> None:
-        """Takes what a former program has left: the mark stays the same, as its holder's commands know that."""
+        """Restores the state of a former program; the mark stays the same, as its holder's commands know it."""
         self._descriptor, self._offset = descriptor, offset
 
     def unlock(self) -> None:
-        """Unlocks it, or doesn't wait for it any more."""
+        """Unlocks it, or withdraws the request."""
         self._done = None
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""The load of the machine right now, and slots given out by it while scripts wait for an idle processor. Linux only."""
+"""The current load of the machine, and a timer that grants slots when a processor is idle. Linux only."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["LoadReader", "LoadWatch", "processors"]
 
 _SIZE = 128
 _INTERVAL = 0.002
-"""Seconds between two looks: about what starting a script takes."""
+"""Seconds between two readings: about the time that a script's start takes."""
 
 
 def processors() -> int:
-    """Returns how many processors this process, and so every script, may use."""
+    """Returns the number of processors that this process, and so every script, may use."""
     return len(os.sched_getaffinity(0))
 
 
 class LoadReader:
-    """Reads how many processes want to run from /proc/loadavg; a few microseconds a call.
+    """Reads the number of runnable processes from /proc/loadavg; a few microseconds a call.
 
-    The count is of this very moment. The averages beside it, and pressure stall information, look back ten seconds and
-    more, in which a failover begins and ends.
+    That is the current number. The averages beside it, and pressure stall information, cover ten seconds and more,
+    which is longer than a failover.
     """
 
     def __init__(self, path: str = "/proc/loadavg") -> None:
@@ -39,7 +39,7 @@ class LoadReader:
     def __call__(self) -> Load | None:
         """Returns the load, None if it is unknown."""
         try:
-            # 0.42 0.30 0.20 3/345 6789: three of 345 threads are runnable, and the one that asks is one of them
+            # 0.42 0.30 0.20 3/345 6789: three of 345 threads are runnable, this one included
             runnable = int(os.pread(self._fd, _SIZE, 0).split()[3].partition(b"/")[0])
         except (OSError, ValueError, IndexError):
             return None
@@ -53,15 +53,15 @@ class LoadReader:
 
 
 class LoadWatch:
-    """Reads the load, asks the core, and has its decisions obeyed. Costs nothing while no script waits for the load."""
+    """Reads the load periodically and has slots granted by it. Inactive while no script waits for the load."""
 
     def __init__(self, core: Core[Any], load: Callable[[], Load | None], run_actions: Callable[[], None]) -> None:
-        """Starts without a look.
+        """Starts inactive.
 
         Args:
-            core: Gives out the slots.
+            core: Grants the slots.
             load: Reads the load; returns None if it is unknown.
-            run_actions: Carries out what the core decides.
+            run_actions: Carries out the core's actions.
         """
         self._core = core
         self._load = load
@@ -71,11 +71,11 @@ class LoadWatch:
 
     @property
     def pending(self) -> bool:
-        """Tells whether another look is to come."""
+        """Tells whether the timer runs."""
         return self._next is not None
 
     def look(self) -> None:
-        """Gives one more slot if the processors have time, and looks again soon if a script still waits for that."""
+        """Grants one more slot if a processor is idle; starts the timer if a script still waits for that."""
         if not self._core.admission.wants_load:
             return
         load = self._load()
@@ -85,12 +85,12 @@ class LoadWatch:
         self.look_soon()
 
     def look_soon(self) -> None:
-        """Has the load looked at again for as long as a script waits for it to fall."""
+        """Starts the timer if a script waits for the load."""
         if self._core.admission.wants_load and self._next is None and not self._stopped:
             self._next = asyncio.get_running_loop().call_later(_INTERVAL, self._look_again)
 
     def stop(self) -> None:
-        """Looks no more by itself."""
+        """Stops the timer for good."""
         self._stopped = True
         if self._next is not None:
             self._next.cancel()

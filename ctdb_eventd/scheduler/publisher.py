@@ -1,4 +1,4 @@
-"""Notifies the feed of what happens to jobs and client locks. Costs next to nothing while nobody has subscribed."""
+"""Publishes what happens to jobs and client locks. Almost free while there are no subscribers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Publisher"]
 
 
 class Publisher:
-    """Has one method for each kind of notification; docs/protocol.md says what is in them."""
+    """One method for each kind of notification; docs/protocol.md describes their fields."""
 
     def __init__(self, feed: Feed) -> None:
         """Publishes to `feed`."""
@@ -31,13 +31,13 @@ class Publisher:
             self._publish("lock-waiting", job, locks=locks, lock=None, text=text, holder=_holder(job))
 
     def lock_acquired(self, job: Job, locks: tuple[str, ...], text: str) -> None:
-        """A job goes on after it had to wait for locks; published if that it waits was."""
+        """A job has got its locks after a wait; published only if the wait was."""
         since, job.wait_published = job.wait_published, 0.0
         if since:
             self._publish("lock-acquired", job, locks=locks, lock=None, text=text, seconds=time.monotonic() - since)
 
     def client_lock(self, kind: str, names: tuple[str, ...], number: int, text: str, **data: object) -> None:
-        """A client has to wait for locks (`lock-waiting`), or has them after that (`lock-acquired`)."""
+        """A client has to wait for locks (`lock-waiting`), or has got them after a wait (`lock-acquired`)."""
         if self._feed.active:
             self._feed.publish(kind, None, None, None, (), {"locks": names, "lock": number, "text": text, **data})
 
@@ -57,7 +57,7 @@ class Publisher:
             self._publish("output", job, script=name, output=data)
 
     def script_finished(self, job: Job, report: ScriptReport) -> None:
-        """A script is over, or was not started."""
+        """A script has ended, or was not started."""
         if self._feed.active:
             seconds = (report.end - report.begin) / 1e6
             data: dict[str, Any] = {
@@ -69,7 +69,7 @@ class Publisher:
             self._publish("script-finished", job, **data)
 
     def finished(self, record: RunRecord) -> None:
-        """A run is over, or never was."""
+        """A run has ended, or was never started."""
         if self._feed.active:
             outcome, summary = record.outcome.word, record.report.summary
             times = {"waited": record.waited, "seconds": record.seconds}
@@ -77,7 +77,7 @@ class Publisher:
             self._publish("finished", record, record=record, **data)
 
     def trivial(self, record: RunRecord) -> None:
-        """A run was over at once, as there was nothing to run."""
+        """A run has ended at once, as there was nothing to run."""
         if self._feed.active:
             self._publish("started", record, waited=0.0)
             self.finished(record)
@@ -90,5 +90,5 @@ class Publisher:
 
 
 def _holder(job: Job) -> str | None:
-    """Returns who has what a job waits for, in words."""
+    """Returns the holder that a job waits for, in words."""
     return None if job.waits_for is None else job.waits_for[1]
