@@ -109,7 +109,7 @@ def _outside() -> dict[str, str]:
         "rules": said("ip", "rule"),
         "firewall": "\n".join(line for line in said("iptables-save").splitlines() if not line.startswith("#")),
         "host": socket.gethostname(),
-        "files": said("ls", "-lR", "/var/lib/ctdb", "/etc/ctdb", "/etc/iproute2"),
+        "files": said("ls", "-lR", *filter(os.path.isdir, ("/var/lib/ctdb", "/etc/ctdb", "/etc/iproute2"))),
     }
 
 
