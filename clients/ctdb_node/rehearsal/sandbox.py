@@ -21,7 +21,6 @@ __all__ = ["missing", "observe"]
 _PROGRAMS = {
     "unshare": "util-linux",
     "setpriv": "util-linux",
-    "pivot_root": "util-linux",
     "mount": "util-linux",
     "ip": "iproute2",
 }

@@ -8,6 +8,7 @@ changed: all mounts are in a private namespace, and everything that is written s
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -200,7 +201,10 @@ def _copy_configuration(request: Request, place: str) -> None:
 
 def _enter() -> None:
     os.chdir(_ROOT)
-    _run("pivot_root", ".", f".{PLACE}/outside")
+    # the program of that name is in a package that not every machine has, the function is in every C library
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.pivot_root(b".", f".{PLACE}/outside".encode()):
+        raise NodeError(f"can't make {_ROOT} the root: {os.strerror(ctypes.get_errno())}")
     os.chdir("/")
     _run("umount", "-l", f"{PLACE}/outside")
 
