@@ -147,7 +147,7 @@ def _make_places(directories: list[tuple[str, int, int, int]]) -> None:
         os.mkdir(_ROOT + path)
         os.chown(_ROOT + path, user, group)
         os.chmod(_ROOT + path, mode)
-    for name in ("ctdb", "lock"):
+    for name in ("ctdb", "samba/ctdb", "lock"):  # from CTDB 4.25 on the second
         os.makedirs(f"{_ROOT}/run/{name}", exist_ok=True)
     for name in ("volatile", "persistent", "state", "scripts"):  # as ctdbd makes them
         with contextlib.suppress(OSError):
