@@ -24,6 +24,7 @@ _NOT_COMPARED = (
     "/run/ctdb-eventd",
     "/run/ctdb-rehearsal",
     "/run/ctdb/eventd",
+    "/run/samba/ctdb/eventd",
     "/run/xtables.lock",
     "/var/lib/ctdb/eventd",
     "/var/log",
