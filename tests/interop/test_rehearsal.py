@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from nodes import TIMEOUT, until
 
-from .programs import PROVIDED_SCRIPTS, Maker
+from .programs import Maker
+from .sites import Site
 
 pytestmark = pytest.mark.interop
 
-_SECONDS = 300
-_INTERFACE = "lo"
-"""The only one that every machine has."""
 _PLACES = ("/", "/dev", "/etc", "/etc/ctdb", "/mnt", "/proc", "/proc/sys", "/run", "/sys", "/tmp", "/usr", "/var")
 """Where rehearsals mount, and the script that is wild."""
 _RACE = """#!/bin/sh
@@ -32,66 +26,6 @@ takeip) old=$(cat $zone); sleep 0.05; { echo "$old"; echo "$3"; } >$zone ;;
 releaseip) old=$(grep -vx "$3" $zone); sleep 0.05; echo "$old" >$zone ;;
 esac
 """
-
-
-class Rehearsed:
-    """What a rehearsal said."""
-
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        assert done.returncode in (0, 1), done.stderr
-        self.status = done.returncode
-        self.document: dict[str, Any] = json.loads(done.stdout)
-
-    def findings(self, kind: str = "", *, problem: bool | None = None) -> list[dict[str, Any]]:
-        """Those of a kind."""
-        return [
-            each
-            for each in self.document["findings"]
-            if (not kind or each["kind"] == kind) and (problem is None or each["problem"] is problem)
-        ]
-
-
-class Site:
-    """A configuration directory."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        shutil.copytree("/etc/ctdb", base, symlinks=True)
-        self.scripts = base / "events/legacy"
-        shutil.rmtree(self.scripts, ignore_errors=True)
-        self.scripts.mkdir(parents=True)
-        # `lo` has no stand-in, so its addresses are as real as any
-        (base / "public_addresses").write_text(f"10.77.0.1/24 {_INTERFACE}\nfd77::1/64 {_INTERFACE}\n")
-
-    def enable(self, *names: str) -> None:
-        """Enables scripts of CTDB, all if none is named."""
-        for path in sorted(Path(PROVIDED_SCRIPTS).glob("*.script")):
-            if not names or path.name.removesuffix(".script") in names:
-                (self.scripts / path.name).symlink_to(path)
-
-    def script(self, name: str, text: str) -> None:
-        """Writes a script."""
-        path = self.scripts / f"{name}.script"
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def command(self, *words: str) -> list[str]:
-        """What rehearses it."""
-        return [sys.executable, "-m", "ctdb_node", "rehearse", "--config-dir", str(self.base), *words]
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs it to its end."""
-        command = self.command(*words)
-        return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
-
-    def rehearse(self, *words: str) -> Rehearsed:
-        """Runs it to its end, and reads its JSON."""
-        return Rehearsed(self.run("--json", *words))
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "etc")
 
 
 def _outside() -> dict[str, str]:
@@ -136,20 +70,6 @@ def _members(namespace: str) -> list[str]:
             except OSError:
                 continue
     return found
-
-
-def test_all_scripts_of_ctdb_are_ready(site: Site) -> None:
-    site.enable()
-    if not any(Path(place).is_dir() for place in ("/var/lib/nfs/statd/sm", "/var/lib/nfs/sm")):
-        # from 4.22 on it removes the files in / where there is no such directory
-        (site.scripts / "60.nfs.script").unlink()
-    rehearsed = site.rehearse("--addresses", "6")
-    assert rehearsed.findings(problem=True) == []
-    assert rehearsed.status == 0
-    assert rehearsed.document["ready"] is True
-    assert (rehearsed.document["addresses"], rehearsed.document["made_up"]) == (6, 4)
-    assert any(call.startswith("service ") for call in rehearsed.document["calls"])
-    assert rehearsed.document["time"]["fits"] is True
 
 
 # the full number is 20
