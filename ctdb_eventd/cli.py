@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -96,8 +95,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     environment.calm_signals()
     environment.name_process("ctdb-eventd")
-    # nothing of what is loaded goes away again: the daemon turns it on once it has loaded all
-    gc.disable()
     arguments = _parse(argv)
     if arguments.try_state is not None:
         return _try_state(arguments)

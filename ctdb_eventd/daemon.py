@@ -6,7 +6,6 @@ The only module that imports all parts.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -187,8 +186,6 @@ class Daemon:
 
     def _complete(self) -> None:
         load_the_rest()
-        gc.freeze()
-        gc.enable()
         if self._history is not None:
             self._history.startup()
             if self._former is None:
