@@ -175,7 +175,7 @@ class JournalHandler(logging.Handler):
         self._held_bytes -= len(self._held.popleft())
 
     def drain(self) -> None:
-        """Waits, with a timeout, until the queue is empty: the thread ends with the program. Not to be called locked."""
+        """Waits with a timeout until the queue is empty: the thread ends with the program. Not to be called locked."""
         sender = self._sender
         if sender is not None:
             sender.join(_LAST_WAIT)
