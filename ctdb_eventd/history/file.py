@@ -101,7 +101,7 @@ class HistoryFile:
 
         Args:
             path: The file.
-            goes_on: A former program of this process has written to it: what is not over there goes on.
+            goes_on: Whether a previous program of this process has written to it: then its unfinished runs continue.
         """
         self._path = path
         self._connection: sqlite3.Connection | None = None
@@ -112,7 +112,7 @@ class HistoryFile:
         """Writes records in one transaction.
 
         Raises:
-            sqlite3.Error: It can't be done now.
+            sqlite3.Error: Writing is impossible now.
         """
         try:
             self._write(records, bounds)

@@ -1,4 +1,4 @@
-"""The latest result of each event of each component, and of each address, in memory. Pure."""
+"""The latest result of each event, by component and by address, in memory. Pure."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class _Results(Generic[K]):
 
 
 def _with_last(record: RunRecord, former: RunRecord | None) -> RunRecord:
-    """Adds to scripts that were not reached their last result."""
+    """Adds their last result to scripts that were not reached."""
     if former is None or all(script.result != NOT_REACHED for script in record.report.scripts):
         return record
     before = {script.name: script for script in former.report.scripts}
