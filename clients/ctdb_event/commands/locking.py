@@ -1,4 +1,4 @@
-"""`ctdb-event lock`: a command under the broker's locks.
+"""`ctdb-event lock`: runs a command while holding locks of the broker.
 
 The locks belong to the connection, and must be held until the command has ended. So the command inherits the
 connection's descriptor: if only this process is killed, the connection and its locks last until the command ends. When
