@@ -94,7 +94,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class HistoryFile:
-    """Writes to the file. Made and used by one thread; opens the file at the first write."""
+    """Writes to the file. Created and used by one thread; opens the file at the first write."""
 
     def __init__(self, path: str, goes_on: bool = False) -> None:
         """Opens nothing yet.

@@ -26,7 +26,7 @@ class Health:
         self.components: tuple[ComponentHealth, ...] = ()
 
     def take_up(self, components: Iterable[ComponentHealth]) -> None:
-        """Restores the `components` of a former program."""
+        """Restores the `components` of a previous program."""
         self._known = {health.component: health for health in components}
         self.components = tuple(self._known.values())
 

@@ -184,7 +184,7 @@ class _Loop:
     def _leave(self, keyboard: int) -> bool:
         keys = os.read(keyboard, 64)
         if not keys:
-            self._keyboard = []  # the terminal has gone
+            self._keyboard = []  # the terminal was closed
         leave = self._view.press(keys.decode(errors="replace"))
         if self._view.paused != (self._paused is not None):
             self._paused = (copy.deepcopy(self._model), time.time()) if self._view.paused else None

@@ -147,7 +147,7 @@ class _Lint:
         grave = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
         return EXIT_FOUND if any(finding.severity in grave for finding in self._findings) else EXIT_CLEAN
 
-    # ------------------------------------------------------------------ what to look at
+    # ------------------------------------------------------------------ what to check
 
     def _examine(self, names: list[str]) -> Iterator[tuple[Component, _Place]]:
         for place in self._places(names):
@@ -209,7 +209,7 @@ class _Lint:
         trusted = _trusted_elsewhere(real)
         return _Place(directory=directory, component=component, trusted=trusted, is_ours=False)
 
-    # ------------------------------------------------------------------ what is said
+    # ------------------------------------------------------------------ output
 
     def _count(self) -> dict[Severity, int]:
         return {severity: sum(finding.severity is severity for finding in self._findings) for severity in Severity}
