@@ -1,10 +1,10 @@
-"""The daemon's part of ctdb.conf: read, checked, and as one frozen value.
+"""Reads and checks the daemon's part of ctdb.conf; the result is one frozen value.
 
-ctdb.conf belongs to all of CTDB's daemons, so sections that are not ours are skipped unread. In `[logging]` and
-`[event]`, which we share, what CTDB's event daemon starts with is no error here: it is taken as CTDB takes it, or
-passed over, with a warning. In `[eventd]`, `[history]`, `[notify]`, `[access]` and `[limits]`, ours alone, an unknown
-key is an error: a misspelt limit must not be silently without effect. In `[locks]` a key that is no setting names a
-lock, in `[events]` a script.
+All of CTDB's daemons read ctdb.conf, so sections of other daemons are skipped. In the shared sections `[logging]` and
+`[event]`, a value with which CTDB's event daemon starts is no error here: it is interpreted as CTDB does, or ignored,
+with a warning. In `[eventd]`, `[history]`, `[notify]`, `[access]` and `[limits]`, which only this daemon reads, an
+unknown key is an error: a misspelt limit must not be ignored silently. In `[locks]` a key that is not a setting is the
+name of a lock, in `[events]` that of a script.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ LOG_LEVELS = ("ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 """In order of increasing verbosity."""
 _LOG_LEVEL_NUMBERS = ("ERROR", *("WARNING",) * 2, *("NOTICE",) * 2, *("INFO",) * 5, "DEBUG")
 LOG_FORMATS = ("text", "json", "journal")
-"""Forms of a line of the log; the last one is a place too."""
+"""Formats of log lines; `journal` is also a destination."""
 SYSLOG_METHODS = ("nonblocking", "udp", "udp-rfc5424")
-"""What may follow `syslog:`; plain `syslog` uses syslog(3)."""
+"""Allowed words after `syslog:`; plain `syslog` uses syslog(3)."""
 NOTIFY_KINDS = ("failed", "timed-out", "health", "stuck", "waited")
-"""What an administrator can be notified of."""
+"""Kinds of notices for an administrator."""
 
 
 @attrs.frozen
 class Limits:
-    """What the processes of a component may have, all together; None is no limit."""
+    """Limits of all processes of a component together; None is no limit."""
 
     memory: int | None = None
     """Bytes."""
@@ -52,7 +52,7 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """Everything that the configuration decides; the defaults are what a missing file means."""
+    """All settings; the defaults apply if the file doesn't exist."""
 
     log_location: str | None = None
     """`file:PATH`, `file:` (stderr), `syslog` or `syslog:METHOD`; None if not configured."""
@@ -61,64 +61,64 @@ class Config:
     log_format: str = "text"
     """One of LOG_FORMATS."""
     debug_script: str | None = None
-    """Base name, looked up in the configuration directory; None if hung scripts are not looked at."""
+    """Base name, searched in the configuration directory; None if hung scripts are not examined by one."""
     script_names: NameRule = "auto"
     """Which file names are event scripts: one of `scripts.NAME_RULES`."""
     script_security: Literal["refuse", "warn"] = "refuse"
-    """How to treat scripts that others than root and the daemon's user can change."""
+    """Whether to run scripts that users other than root and the daemon's user can change."""
     kill_grace: float = 5.0
-    """Seconds between TERM and KILL for a process group that has to end."""
+    """Seconds between TERM and KILL for a process group that is ended."""
     upgrade_wait: float = 60.0
     """Seconds that an upgrade waits for the end of running events."""
     debug_timeout: float = 60.0
-    """Seconds that the debug script may take before it is ended itself; 0 is no limit."""
+    """Seconds until the debug script is ended; 0 is no limit."""
     max_output: int = 1 << 20
     """Bytes of a script's output that are kept."""
     max_packet: int = 1 << 20
     """Longest request packet, in bytes."""
     max_scripts: int = 256
-    """Scripts that run at once at the most, however idle the processors are."""
+    """Maximum number of scripts that run at once, however idle the processors are."""
     start_idle_scripts: bool = False
-    """CTDB's own scripts are started for events too that they are known not to handle."""
+    """Whether CTDB's own scripts are started also for events that they are known not to handle."""
     queue_timeout: float | None = None
     """Seconds that a request may wait before it starts; None is no limit."""
     keep_environment: tuple[str, ...] = ()
     """Variables of the daemon's environment that are passed to scripts although they are removed by default."""
     command_wait: float = 30.0
-    """Seconds that a serialised command waits for its turn before it fails."""
+    """Seconds that a serialised command waits for the lock before it fails."""
     serialise: tuple[str, ...] = ()
     """Commands that scripts run one at a time, besides iptables and its variants."""
     locks: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    """For each lock the shown names of the scripts that hold it while they run."""
+    """For each lock, the shown names of the scripts that hold it while they run."""
     events: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    """The events that scripts handle, by their shown names; `all` is every one."""
+    """The events that scripts handle, by the scripts' shown names; `all` is every event."""
     limits: Mapping[str, Limits] = attrs.field(factory=dict)
-    """For each component that has some, its limits."""
+    """Limits of components; others have none."""
     history_days: float = 90.0
     """Days for which runs are kept in the history; 0 disables it."""
     history_runs: int = 500_000
-    """Runs that are kept at the most."""
+    """Maximum number of runs in the history."""
     history_size: int = 256 << 20
-    """Bytes that the history's file may have."""
+    """Maximum size of the history's file in bytes."""
     history_output: int = 16 << 10
-    """Bytes of a script's output that are kept there."""
+    """Bytes of a script's output that are kept in the history."""
     notify_command: str | None = None
     """Path of the program that notifies an administrator; None if nobody is notified."""
     notify_on: tuple[str, ...] = NOTIFY_KINDS
-    """Of what: some of NOTIFY_KINDS."""
+    """Kinds of notices that are sent: some of NOTIFY_KINDS."""
     notify_timeout: float = 10.0
-    """Seconds that the program may take before it is killed."""
+    """Seconds until the program is killed."""
     notify_long_wait: float = 10.0
-    """Seconds of a wait from which on it is a reason to notify."""
+    """Minimum duration in seconds of a wait that is notified of."""
     access: tuple[Rule, ...] = ()
     """Rights of users other than root and the daemon's own user."""
     warnings: tuple[str, ...] = ()
-    """Harmless mistakes; to be logged."""
+    """Mistakes without consequences, to be logged."""
 
 
 @attrs.frozen
 class _Doubtful:
-    """A value that CTDB accepts, with a meaning that was most likely not intended."""
+    """A value that CTDB accepts, but whose meaning there is probably not the intended one."""
 
     value: str
     expected: str
@@ -135,7 +135,7 @@ def _log_level(line: Line) -> str | _Doubtful:
 
 
 def _numbered_level(text: str) -> str | None:
-    """Returns what CTDB takes a number for: the digits at the beginning count, in 32 bits."""
+    """Returns the level that CTDB reads from a number: the leading digits, as a 32-bit integer."""
     digits = re.match(r"0*([0-9]{1,19})(?![0-9])", text)
     number = int(digits[1]) & 0xFFFFFFFF if digits else -1
     return _LOG_LEVEL_NUMBERS[number] if 0 <= number < len(_LOG_LEVEL_NUMBERS) else None
@@ -154,7 +154,7 @@ def _log_location(line: Line) -> str | _Doubtful:
 
 
 def _log_format(line: Line) -> str | _Doubtful:
-    # CTDB's daemons pass over this key whatever it says, so a wrong word keeps no node from starting
+    # CTDB's daemons ignore this key whatever its value, so an invalid value must not prevent a node from starting
     word = line.value.lower()
     return word if word in LOG_FORMATS else _Doubtful(LOG_FORMATS[0], f"expected one of {', '.join(LOG_FORMATS)}")
 
@@ -178,7 +178,7 @@ def _debug_script(line: Line) -> str | _Doubtful | None:
         raise line.error(f"expected an executable file, but {path} is not executable (chmod +x {path})")
     if name == line.value:
         return name
-    # CTDB looks at the former, and then runs the latter
+    # CTDB checks the former, and then runs the latter
     below = line.value.lstrip("/")
     is_script = os.path.isfile(os.path.join(directory, below)) and os.access(os.path.join(directory, below), os.X_OK)
     expected = "expected the base name of a script in the configuration directory, without a slash"
@@ -190,7 +190,7 @@ def _program(line: Line) -> str | None:
         return None
     if not line.value.startswith("/"):
         raise line.error("expected the absolute path of a program, without arguments")
-    return line.value  # should it be missing, that is no reason for a node not to start
+    return line.value  # a missing program must not prevent a node from starting
 
 
 def _notify_kinds(line: Line) -> tuple[str, ...]:
@@ -266,7 +266,7 @@ def _limit(line: Line) -> float | None:
     return _seconds(line) or None
 
 
-# what the wrappers are made of
+# used by the wrappers themselves
 _NEVER_SERIALISED = frozenset({"sh", "flock", "cat", "mktemp", "rm"})
 
 
@@ -351,7 +351,7 @@ def _limit_of(line: Line) -> tuple[str, str, int]:
     return component, kind.lower(), parser(line)
 
 
-# less would not even start a shell
+# with less memory not even a shell starts
 _LIMITS = {"memory": _size(1 << 20, "4096 G", "512 M or 2 G"), "pids": _count}
 _RIGHTS = frozenset({"read", "operate"})
 _Parser = Callable[[Line], Any]
@@ -400,11 +400,11 @@ _DEFAULTS = os.path.join(os.path.dirname(__file__), "defaults.conf")
 
 
 def load(path: str) -> Config:
-    """Reads ctdb.conf; a file that doesn't exist means the defaults, and one that is a directory too, with a warning.
+    """Reads ctdb.conf; a missing file means the defaults, a directory too, with a warning.
 
     Raises:
-        ConfigError: The file can't be read, or a line can't be used that CTDB's event daemon would not start with
-            either, or that is ours alone.
+        ConfigError: The file can't be read; or a line is invalid with which CTDB's event daemon would not start either,
+            or that only this daemon reads.
     """
     try:
         with open(path, "rb") as file:
@@ -416,15 +416,15 @@ def load(path: str) -> Config:
         return attrs.evolve(parse("", path), warnings=(str(ConfigError(path, 0, text)),))
     except OSError as error:
         raise ConfigError(path, 0, f"can't be read: {error.strerror}") from error
-    # not as a text file: that would take a carriage return for the end of a line
+    # not opened as text: that would treat a carriage return as the end of a line
     return parse(data.decode("utf-8", "surrogateescape"), path)
 
 
 def parse(text: str, path: str) -> Config:
-    """Reads a configuration's text; `path` is for messages and to look up the debug script beside it.
+    """Parses a configuration; `path` is for messages and to find the debug script beside it.
 
     Raises:
-        ConfigError: A line can't be used, see `load`; it names every such line.
+        ConfigError: A line is invalid, see `load`; it contains all such lines.
     """
     values: dict[str, Any] = {"locks": {}, "events": {}, "access": [], "limits": {}}
     found = read(text, path)
@@ -445,14 +445,14 @@ def parse(text: str, path: str) -> Config:
     return Config(**values, warnings=tuple(map(str, warnings)))
 
 
-@cache  # an upgrade may take the file away from under a daemon that runs
+@cache  # an upgrade may remove the file while the daemon runs
 def _defaults() -> str:
     with open(_DEFAULTS, encoding="utf-8") as file:
         return file.read()
 
 
 def _take(line: Line, values: dict[str, Any]) -> ConfigError | None:
-    """Puts what a line says among the values; returns what is wrong with it if that may be passed over."""
+    """Stores a line's value; returns an error that may be ignored with a warning, if there is one."""
     if not line.section:
         return line.remark("ignored: expected a [section] before the first key")
     keys, is_ours = _KEYS[line.section], line.section in OURS

@@ -1,8 +1,8 @@
-"""The grammar of ctdb.conf: a file's text becomes sections, keys and values. Knows no key and no value's meaning.
+"""The grammar of ctdb.conf: parses text into sections, keys and values. Doesn't know the keys and their meanings.
 
-The sections that we share with CTDB's daemons are read as these read them (observed with 4.17 to 4.25), oddities
-included: a line that one of them passes over must not mean anything to the other. In our own sections the reader is
-more tolerant of blanks and case.
+The sections that CTDB's daemons read too are parsed as these parse them (observed with 4.17 to 4.25), oddities
+included: a line that one daemon ignores must not have a meaning for the other. In the sections that only this daemon
+reads, the parser tolerates more blanks and ignores case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BLANKS = " \t\v\f\r"
 _RUN_OF_BLANKS = re.compile(r"([ \t\v\f\r])[ \t\v\f\r]+")
 _BYTE_ORDER_MARK = "\ufeff"
 _FORMERLY = {"eventscript": "event"}
-"""Sections of CTDB's past, and what they are called now."""
+"""Former names of sections, and the current ones."""
 _READS_NOTHING = (
     "because of this line CTDB's daemons read nothing of the file, and [logging] and [event] are at their defaults here"
 )
@@ -36,28 +36,28 @@ _READS_NOTHING = (
 
 @attrs.frozen(kw_only=True)
 class Line:
-    """A line in a section that we read, or before the first section."""
+    """A line in a section that this daemon reads, or before the first section."""
 
     file: str
     """Path of the file."""
     number: int
-    """Counted from 1; where it begins if it goes on in further lines."""
+    """Counted from 1; the first line if it is continued."""
     section: str
     """In lower case; empty before the first section."""
     key: str
-    """As it stands there, with single blanks."""
+    """As written, with single blanks."""
     value: str
-    """As it stands there, without blanks around it."""
+    """As written, without surrounding blanks."""
     has_value: bool = True
-    """There is a key and an equals sign."""
+    """Whether there is a key and an equals sign."""
 
     def remark(self, text: str) -> ConfigError:
-        """Says something of the line."""
+        """Returns an error about the line."""
         value = self.value if self.has_value or not self.key else None
         return ConfigError(self.file, self.number, text, section=self.section, key=self.key, value=value)
 
     def error(self, expected: str) -> ConfigError:
-        """Says what was expected instead of the value, and the usual reason if it looks like one."""
+        """Returns an error with the expected value, and a hint if the value has a usual mistake."""
         if self.value.startswith(('"', "'")):
             expected += "; without quotes"
         elif re.search(r"[ \t][#;]", self.value):
@@ -67,16 +67,16 @@ class Line:
 
 @attrs.frozen(kw_only=True)
 class Text:
-    """What was read of a file."""
+    """A parsed file."""
 
     lines: tuple[Line, ...]
-    """What stands in the sections that we read, in the order of the file."""
+    """Lines in the sections that this daemon reads, in the order of the file."""
     warnings: tuple[ConfigError, ...]
-    """What looks wrong but is passed over."""
+    """Mistakes that are ignored."""
 
 
 def read(text: str, path: str) -> Text:
-    """Takes a file's text apart; whatever stands in the sections of other daemons is for them to judge."""
+    """Parses a file's text; sections of other daemons are not checked."""
     reader = _Reader(path)
     for number, line in _joined(text):
         reader.take(number, line)
@@ -154,7 +154,7 @@ def _advice(section: str) -> str:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yields lines with their numbers, but no comments; a line that ends in a backslash goes on in the next."""
+    """Yields lines with their numbers, without comments; joins a line that ends in a backslash and the next."""
     rows = text.split("\n")
     start, whole = 0, ""
     for number, row in enumerate(rows, 1):

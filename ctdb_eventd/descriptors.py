@@ -1,4 +1,4 @@
-"""How many descriptors this process may have open: raised when they run out, and only then, as scripts inherit it."""
+"""This process's limit of open descriptors: raised only when descriptors run out, as scripts inherit the limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _log = logging.getLogger(__name__)
 
 _MOST = 1 << 16
 _FOR_EACH_SCRIPT = 2
-"""Its output and its process."""
+"""Descriptors for each script: its output and its process."""
 _PASSING = 3
-"""The other end of a pipe while a script is started, a directory that is read, a walk through /proc."""
+"""Temporary descriptors: the other end of a pipe while a script is started, a directory, a file in /proc."""
 
 
 def _most() -> int:
@@ -24,18 +24,18 @@ def _most() -> int:
 
 
 def room_for_clients(limit: int) -> int:
-    """Up to which number descriptors may be clients' if there may be `limit` in all; the rest is for scripts."""
+    """Returns the number up to which descriptors may be used for clients, of `limit`; the rest is for scripts."""
     return limit * 3 // 4
 
 
 def room_for_scripts() -> int:
-    """How many scripts may run at once when the limit has been raised as far as it may; at least 1."""
+    """Returns how many scripts may run at once if the limit is raised to its maximum; at least 1."""
     most = _most()
     return max(1, (most - room_for_clients(most) - _PASSING) // _FOR_EACH_SCRIPT)
 
 
 def raise_limit() -> bool:
-    """Doubles the number of descriptors that this process may have open; False if it may not."""
+    """Doubles the soft limit of this process's descriptors; returns False if that is impossible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(2 * soft, _most())
     if wanted <= soft:

@@ -29,11 +29,11 @@ class EventKind:
     name: str
     mode: Mode
     arguments: tuple[str, ...] = ()
-    """What its arguments are, in order; the words `address` and `netmask bits` are checked."""
+    """Its arguments, in order; those named `address` and `netmask bits` are checked."""
 
 
 _USUAL_LENGTH = 64
-"""Of an argument: interfaces and addresses are shorter, also those with a scope."""
+"""Characters of an argument: names of interfaces and addresses are shorter, also those with a scope."""
 _TAKE = ("interface", "address", "netmask bits")
 
 CATALOGUE = {
@@ -53,7 +53,7 @@ CATALOGUE = {
         EventKind("ipreallocated", Mode.EXCLUSIVE),
     )
 }
-"""Every event that CTDB has, in the order in which a node meets them."""
+"""All events of CTDB, in the order in which they happen on a node."""
 
 
 @attrs.frozen
@@ -64,20 +64,20 @@ class Plan:
     resources: tuple[str, ...] = ()
     """Locks that it holds from its start until its last process has ended, such as `address:10.0.0.1`."""
     warning: str = ""
-    """Why it is not treated as its name suggests; empty if it is."""
+    """Why it is not treated as its name suggests; empty if it is treated so."""
 
 
 _ALONE, _MONITOR = Plan(Mode.EXCLUSIVE), Plan(Mode.MONITOR)
 
 
 def plan(event: str, args: tuple[str, ...]) -> Plan:
-    """Plans a run. An address event whose arguments don't fit runs alone: scripts may define their own."""
+    """Returns the plan of a run. An address event with other arguments runs alone: scripts may define their own."""
     kind = CATALOGUE.get(event)
     if kind is None:
         return _ALONE
     if kind.mode is not Mode.ADDRESS:
         return _MONITOR if kind.mode is Mode.MONITOR else _ALONE
-    # A cluster has a few hundred addresses, and three events for each: worth to be remembered. What a client makes up
+    # A cluster has a few hundred addresses, and three events for each: worth caching. Arguments that a client makes up
     # must not fill the memory.
     usual = len(args) == len(kind.arguments) and all(len(arg) <= _USUAL_LENGTH for arg in args)
     return _known_plan(kind, args) if usual else _address_plan(kind, args)

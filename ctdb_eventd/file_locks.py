@@ -1,4 +1,4 @@
-"""The kernel's list of file locks, /proc/locks: who has which file locked, and who waits for it. Pure."""
+"""Parses /proc/locks, the kernel's list of file locks: which process holds or waits for a lock on which file. Pure."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class FileLock:
     """One lock on a file, or a wait for one."""
 
     number: int
-    """The lock's place in the list. A wait has the number of the lock that it waits for."""
+    """The lock's number in the list. A wait has the number of the lock that it waits for."""
     waits: bool
-    """It is waited for; False if it is held."""
+    """Whether the process waits for it; False if it is held."""
     kind: str
     """How it was taken: FLOCK by flock(2), POSIX by fcntl(2) or lockf(3), OFDLCK by fcntl for an open file, LEASE."""
     mode: str
-    """READ if others may read too, WRITE if nobody else may have it."""
+    """READ for a shared lock, WRITE for an exclusive one."""
     pid: int
-    """The process that asked for it. Of FLOCK it may have gone, and a child of it keep the lock by the open file; of
-    OFDLCK it is unknown: -1."""
+    """The process that requested it. It may have ended if kind is FLOCK and a child keeps the lock by the open file. -1
+    for OFDLCK: unknown."""
     device: tuple[int, int]
     """Major and minor number of the file system."""
     inode: int
-    """The file's number there."""
+    """The file's inode number there."""
 
 
 def parse(text: str) -> tuple[FileLock, ...]:

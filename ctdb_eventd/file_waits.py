@@ -1,9 +1,9 @@
 """Which scripts wait for locks on files, and which processes hold them: found in the kernel's list of file locks.
 
 These are the locks of commands that scripts run one at a time, such as iptables, and any that scripts take themselves.
-A look is taken when somebody asks, and each second while an event takes longer than that. What was seen is added to the
-run's waits. The time is what is certain: a wait may have begun before it was first seen, and gone on after the last
-time. That of a process which was started after the look before began when that was: flock(1), for one.
+The list is read when a client asks, and each second while an event takes longer than that. The result is added to the
+run's waits. The measured time is a lower limit: a wait may have begun before it was first seen, and ended after it was
+last seen. If the waiting process, such as flock(1), was started after the previous check, the wait begins at its start.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _log = logging.getLogger(__name__)
 _INTERVAL = 1.0
 """Seconds between two checks."""
 _SHORTEST_INTERVAL = 0.1
-"""Seconds, however often somebody asks."""
+"""Seconds between two checks when clients ask."""
 _MOST_WAITS = 100
-"""That are looked at."""
+"""Waits that are examined."""
 _MOST_WAITING = 10
-"""For one lock that are shown."""
+"""Waiting processes that are shown for one lock."""
 
 
 class FileWaits:
-    """The waits, as of the last look."""
+    """The file waits that the last check found."""
 
     def __init__(self, scheduler: Scheduler) -> None:
-        """Prepares; `scheduler` knows the job of each process."""
+        """Stores the scheduler, which knows the job of each process."""
         self._scheduler = scheduler
         self._waits: dict[tuple[int, tuple[int, int], int], tuple[FileWait, Job | None]] = {}
         self._looked = 0.0
@@ -141,7 +141,7 @@ class _Look:
     held: dict[int, FileLock]
     """By number."""
     before: float
-    """When the look before was."""
+    """Time of the previous check."""
     now: float
     _holders: dict[int, LockOwner | None] = attrs.field(factory=dict, init=False)
 
@@ -153,7 +153,7 @@ class _Look:
         return former
 
     def new(self, lock: FileLock) -> tuple[FileWait, Job | None] | None:
-        """Returns a wait, and the job whose it is; None if it is not for a script of ours."""
+        """Returns a wait and its job; None if it is not for a script of this daemon."""
         own = lock.pid == os.getpid()
         job = None if own else self._scheduler.job_of(ancestor_groups(lock.pid))
         if job is None and not own:
@@ -180,7 +180,7 @@ class _Look:
         return wait, job
 
     def _script(self, job: Job, pid: int) -> tuple[str | None, LockOwner]:
-        """Returns the script of a job that waits by this process, and what is told of it."""
+        """Returns the script of a job that waits by this process, and a description of it."""
         began = started(pid)
         assert job.handle is not None
         since_script = job.handle.progress.since
@@ -208,7 +208,7 @@ class _Look:
             owner = self._scheduler.command_locks.owner(name, waits=False)
             found: LockOwner | None = None if owner is None else owner.owner(0.0)
             return found
-        # flock(1) takes a lock for a shell, which has it when flock has gone
+        # flock(1) takes a lock for a shell, which keeps it when flock has exited
         pids = (held.pid, *group_members(self._scheduler.groups)) if held.pid > 0 else ()
         pid = next((pid for pid in pids if has_lock(pid, held)), None)
         if pid is None:

@@ -1,7 +1,7 @@
-"""One file of a node, looked at: where its links lead, whether it can be executed.
+"""Examines one file of a node: where its links lead, whether it can be executed.
 
-Pure reading: nothing is logged, changed or executed. Knows nothing of components. Paths are the node's, whose files
-may stand below another root than ours.
+Read-only: nothing is logged, changed or executed. Doesn't know components. Paths are those on the node, whose root may
+be a directory on this machine.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 MOST_LINKS = 40
-"""As many as the kernel follows."""
+"""The kernel's limit."""
 _FIRST_LINE = 256
-"""Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE)."""
+"""Bytes of a script's first line that the kernel reads (BINPRM_BUF_SIZE)."""
 _MACHINE_CODE = b"\x7fELF"
 _ANY_EXECUTES = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _KINDS = {
@@ -42,32 +42,32 @@ _KINDS = {
 
 
 class Concern(enum.Enum):
-    """What a remark on a script is about."""
+    """The kind of a remark on a script."""
 
     UNSAFE = "unsafe"
-    """Others than root could change what root runs."""
+    """Other users than root could change what root runs."""
     NO_INTERPRETER = "no interpreter line"
     NO_SUCH_INTERPRETER = "no such interpreter"
     ONLY_HERE = "runs only here"
-    """CTDB's own daemon wants `.script` at the end of the name."""
+    """CTDB's own daemon requires `.script` at the end of the name."""
     DANGLING = "dangling link"
-    """Events pass over it, as if it were disabled on purpose."""
+    """Events skip it, as if it were disabled on purpose."""
     BROKEN = "broken"
-    """What its name leads to can't be looked at, so every event fails."""
+    """stat(2) fails for it, so every event fails."""
     UNREADABLE = "unreadable"
-    """By whoever looks; root may fare better."""
+    """By the current user; root may be able to read it."""
 
 
 @attrs.frozen(kw_only=True)
 class Remark:
-    """Something that the administrator should know of a script."""
+    """A remark on a script for the administrator."""
 
     concern: Concern
-    """What it is about."""
+    """Its kind."""
     place: str
     """The file or directory that has the fault."""
     text: str
-    """A sentence for people that goes behind the script's path."""
+    """A sentence that is shown after the script's path."""
 
     def __str__(self) -> str:
         return self.text
@@ -75,24 +75,24 @@ class Remark:
 
 @attrs.frozen(kw_only=True)
 class Tree:
-    """The files of a node: ours, or those below a directory that stands for a node's root."""
+    """The files of a node: this machine's, or those below a directory that is the node's root."""
 
     root: str = "/"
     """`/`, or that directory."""
 
     def below(self, path: str) -> str:
-        """Returns where a path of the node is for us. Relative paths make sense in our own tree only."""
+        """Converts a path on the node to a path on this machine. Relative paths are for this machine's tree only."""
         return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
 
     def resolve(self, path: str) -> str:
-        """Follows every link in a path, without leaving the root; both paths are the node's.
+        """Follows all links in a path, without leaving the root; both paths are those on the node.
 
-        What isn't there is no error. Where links go round in circles the result is a link still.
+        Missing files are no error. If links form a loop, the result is still a link.
         """
         return os.path.realpath(path) if self.root == "/" else self._resolve_inside(path)
 
     def status(self, path: str) -> os.stat_result:
-        """Returns the status of what a path leads to.
+        """Returns the status of the file that a path leads to.
 
         Raises:
             OSError: As stat(2).
@@ -100,12 +100,12 @@ class Tree:
         if self.root == "/":
             return os.stat(path)
         real = self._resolve_inside(path)
-        if self.target(real) is not None:  # the kernel must not follow it, it could lead out of the root
+        if self.target(real) is not None:  # the kernel must not follow it: it could lead out of the root
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         return os.stat(self.below(real))
 
     def target(self, path: str) -> str | None:
-        """Returns what a link says, None for what is none."""
+        """Returns a link's target, None if the path is not a link."""
         try:
             return os.readlink(self.below(path))
         except OSError:
@@ -131,9 +131,9 @@ class Tree:
 
 
 def shebang(line: bytes) -> tuple[str, str]:
-    """Reads a file's first line as the kernel does: the interpreter and its one option, empty if there is none.
+    """Parses a file's first line as the kernel does; returns interpreter and its one option, empty if there is none.
 
-    A carriage return is part of the name, so that a script with Windows line ends has an interpreter that isn't there.
+    A carriage return is part of the name: a script with Windows line ends has an interpreter that doesn't exist.
     """
     if not line.startswith(b"#!"):
         return "", ""
@@ -142,20 +142,20 @@ def shebang(line: bytes) -> tuple[str, str]:
 
 
 def why_disabled(tree: Tree, path: str) -> str | None:
-    """Returns why a script would be passed over, None if it would not: the rules are those of `Script.look`."""
+    """Returns why events skip a script, None if they don't: the rules are those of `Script.look`."""
     try:
         mode = tree.status(path).st_mode
     except FileNotFoundError:
         return "vanished" if tree.target(path) is None else f"dangling link to {tree.resolve(path)}"
     except OSError:
-        return None  # it is not passed over, it fails: see `why_broken`
+        return None  # events don't skip it, they fail: see `why_broken`
     if not stat.S_ISREG(mode):
         return f"not a regular file but {_KINDS.get(stat.S_IFMT(mode), 'something else')}"
     return None if mode & stat.S_IXUSR else f"not executable by its owner (mode {stat.S_IMODE(mode):04o})"
 
 
 def why_broken(tree: Tree, path: str) -> Remark | None:
-    """Returns what is wrong with a script whose file isn't there, or can't be looked at; None if nothing is."""
+    """Returns a remark on a script whose file is missing or whose status can't be read; None if there is no problem."""
     link = tree.target(path)
     try:
         tree.status(path)
@@ -176,7 +176,7 @@ def why_broken(tree: Tree, path: str) -> Remark | None:
 
 
 def why_no_program(tree: Tree, path: str) -> Remark | None:
-    """Returns what keeps the kernel from executing a regular file that has the permission; None if nothing does.
+    """Returns why the kernel can't execute a regular file that has the permission; None if it can.
 
     Args:
         tree: Where the file is.

@@ -1,8 +1,8 @@
-"""Which events a script handles, and where that is known from: a script is not started for an event that it is known
+"""Which events a script handles, and how that is known: the daemon doesn't start a script for an event that it is known
 not to handle.
 
-Knows the line in a script's head, what the configuration says, and the table of CTDB's own scripts; starts nothing and
-logs nothing.
+Uses declarations in scripts' heads, the configuration, and the table of CTDB's own scripts; starts nothing and logs
+nothing.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ __all__ = [
 EVENTS_MARK = "# ctdb-eventd-events:"
 """Starts the line in a script's head that names the events it handles, separated by blanks."""
 ALL = "all"
-"""Instead of events: every one."""
+"""Declares all events."""
 _TABLE = os.path.join(os.path.dirname(__file__), "provided.txt")
 _MOST_BYTES = 1 << 20
-"""Of a file that is looked up by its content; CTDB's own have at most 31 KB."""
+"""Larger files are not looked up by their content; CTDB's own have at most 31 KB."""
 
 
 class Origin(enum.Enum):
-    """Where it is known from; the values are what the native dialect says."""
+    """The source of the declaration; the values are those of the native dialect."""
 
     HEAD = "head"
     """The script's own head."""
     CONFIGURATION = "configuration"
     """`[events]` in ctdb.conf."""
     TABLE = "table"
-    """It is one of CTDB's own, with the content that CTDB gives it."""
+    """The table: it is one of CTDB's own scripts, unchanged."""
 
 
 @attrs.frozen
@@ -60,12 +60,12 @@ class Handled:
     events: tuple[str, ...]
     """Their names, each once."""
     origin: Origin
-    """Where that is known from."""
+    """The source of the declaration."""
 
     def leaves_out(self, event: str, args: tuple[str, ...]) -> bool:
-        """Tells whether the script is not to be started for an event.
+        """Returns whether the script is not to be started for an event.
 
-        The table is about CTDB's events with as many arguments as CTDB gives them: scripts check that number.
+        The table applies only to CTDB's events with the number of arguments that CTDB passes: scripts check that.
         """
         if event in self.events:
             return False
@@ -80,7 +80,7 @@ class Handled:
 
 @attrs.frozen
 class Row:
-    """What is known of a script of CTDB's by its content."""
+    """An entry of the table for one of CTDB's scripts with a given content."""
 
     versions: frozenset[str]
     """The versions of CTDB that have it, such as `4.22`."""
@@ -92,7 +92,7 @@ class Table:
     """CTDB's own scripts, and the file `functions` that they read first, by their content."""
 
     def __init__(self, text: str) -> None:
-        """Reads the table; its head says what the lines mean."""
+        """Parses the table; the comment at its top describes the lines."""
         self._functions: dict[str, frozenset[str]] = {}
         self._rows: dict[str, dict[str, Row]] = {}
         for line in text.splitlines():
@@ -111,17 +111,17 @@ class Table:
         return self.row_of(name, digest_of(path)) if name in self._rows else None
 
     def row_of(self, name: str, digest: str | None) -> Row | None:
-        """Looks a script up by its shown name and what `digest_of` says of its content."""
+        """Looks a script up by its shown name and the result of `digest_of`."""
         return self._rows.get(name, {}).get(digest or "")
 
     def functions(self, path: str) -> frozenset[str]:
-        """Returns the versions of CTDB that have this very file `functions`."""
+        """Returns the versions of CTDB that contain exactly this file `functions`."""
         return self._functions.get(digest_of(path) or "", frozenset())
 
 
 def digest_of(path: str) -> str | None:
     """Returns a file's SHA-256 in hex; None if it can't be read or has over 1 MiB."""
-    import hashlib  # late: it would slow the start
+    import hashlib  # imported here, as it would slow the start
 
     try:
         with open(path, "rb") as file:
@@ -131,9 +131,9 @@ def digest_of(path: str) -> str | None:
     return None if len(content) > _MOST_BYTES else hashlib.sha256(content).hexdigest()
 
 
-@cache  # an upgrade may take the file away from under a daemon that runs
+@cache  # an upgrade may remove the file while the daemon runs
 def provided() -> Table:
-    """Returns the table that comes with us; an empty one if it can't be read."""
+    """Returns the installed table; an empty one if it can't be read."""
     try:
         with open(_TABLE, encoding="utf-8") as file:
             return Table(file.read())
@@ -142,20 +142,20 @@ def provided() -> Table:
 
 
 class Library:
-    """What CTDB's own scripts run before they look at their event, in the configuration directory.
+    """The code that CTDB's own scripts run before they examine their event, in the configuration directory.
 
-    The table holds only if that is what it was made with: CTDB's file `functions`, and none of the site's files that
-    `functions` runs.
+    The table applies only if this is the code that the table was made with: CTDB's file `functions`, and none of the
+    local files that `functions` runs.
     """
 
     def __init__(self, config_dir: str) -> None:
-        """Starts with nothing read."""
+        """Starts with an empty cache."""
         self._path = f"{config_dir}/functions"
         self._local = (f"{config_dir}/rc.local", f"{config_dir}/rc.local.d")
         self._known: tuple[tuple[int, ...], frozenset[str]] | None = None
 
     def versions(self) -> frozenset[str]:
-        """Returns the versions of CTDB that have it so. The file is read again only if it has changed."""
+        """Returns the versions of CTDB that have this code. The file is read again only if it has changed."""
         try:
             status = os.stat(self._path)
         except OSError:
@@ -172,7 +172,7 @@ class Library:
 
 
 def bad_event(words: list[str]) -> str | None:
-    """Returns the first word that can't be an event's name, None if all can."""
+    """Returns the first word that is not a valid event name, None if all are."""
     for word in words:
         try:
             check_name("event", word)
@@ -182,7 +182,7 @@ def bad_event(words: list[str]) -> str | None:
 
 
 def declared_events(path: str) -> list[str] | None:
-    """Returns the words with which a script's head declares its events, good or not; None if it declares none.
+    """Returns the words with which a script's head declares its events, valid or not; None if it declares none.
 
     The head is the first 4 KiB. A file that can't be read declares nothing.
     """
@@ -192,13 +192,13 @@ def declared_events(path: str) -> list[str] | None:
 def handled_events(
     declared: list[str] | None, configured: tuple[str, ...] | None, row: Row | None = None
 ) -> Handled | None:
-    """Returns which events a script handles; None if that is all of them, or not known.
+    """Returns which events a script handles; None if it handles all, or if that is unknown.
 
     Args:
-        declared: What its head declares. A declaration that has no words, or one that can't be an event's name,
-            doesn't count: not to start a script by mistake is worse than to start it for nothing.
-        configured: What the configuration says, which comes before the head; None if it says nothing.
-        row: What the table says, if it counts; comes last.
+        declared: Declared in its head. A declaration without words, or with an invalid event name, is ignored: not to
+            start a script by mistake is worse than to start it needlessly.
+        configured: Set in the configuration, which takes precedence over the head; None if it isn't set.
+        row: Its entry in the table, if that applies; has the lowest precedence.
     """
     if configured is not None:
         return None if ALL in configured else Handled(configured, Origin.CONFIGURATION)

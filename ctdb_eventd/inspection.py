@@ -1,7 +1,7 @@
-"""What is to be said about the files in a component's directory: which run, which don't and why, what is unsafe.
+"""Diagnoses the files in a component's directory: which run, which don't and why, which are unsafe.
 
-Pure reading: no log, no event loop, nothing is changed or executed. Knows nothing of the configuration's file; what
-counts of it is handed in. Paths are those of the node, which may stand below another root than ours.
+Read-only: no log, no event loop, nothing is changed or executed. Doesn't read the configuration: callers pass the
+settings that it needs. Paths are those on the node, whose root may be a directory on this machine.
 """
 
 from __future__ import annotations
@@ -39,57 +39,57 @@ _SUFFIX = ".script"
 
 
 class Refusal(enum.Enum):
-    """Why a file is no script."""
+    """Why a file is not a script."""
 
     NO_NUMBER = "no number"
-    """Its name doesn't start with two digits and a dot, with something behind them."""
+    """Its name doesn't start with two digits, a dot and at least one other character."""
     BACKUP = "backup"
-    """Its name ends in `~`, as editors name their copies."""
+    """Its name ends in `~`, as editors' backup files do."""
     FURTHER_DOT = "further dot"
-    """Package managers leave such copies."""
+    """Its name has another dot, as package managers' copies do."""
     HIDDEN = "hidden"
     """Another file has the same name and `.script`."""
     WRONG_FORM = "wrong form"
-    """The configuration wants the other form of names."""
+    """The configuration requires the other form of names."""
     LEFT_OUT = "left out"
-    """It has no `.script` and others have: with `auto` only those run."""
+    """Its name doesn't end in `.script` and others do: with `auto` only those run."""
 
 
 @attrs.frozen(kw_only=True)
 class ScriptInspection:
-    """What is to be said about one script."""
+    """The diagnosis of one script."""
 
     name: str
-    """As shown to people: without `.script`."""
+    """As shown to users: without `.script`."""
     path: str
     """The file in the component's directory."""
     target: str | None
-    """Where the link leads in the end, whether or not there is anything; None for what is no link."""
+    """Where the link finally leads, even if nothing exists there; None if it is not a link."""
     bare: bool
-    """The file's name has no `.script`."""
+    """Whether the file's name doesn't end in `.script`."""
     reason: str | None
     """Why it is disabled; None if it is enabled."""
     warnings: tuple[Remark, ...]
-    """The worst first."""
+    """The most severe first."""
     locks: tuple[str, ...]
-    """Locks that it holds while it runs: those its head declares, then those the configuration gives it."""
+    """Locks that it holds while it runs: first those that its head declares, then the configured ones."""
     handled: Handled | None = None
-    """The events that it is started for; None if these are all."""
+    """The events for which it is started; None for all."""
     owner: int | None = None
-    """The user whose file it is; None if there is no file."""
+    """The owner of the file; None if there is no file."""
     modified: float | None = None
-    """When its content was last changed, in seconds since the epoch."""
+    """Time of the last change of its content, in seconds since the epoch."""
     digest: str | None = None
-    """SHA-256 of its content, in hex; None if it can't be read, or is too long for a script."""
+    """SHA-256 of its content, in hex; None if it can't be read, or is too large for a script."""
 
     @property
     def enabled(self) -> bool:
-        """Tells whether it would run."""
+        """Whether it would run."""
         return self.reason is None
 
     @property
     def value(self) -> dict[str, object]:
-        """The script as the map that clients get."""
+        """The script as the map that clients receive."""
         handled = self.handled
         return {
             "name": self.name,
@@ -109,24 +109,24 @@ class ScriptInspection:
 
 @attrs.frozen(kw_only=True)
 class RefusedFile:
-    """A file that is no script."""
+    """A file that is not a script."""
 
     path: str
     """The file in the component's directory."""
     refusal: Refusal
-    """Why, for programs."""
+    """The reason, for programs."""
     reason: str
-    """Why, for people: goes behind the path."""
+    """The reason, for users: shown after the path."""
 
 
 @attrs.frozen(kw_only=True)
 class ComponentInspection:
-    """What is to be said about a component."""
+    """The diagnosis of a component."""
 
     component: str
     """Its name."""
     directory: str
-    """Where its files are."""
+    """The directory of its files."""
     scripts: tuple[ScriptInspection, ...]
     """In the order in which they run."""
     refused: tuple[RefusedFile, ...]
@@ -145,21 +145,21 @@ def inspect_component(
     trusted: Trusted | None = None,
     refuse_unsafe: bool = False,
 ) -> ComponentInspection:
-    """Looks at every file of a component.
+    """Diagnoses all files of a component.
 
     Args:
-        directory: The component's, as the node names it.
+        directory: The component's, as a path on the node.
         component: Its name.
         rule: Which file names are scripts.
-        configured_locks: For each lock the shown names of the scripts that hold it.
+        configured_locks: For each lock, the shown names of the scripts that hold it.
         configured_events: The events of scripts, by their shown names.
-        library: What CTDB's own scripts read first; None if the table of their events doesn't count.
-        tree: Where the node's files are; None is our own tree.
-        trusted: Who may change scripts; None is whom a daemon trusts that we run.
-        refuse_unsafe: Scripts that others can change don't run.
+        library: The code that CTDB's own scripts run first; None if the table of their events is not used.
+        tree: Where the node's files are; None for this machine's.
+        trusted: Who may change scripts; None for those that a daemon run by this user trusts.
+        refuse_unsafe: Whether scripts that other users can change don't run.
 
     Raises:
-        NoSuchComponent: There is no such directory.
+        NoSuchComponent: The directory doesn't exist.
         OSError: The directory can't be read.
     """
     tree = tree or Tree()
@@ -189,7 +189,7 @@ def inspect_component(
 
 @attrs.frozen(kw_only=True)
 class _Look:
-    """A look at one component; the fields are the arguments of `inspect_component`, and which names `rule` means."""
+    """One inspection; has the arguments of `inspect_component`, and the form of names that `rule` selects."""
 
     directory: str
     rule: NameRule
@@ -207,7 +207,7 @@ class _Look:
         target = self.tree.resolve(path) if is_link else path
         status = self._file_status(path)
         is_file = status is not None
-        # a named pipe must not be opened: nobody may ever write to it
+        # a named pipe must not be opened: there may never be a writer
         file = self.tree.below(target)
         declared = declared_locks(file) if is_file else []
         events = declared_events(file) if is_file else None
@@ -232,7 +232,7 @@ class _Look:
         )
 
     def _file_status(self, path: str) -> os.stat_result | None:
-        """Returns the status of what is a file in the end, None of anything else."""
+        """Returns the status of a regular file or of a link to one, None for anything else."""
         with contextlib.suppress(OSError):
             status = self.tree.status(path)
             if stat.S_ISREG(status.st_mode):

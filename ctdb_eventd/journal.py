@@ -1,7 +1,7 @@
-"""The journal of systemd as a log: each line is an entry with fields of its own, sent by the journal's own protocol.
+"""Logging to the systemd journal by its native protocol: each line is an entry with fields.
 
-The event loop never waits for it: while its socket is full, entries are held, and a thread sends them. What it can't be
-given is counted, as with a file that can't be written.
+The event loop never blocks on it: while the socket is full, entries are queued, and a thread sends them. Entries that
+don't fit into the queue are counted, like the lines that can't be written to a file.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from ctdb_eventd.private import memory_file
 __all__ = ["JournalHandler"]
 
 _MOST_HELD = 4 << 20
-"""Bytes of entries that wait for room in the socket."""
+"""Bytes of entries that are queued while the socket is full."""
 _LAST_WAIT = 1.0
-"""Seconds that the end of the program waits for them."""
+"""Seconds that `drain` waits until the queue is empty."""
 _FIELD = "CTDB_EVENT_"
-"""In front of what is known of a line beside its text: `run` becomes `CTDB_EVENT_RUN`."""
+"""Prefix of the fields with metadata: `run` becomes `CTDB_EVENT_RUN`."""
 
 
 def _field(name: str, value: object) -> bytes:
-    """Returns a field of an entry; no value here has several lines."""
+    """Encodes a field of an entry. Values never contain line breaks."""
     data = str(value).encode("utf-8", "backslashreplace")
     return b"%b=%b\n" % (name.encode(), data)
 
 
 class JournalHandler(logging.Handler):
-    """Sends entries to the journal, and keeps going while it restarts."""
+    """Sends entries to the journal; survives restarts of the journal."""
 
     def __init__(self, path: str) -> None:
         """Connects to the journal's socket.
 
         Raises:
-            OSError: There is none, or nobody has it open.
+            OSError: The socket doesn't exist, or no process listens on it.
         """
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -62,7 +62,7 @@ class JournalHandler(logging.Handler):
         atexit.register(self.drain)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends one entry, or holds it; `logging` calls this with the handler's lock."""
+        """Sends or queues one entry; `logging` calls this with the handler's lock."""
         if self._lost and self._deliver(self._entry(LossRecord(self._lost, self._why))) is None:
             self._lost = 0
         why = self._deliver(self._entry(record))
@@ -74,7 +74,7 @@ class JournalHandler(logging.Handler):
         self._why = why
 
     def _deliver(self, entry: bytes) -> str | None:
-        """Sends an entry or holds it; returns why neither can be done, None if it can."""
+        """Sends or queues an entry; returns None, or the reason if neither is possible."""
         if not self._held:
             try:
                 self._send(entry)
@@ -83,7 +83,7 @@ class JournalHandler(logging.Handler):
                 pass
             except OSError as error:
                 return error.strerror or str(error)
-        # once it is full it has to be half empty, so that not every other line is about those that were lost
+        # once entries were lost, the queue must be half empty first: otherwise every other line would report losses
         if self._held_bytes + len(entry) > (_MOST_HELD // 2 if self._lost else _MOST_HELD):
             return "the journal takes them too slowly"
         self._held.append(entry)
@@ -94,7 +94,7 @@ class JournalHandler(logging.Handler):
         return None
 
     def close(self) -> None:
-        """Closes the socket, as soon as what is held has been sent."""
+        """Closes the socket, as soon as all queued entries have been sent."""
         super().close()
         self.acquire()
         try:
@@ -139,7 +139,7 @@ class JournalHandler(logging.Handler):
                 raise
 
     def _send_file(self, entry: bytes) -> None:
-        """Sends an entry that is too large for a datagram, as a file that can't be changed any more."""
+        """Sends an entry that is too large for a datagram, as a sealed memory file."""
         fd = memory_file("journal", entry)
         try:
             socket.send_fds(self._socket, [b""], [fd])
@@ -149,7 +149,7 @@ class JournalHandler(logging.Handler):
     # ------------------------------------------------------------------ the thread
 
     def _send_held(self) -> None:
-        """Sends what is held, as there is room, until nothing is."""
+        """Sends queued entries, whenever the socket has room, until the queue is empty."""
         room = select.poll()
         room.register(self._socket, select.POLLOUT)
         while True:
@@ -175,7 +175,7 @@ class JournalHandler(logging.Handler):
         self._held_bytes -= len(self._held.popleft())
 
     def drain(self) -> None:
-        """Waits a moment for what is held: at the program's end the thread ends too. Not to be called while locked."""
+        """Waits with a timeout until the queue is empty: the thread ends with the program. Not to be called locked."""
         sender = self._sender
         if sender is not None:
             sender.join(_LAST_WAIT)

@@ -1,7 +1,7 @@
-"""How a line of the log looks: bare, in the form of CTDB's own log, or as JSON; and how often the same is said.
+"""The format of log lines: plain text, the format of CTDB's own log, or JSON; and a rate limit for repeated lines.
 
-Knows records of `logging`, and nothing of where they go. What is known of a record beside its text, such as the run
-that it is about, is in its attribute `about` (`extra={"about": {…}}`), and what text has behind it in `tail`.
+Works on records of `logging`; doesn't know where they are written. A record's attribute `about` has its metadata, such
+as the run (`extra={"about": {…}}`), and its attribute `tail` is text that is appended to plain lines.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 NOTICE = logging.INFO + 5
-"""CTDB's level between INFO and WARNING, its default."""
+"""CTDB's level between INFO and WARNING; its default."""
 PROGRAM = "ctdb-eventd"
 
 _PRIORITIES = {
@@ -43,22 +43,22 @@ _PRIORITIES = {
     logging.DEBUG: syslog.LOG_DEBUG,
 }
 _LONGEST = 8192
-"""Characters of a line, and of the traceback behind it, that are written."""
+"""Characters of a line, and of the traceback after it, that are written."""
 _FRAMES = 20
-"""Of a traceback: the innermost ones."""
+"""Frames of a traceback that are written: the innermost ones."""
 
 _SELDOM = 60.0
-"""Seconds between two lines that say the same of the same peer."""
+"""Seconds between two lines with the same message about the same peer."""
 _MOST_PEERS = 1000
 
 
 def priority(record: logging.LogRecord) -> int:
-    """Returns a record's level as syslog and the journal have it."""
+    """Returns a record's level as a priority of syslog and the journal."""
     return _PRIORITIES.get(record.levelno, syslog.LOG_ERR)
 
 
 def harmless(text: str) -> str:
-    """Returns a text as one line of bounded length, in which a stranger's can't rewrite those around it."""
+    """Returns a text as one line of limited length without control characters: foreign text can't forge log lines."""
     line = escaped(text[:_LONGEST].replace("\n", " | "), "\t")
     if len(text) <= _LONGEST and len(line) <= _LONGEST:
         return line
@@ -66,7 +66,7 @@ def harmless(text: str) -> str:
 
 
 def known(record: logging.LogRecord) -> dict[str, Any]:
-    """Returns what is known of a record beside its text, with texts that do no harm; what is None is left out."""
+    """Returns a record's metadata without None values; texts are escaped by `harmless`."""
     about: Mapping[str, object] = getattr(record, "about", None) or {}
     return {name: _plain(value) for name, value in about.items() if value is not None}
 
@@ -78,24 +78,24 @@ def _plain(value: object) -> object:
 
 
 class LossRecord(logging.LogRecord):
-    """Says that lines were lost."""
+    """Reports lost log lines."""
 
     def __init__(self, lost: int, why: str) -> None:
-        """Says how many, and why."""
+        """Reports their number and the reason."""
         text = "%d log lines before this one were lost: %s"
         super().__init__(__name__, logging.ERROR, "", 0, text, (lost, why), None)
 
 
 class WallClock:
-    """Writes times as CTDB's log has them: local, with microseconds and zone."""
+    """Formats times as in CTDB's log: local time with microseconds and offset."""
 
     def __init__(self) -> None:
-        """Starts."""
+        """Starts with an empty cache."""
         self._second = -1
         self._date = self._zone = ""
 
     def __call__(self, moment: float) -> str:
-        """Returns a time, which is given in seconds since the epoch."""
+        """Formats a time in seconds since the epoch."""
         second, fraction = divmod(moment, 1)
         if second != self._second:
             local = time.localtime(second)
@@ -106,10 +106,10 @@ class WallClock:
 
 
 class BareLine(logging.Formatter):
-    """One event, one line: bounded, without anything that a terminal would obey; lines of a traceback are joined."""
+    """One record, one line: of limited length, without control characters; lines of a traceback are joined."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns a record's line."""
+        """Formats a record."""
         line = self._text(record) + getattr(record, "tail", "")
         trace = self._traceback(record)
         return line if trace is None else f"{line} | {trace}"
@@ -118,7 +118,7 @@ class BareLine(logging.Formatter):
         try:
             text = record.getMessage()
         except Exception:
-            # A mistake in the caller's arguments: better a clumsy line than none, or an error where it is not expected.
+            # The caller passed wrong arguments: a clumsy line is better than none, or than an exception in the caller.
             text = f"{record.msg} {shown(record.args)}"
         return harmless(text)
 
@@ -129,30 +129,30 @@ class BareLine(logging.Formatter):
 
 
 class StampedLine(BareLine):
-    """Puts time, host and process in front, in the form of CTDB's own log."""
+    """Prefixes lines with time, host and process, in the format of CTDB's own log."""
 
     def __init__(self, host: str) -> None:
-        """Makes lines of this node, named `host`."""
+        """Formats lines of the node `host`."""
         super().__init__()
         self._tail = f" {host} {PROGRAM}[{os.getpid()}]: "
         self._clock = WallClock()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns a record's line."""
+        """Formats a record."""
         return f"{self._clock(record.created)}{self._tail}{super().format(record)}"
 
 
 class JsonLine(BareLine):
-    """One event, one line, which is a JSON object."""
+    """One record, one line with a JSON object."""
 
     def __init__(self, host: str) -> None:
-        """Makes lines of this node, named `host`."""
+        """Formats lines of the node `host`."""
         super().__init__()
         self._host = harmless(host)
         self._clock = WallClock()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns a record's line."""
+        """Formats a record."""
         value = {
             "time": self._clock(record.created),
             "level": record.levelname,
@@ -168,18 +168,18 @@ class JsonLine(BareLine):
 
 
 class Seldom(logging.Filter):
-    """Of lines that say the same of the same peer lets one a minute pass, with the number of those that it held back.
+    """Passes one line a minute with the same message about the same peer; it has the number of suppressed lines.
 
-    It is about records with an attribute `seldom` (`extra={"seldom": …}`), which names the peer.
+    Only records with an attribute `seldom` (`extra={"seldom": …}`), which is the peer, are limited.
     """
 
     def __init__(self) -> None:
-        """Has let none pass so far."""
+        """Starts with no lines logged."""
         super().__init__()
-        self._held_back: dict[tuple[str, object], tuple[float, int]] = {}  # when one was logged, how many not
+        self._held_back: dict[tuple[str, object], tuple[float, int]] = {}  # last logged at, suppressed since
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tells whether a record passes."""
+        """Returns whether a record is logged."""
         peer = getattr(record, "seldom", None)
         if peer is None:
             return True

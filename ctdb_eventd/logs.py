@@ -1,6 +1,6 @@
-"""The log: where it goes, and what happens when it can't be written. Built on `logging`.
+"""The log: where it is written, and what happens if that fails. Built on `logging`.
 
-Nothing here may raise into the code that logs: a full disk must not end a failover.
+Nothing here may raise an exception into code that logs: a full disk must not stop a failover.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ctdb_eventd.paths import Paths, test_mode
 __all__ = ["NOTICE", "FileHandler", "Log", "complain", "log_output"]
 
 _SHORT = 1024
-"""Bytes of a line that any syslog daemon takes in one datagram."""
+"""Bytes of a line that every syslog daemon accepts in one datagram."""
 _LEVELS = {
     "ERROR": logging.ERROR,
     "WARNING": logging.WARNING,
@@ -51,12 +51,12 @@ _SYSLOG_SOCKET = "/dev/log"
 _JOURNAL_SOCKET = "/run/systemd/journal/socket"
 
 _MOST_LINES = 1000
-"""Lines of a script's output that are logged from its beginning, and from its end: all of a megabyte of short lines
-would keep everybody waiting for seconds."""
+"""Lines of a script's output that are logged from its beginning, and from its end: logging a megabyte of short lines
+would block the event loop for seconds."""
 _MOST_BYTES = 64 << 10
-"""The same in bytes: making escapes of a megabyte would take as long."""
+"""The same in bytes: escaping a megabyte would take as long."""
 _LATE = 0.1
-"""Seconds that output is older than its line in the log from which on the line says when it came."""
+"""If output is logged more seconds than this after it was read, the line has the time at which it was read."""
 
 _log = logging.getLogger(__name__)
 _output_log = logging.getLogger("ctdb_eventd.output")
@@ -66,16 +66,16 @@ _came_clock = WallClock()
 def log_output(
     name: str, output: bytes, came: Sequence[tuple[int, float]] = (), about: Mapping[str, object] | None = None
 ) -> None:
-    """Logs what a script printed, line by line at level ERROR, as CTDB does; blank lines are left out.
+    """Logs a script's output, line by line at level ERROR, as CTDB does; skips blank lines.
 
-    Of much output the first and the last lines are logged, and how many are between.
+    Of long output only the first and last lines are logged, and the number of lines between.
 
     Args:
         name: The script.
-        output: What it printed.
-        came: From which position on it came at which time, in seconds since the epoch; in order.
-        about: What is known besides; see `log_lines`. An `address` stands behind each line, with the time at which it
-            came if that is a while ago.
+        output: Its output.
+        came: Pairs of a position in the output and the time at which that part was read, in seconds since the epoch; in
+            order.
+        about: Metadata; see `log_lines`. An `address` is appended to each line, and the time if that is a while ago.
     """
     if not output:
         return
@@ -105,7 +105,7 @@ def _log_line(name: str, line: str, came: float | None, about: Mapping[str, obje
 
 
 def _lines(output: bytes, position: int) -> list[tuple[str, int]]:
-    """Returns the lines that are not blank, and the position of each; the first one's is `position`."""
+    """Returns the lines that are not blank, and the position of each; the first line's is `position`."""
     lines = []
     for line in output.split(b"\n"):
         text = line.decode("utf-8", "surrogateescape")
@@ -116,9 +116,9 @@ def _lines(output: bytes, position: int) -> list[tuple[str, int]]:
 
 
 class FileHandler(logging.Handler):
-    """Appends lines to a file, each with one write, and survives a full disk.
+    """Appends lines to a file, each with one write; survives a full disk.
 
-    Lines that could not be written are counted; the first one that can be says how many were lost, and why.
+    Counts the lines that can't be written; the next line that can be is preceded by their number and the reason.
     """
 
     def __init__(self, path: str) -> None:
@@ -127,7 +127,7 @@ class FileHandler(logging.Handler):
         Raises:
             OSError: It can't be opened for appending.
         """
-        # before the handler is registered, which closes it at the program's end whatever became of it
+        # first: the base class registers the handler to be closed at exit, even if opening fails
         self._path = path
         self._fd = self._open()
         super().__init__()
@@ -140,7 +140,7 @@ class FileHandler(logging.Handler):
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
     def reopen(self) -> None:
-        """Goes on in a new file of the same name, for log rotation; keeps the old one if that can't be opened."""
+        """Opens the file again, for log rotation; keeps the old one if that fails."""
         try:
             fd = self._open()
         except OSError as error:
@@ -180,7 +180,7 @@ class FileHandler(logging.Handler):
 
 
 class _StandardErrorHandler(logging.Handler):
-    """Writes bare lines to standard error, wherever that leads; a reader that went away is no reason to fail."""
+    """Writes plain lines to standard error; ignores errors, such as a closed pipe."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -190,7 +190,7 @@ class _StandardErrorHandler(logging.Handler):
 
 
 class _SyslogHandler(logging.Handler):
-    """Hands lines to syslog(3), which finds the syslog daemon again by itself when that restarts."""
+    """Passes lines to syslog(3), which reconnects by itself after a restart of the syslog daemon."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class _SyslogHandler(logging.Handler):
 
 
 class _SyslogDatagramHandler(logging.Handler):
-    """Sends lines as datagrams and never waits: what the syslog daemon can't take in time is lost."""
+    """Sends lines as datagrams without blocking: lines that the syslog daemon doesn't accept in time are lost."""
 
     def __init__(self, family: int, address: str | tuple[str, int], rfc5424: bool) -> None:
         super().__init__()
@@ -236,10 +236,10 @@ class _SyslogDatagramHandler(logging.Handler):
 
 
 class Log:
-    """The process's log, from start to end; takes over the root logger, so that libraries are heard too."""
+    """The process's log; configures the root logger, so that lines of libraries are logged too."""
 
     def __init__(self, environ: Mapping[str, str], paths: Paths) -> None:
-        """Prepares; nothing is opened yet."""
+        """Stores the arguments; opens nothing yet."""
         self._environ = environ
         self._paths = paths
         self._target: tuple[str, str] | None = None
@@ -248,13 +248,13 @@ class Log:
         logging.addLevelName(NOTICE, "NOTICE")
 
     def startup(self, config: Config) -> None:
-        """Opens the first log; standard error stands in for one that can't be opened, as with CTDB's daemon.
+        """Opens the first log; falls back to standard error if it can't be opened, as CTDB's daemon does.
 
-        For the journal `location` stands in.
+        The fallback for the journal is `location`.
 
         Raises:
-            StartupError: The configuration names a directory for the log that there isn't. CTDB's daemon does not start
-                then either.
+            StartupError: The directory of the configured log file doesn't exist. CTDB's daemon doesn't start then
+                either.
         """
         try:
             self.configure(config)
@@ -270,21 +270,21 @@ class Log:
             _log.error("%s; the log goes to standard error instead", error)
 
     def configure(self, config: Config) -> None:
-        """Follows the configuration.
+        """Applies the configuration.
 
         Raises:
-            StartupError: The log can't be opened; the former one, if any, stays in use.
+            StartupError: The log can't be opened; the previous one, if any, stays in use.
         """
         with self.prepared(config) as use:
             use()
 
     @contextlib.contextmanager
     def prepared(self, config: Config) -> Iterator[Callable[[], None]]:
-        """Opens the log that the configuration wants.
+        """Opens the configured log.
 
         Yields:
-            What makes it the one in use; without that it is closed at the end of the block, and the former one stays.
-
+            A function that switches to it. If it isn't called, the new log is closed at the end of the block, and the
+            previous one stays in use.
         Raises:
             StartupError: The log can't be opened.
         """
@@ -323,16 +323,16 @@ class Log:
 
     @property
     def is_open(self) -> bool:
-        """Tells whether what is logged goes anywhere."""
+        """Whether log lines are written anywhere."""
         return self._handler is not None
 
     def reopen(self) -> None:
-        """Goes on in a new file if the log is a file."""
+        """Opens the file again if the log is a file."""
         if isinstance(self._handler, FileHandler):
             self._handler.reopen()
 
     def drain(self) -> None:
-        """Waits a moment for what the journal has yet to take; nothing else waits."""
+        """Waits for a limited time until the journal has all queued entries; other logs have no queue."""
         if isinstance(self._handler, JournalHandler):
             self._handler.drain()
 
@@ -371,7 +371,7 @@ class Log:
     @property
     def host(self) -> str:
         """This node's name."""
-        # several test nodes share one host: each is known by its directory there
+        # several test nodes share one host: each is named after its directory
         if test_mode(self._environ):
             return os.path.basename(os.path.abspath(self._paths.config_dir))
         return socket.gethostname().partition(".")[0]
@@ -386,10 +386,10 @@ def _open_syslog(method: str) -> logging.Handler:
 
 
 def complain(text: str) -> None:
-    """Writes to standard error before there is a log; drops the text if that is impossible."""
+    """Writes to standard error before the log is open; drops the text if that fails."""
     try:
         sys.stderr.write(f"{PROGRAM}: {harmless(text)}\n")
         sys.stderr.flush()
     except (AttributeError, OSError):
-        # closed, or nobody takes it: what is still held must not trouble the interpreter's end
+        # closed, or the reader is gone: buffered text must not cause an error when the interpreter exits
         sys.stderr = None

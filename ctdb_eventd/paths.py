@@ -1,7 +1,7 @@
-"""Where everything lies: CTDB's own places, so that either event daemon finds what the other left.
+"""Paths of all files: those of CTDB, so that each event daemon finds the files of the other.
 
-Knows names only, opens nothing; `places` learns from CTDB where they are. The command line loads this module, so it
-imports next to nothing.
+Only builds names, opens nothing; `places` gets CTDB's paths. The command line loads this module, so it imports very
+little.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Paths", "PathsError", "test_mode"]
 
 
 class PathsError(ValueError):
-    """The environment asks for the test layout but doesn't say where."""
+    """The environment selects the test layout but doesn't say where it is."""
 
 
 def test_mode(environ: Mapping[str, str]) -> bool:
-    """Tells whether CTDB's test layout is asked for: CTDB_TEST_MODE is set, to whatever."""
+    """Returns whether CTDB's test layout is selected: CTDB_TEST_MODE is set, to any value."""
     return "CTDB_TEST_MODE" in environ
 
 
@@ -28,16 +28,16 @@ class Paths:
     """The file system layout of one node; attributes are absolute paths unless CTDB_BASE is relative.
 
     Attributes:
-        config_dir: Configuration; the debug script is looked up here too.
+        config_dir: Configuration; the debug script is searched here too.
         config_file: ctdb.conf.
         events_dir: One directory of event scripts for each component.
         provided_dir: The same for scripts that a package provides, to be enabled by links.
         socket: The daemon's Unix socket.
         pid_file: Locked by the running daemon.
-        problem: Why these are the built-in places although CTDB was to be asked for its own; None if all is well.
-        run_dir: Files that end with the running system: the pid file's directory, which both daemons need.
+        problem: Why these are the built-in paths although CTDB was asked for its own; None if there is no problem.
+        run_dir: Files that are deleted at a reboot: the pid file's directory, which both daemons need.
         state_dir: Files that survive a restart.
-        log_file: Where the log goes if the configuration doesn't say.
+        log_file: The log file if the configuration doesn't set one.
     """
 
     __slots__ = (
@@ -58,8 +58,8 @@ class Paths:
 
         Args:
             environ: The environment.
-            answers: What CTDB's program `ctdb-path` answers, by its words; None for the built-in places. Test mode
-                has no use for them, its layout is the same in every version.
+            answers: Answers of CTDB's program `ctdb-path`, by its arguments; None for the built-in paths. Ignored in
+                test mode, where the layout is the same in every version.
 
         Raises:
             PathsError: CTDB_TEST_MODE is set and CTDB_BASE is not, or is empty.

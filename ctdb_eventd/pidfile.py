@@ -1,9 +1,9 @@
-"""The pid file: who runs here, and the lock that keeps a second instance out. CTDB's own daemon respects it too.
+"""The pid file: the daemon's pid, and a lock that prevents a second instance. CTDB's own daemon respects it too.
 
-The lock is given back last in an orderly end: the socket and the file are gone by then. When the daemon is killed,
-ctdbd learns of it from a pipe (--startup-fd). Linux gives a process's POSIX locks back as it closes its descriptors,
-and only then lets go of the files behind them, so the lock is free before the pipe has ended. A killed daemon's scripts
-are the guardian's matter, and the next daemon's.
+An orderly shutdown releases the lock last, after removing the socket and the file. When the daemon is killed, ctdbd
+notices the end of a pipe (--startup-fd). Linux releases a process's POSIX locks while it closes its descriptors, before
+it releases the files behind them, so the lock is free before the pipe has ended. The guardian, or the next daemon, ends
+the scripts of a killed daemon.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 class PidFile:
-    """A locked file with our pid. The lock, not the file's presence, is what counts: it ends with the process."""
+    """A locked file with our pid. The lock counts, not the file's existence: it ends with the process."""
 
     def __init__(self, path: str) -> None:
         """Takes the lock and writes our pid.
 
         Raises:
             AlreadyRunning: Another process holds the lock.
-            StartupError: The file can't be made.
+            StartupError: The file can't be created.
         """
         self._path = path
         while not self._take():
@@ -38,9 +38,9 @@ class PidFile:
 
     @classmethod
     def taken_up(cls, path: str, descriptor: int) -> PidFile:
-        """Returns the file that a former program of this process has locked.
+        """Returns the file that a previous program of this process has locked.
 
-        It must not be opened again: to close any descriptor of it would give the lock back.
+        It must not be opened again: closing any descriptor of it would release the lock.
         """
         file = cls.__new__(cls)
         file._path, file._fd = path, descriptor
@@ -48,11 +48,11 @@ class PidFile:
 
     @property
     def descriptor(self) -> int:
-        """The locked file's."""
+        """The descriptor of the locked file."""
         return self._fd
 
     def _take(self) -> bool:
-        """Returns False if the file was removed while it was being locked: an instance that ends does so last."""
+        """Returns False if the file was removed while it was being locked, as an instance that exits does last."""
         path = self._path
         self._fd = own_file(path, "pid file")
         try:
@@ -68,7 +68,7 @@ class PidFile:
             os.close(self._fd)
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 if not is_daemon:
-                    # older daemons let everybody read the file, and so lock it; ours will be another one
+                    # older daemons let every user read the file, and so lock it: it is replaced by another file
                     _log.warning("somebody who is no event daemon had locked %s: it is made anew", path)
                     os.unlink(path)
                     return False
@@ -77,7 +77,7 @@ class PidFile:
         return True
 
     def _is_locked_for_writing(self) -> bool:
-        """Whether a daemon has the lock: they all take it for writing; whoever may only read can't."""
+        """Returns whether a daemon holds the lock: daemons use write locks, users who may only read the file can't."""
         asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind: int = struct.unpack_from("h", fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[0]
         return kind != fcntl.F_RDLCK
@@ -89,7 +89,7 @@ class PidFile:
             return False
 
     def remove(self) -> None:
-        """Removes the file and gives up the lock. Another's file of the same name stays."""
+        """Removes the file and releases the lock. Another process's file of the same name stays."""
         if self._is_there():
             os.unlink(self._path)
         os.close(self._fd)

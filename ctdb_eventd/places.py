@@ -1,7 +1,7 @@
-"""Learns from CTDB where its files and sockets are: asks its helper program `ctdb-path`, or remembers what that said.
+"""Finds CTDB's files and sockets: runs its helper program `ctdb-path`, or uses its cached answers.
 
-CTDB's places are compiled into it and differ between versions and distributions, so nobody else can know them. The
-command line loads this module, so it imports next to nothing.
+CTDB's paths are compiled into it and differ between versions and distributions, so only CTDB knows them. The command
+line loads this module, so it imports very little.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:  # the typing module alone would cost the command line half an
 __all__ = ["HELPER_DIRS", "LIMIT", "MEMORY", "Inquiry", "ask", "find", "forget"]
 
 HELPER_DIRS = ("/usr/libexec/ctdb", "/usr/lib/ctdb", "/usr/local/libexec/ctdb")
-"""Where distributions, older Debian releases and `make install` have CTDB's helper programs."""
+"""Directories of CTDB's helper programs in distributions, older Debian releases and after `make install`."""
 LIMIT = 1.0
-"""Seconds that `ctdb-path` may take."""
+"""Seconds until `ctdb-path` times out."""
 MEMORY = "/run/ctdb-eventd.places"
-"""What it said last. Only root can write there, and only what root wrote is believed."""
+"""Cache of its last answers. Only root can write there, and a file that root didn't write is ignored."""
 
 _QUESTIONS = ("config", "socket eventd", "pidfile eventd", "etcdir", "vardir", "datadir")
-"""What every version of `ctdb-path` answers."""
+"""Arguments that every version of `ctdb-path` accepts."""
 _FORM = "places of ctdb-eventd, form 1"
 _MOST = 1 << 16
 _WRITABLE_BY_OTHERS = 0o022
@@ -36,21 +36,21 @@ _BY_HAND = "install CTDB's package again if running it by hand shows the same"
 
 
 class _NoAnswer(Exception):
-    """CTDB can't say where its places are; the text tells why."""
+    """CTDB's paths can't be found; the text is the reason."""
 
 
 class Inquiry:
-    """Asks everything at once, in processes side by side; begins when it is made, so that time can be used meanwhile.
+    """Runs `ctdb-path` for all questions in parallel; starts in the constructor, so that the caller can do other work.
 
     Attributes:
-        problem: Why there is nobody to ask; None if the questions were asked.
+        problem: Why `ctdb-path` can't be run; None if it was started.
     """
 
     def __init__(self, environ: Mapping[str, str], helper_dir: str | None = None) -> None:
         """Finds `ctdb-path` and starts it; in CTDB's test mode, whose layout is fixed, it does nothing.
 
         Args:
-            environ: Tells whether it is test mode, and may name the directory of helper programs.
+            environ: Whether it is test mode, and optionally the directory of helper programs.
             helper_dir: CTDB's directory of helper programs, None to look for it.
         """
         self.problem: str | None = None
@@ -67,7 +67,7 @@ class Inquiry:
             self._give_up(str(error))
 
     def paths(self) -> Paths:
-        """Waits for the answers; without them the places are those that were remembered, or else the built-in ones.
+        """Waits for the answers; without them returns the cached paths, or else the built-in ones.
 
         Raises:
             PathsError: In test mode the environment doesn't say where the test node is.
@@ -84,7 +84,7 @@ class Inquiry:
                 return _paths(self._environ, answers)
         known = _remembered()
         if known is not None and known[0] == self._program:
-            return _paths(self._environ, known[1])  # of the very same file: it could not have said anything else
+            return _paths(self._environ, known[1])  # of the very same file: its answers can't have changed
         paths = Paths(self._environ)
         paths.problem = self.problem
         return paths
@@ -100,7 +100,7 @@ class Inquiry:
 
 
 def ask(environ: Mapping[str, str], helper_dir: str | None = None) -> Paths:
-    """Asks CTDB for its places; see `Inquiry`.
+    """Asks CTDB for its paths; see `Inquiry`.
 
     Raises:
         PathsError: In test mode the environment doesn't say where the test node is.
@@ -109,11 +109,11 @@ def ask(environ: Mapping[str, str], helper_dir: str | None = None) -> Paths:
 
 
 def find(environ: Mapping[str, str]) -> Paths:
-    """Finds CTDB's places for a client: what was remembered if that still holds, else by asking.
+    """Finds CTDB's paths for a client: from the cache if that is valid, else by asking.
 
-    It holds as long as the program that said it is the same file; it goes before a search, for the daemon that
-    started last knows better which CTDB is in use. `problem` is None where CTDB is not installed: then there is
-    nobody to ask and nothing wrong with that.
+    The cache is valid while the program that gave the answers is the same file. It takes precedence over a search: the
+    daemon that started last knows better which CTDB is in use. `problem` is None if CTDB is not installed, as that is
+    not an error here.
 
     Raises:
         PathsError: In test mode the environment doesn't say where the test node is.
@@ -129,7 +129,7 @@ def find(environ: Mapping[str, str]) -> Paths:
 
 
 def forget() -> None:
-    """Removes what is remembered; says nothing if that is impossible."""
+    """Removes the cache; ignores errors."""
     try:
         os.unlink(MEMORY)
     except OSError:
@@ -144,7 +144,7 @@ def _paths(environ: Mapping[str, str], answers: Sequence[str]) -> Paths:
 
 
 def _programs() -> list[str]:
-    """Returns each `ctdb-path` in a usual directory; one that has several names counts once."""
+    """Returns each `ctdb-path` in a usual directory; several names of the same file count once."""
     found: dict[str, str] = {}
     for directory in HELPER_DIRS:
         program = os.path.join(directory, "ctdb-path")
@@ -169,7 +169,7 @@ def _find_program(directory: str | None) -> str:
 
 
 class _Process:
-    """One question, on its way."""
+    """One running `ctdb-path`."""
 
     __slots__ = ("_command", "_output", "_pid", "_pidfd")
 
@@ -177,12 +177,12 @@ class _Process:
         self._command = f"{program} {question}"
         self._pidfd = -1
         self._output, write_end = os.pipe()
-        # what has a number that is to be opened is copied first
+        # dup2 first: the descriptor of the pipe may have a number that is opened below
         actions = [(os.POSIX_SPAWN_DUP2, write_end, 1)]
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 2)]
         try:
             command = [program, *question.split()]
-            # a group of its own, so that whatever it starts can be ended with it
+            # a process group of its own, so that its children can be killed too
             self._pid = os.posix_spawn(program, command, environ, file_actions=[*actions, *null], setpgroup=0)
         except OSError as error:
             os.close(self._output)
@@ -198,7 +198,7 @@ class _Process:
             raise _NoAnswer(f"Linux 5.3 or later is needed: pidfd_open: {error.strerror}") from None
 
     def answer(self, deadline: float) -> str:
-        """Waits for the end of the process, and not of its output, which something else may hold open."""
+        """Waits for the end of the process, not for end of file: another process may have its output open."""
         try:
             if self._pidfd >= 0:
                 poll = select.poll()
@@ -225,7 +225,7 @@ class _Process:
         try:
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except ChildProcessError:
-            return 0  # SIGCHLD is ignored: what it printed has to do
+            return 0  # SIGCHLD is ignored, so the status is unknown: only its output counts
 
     def _check(self, said: bytes) -> str:
         line = said.removesuffix(b"\n")
@@ -240,7 +240,7 @@ class _Process:
         return path
 
     def end(self) -> None:
-        """Ends the process if it still runs. Can be repeated."""
+        """Kills the process if it still runs. Idempotent."""
         if self._output >= 0:
             os.close(self._output)
             self._output = -1
@@ -255,7 +255,7 @@ class _Process:
         give_up = time.monotonic() + _END_SECONDS
         try:
             os.killpg(pid, _KILL)
-            # one that the kernel holds must not hold us
+            # a process that is blocked in the kernel must not block us
             while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < give_up:
                 time.sleep(0.002)
         except (ProcessLookupError, ChildProcessError):
@@ -272,7 +272,7 @@ def _identity(program: str) -> str:
 
 
 def _remember(program: str, answers: Sequence[str]) -> None:
-    """Writes down what a program said, if only root can have written it and that very file can say nothing else."""
+    """Caches a program's answers, if only root can write the cache and the answers are constants of that file."""
     if os.geteuid() != 0 or not os.path.isabs(program):
         return
     known = _remembered()
@@ -291,11 +291,11 @@ def _remember(program: str, answers: Sequence[str]) -> None:
             os.close(fd)
         os.rename(new, MEMORY)
     except OSError:
-        pass  # it is asked again the next time
+        pass  # it is asked again next time
 
 
 def _holds(program: str, answers: Sequence[str]) -> bool:
-    """Tells whether the answers are part of a compiled program, and not of something that it reads or computes."""
+    """Returns whether the answers are compiled into the program, and not read or computed by it."""
     with open(program, "rb") as file:
         content = file.read()
     directories = {os.path.dirname(answer) for answer in answers[:3]} | set(answers[3:])
@@ -303,7 +303,7 @@ def _holds(program: str, answers: Sequence[str]) -> bool:
 
 
 def _remembered() -> tuple[str, list[str]] | None:
-    """Returns a program and what it said, if that was written down and the program is the same file."""
+    """Returns the cached program and answers, if the program is still the same file."""
     try:
         fd = os.open(MEMORY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -317,6 +317,6 @@ def _remembered() -> tuple[str, list[str]] | None:
             return None
         return program, answers[:-1]
     except (OSError, ValueError):
-        return None  # the program has gone, or the file is damaged
+        return None  # the program was removed, or the file is damaged
     finally:
         os.close(fd)

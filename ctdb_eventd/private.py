@@ -1,7 +1,7 @@
-"""Files and directories of the daemon's own, which nobody else may change, whatever umask it was started with.
+"""Private files and directories of the daemon, which no other user may change, whatever the umask is.
 
-The daemon runs as root and executes what is in some of them. So each is made, or found, and then looked at by its
-descriptor: one that is a link, or belongs to a stranger, is refused; one that is ours and too open is closed.
+The daemon runs as root and executes the content of some of them. So each is created or opened, and then checked by its
+descriptor: a link, or a file of another user, is refused; permissions that are too wide are corrected.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ __all__ = ["SEALS", "memory_file", "own_directory", "own_file"]
 _log = logging.getLogger(__name__)
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-"""What a `memory_file` has."""
+"""The seals of a `memory_file`."""
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_directory(path: str, mode: int = 0o700) -> None:
-    """Makes a directory, and its parents as far as there are none, or makes sure that it is ours alone to change.
+    """Creates a directory and its missing parents, or makes sure that only this user can change it.
 
     Args:
         path: The directory.
         mode: Its permissions; another mode is corrected.
 
     Raises:
-        StartupError: It can't be made, isn't a directory or belongs to somebody else; with the command that mends it.
+        StartupError: It can't be created, isn't a directory or belongs to another user; has the command to fix it.
     """
     parent = os.path.dirname(path)
     if parent and not os.path.exists(parent):
@@ -55,17 +55,17 @@ def own_directory(path: str, mode: int = 0o700) -> None:
 
 
 def own_file(path: str, what: str = "file") -> int:
-    """Opens a file that only we may read and write; makes it if it isn't there.
+    """Opens a file that only this user may read and write; creates it if it doesn't exist.
 
     Args:
         path: The file.
-        what: What it is, for messages.
+        what: The kind of file, for messages.
 
     Returns:
         Its descriptor, for reading and writing.
 
     Raises:
-        StartupError: It can't be made, isn't a file or belongs to somebody else; with the command that mends it.
+        StartupError: It can't be created, isn't a file or belongs to another user; has the command to fix it.
     """
     try:
         # don't block on a FIFO without a reader
@@ -85,7 +85,7 @@ def own_file(path: str, what: str = "file") -> int:
 
 
 def memory_file(name: str, data: bytes) -> int:
-    """Returns the descriptor of a file in memory that has these bytes, and that nobody can change.
+    """Returns the descriptor of an immutable file in memory with these bytes.
 
     Raises:
         OSError: There is no room for it.

@@ -1,6 +1,6 @@
-"""What /proc tells of processes: our own size, who a client is, whose descendant it is, and which files it has locked.
+"""Reads /proc: this process's memory and descriptors, commands and ancestors of processes, and locked files.
 
-Nothing here touches the files that processes have open: their server may not answer.
+Doesn't access the files that processes have open: their file server may not respond.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 
 _MOST_GENERATIONS = 64
 _MOST_SHOWN = 120
-"""Bytes of a command line that are shown."""
+"""Bytes of a command line that are shown; the rest is cut."""
 
 
 def command_of(pid: int) -> str:
-    """Returns a process's command line for people: without directories and interpreter, and shortened.
+    """Returns a process's command line for users: without directories and interpreter, and shortened.
 
     Empty if it is unknown.
     """
@@ -52,7 +52,7 @@ def command_of(pid: int) -> str:
 
 
 def program_of(pid: int) -> str:
-    """Returns the name that a process goes by, of at most 15 bytes; it can choose it. Empty if it is unknown."""
+    """Returns a process's name of at most 15 bytes, which the process can set itself. Empty if it is unknown."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().removesuffix(b"\n").decode("utf-8", "replace")
@@ -61,7 +61,7 @@ def program_of(pid: int) -> str:
 
 
 def memory() -> int:
-    """Returns the bytes of memory that this process uses; 0 if it is unknown."""
+    """Returns the bytes of memory that this process uses; 0 if that is unknown."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -70,7 +70,7 @@ def memory() -> int:
 
 
 def open_descriptors() -> int:
-    """Returns how many descriptors this process has open; 0 if it is unknown."""
+    """Returns the number of open descriptors of this process; 0 if it is unknown."""
     try:
         return len(os.listdir("/proc/self/fd")) - 1  # without the one that lists them
     except OSError:
@@ -78,16 +78,16 @@ def open_descriptors() -> int:
 
 
 def ancestor_groups(pid: int) -> set[int]:
-    """Returns the process groups of a process and of its ancestors, as numbers, and the ancestors' own pids.
+    """Returns the process groups of a process and of its ancestors, and the ancestors' pids.
 
-    A script leads a group of its own, so it is found by either: as an ancestor, or as the leader of an ancestor's
-    group, should it have exited before its child asks. Empty if the process is gone.
+    A script leads a process group of its own. So it is found as an ancestor or, if it has exited before its child asks,
+    as the leader of an ancestor's group. Empty if the process has ended.
     """
     return {number for pair in _lineage(pid) for number in pair} - {0}  # 0 is a group outside of our pid namespace
 
 
 def ancestors(pid: int) -> set[int]:
-    """Returns the pids of a process's ancestors, without its own. Empty if the process is gone."""
+    """Returns the pids of a process's ancestors, without its own. Empty if the process has ended."""
     return {its_pid for its_pid, _ in _lineage(pid)} - {pid}
 
 
@@ -104,23 +104,23 @@ def _lineage(pid: int) -> Iterator[tuple[int, int]]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Returns a process's figures (proc_pid_stat(5)) from the third, its state, on; empty if it is gone."""
+    """Returns the fields of proc_pid_stat(5) from the third, the state, on; empty if the process has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # the command's name, in parentheses, may itself contain anything
+            # the command's name, in parentheses, may contain any character
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return []
 
 
 def stat_of_living(pid: int) -> list[bytes]:
-    """Returns the same of a process that has not ended; empty for a zombie too, which nobody has reaped yet."""
+    """Returns the same fields of a process that has not ended; empty for a zombie too, which was not reaped yet."""
     figures = _stat(pid)
     return [] if figures and figures[0] in (b"Z", b"X") else figures
 
 
 def started(pid: int) -> float | None:
-    """Returns when a process was started, by the monotonic clock; None if it is gone."""
+    """Returns the start time of a process, by the monotonic clock; None if it has ended."""
     figures = _stat(pid)
     if not figures:
         return None
@@ -131,7 +131,7 @@ def started(pid: int) -> float | None:
 def group_members(groups: Collection[int]) -> list[int]:
     """Returns the living processes of these process groups.
 
-    Only those with a higher number than the first group's are looked at: on a file server others are many.
+    Only pids from the lowest group on are checked: file servers have many other processes.
     """
     if not groups:
         return []
@@ -140,9 +140,9 @@ def group_members(groups: Collection[int]) -> list[int]:
 
 
 def tree(group: int) -> list[int]:
-    """Returns the living processes of a group and all that these have started, parents before their children.
+    """Returns the living processes of a group and all their descendants, parents before their children.
 
-    Among them are those that lead a group or session of their own, unless who has started them is gone.
+    This includes leaders of other groups or sessions, unless their parent has ended.
     """
     members: list[int] = []
     children: dict[int, list[int]] = {}
@@ -177,7 +177,7 @@ def file_locks() -> tuple[FileLock, ...]:
 
 
 def locked_path(pid: int, lock: FileLock) -> str | None:
-    """Returns the path of a file that a process has open and waits for; None if it can't be found out."""
+    """Returns the path of a file that a process has open and waits for; None if it can't be found."""
     for descriptor, text in _descriptors(pid):
         if f"\nino:\t{lock.inode}\n" in text:
             with contextlib.suppress(OSError):
@@ -186,19 +186,19 @@ def locked_path(pid: int, lock: FileLock) -> str | None:
 
 
 def has_lock(pid: int, lock: FileLock) -> bool:
-    """Tells whether a process has a lock, by a descriptor that it may have inherited."""
+    """Returns whether a process has a lock, by a descriptor that it may have inherited."""
     major, minor = lock.device
     words = f" {lock.pid} {major:02x}:{minor:02x}:{lock.inode} "
     return any("\nlock:" in text and words in text for _, text in _descriptors(pid))
 
 
 def locked_descriptors(pid: int) -> list[int]:
-    """Returns a process's descriptors of files that are locked by them, whoever took the lock."""
+    """Returns a process's descriptors of files on which it holds locks, no matter which process took them."""
     return [int(descriptor) for descriptor, text in _descriptors(pid) if "\nlock:" in text]
 
 
 def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
-    """Yields each descriptor of a process with what the kernel tells of it."""
+    """Yields each descriptor of a process with the kernel's information on it."""
     with contextlib.suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fdinfo"):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as file:

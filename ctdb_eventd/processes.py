@@ -1,7 +1,7 @@
-"""What the processes of a hung script are doing: read from /proc, for people, within bounds.
+"""Examines the processes of a hung script in /proc and describes them for users, within limits.
 
-Blocks, possibly for long: what belongs to a process that the kernel holds may not be readable either. To be called in a
-thread that can be left alone.
+Blocks, possibly for a long time: /proc may not respond for a process that is blocked in the kernel. To be called in a
+thread that can be abandoned.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _MOST_FRAMES = 24
 _MOST_TEXT = 300
 """Characters of a path or command."""
 _MOST_TOLD = 60 << 10
-"""Bytes of all processes together, as JSON. Files, locks and stacks are told of the first ones, up to half of it."""
+"""Bytes of all processes together, as JSON. Files, locks and stacks are included only up to half of it."""
 _TIMEOUT = 0.8
-"""Seconds after which no further process is looked at."""
+"""Seconds after which no further process is examined."""
 _HOLDER_TIMEOUT = 0.4
-"""Seconds after which no further process is asked whether it has a lock."""
+"""Seconds after which no further process is checked for a lock."""
 
 _CALLS_X86_64 = {
     **{0: "read", 1: "write", 2: "open", 4: "stat", 5: "fstat", 7: "poll", 16: "ioctl", 23: "select", 34: "pause"},
@@ -59,7 +59,7 @@ _CALLS_GENERIC = {
     **{212: "recvmsg", 242: "accept4", 260: "wait4", 95: "waitid"},
 }
 _CALLS = {"x86_64": _CALLS_X86_64, "aarch64": _CALLS_GENERIC, "riscv64": _CALLS_GENERIC}.get(platform.machine(), {})
-"""The kernel's numbers of what processes usually hang in; others are told by the function that they wait in."""
+"""Numbers of the system calls in which processes usually hang; for others the kernel's function is shown."""
 _ON_A_FILE = {
     **dict.fromkeys(("read", "recvfrom", "recvmsg"), "reads from {}"),
     **dict.fromkeys(("write", "sendto", "sendmsg"), "writes to {}"),
@@ -86,46 +86,46 @@ _TCP_STATES = (
 
 @attrs.frozen(kw_only=True)
 class HungProcess:
-    """A process, as it was found."""
+    """An examined process."""
 
     pid: int
     parent: int
     command: str
     state: str
-    """A letter, as `ps` has it: R runs, S sleeps, D can't be ended, T is stopped."""
+    """A letter, as in `ps`: R is running, S is sleeping, D can't be killed, T is stopped."""
     doing: str
-    """What it does, in words that follow its name."""
+    """What it does: a predicate that follows its name."""
     wchan: str = ""
-    """The kernel's function in which it waits; empty if that isn't known."""
+    """The kernel's function in which it waits; empty if unknown."""
     stack: tuple[str, ...] = ()
     """The kernel's functions that led there, the innermost first."""
     files: tuple[str, ...] = ()
-    """What it has open: `3 /path`, or `4 10.0.0.1:445 to 10.0.0.7:33412 (TCP, ESTABLISHED)`."""
+    """Its open files: `3 /path`, or `4 10.0.0.1:445 to 10.0.0.7:33412 (TCP, ESTABLISHED)`."""
     locks: tuple[str, ...] = ()
     """Files that it has locked."""
 
 
 @attrs.frozen(kw_only=True)
 class Hung:
-    """What was found out about a hung script."""
+    """The result of examining a hung script."""
 
     summary: str
-    """The process that all the others wait for, and what it does."""
+    """The process for which the others probably wait, and what it does."""
     processes: tuple[HungProcess, ...]
-    """All of them, parents first."""
+    """The examined processes, parents first."""
     left_out: int = 0
-    """How many more there were."""
+    """The number of other processes."""
 
 
 def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
-    """Looks at the processes of a script.
+    """Examines the processes of a script.
 
     Args:
-        group: Its process group, which is the number of the script's own process too.
-        others: Those that have left the group, as far as they are known.
+        group: Its process group, which is also the pid of the script's own process.
+        others: Known processes that have left the group.
 
     Returns:
-        What was found; None if nobody is there any more.
+        The result; None if no process is left.
     """
     pids = list(dict.fromkeys((*tree(group), *others)))
     look = _Look()
@@ -155,7 +155,7 @@ def _size(process: HungProcess) -> int:
 
 def _summary(processes: list[HungProcess], look: _Look, count: int) -> str:
     parents = {process.parent for process in processes}
-    # who waits for a lock says most; else who has started nobody, the latest of them
+    # a process that waits for a lock is the most informative, else the last process without children
     leaves = [process for process in processes if process.pid not in parents] or processes
     process = next((process for process in processes if process.pid in look.waiting), leaves[-1])
     more = f" ({count} processes)" if count > 1 else ""
@@ -163,7 +163,7 @@ def _summary(processes: list[HungProcess], look: _Look, count: int) -> str:
 
 
 class _Look:
-    """What is the same for all processes of one look."""
+    """Shared state of the examination of all processes of a script."""
 
     def __init__(self) -> None:
         locks = file_locks()
@@ -226,7 +226,7 @@ class _Look:
         return self._holders[lock.number]
 
     def _find_holder(self, held: FileLock) -> int | None:
-        # flock(1) takes a lock for a shell, which has it when flock has gone
+        # flock(1) takes a lock for a shell, which keeps it when flock has exited
         everybody = (int(name) for name in os.listdir("/proc") if name.isdigit())
         for pid in itertools.chain((held.pid,), everybody):
             if has_lock(pid, held):
@@ -268,7 +268,7 @@ def _shortened(text: str) -> str:
 
 
 def _sockets(pid: int) -> Iterator[tuple[int, str]]:
-    """Yields the sockets of a process's network by their inodes."""
+    """Yields the sockets of a process's network namespace by their inodes."""
     for protocol in ("tcp", "tcp6", "udp", "udp6"):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/net/{protocol}", encoding="ascii") as lines:
             next(lines, None)
@@ -285,7 +285,7 @@ def _sockets(pid: int) -> Iterator[tuple[int, str]]:
 
 
 def _end(text: str) -> str:
-    """Returns an end of a connection as people write it: the kernel has an address as words of this machine's order."""
+    """Formats an end of a connection: the kernel prints an address as words in this machine's byte order."""
     address, port = text.split(":")
     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
     raw = struct.pack(f"={len(words)}I", *words)

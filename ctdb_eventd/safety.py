@@ -1,8 +1,8 @@
-"""Who else than root could change what root runs: the file, the links to it, and every directory on the way.
+"""Whether other users than root could change what root runs: the file, links to it, and all parent directories.
 
-Pure reading. A path is judged as the kernel walks it, from `/` downwards. In a directory that passes, nobody who isn't
-trusted can replace what passes: so nothing that was looked at can be swapped afterwards, and the path itself may be
-executed. Scripts must be: CTDB's find their files by the directory of `$0`.
+Read-only. A path is checked as the kernel resolves it, from `/` downwards. If a directory passes the check, only
+trusted users can replace its entries: so nothing that was checked can be replaced later, and the script may be executed
+by its path. That is necessary: CTDB's scripts find their files by the directory of `$0`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _ACL = "system.posix_acl_access"
 
 @attrs.frozen(kw_only=True)
 class Trusted:
-    """Who may change what is run, so that it is no news."""
+    """Users and groups that may change scripts."""
 
     users: frozenset[int] = frozenset({0})
-    """Owners of files; root is 0."""
+    """Allowed owners of files; root is 0."""
     groups: frozenset[int] = frozenset({0})
-    """Groups that may write."""
+    """Groups that may have write permission."""
 
     @classmethod
     def by_us(cls) -> Trusted:
-        """Returns the users that a daemon of ours trusts: root and our own.
+        """Returns the users that a daemon run by this user trusts: root and this user.
 
-        Unless we are root, our group too: that is the user's own on most systems, whose umask lets it write.
+        If this user is not root, its group too: on most systems it is the user's own, and the umask allows it to write.
         """
         user = os.geteuid()
         return cls(users=frozenset({0, user}), groups=frozenset({0, os.getegid()} if user else {0}))
@@ -43,18 +43,18 @@ class Trusted:
 
 @attrs.frozen(kw_only=True)
 class Unsafe:
-    """How others could change a file, link or directory, or why its mode is refused."""
+    """How other users could change a file, link or directory, or why its mode is refused."""
 
     place: str
     """Its path."""
     owner: int | None
-    """Its owner, if that user isn't trusted."""
+    """Its owner, if that user is not trusted."""
     group: bool
-    """Its group may write."""
+    """Whether its group may write."""
     everybody: bool
-    """Every user may write."""
+    """Whether every user may write."""
     set_id: bool = False
-    """It is a file with the set-user-ID or set-group-ID bit."""
+    """Whether it is a file with the set-user-ID or set-group-ID bit."""
 
     def __str__(self) -> str:
         reasons = [f"owned by user {self.owner}, not root"] if self.owner is not None else []
@@ -67,8 +67,8 @@ class Unsafe:
 
     @property
     def remedy(self) -> str:
-        """The command that mends it."""
-        # a change of the owner clears the set-user-ID bit, and not the others
+        """The command that corrects it."""
+        # chown clears the set-user-ID bit, but not the other bits
         commands = [] if self.owner is None else ["chown -h root:"]
         if self.group or self.everybody:
             commands.append("chmod go-w")
@@ -78,19 +78,19 @@ class Unsafe:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and the command that mends it."""
+        """The problem, and the command that corrects it."""
         return f"{self.place} is {self}; {self.remedy}"
 
 
 class Ways:
-    """Judges paths in one moment: what several of them lead through is looked at once."""
+    """Checks several paths at one time: shared directories are read once."""
 
     def __init__(self, trusted: Trusted | None = None, tree: Tree | None = None) -> None:
-        """Starts without having looked at anything.
+        """Starts with an empty cache.
 
         Args:
-            trusted: Who may change things; None is whom a daemon trusts that we run.
-            tree: Where the files are; None is our own tree.
+            trusted: Who may change scripts; None for those that a daemon run by this user trusts.
+            tree: Where the files are; None for this machine's.
         """
         self._trusted = trusted or Trusted.by_us()
         self._tree = tree or Tree()
@@ -98,7 +98,7 @@ class Ways:
         self._plain: dict[str, bool] = {}
 
     def flaw(self, path: str) -> Unsafe | None:
-        """Returns the first that others could change on the way to a file; None if there is nothing."""
+        """Returns the first problem on the way to a file; None if there is none."""
         directory = path.rpartition("/")[0]
         if directory not in self._plain:
             self._plain[directory] = self._is_plain(directory)
@@ -109,22 +109,22 @@ class Ways:
         return next(self.flaws(path), None)
 
     def _is_plain(self, directory: str) -> bool:
-        """Tells whether a path leads through no link, and through nothing that others could change."""
+        """Returns whether a path has no links, and no problems."""
         if not directory.startswith("/") or any(name in ("", ".", "..") for name in directory.split("/")[1:]):
             return False
         places = [directory[:end] for end in range(1, len(directory) + 1) if directory[end : end + 1] in ("", "/")]
         return all(self._known(place) == (None, None) for place in ("/", *places))
 
     def flaws(self, path: str) -> Iterator[Unsafe]:
-        """Yields everything that others could change on the way to a file, from `/` downwards, the file last.
+        """Yields all problems on the way to a file, from `/` downwards, the file last.
 
-        The way ends where there is nothing, and after as many links as the kernel follows.
+        Stops at the first name that doesn't exist, and after as many links as the kernel follows.
         """
         if not path.startswith("/"):
             try:
                 path = f"{os.getcwd()}/{path}"
             except FileNotFoundError:
-                return  # the working directory was removed, so there is nothing
+                return  # the working directory was removed, so the file doesn't exist
         rest = path.split("/")[::-1]
         done = ""
         links = 0
@@ -156,7 +156,7 @@ class Ways:
         return known
 
     def _look(self, place: str) -> tuple[Unsafe | None, str | None]:
-        """Returns what is wrong with a place, and where it leads if it is a link."""
+        """Returns the problem of a path, and its target if it is a link."""
         path = self._tree.below(place)
         try:
             status = os.lstat(path)
@@ -169,8 +169,8 @@ class Ways:
 def _judge(place: str, path: str, status: os.stat_result, trusted: Trusted) -> Unsafe | None:
     mode = status.st_mode
     is_file = stat.S_ISREG(mode)
-    # In a sticky directory (/tmp) users can rename or remove only their own files. A link's mode means nothing, and
-    # what is written to a device or a pipe doesn't stay.
+    # In a sticky directory (/tmp) users can rename or remove only their own files. A link's mode has no meaning, and
+    # data that is written to a device or a pipe doesn't stay there.
     writers = mode & (stat.S_IWGRP | stat.S_IWOTH)
     if not is_file and not (stat.S_ISDIR(mode) and not mode & stat.S_ISVTX):
         writers = 0
@@ -184,7 +184,7 @@ def _judge(place: str, path: str, status: os.stat_result, trusted: Trusted) -> U
 
 
 def _has_acl(path: str) -> bool:
-    """Tells whether the group's permissions may be those of whomever an access control list names."""
+    """Returns whether the file has an access control list: then the group's permissions may be other users'."""
     try:
         return bool(os.getxattr(path, _ACL, follow_symlinks=False))
     except OSError:

@@ -1,7 +1,7 @@
-"""Event scripts on disk: which there are, in which order, who is enabled, and enabling and disabling them.
+"""Event scripts on disk: lists them in order, tells which are enabled, and enables and disables them.
 
-The daemon and the command line share this module (the latter works without a daemon), so it imports next to
-nothing and logs nothing: what deserves a warning is returned.
+The daemon and the command line share this module (the latter works without a daemon), so it imports very little and
+logs nothing: callers get what deserves a warning as a result.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ __all__ = [
 NAME_RULES = ("auto", "both", "suffix", "bare")
 """Which file names are scripts: `NN.name.script` (suffix, what CTDB runs since 4.9), `NN.name` (bare), or both.
 
-With `auto` each directory decides: where there are names of the first form only those are scripts, for what stands
-beside them in the second form is most often a copy; else those of the second form are.
+`auto` decides for each directory: if any name ends in `.script`, only such names are scripts, since other files
+beside them are usually copies; otherwise the bare names are.
 """
 
 _SUFFIX = ".script"
@@ -59,7 +59,7 @@ class Script:
     """One event script of a component.
 
     Attributes:
-        name: As shown to people and given to the script as argv[0]: the file name without `.script`.
+        name: As shown to users and passed to the script as argv[0]: the file name without `.script`.
         path: The file.
         bare: The file's name has no `.script`, so CTDB's own daemon would not run it.
     """
@@ -75,9 +75,9 @@ class Script:
         return f"Script({self.path!r})"
 
     def enabled(self) -> bool:
-        """Tells whether its events depend on it: a regular file (a link's target counts) that its owner may execute.
+        """Returns whether it is enabled: a regular file (a link's target counts) that its owner may execute.
 
-        A dangling link and a file that has just vanished are disabled. A link in a circle is not: see `look`.
+        A dangling link and a file that has just vanished are disabled. A link loop counts as enabled: see `look`.
         """
         try:
             return self.look() is not None
@@ -88,8 +88,8 @@ class Script:
         """Returns the file's status if the script is enabled, None if it is not.
 
         Raises:
-            OSError: What is there can't be looked at (a link in a circle, or through a file), though the name isn't
-                one that leads to nothing. It can't run, and its events fail, as they do under CTDB's own daemon.
+            OSError: stat(2) failed for another reason than a missing file (such as a link loop, or a path through a
+                file). The script can't run, and its events fail, as they do under CTDB's own daemon.
         """
         try:
             status = os.stat(self.path)
@@ -104,8 +104,8 @@ class Listing:
 
     Attributes:
         scripts: Each shown name once.
-        shadowed: Paths of bare-named files that another file with the same shown name and `.script` hides.
-        left_out: Other files with bare names that are no scripts since there are names with `.script`: see `auto`.
+        shadowed: Paths of files with bare names for which a file with the same shown name and `.script` exists.
+        left_out: Other files with bare names that aren't scripts, as there are names with `.script`: see `auto`.
     """
 
     __slots__ = ("left_out", "scripts", "shadowed")
@@ -117,17 +117,17 @@ class Listing:
 
 
 def form_of(file_names: Iterable[str], rule: NameRule) -> NameForm:
-    """Returns which names are scripts in a directory that has these files."""
+    """Returns which names are scripts in a directory with these files."""
     if rule != "auto":
         return rule
     return "suffix" if any(shown_name(name, "suffix") is not None for name in file_names) else "bare"
 
 
 def shown_name(file_name: str, form: NameForm = "both") -> str | None:
-    """Returns the name under which a file is shown and run, None if it is no script.
+    """Returns the name under which a file is shown and run, None if it is not a script.
 
-    Two digits and a dot come first. With `.script` at the end anything may stand between. Without it there may be no
-    further dot (package managers leave such copies) and no `~` at the end (editors do).
+    A name starts with two digits and a dot. If it ends in `.script`, anything may be between. Otherwise it must not
+    have another dot (package managers name copies so) or end in `~` (editors do).
     """
     if len(file_name) < 4 or not (file_name[:2].isascii() and file_name[:2].isdigit() and file_name[2] == "."):
         return None
@@ -139,17 +139,17 @@ def shown_name(file_name: str, form: NameForm = "both") -> str | None:
 
 
 def is_lock_name(name: str) -> bool:
-    """Tells whether a lock can have that name: ASCII letters, digits, dots, dashes and underscores."""
+    """Returns whether a name is valid for a lock: ASCII letters, digits, dots, dashes and underscores."""
     return bool(name) and _LOCK_NAME_CHARACTERS.issuperset(name)
 
 
 def declared_locks(path: str) -> list[str]:
-    """Returns the names that a script's head declares as locks, good or not: see `is_lock_name`."""
+    """Returns the names that a script's head declares as locks, valid or not: see `is_lock_name`."""
     return head_words(path, LOCKS_MARK) or []
 
 
 def head_words(path: str, mark: str) -> list[str] | None:
-    """Returns the words behind `mark` on the lines of a script's head that start with it; None if no line does.
+    """Returns the words after `mark` on the lines of a script's head that start with it; None if no line does.
 
     The head is the first 4 KiB. A file that can't be read has no such line.
     """
@@ -163,20 +163,20 @@ def head_words(path: str, mark: str) -> list[str] | None:
 
 
 def component_directory(events_dir: str, component: str) -> str:
-    """Returns a component's directory, without asking whether it exists.
+    """Returns the path of a component's directory; doesn't check that it exists.
 
     Raises:
-        InvalidName: The component's name could leave the scripts directory.
+        InvalidName: The component's name could lead out of the scripts directory.
     """
     check_name("component", component)
     return f"{events_dir}/{component}"
 
 
 def discover(directory: str, component: str, rule: NameRule = "auto") -> Listing:
-    """Lists the scripts of a component's directory, in byte order of their file names. Reads the directory afresh.
+    """Lists the scripts of a component's directory, in byte order of their file names. Reads the directory each time.
 
     Raises:
-        NoSuchComponent: There is no such directory.
+        NoSuchComponent: The directory doesn't exist.
         OSError: The directory can't be read.
     """
     try:
@@ -192,7 +192,7 @@ def _listing(directory: str, file_names: Sequence[str], rule: NameRule) -> Listi
     by_name: dict[str, Script] = {}
     shadowed: list[str] = []
     form = form_of(file_names, rule)
-    # `NN.name` sorts before `NN.name.script`, so the one that wins always comes second
+    # `NN.name` sorts before `NN.name.script`, so the one that takes precedence always comes second
     for file_name in file_names:
         name = shown_name(file_name, "both" if rule == "auto" else form)
         if name is None:
@@ -208,7 +208,7 @@ def _listing(directory: str, file_names: Sequence[str], rule: NameRule) -> Listi
 
 
 def find(directory: str, name: str, rule: NameRule = "auto") -> Script | None:
-    """Finds the script with a shown name, a dangling link too; None if there is none."""
+    """Finds the script with a shown name, also if it is a dangling link; None if there is none."""
     for file_name, bare in ((name + _SUFFIX, False), (name, True)):
         path = f"{directory}/{file_name}"
         if os.path.lexists(path) and shown_name(file_name, _form_here(directory, rule)) == name:
@@ -224,7 +224,7 @@ def _form_here(directory: str, rule: NameRule) -> NameForm:
 
 
 def _would_count(directory: str, provided: Script, rule: NameRule) -> bool:
-    """Tells whether a link with the name of a provided script would be a script."""
+    """Returns whether a link with the name of a provided script would be a script."""
     return not provided.bare or _form_here(directory, rule) != "suffix"
 
 
@@ -237,12 +237,12 @@ def _check_script_name(name: str) -> None:
 def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: NameRule = "auto") -> None:
     """Enables a script: sets a file's execute bits, or links to the provided script of that name.
 
-    A link that is there already is left as it is, wherever it points.
+    An existing link is left as it is, wherever it points.
 
     Raises:
-        InvalidName: The component's or the script's name is no such name.
+        InvalidName: The name of the component or of the script is invalid.
         NoSuchScript: Neither the component nor the package has such a script.
-        NotAFile: A directory or the like has the script's name.
+        NotAFile: Something else than a file, such as a directory, has the script's name.
         OSError: The file system refused; FileNotFoundError if the component has no directory to link in.
     """
     directory = component_directory(events_dir, component)
@@ -258,15 +258,15 @@ def enable(events_dir: str, provided_dir: str, component: str, name: str, rule: 
     try:
         os.symlink(os.path.realpath(provided.path), link)
     except FileExistsError:
-        pass  # it was enabled in the same moment
+        pass  # another process enabled it at the same time
 
 
 def disable(events_dir: str, component: str, name: str, rule: NameRule = "auto") -> None:
-    """Disables a script: removes a link, or clears a file's execute bits. One that isn't there is disabled already.
+    """Disables a script: removes a link, or clears a file's execute bits. A missing script is disabled already.
 
     Raises:
-        InvalidName: The component's or the script's name is no such name.
-        NotAFile: A directory or the like has the script's name.
+        InvalidName: The name of the component or of the script is invalid.
+        NotAFile: Something else than a file, such as a directory, has the script's name.
         OSError: The file system refused.
     """
     directory = component_directory(events_dir, component)
@@ -280,7 +280,7 @@ def disable(events_dir: str, component: str, name: str, rule: NameRule = "auto")
         else:
             _set_executable(script.path, False)
     except FileNotFoundError:
-        pass  # it was removed in the same moment
+        pass  # another process removed it at the same time
 
 
 def _set_executable(path: str, executable: bool) -> None:

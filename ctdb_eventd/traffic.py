@@ -15,15 +15,15 @@ __all__ = [
 ]
 
 MOST_IN_FLIGHT = 1 << 14
-"""Requests of one client under way at once: ctdbd sends one for each public address, and no cluster has so many."""
+"""Unanswered requests of one client: ctdbd sends one for each public address, and no cluster has so many."""
 MOST_HELD = 16 << 20
-"""Bytes of them: one that makes them more is the last that is read before another is answered."""
+"""Bytes of them: the request that exceeds this is the last that is read before another is answered."""
 MOST_DETACHED = 64 << 20
-"""Bytes of the arguments of detached runs that are not over: no connection keeps their number small."""
+"""Bytes of the arguments of detached runs that have not ended: no connection limits their number."""
 MOST_CONNECTIONS = 100
-"""Connections of one user who is neither root nor the daemon's own: there are others."""
+"""Connections of one user who is neither root nor the daemon's own: other users need connections too."""
 MOST_SUBSCRIPTIONS = 100
-"""Calls of `subscribe` of one client under way at once: each is notified of everything."""
+"""Concurrent calls of `subscribe` of one client: each receives all notifications."""
 MOST_UNSENT_NOTES = 1 << 18
 """Bytes of unsent replies of a client from which on notes to it are dropped."""
 

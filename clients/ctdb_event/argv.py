@@ -1,4 +1,4 @@
-"""How a command line is cut into options and operands, and a timeout read.
+"""Splits a command line into options and operands, and parses timeouts.
 
 By hand: argparse takes longer than a whole short command.
 """
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["BEHIND", "MAX_TIMEOUT", "OPERAND", "timeout_of", "tokens"]
 
 OPERAND = "operand"
-"""The name of what is no option."""
+"""The name of words that are not options."""
 BEHIND = "behind"
-"""The name of an operand behind a `--`."""
+"""The name of operands after a `--`."""
 MAX_TIMEOUT = (1 << 32) - 1
-"""Seconds: the most that the CTDB dialect can say, and so the native one too."""
+"""Seconds: the maximum of the CTDB dialect, and so of the native one too."""
 _BLANKS = " \t\n\r\v\f"
 
 
 def tokens(words: Sequence[str], with_value: Container[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yields name, value and word of each option and operand; options may stand anywhere before a `--`.
+    """Yields name, value and word of each option and operand; options may be anywhere before a `--`.
 
-    An operand is its own value. An option's value is None if there is none: if it needs one, the words have ended.
+    The value of an operand is the operand. The value of an option is None if it takes none, or if the words end before
+    it.
 
     Args:
         words: The command line.
@@ -53,10 +54,10 @@ def tokens(words: Sequence[str], with_value: Container[str]) -> Iterator[tuple[s
 
 
 def timeout_of(text: str) -> int:
-    """Reads a timeout, in seconds.
+    """Parses a timeout in seconds.
 
     Raises:
-        Failure: It is none.
+        Failure: It is invalid.
     """
     digits = text.strip(_BLANKS).removeprefix("+")
     if digits.isascii() and digits.isdigit():

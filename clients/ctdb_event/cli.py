@@ -1,7 +1,7 @@
-"""The command line `ctdb-event`: options, usage, and which command it is.
+"""The command line `ctdb-event`: parses options, prints the usage, and selects the command.
 
-Administrators' scripts read it, so output and exit status are those of CTDB's own program to the byte. It starts
-in little more than the interpreter's own time: options are parsed by hand and each command imports what it needs.
+Administrators' scripts parse its output, so output and exit status are those of CTDB's own program, to the byte. It
+starts in little more time than the interpreter: options are parsed by hand and each command imports only what it needs.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _SIGINT_STATUS = 128 + 2
 
 
 class _Command:
-    """One command of the usage.
+    """A command that CTDB's own program has too.
 
     Attributes:
-        words: What selects it.
-        usage: How it is shown: its words and its arguments.
-        purpose: What it does.
-        least: Fewest arguments.
-        most: Most arguments.
+        words: The words that select it.
+        usage: Its words and arguments, as the usage shows them.
+        purpose: Its description.
+        least: Minimum number of arguments.
+        most: Maximum number of arguments.
     """
 
     __slots__ = ("least", "most", "purpose", "usage", "words")
@@ -77,25 +77,25 @@ _FIRST_WORDS = {command.words[0] for command in _COMMANDS}
 
 
 class _BadOption(Exception):
-    """An option that isn't one, or lacks its value, or has one too many."""
+    """An unknown option, a missing value, or a value for an option that takes none."""
 
 
 class _Options:
-    """The command line taken apart.
+    """The parsed command line.
 
     Attributes:
-        help: The usage was asked for.
-        socket: The daemon's socket if `--socket` names one.
-        words: Everything that is no option.
+        help: Whether the usage was requested.
+        socket: The daemon's socket, if `--socket` was given.
+        words: All words that are not options.
     """
 
     __slots__ = ("help", "socket", "words")
 
     def __init__(self, arguments: list[str]) -> None:
-        """Takes it apart.
+        """Parses it.
 
         Raises:
-            _BadOption: The first option that can't be understood.
+            _BadOption: The first invalid option.
         """
         self.help = False
         self.socket: str | None = None
@@ -108,7 +108,7 @@ class _Options:
             elif name in _WITH_VALUE:
                 if value is None:
                     raise _BadOption(f"Invalid option {word}: missing argument")
-                # of --debug, CTDB's own program takes any level whatever; ours has nothing to log at one
+                # CTDB's own program accepts any value of --debug; this one has no debug output, so it ignores the value
                 self.socket = value if name == "--socket" else self.socket
             elif value is not None:
                 raise _BadOption(f"Invalid option {word}: option does not take an argument")
@@ -117,9 +117,9 @@ class _Options:
 
 
 def _is_new(arguments: list[str]) -> bool:
-    """Tells whether these are a command or options that CTDB's own program doesn't have.
+    """Returns whether the arguments contain a command or options that CTDB's own program doesn't have.
 
-    The usage doesn't show them, as that is CTDB's to the byte; `help` does.
+    The usage doesn't show them, as it is the same as CTDB's, to the byte; `help` does.
     """
     found = list(tokens(arguments, _WITH_VALUE))
     words = [word for name, _, word in found if name in (OPERAND, BEHIND)]
@@ -154,7 +154,7 @@ def _dispatch(options: _Options, command: _Command, arguments: list[str]) -> int
 
 
 def _suggest(words: list[str]) -> None:
-    """Says on stderr, where CTDB's own program says nothing, which command may have been meant."""
+    """Suggests on stderr which command may have been meant; CTDB's own program prints nothing there."""
     if words:
         from ctdb_event.commands.problems import unknown_command
 
@@ -197,20 +197,20 @@ def _execute(arguments: list[str]) -> int:
 
 
 def _abandon_stdout() -> None:
-    """Keeps the interpreter from writing, and failing, once more when it ends."""
+    """Prevents the interpreter from writing again, and failing, when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Carries out one command.
+    """Executes one command.
 
     Args:
-        argv: The arguments behind the program's name; the process's own by default.
+        argv: The arguments after the program's name; the process's own by default.
 
     Returns:
-        The exit status: 0, an errno, or 1 for usage and for a daemon that can't be asked.
+        The exit status: 0, an errno, or 1 for a usage error and for a daemon that doesn't answer.
     """
     try:
         try:

@@ -1,4 +1,4 @@
-"""Carries out a new command: finds its row, takes the arguments apart, and turns what goes wrong into sentences."""
+"""Executes a command that CTDB doesn't have: finds it in the table, parses its arguments, and explains errors."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 __all__ = ["carry_out"]
 
-# What `lock` says of itself must not look like an exit status of the command that it runs: as timeout and env do it.
+# The exit status of an error of `lock` itself must differ from those of its command; timeout and env do the same.
 _LOCK_FAILED = 125
 _LOCK_OWN = (124, 126, 127)
 _LINT_FAILED = 2
-"""Of `lint`, whose 1 is that there are errors."""
+"""Exit status of `lint`, whose status 1 means that there are errors."""
 
 
 def carry_out(words: list[str], environ: Mapping[str, str]) -> int:
-    """Carries out a command that CTDB's own program doesn't have.
+    """Executes a command that CTDB's own program doesn't have.
 
     Args:
-        words: All behind the program's name.
-        environ: Decides where the daemon is, and whether colours are welcome.
+        words: All words after the program's name.
+        environ: Selects the daemon, and whether colours are used.
 
     Returns:
         The exit status.
 
     Raises:
-        Failure: It can't be carried out; the text says what to do.
+        Failure: It can't be executed; the text says what to do.
     """
     command = command_of(words)
-    assert command is not None  # the caller has seen its words
+    assert command is not None  # the caller has checked the words
     try:
         arguments = parse(words, command)
         if command.words == "help" or "--help" in arguments.flags:
@@ -74,7 +74,7 @@ def _call_handler(session: Session, handler: Callable[[Session], int]) -> int:
 
 
 def _handler(words: str) -> Callable[[Session], int]:
-    """Finds what carries out a command, and loads no more than that."""
+    """Returns the function that executes a command; imports only its module."""
     if words in ("run", "cancel"):
         from ctdb_event.commands import runs
 

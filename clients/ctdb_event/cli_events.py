@@ -1,6 +1,6 @@
-"""`ctdb-event run` and `ctdb-event status`: one request to the daemon, and its answer put into words.
+"""`ctdb-event run` and `ctdb-event status`: sends one request to the daemon, and prints the reply.
 
-Speaks the CTDB dialect through the grammar module alone and blocks on a plain socket.
+Uses only the grammar module of the CTDB dialect, and a blocking socket.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REQID = 1  # one request on a connection of its own
 _RECEIVE_SIZE = 1 << 16
 
 
-# What these mean here; the line on stdout has no words for them.
+# Explanations of results for which CTDB's line on stdout has no words.
 _EXPLANATIONS = {
     errno.EDEADLK: "refused: it would have to wait for the event whose script asks for it, and which waits in turn; "
     "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
@@ -43,11 +43,11 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
 
     Args:
         arguments: Timeout in seconds, component, event, and the event's own arguments.
-        socket_path: The daemon's socket, None for the usual place.
-        environ: Decides the usual place, and whether to go on after a script that fails.
+        socket_path: The daemon's socket, None for the default.
+        environ: Selects the default socket, and whether to continue after a failed script.
 
     Raises:
-        Failure: The arguments can't be sent, or the daemon can't be asked.
+        Failure: The arguments can't be sent, or the daemon doesn't answer.
     """
     timeout = timeout_of(arguments[0])
     component, event = arguments[1:3]
@@ -71,15 +71,15 @@ def run(arguments: list[str], socket_path: str | None, environ: Mapping[str, str
 
 
 def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, str]) -> int:
-    """Shows how the scripts of an event fared when it ran last.
+    """Shows the results of an event's scripts in its latest run.
 
     Args:
         arguments: Component and event.
-        socket_path: The daemon's socket, None for the usual place.
-        environ: Decides the usual place.
+        socket_path: The daemon's socket, None for the default.
+        environ: Selects the default socket.
 
     Raises:
-        Failure: The arguments can't be sent, or the daemon can't be asked.
+        Failure: The arguments can't be sent, or the daemon doesn't answer.
     """
     component, event = arguments
     _check_component(component)
@@ -89,7 +89,7 @@ def status(arguments: list[str], socket_path: str | None, environ: Mapping[str, 
         fields, result = _take_result(_ask(path, request), packet.COMMAND_STATUS)
         if result == 0:
             summary = fields.i32("summary")
-            # taken to the end before a line is printed: half a status would be read as a whole one
+            # decoded completely before a line is printed: half a status could be taken for a whole one
             reports = list(packet.read_reports(fields))
     except RemoteProtocolError as error:
         raise _malformed(path, error) from None
@@ -108,13 +108,13 @@ def _check_component(component: str) -> None:
 
 
 def _ask(path: str, request: bytes) -> bytes:
-    """Sends one request on a connection of its own and returns the whole packet of its reply.
+    """Sends one request on a separate connection and returns the whole packet of its reply.
 
     Raises:
         Failure: No daemon listens, or the connection ended before the reply.
-        RemoteProtocolError: The reply isn't one.
+        RemoteProtocolError: The reply is malformed.
     """
-    import socket  # late: not needed to report bad arguments
+    import socket  # imported here: not needed to report bad arguments
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
@@ -124,7 +124,7 @@ def _ask(path: str, request: bytes) -> bytes:
         try:
             connection.sendall(request)
         except OSError:
-            pass  # a daemon that refuses may have answered before it closed: the answer says more
+            pass  # a daemon that refuses may have replied before it closed the connection: the reply has the reason
         return _receive_reply(path, connection)
 
 
@@ -188,9 +188,9 @@ def _print_reports(reports: list[tuple[bytes, int, int, int, bytes]]) -> None:
     previous_begin: int | None = None
     for name, begin, end, result, output in reports:
         if result == -errno.ENOMSG:
-            continue  # not reached, and never run before
+            continue  # not reached, and it has never run before
         if previous_begin is not None and begin < previous_begin:
-            return  # not reached this time: this and what follows is from an earlier run
+            return  # not reached this time: this script's and the following results are from an earlier run
         previous_begin = begin
         show(_outcome(name, begin, end, result) + b"\n")
         if output or result not in (0, -errno.ENOEXEC):
@@ -211,7 +211,7 @@ def _outcome(name: bytes, begin: int, end: int, result: int) -> bytes:
 
 
 def _seconds(begin: int, end: int) -> float:
-    # in this order and with this factor, or a half millisecond may be rounded otherwise than CTDB's program does
+    # in this order and with this factor, or a half millisecond may be rounded differently from CTDB's program
     begin_seconds, begin_microseconds = divmod(begin, 1_000_000)
     end_seconds, end_microseconds = divmod(end, 1_000_000)
     return (end_seconds - begin_seconds) + (end_microseconds - begin_microseconds) * 1.0e-6

@@ -1,4 +1,4 @@
-"""Where a command finds the daemon's socket and CTDB's files, and what it says if CTDB doesn't tell."""
+"""Finds the daemon's socket and CTDB's files for a command, and reports if CTDB doesn't know them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
     """Returns the daemon's socket.
 
     Args:
-        given: What --socket names; None for this node's own.
-        environ: May ask for the test layout, and may name the directory of helper programs.
+        given: The value of --socket; None for this node's own socket.
+        environ: May select the test layout, and may name the directory of helper programs.
 
     Raises:
-        Failure: Neither the environment nor CTDB says where that is, and there is nothing in the built-in place.
+        Failure: Neither the environment nor CTDB has the path, and the built-in path doesn't exist.
     """
     if given is not None:
         return given
@@ -35,7 +35,7 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
 
 
 def no_daemon(path: str, error: OSError) -> Failure:
-    """Explains that no daemon listens there, or that this user may not connect."""
+    """Returns the failure that no daemon listens there, or that this user may not connect."""
     from ctdb_event.refusal import unreachable
 
     what, advice = unreachable("event daemon", path, error)
@@ -44,10 +44,10 @@ def no_daemon(path: str, error: OSError) -> Failure:
 
 
 def node_paths(environ: Mapping[str, str]) -> Paths:
-    """Returns where CTDB's files are; says on stderr if these are the built-in places for want of an answer.
+    """Returns CTDB's paths; warns on stderr if these are the built-in ones because CTDB doesn't answer.
 
     Raises:
-        Failure: The environment asks for the test layout but doesn't say where.
+        Failure: The environment selects the test layout but doesn't say where it is.
     """
     paths = _find(environ)
     if paths.problem:

@@ -1,4 +1,4 @@
-"""`ctdb-event script list|enable|disable`: works on the file system, no daemon needed."""
+"""`ctdb-event script list|enable|disable`: works on the file system, without a daemon."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
 
     Args:
         action: `list`, `enable` or `disable`.
-        arguments: The component, and the script unless it is to list.
-        environ: Decides where scripts and configuration lie.
+        arguments: The component, and for `enable` and `disable` the script.
+        environ: Selects the directories of scripts and configuration.
 
     Raises:
-        Failure: A name is none, or the file system refuses.
+        Failure: A name is invalid, or the file system refuses.
     """
     try:
         paths = node_paths(environ)
@@ -44,14 +44,14 @@ def run_script_command(action: str, arguments: list[str], environ: Mapping[str, 
 
 
 def name_rule(paths: Paths) -> NameRule:
-    """Reads from the configuration which files are scripts; says so on stderr if it goes on with the default."""
-    # late: the configuration's module costs more than all the rest here
+    """Reads from the configuration which files are scripts; prints an error on stderr if it uses the default."""
+    # imported here: the configuration's module takes longer than everything else here
     from ctdb_eventd.config import Config, load
 
     try:
         return load(paths.config_file).script_names
     except ConfigError as error:
-        # A script that makes trouble must be disabled now, whatever else is wrong on this node.
+        # Disabling a script that causes problems must work, whatever else is wrong on this node.
         rule = Config().script_names
         complain(f"ctdb-event: {error}; going on with the default, [eventd] script names = {rule}")
         return rule
@@ -68,7 +68,7 @@ def _list(paths: Paths, component: str, rule: NameRule) -> int:
     except NoSuchComponent as error:
         if error.directory != scripts.component_directory(paths.provided_dir, component):
             raise Failure(str(error), error.errno) from None
-        # CTDB's own line, to the byte
+        # the same line as CTDB's, to the byte
         complain(f"Unable to find event script installation directory: {error.directory}")
         return errno.ENOENT
     for lines in (provided, local):
@@ -81,7 +81,7 @@ def _list(paths: Paths, component: str, rule: NameRule) -> int:
 
 
 def _warn_of_unsafe(paths: list[str]) -> None:
-    """Says on stderr which enabled scripts the daemon may refuse; stdout is CTDB's, to the byte."""
+    """Warns on stderr of enabled scripts that the daemon may refuse; stdout is the same as CTDB's, to the byte."""
     from ctdb_eventd.safety import Trusted, Ways
 
     ways = Ways(Trusted.by_us())
@@ -93,7 +93,7 @@ def _warn_of_unsafe(paths: list[str]) -> None:
 
 
 def listed(paths: Paths, component: str, rule: NameRule) -> tuple[list[tuple[scripts.Script, bool]], ...]:
-    """Returns the provided scripts and the other ones, each with whether it is enabled.
+    """Returns the provided scripts and the others, each with whether it is enabled.
 
     Raises:
         NoSuchComponent: One of the component's two directories is missing.
@@ -116,21 +116,22 @@ def _would_run(script: scripts.Script) -> bool:
     try:
         return script.look() is not None
     except OSError:
-        return False  # a link in a circle, say: its events fail
+        return False  # such as a link loop: its events fail
 
 
 def _link_target(path: str) -> str | None:
     try:
         return os.readlink(path)
     except OSError:
-        return None  # no link, or nothing at all
+        return None  # not a link, or it doesn't exist
 
 
 def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule) -> int:
     before = _enabled(paths, component, rule)
     code = _carry_out(paths, action, component, name, rule)
     after = _enabled(paths, component, rule)
-    # with `auto` the first name with .script, and the last that goes, decide about the names without
+    # with `auto`, the first name with .script that appears, or the last that goes, decides whether bare names are
+    # scripts
     if action == "enable" and (lost := " ".join(sorted(map(os.path.basename, before - after)))):
         why = "where there are names of the form NN.name.script only those run; rename it to end in .script"
         complain(f"ctdb-event: warning: does not run any more: {lost}: {why}, or set [eventd] script names = both")
@@ -143,7 +144,7 @@ def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule
 
 
 def _check_link(script: scripts.Script | None) -> None:
-    """Warns if a script that was to be enabled is a link, which is left as it is, and leads to nothing."""
+    """Warns if the enabled script is a dangling link: `enable` leaves links as they are."""
     if script is not None and os.path.islink(script.path) and not os.path.exists(script.path):
         target = _link_target(script.path)
         advice = f"remove it (rm {script.path}) and enable the script again"
@@ -182,7 +183,7 @@ def _carry_out(paths: Paths, action: str, component: str, name: str, rule: NameR
 
 
 def _link_failed(error: OSError) -> int:
-    """Reports a link that couldn't be made or removed as CTDB's program does, with the reason on stderr.
+    """Reports a link that couldn't be created or removed as CTDB's program does, with the reason on stderr.
 
     Raises:
         OSError: The error, if it wasn't about a link.

@@ -1,4 +1,4 @@
-"""How a client finds the broker: where it listens, and which dialects to try in which order."""
+"""Finds the broker for a client: its socket, and the dialects to try in order."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CHOICES: dict[str, tuple[Callable[[], Dialect], ...]] = {
 
 
 def default_path(environ: Mapping[str, str]) -> str:
-    """Returns where the broker of this node listens.
+    """Returns the socket path of this node's broker.
 
     Raises:
-        InvalidRequest: The environment asks for the test layout but doesn't say where.
-        BrokerUnavailable: CTDB doesn't say where, and there is nothing in the built-in place.
+        InvalidRequest: The environment selects the test layout but doesn't say where it is.
+        BrokerUnavailable: CTDB doesn't know the path, and the built-in path doesn't exist.
     """
     try:
         paths = find(environ)
@@ -41,10 +41,10 @@ def default_path(environ: Mapping[str, str]) -> str:
 
 
 def choose_dialects(dialect: str) -> tuple[Callable[[], Dialect], ...]:
-    """Returns what to try in turn: a daemon that closes the connection at the first one gets the next.
+    """Returns the dialects to try in order: if a daemon closes the connection at the first one, the next is tried.
 
     Raises:
-        InvalidRequest: There is no such dialect.
+        InvalidRequest: The dialect is unknown.
     """
     if dialect not in _CHOICES:
         raise InvalidRequest("EINVAL", f"dialect {dialect!r} is none, {', '.join(_CHOICES)} were expected")

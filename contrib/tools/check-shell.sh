@@ -1,6 +1,6 @@
 #!/bin/sh
-# check-shell.sh DIRECTORY...: checks the syntax of every shell script below, each with the shell that its first line
-# names.
+# check-shell.sh DIRECTORY...: checks the syntax of all shell scripts below these directories, each with the shell in
+# its first line.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u
@@ -13,7 +13,7 @@ count=0
 bad=0
 while IFS= read -r file; do
 	first=
-	# A file whose only line lacks its newline makes read fail after it has read it.
+	# If a file's only line has no newline, read fails after reading it.
 	IFS= read -r first <"$file" || [ -n "$first" ] || continue
 	case "$first" in
 	'#!/bin/sh' | '# Shell functions'*) shell=sh ;;

@@ -20,7 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 
 def contents() -> dict[Path, str]:
-    """Returns each file's name and what it should hold."""
+    """Returns each file's path and the content that it should have."""
     reference = TOP / "docs/cli.md"
     return {
         TOP / "contrib/man/ctdb-event.1": man.ctdb_event(),
@@ -32,7 +32,7 @@ def contents() -> dict[Path, str]:
 
 
 def _completions() -> dict[Path, str]:
-    """Those of ctdb-node, which is asked in the same way as ctdb-event."""
+    """Returns the completions of ctdb-node, which work in the same way as those of ctdb-event."""
     files = [path for path in (TOP / "contrib/completion").iterdir() if "event" in path.name]
     return {
         path.with_name(path.name.replace("event", "node")): re.sub("(ctdb[-_])event", r"\1node", path.read_text())

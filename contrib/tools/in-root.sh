@@ -1,19 +1,19 @@
 #!/bin/sh
-# in-root.sh [OPTION...] NAME [COMMAND [ARGUMENT...]]: runs a command on a Debian of another release, as on a machine of
-# its own. Without a command it only makes the root, and prints its directory.
+# in-root.sh [OPTION...] NAME [COMMAND [ARGUMENT...]]: runs a command on another Debian release, as on a separate
+# machine. Without a command it only creates the root, and prints its directory.
 #
 # NAME is a version of CTDB (4.17, 4.22, 4.24, 4.25: the root has that version and what the tests need), or a release
 # (bookworm, trixie, forky: the root has python3, git and make, and nothing else).
 #
-#   --bind DIRECTORY  a directory that is the same inside; may be repeated
-#   --user            as an ordinary user, whose name is `user`, instead of root
-#   --lasting         what the command leaves running stays, with the root; it sees this machine's processes
-#   --fresh           make the root anew, even if it is there
+#   --bind DIRECTORY  a directory of this machine that is visible inside at the same path; may be repeated
+#   --user            run as an ordinary user, whose name is `user`, instead of root
+#   --lasting         keep the processes that the command leaves running, and the root; it sees this machine's processes
+#   --fresh           create the root again, even if it exists
 #
-# Roots are made with debootstrap from the archive that this machine's apt uses (or DEBIAN_ARCHIVE), once, and kept in
-# ${XDG_CACHE_HOME:-~/.cache}/ctdb-eventd/roots. What the command changes is kept in memory and gone with its last
-# process. Inside, the project is at /opt/ctdb-eventd, which is also the working directory, and a directory for virtual
-# environments that is kept with the root is at /opt/venv. Needs root, and leave to make namespaces.
+# Roots are created once with debootstrap from the archive that this machine's apt uses (or DEBIAN_ARCHIVE), and kept in
+# ${XDG_CACHE_HOME:-~/.cache}/ctdb-eventd/roots. The command's changes are kept in memory and discarded when its last
+# process ends. Inside, the project is at /opt/ctdb-eventd, which is also the working directory, and /opt/venv is for
+# virtual environments, which are kept with the root. Needs root, and permission to create namespaces.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -28,7 +28,7 @@ fail()
 	exit 1
 }
 
-# What the tests and the lab need beside CTDB itself.
+# Packages that the tests and the lab need besides CTDB.
 tools=python3,python3-venv,iproute2,iptables,ethtool,make,git,procps,psmisc,ca-certificates,curl,strace
 packages=
 backports=
@@ -54,7 +54,7 @@ archive()
 	apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
 }
 
-# Writes the root into a directory of another name, and renames it when it is complete.
+# Creates the root in a directory with another name, and renames it when it is complete.
 make_root()
 {
 	"$here/need-packages.sh" debootstrap debian-archive-keyring >&2
@@ -82,28 +82,28 @@ make_root()
 
 certificates=/opt/certificates.crt
 
-# Gives a root what this machine needs to reach its archives and pip its index.
+# Copies to a root what this machine needs to reach its archives, and pip's index.
 borrow()
 {
-	# The archive may be a frozen copy, whose signatures are good and whose dates have passed.
+	# The archive may be a frozen copy: its signatures are valid, but its Valid-Until date has passed.
 	echo 'Acquire::Check-Valid-Until "false";' >"$1/etc/apt/apt.conf.d/90in-root"
 	for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
 		[ -e "$file" ] || continue
 		mkdir -p "$1$(dirname "$file")"
-		# it may be a link to something outside
+		# it may be a link to a file outside
 		rm -f "$1$file"
 		cat "$file" >"$1$file"
 	done
-	# Once more where no package writes: whoever installs or upgrades ca-certificates replaces that file.
+	# A second copy where no package writes: the installation or upgrade of ca-certificates replaces the first.
 	[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cat /etc/ssl/certs/ca-certificates.crt >"$1$certificates"
 }
 
-# In a mount namespace of its own: makes the root NAME there, with a layer in memory for what is changed, moves into
-# it and becomes the command.
+# In its own mount namespace: mounts the root NAME with a layer in memory for changes, changes its root directory to it
+# and executes the command.
 enter()
 {
 	lower=$root
-	# The same name for everybody: each sees only its own, since the namespace is private.
+	# The same path for all callers: each sees only its own mount, since the namespace is private.
 	base=$lower.changes
 	mkdir -p "$base"
 	mount -t tmpfs -o mode=0755 changes "$base"
@@ -137,14 +137,14 @@ enter()
 		DEBIAN_FRONTEND=noninteractive "$@"
 	[ ! -e "$certificates" ] || set -- PIP_CERT="$certificates" "$@"
 	if [ -n "$user" ]; then
-		# No user's shell in between: it would read its start files.
+		# Without the user's shell in between: it would read its start-up files.
 		set -- setpriv --reuid "$user" --regid "$user" --init-groups -- env -i HOME="/home/$user" "$@"
 	else
 		set -- env -i HOME=/root "$@"
 	fi
 	[ -z "$lasting" ] || exec "$@"
-	# Not exec'd: as process 1, this shell buries whoever loses their parents while it waits. In a session of its own, for
-	# the one outside has no number here.
+	# Not exec'd: as process 1, this shell reaps orphaned processes while it waits. In its own session, as the session
+	# outside has no id in this namespace.
 	status=0
 	setsid --wait "$@" || status=$?
 	exit "$status"
@@ -179,7 +179,7 @@ root=$roots/$name
 [ -z "$inside" ] || enter "$@"
 
 mkdir -p "$roots"
-# One maker at a time; who comes second finds the root made.
+# One process at a time creates a root; others then find it complete.
 exec 9>"$roots/$name.lock"
 flock 9
 [ -z "$fresh" ] || rm -rf "$root"
@@ -195,6 +195,6 @@ for directory in $binds; do
 	set -- --bind "$directory" "$@"
 done
 [ -n "$lasting" ] || apart="--pid --fork --kill-child"
-# Unquoted: some words or none.
+# Unquoted: zero or more words.
 exec unshare --mount --propagation private ${apart-} \
 	"$here/in-root.sh" --inside ${user:+--user} ${lasting:+--lasting} "$@"

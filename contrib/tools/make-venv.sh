@@ -1,10 +1,10 @@
 #!/bin/sh
-# make-venv.sh PYTHON DIRECTORY: makes a virtual environment with pip in it.
+# make-venv.sh PYTHON DIRECTORY: creates a virtual environment with pip.
 #
-# Debian ships Python without ensurepip, so that `python3 -m venv` fails until python3-venv is installed. As root that
-# package is installed; else, where PYTHON has a pip of its own, that one fetches a pip for the new environment; else,
-# where apt-get is, the package python3-pip-whl is downloaded, which anybody may, and the pip in it used in the same way
-# without installing anything outside the environment; and else the message says what to do.
+# Debian ships Python without ensurepip, so `python3 -m venv` fails until python3-venv is installed. As root this script
+# installs that package. Otherwise, if PYTHON has pip, it uses that to install pip in the new environment. Otherwise, if
+# there is apt-get, it downloads the package python3-pip-whl, which every user may do, and uses the pip in it in the
+# same way, without installing anything outside the environment. Otherwise it prints what to do.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u
@@ -23,37 +23,37 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 	exit 1
 fi
 
-# Asking for the module is surer than trying: a failed attempt leaves half an environment behind.
+# Checking for the module is more reliable than trying: a failed attempt leaves an incomplete environment.
 has_ensurepip()
 {
 	"$python" -c 'import venv; from ensurepip import bootstrap' 2>/dev/null
 }
 
-# The package of exactly this Python, python3.11-venv for instance: python3-venv serves only the default one.
+# The package for exactly this Python, such as python3.11-venv: python3-venv is only for the default one.
 package="$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 
 if ! has_ensurepip && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
 	echo "Installing $package"
 	export DEBIAN_FRONTEND=noninteractive
-	# Not fatal in itself: this Python may not be Debian's, and then there is no such package.
+	# Not an error in itself: this Python may not be Debian's; then there is no such package.
 	"$quietly" apt-get update &&
 		"$quietly" apt-get install -y --no-install-recommends "$package"
 fi
 
-# Fetches pip into the environment with another one: `bring_pip PYTHON-ARGUMENT...` is how that other one is called.
+# Installs pip in the environment by another pip: `bring_pip PYTHON-ARGUMENT...` has the arguments that run that one.
 bring_pip()
 {
 	"$quietly" "$python" -m venv --clear --without-pip "$venv" &&
 		"$quietly" "$python" "$@" --python "$venv/bin/python" install --disable-pip-version-check pip
 }
 
-# Downloads Debian's package of pip into $1, from the archives that this machine is set up for, and prints where the pip
-# in it is. apt checks signatures as ever; it keeps its lists in $1, since those of the machine are root's.
+# Downloads Debian's package of pip to $1 from this machine's archives, and prints the path of the pip in it. apt checks
+# signatures as usual; it keeps its lists in $1, as only root can write those of the machine.
 download_pip()
 {
 	mkdir -p "$1/lists/partial" "$1/archives/partial" || return 1
 	apt="apt-get -o Dir::State=$1 -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache=$1"
-	# Unquoted: mktemp's names have no blanks. Without the translations, which are as large as the rest.
+	# Unquoted: names of mktemp contain no blanks. Without translations, which are as large as everything else.
 	"$quietly" $apt -o Acquire::Languages=none update &&
 		(cd "$1" && "$quietly" $apt download python3-pip-whl && "$quietly" dpkg-deb -x python3-pip-whl_*.deb .) &&
 		ls "$1"/usr/share/python-wheels/pip-*.whl
@@ -79,6 +79,6 @@ else
 	echo "    apt-get install $package" >&2
 	exit 1
 fi
-# What is there has no pip, and must not be taken for finished next time.
+# The incomplete environment has no pip, and must not be taken for a complete one next time.
 [ ! -e "$venv/pyvenv.cfg" ] || rm -rf "$venv"
 exit 1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# need-packages.sh PACKAGE...: sees to it that these Debian packages are installed; installs them if it may, as root.
+# need-packages.sh PACKAGE...: makes sure that these Debian packages are installed; as root, installs missing ones.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u
@@ -24,8 +24,8 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 
-# Debian starts a service when it installs it, but a CTDB of the machine's own is the last thing wanted here. Exit
-# status 101 of this program forbids starting; one that is there already is the administrator's, and stays.
+# Debian starts services when it installs them, but CTDB must not run on this machine itself. Exit status 101 of this
+# program forbids the start; if the file exists already, it is the administrator's and is not changed.
 if [ ! -e "$policy" ]; then
 	trap 'rm -f "$policy"' EXIT
 	trap 'exit 130' INT

@@ -48,14 +48,14 @@ EVENTS: dict[str, tuple[str, ...]] = {
     **{"takeip": TAKE, "startipreallocate": (), "releaseip": TAKE, "updateip": ("eth0", "eth1", *TAKE[1:])},
     "ipreallocated": (),
 }
-"""Every event that CTDB has, with arguments such as it gives them."""
+"""All events of CTDB, with arguments like those that CTDB passes."""
 UNKNOWN = "no-such-event"
 
 READERS = frozenset(
     "awk basename cat cmp comm cut date dirname egrep expr fgrep grep head id ls mawk printf pwd readlink realpath sed "
     "seq sort stat tail test tr true uname uniq wc".split()
 )
-"""Commands that only read; they are run as they are, after they were written down."""
+"""Commands that only read; they are executed after they were recorded."""
 BUILTINS = frozenset(
     ". : [ alias break case cd command continue echo eval exec exit export false for getopts hash if local printf pwd "
     "read readonly return set shift test times trap true type ulimit umask unset until wait while".split()
@@ -71,7 +71,7 @@ HEAD = """\
 
 
 class Row(NamedTuple):
-    """What a file of CTDB's handles; of the file `functions`, which handles nothing, that it was there."""
+    """The events that a script of CTDB handles; for the file `functions`, which handles none, a row without events."""
 
     name: str
     digest: str
@@ -84,22 +84,22 @@ class Row(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a script went for an event."""
+    """The result of running a script for an event."""
 
     trace: str
-    """What it did, with EVENT in place of the event's name."""
+    """Its commands, with EVENT in place of the event's name."""
     effects: tuple[str, ...]
-    """What made, or may have made, a difference to anything."""
+    """Commands and changes that had, or may have had, an effect."""
 
 
 # ---------------------------------------------------------------------- one run
 
 
 class Stage:
-    """A directory in memory with all that scripts work with, in namespaces where nothing else can be changed."""
+    """A directory in memory with all files that scripts use, in namespaces where nothing else can be changed."""
 
     def __init__(self, place: Path) -> None:
-        """Prepares it."""
+        """Creates it."""
         self.base = place / "ctdb"
         self.state = place / "state"
         self._bin = place / "bin"
@@ -122,7 +122,7 @@ class Stage:
         }
 
     def configure(self, setting: str) -> None:
-        """Lays out the configuration directory: `plain`, `good` or `wrong`."""
+        """Fills the configuration directory: `plain`, `good` or `wrong`."""
         shutil.rmtree(self.base, ignore_errors=True)
         shutil.copytree(BASE, self.base, symlinks=True)
         lists = {name: str(self.base / name) for name in ("natgw_nodes", "lvs_nodes", "routing", "static-routes")}
@@ -160,7 +160,7 @@ class Stage:
         self._calls.write_text("")
         before = snapshot(self.base)
         link = self.base / "events/legacy" / script.name
-        # No shell in between: the script's name is what its options are called after.
+        # Without a shell in between: the names of a script's options contain the script's name.
         done = subprocess.run(
             ["/bin/sh", "-x", str(link), event, *args],
             env=self._environ,
@@ -190,13 +190,13 @@ class Stage:
         return name in READERS or re.fullmatch(rf"mkdir -p {self.state}(/[\w.-]+)+", call) is not None
 
     def _is_known(self, line: str, functions: set[str]) -> bool:
-        """Tells whether a line of a trace is a command that is harmless, or was written down anyway."""
+        """Returns whether a line of a trace is a command that is harmless, or that was recorded anyway."""
         if not line.startswith("+"):
-            return False  # a message, or the second line of something that nobody looked at
+            return False  # a message, or the second line of an ignored command
         word, *others = line.lstrip("+").strip().split(" ")
         if re.match(r"[A-Za-z_]\w*=", word):
-            # blanks in the value are not quoted, so a command behind it can't be told apart; those of PATH are written
-            # down anyway
+            # blanks in the value are not quoted, so a command after it can't be distinguished; those of PATH are
+            # recorded anyway
             return not any(os.access(other, os.X_OK) for other in others if other.startswith("/"))
         return word in BUILTINS or word in functions or ("/" not in word and (self._bin / word).exists())
 
@@ -205,13 +205,13 @@ FUNCTION = re.compile(r"^\s*([A-Za-z_]\w*)\s*\(\)", re.MULTILINE)
 
 
 def named(trace: str, event: str) -> str:
-    """Puts EVENT in place of an event's name where that is a word; leaves out tests of the number of arguments."""
+    """Replaces an event's name by EVENT where it is a word; omits tests of the number of arguments."""
     trace = re.sub(r"^\++ \[ (\d+) != \1 \]\n", "", trace, flags=re.MULTILINE)
     return re.sub(rf"(?<![\w./-]){re.escape(event)}(?![\w./-])", "EVENT", trace)
 
 
 def snapshot(directory: Path) -> dict[str, str]:
-    """Returns what is below a directory: of files their content."""
+    """Returns the files below a directory, with their content."""
     return {
         str(path): "directory" if path.is_dir() else f"{path.stat().st_mtime_ns} {hash(path.read_bytes())}"
         for path in directory.rglob("*")
@@ -223,7 +223,7 @@ def snapshot(directory: Path) -> dict[str, str]:
 
 
 def rows_here() -> Iterator[Row]:
-    """Yields the rows for what is installed here, in order."""
+    """Yields the rows for the installed CTDB, in order."""
     yield Row("functions", digest(BASE / "functions"), None)
     stage = Stage(isolated())
     for script in sorted(PROVIDED.glob("*.script")):
@@ -240,7 +240,7 @@ def digest(path: Path) -> str:
 
 
 def isolated() -> Path:
-    """Returns the only directory to which this process can write; it must be in namespaces of its own."""
+    """Returns the only directory to which this process can write; the process must be in its own namespaces."""
     place = "/mnt"
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
@@ -251,7 +251,7 @@ def isolated() -> Path:
 
 
 def handles(stage: Stage, script: Path) -> tuple[tuple[str, ...], str]:
-    """Returns the events that a script handles, and why that can't be said with certainty if it can't."""
+    """Returns the events that a script handles, and the reason if that is uncertain."""
     labels = {event for event in EVENTS if has_label(script.read_text(), event)}
     differing: set[str] = set()
     for setting in ("good", "wrong", "plain"):
@@ -273,7 +273,7 @@ def handles(stage: Stage, script: Path) -> tuple[tuple[str, ...], str]:
 
 
 def has_label(text: str, event: str) -> bool:
-    """Tells whether an event stands in a script as a label of any `case`, or might: alone or among others in a line."""
+    """Returns whether a script has, or may have, an event as a label of any `case`: alone or with others in a line."""
     others = r"[\w*?\"'-]+"
     label = rf"^\s*\(?\s*(?:{others}\s*\|\s*)*[\"']?{event}[\"']?\s*(?:\|\s*{others}\s*)*\)"
     return re.search(label, text, re.MULTILINE) is not None
@@ -283,7 +283,7 @@ def has_label(text: str, event: str) -> bool:
 
 
 def table() -> str:
-    """Returns the table for all versions, made in their roots."""
+    """Returns the table for all versions; each version's rows are made in its root."""
     found: dict[Row, list[str]] = {}
     for version in VERSIONS:
         command = [str(TOP / "contrib/tools/in-root.sh"), version, "python3", "contrib/tools/provided_events.py"]
@@ -295,14 +295,14 @@ def table() -> str:
 
 
 def row_of(line: str) -> Row:
-    """Reads a row as `Row.text` writes it, without its versions."""
+    """Parses a row as `Row.text` writes it, without its versions."""
     left, colon, events = line.partition(": ")
     name, sha256, _ = left.split()
     return Row(name, sha256, tuple(events.split()) if colon else None)
 
 
 def order(row: Row) -> tuple[bool, str, str]:
-    """Sorts the file `functions` before scripts."""
+    """Returns the sort key of a row: the file `functions` precedes scripts."""
     return row.events is not None, row.name, row.digest
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# quietly.sh COMMAND [ARGUMENT...]: runs a command and keeps its output to itself unless it fails. Installers say a
-# great deal that nobody needs until something goes wrong.
+# quietly.sh COMMAND [ARGUMENT...]: runs a command, and shows its output only if it fails: the output of installers is
+# long and only needed then.
 # SPDX-License-Identifier: Apache-2.0
 
 output="$(mktemp)" || exit 1

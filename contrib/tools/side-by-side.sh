@@ -1,7 +1,7 @@
 #!/bin/sh
-# side-by-side.sh COMMAND WORD...: runs a shell command once for each word, of which it knows the one as $WORD; JOBS (2)
-# of them at a time. Shows the last lines of each when it has ended, and all that it said if it failed. Exit status 0
-# means that all have succeeded.
+# side-by-side.sh COMMAND WORD...: runs a shell command once for each word, which it has as $WORD; JOBS (2) of them in
+# parallel. Shows the last lines of each when it has ended, or its whole output if it failed. Exit status 0 means that
+# all have succeeded.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u
@@ -18,7 +18,7 @@ trap 'rm -rf "$SIDE_OUTPUT"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The inner shell's own variables are meant.
+# These are variables of the inner shell.
 # shellcheck disable=SC2016
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I '{}' sh -c '
 	export WORD="$1"
@@ -33,7 +33,7 @@ printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I '{}' sh -c '
 --- $1: FAILED after $(($(date +%s) - began)) s"
 		status=1
 	fi
-	# In one piece: others end at the same time.
+	# As one block: others may end at the same time.
 	flock "$SIDE_OUTPUT" printf "%s\n" "--- $1" "$said"
 	exit "$status"
 ' side-by-side '{}'

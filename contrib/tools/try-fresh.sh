@@ -1,7 +1,7 @@
 #!/bin/sh
-# try-fresh.sh RELEASE root|user [TARGET...]: runs `make TARGET` (run and test, unless others are given) on a clone of
-# this checkout's HEAD, in a root of a Debian release that has python3, git and make and nothing else, as a new user
-# does. Each call begins with such a root; see in-root.sh, which makes it, for RELEASE. Needs root.
+# try-fresh.sh RELEASE root|user [TARGET...]: runs `make TARGET` (default: run and test) in a clone of this checkout's
+# HEAD, in a root of a Debian release that has only python3, git and make, as a new user would. Each call starts with a
+# clean root; in-root.sh creates it for RELEASE. Needs root.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -21,8 +21,8 @@ who=$2
 shift 2
 [ $# -gt 0 ] || set -- run test
 
-# A bundle, and not the checkout: that may be a worktree, whose repository is elsewhere, and belongs to somebody else
-# than whoever clones it, which git refuses.
+# A bundle, not the checkout: that may be a worktree, whose repository is in another directory, and git refuses to clone
+# a repository of another user.
 scratch="$(mktemp -d /tmp/try-fresh.XXXXXX)"
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
@@ -34,7 +34,7 @@ git -C "$here" bundle create --quiet "$scratch/project.bundle" HEAD
 echo "=== $release as $who: make $*"
 began=$(date +%s)
 status=0
-# Unquoted: no word or one.
+# Unquoted: zero or one word.
 "$here/in-root.sh" $user --bind "$scratch" "$release" sh -ec '
 	git -c advice.detachedHead=false -c init.defaultBranch=main clone --quiet "$1/project.bundle" ~/ctdb-eventd
 	shift

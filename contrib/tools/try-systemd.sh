@@ -1,11 +1,12 @@
 #!/bin/sh
-# try-systemd.sh [VERSION]: a node of CTDB (4.17, 4.22, 4.24, 4.25; 4.22 if it isn't given) with ours in place, under a
-# systemd of its own, in a virtual machine: its unit with the drop-in contrib/systemd/ctdb-eventd.conf.
+# try-systemd.sh [VERSION]: runs a node of CTDB (4.17, 4.22, 4.24, 4.25; default: 4.22) with our daemon under a systemd
+# of its own, in a virtual machine: its unit with the drop-in contrib/systemd/ctdb-eventd.conf.
 #
-# Looked at: the node becomes healthy and has its addresses; scripts use iptables, ip, modprobe and mount; what left a
-# timed-out script by setsid is ended; [limits] are in force (from systemd 254 on) and spare the daemon; a stop leaves
-# nothing. Then the same machine has a node without ctdbd, ctdb-node.service: it starts, says how it is, reloads, is
-# restarted when its event daemon hangs, and stops. Needs root, and memory of 1 GiB; without KVM (KVM=yes uses it) a few minutes.
+# It checks: the node becomes healthy and has its addresses; scripts use iptables, ip, modprobe and mount; processes
+# that left a timed-out script by setsid are ended; [limits] are in force (from systemd 254 on) and don't apply to the
+# daemon; a stop leaves no processes. Then the same machine runs a node without ctdbd, ctdb-node.service: it starts,
+# reports its state, reloads, is restarted when its event daemon hangs, and stops. Needs root, and 1 GiB of memory;
+# without KVM (KVM=yes uses it) it takes a few minutes.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu

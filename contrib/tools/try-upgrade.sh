@@ -1,14 +1,14 @@
 #!/bin/sh
-# try-upgrade.sh FROM TO package|venv: upgrades a node that has our event daemon in place with apt, from one version of
-# CTDB to another and then all else, Python included; in a root, see in-root.sh, which makes it. Needs root.
+# try-upgrade.sh FROM TO package|venv: upgrades a node with our event daemon by apt, from one version of CTDB to another
+# and then all other packages, including Python; in a root that in-root.sh creates. Needs root.
 #
-# FROM and TO are versions of CTDB: 4.17 4.22, 4.22 4.24, 4.22 4.25, 4.24 4.25. The last word is how ours is installed:
-# as the Debian package, or in a virtual environment with ctdb-eventd-install.
+# FROM and TO are versions of CTDB: 4.17 4.22, 4.22 4.24, 4.22 4.25, 4.24 4.25. The last word is how our daemon is
+# installed: as the Debian package, or in a virtual environment with ctdb-eventd-install.
 #
-# Before, after each step, and after ours was removed, a real ctdbd is started: its node has to become healthy, its init
-# event to have run, the event daemon to answer CTDB's tool and ours, and `ctdb-eventd-install --status` to tell what is
-# so. While apt works, the node that runs has to go on running events, and the program in the helper's place is started
-# again and again as ctdbd does it: each time there has to be an event daemon.
+# Before the upgrade, after each step, and after the removal of our daemon, it starts a real ctdbd and checks: the node
+# becomes healthy, its init event has run, the event daemon answers CTDB's tool and ours, and `ctdb-eventd-install
+# --status` reports the actual state. While apt works, the running node must continue to run events, and the program at
+# the helper's path is started repeatedly as ctdbd does it: each time an event daemon must start.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu
@@ -83,9 +83,9 @@ start_node()
 {
 	: >"$log"
 	: >"$noted"
-	# as systemd does it
+	# like systemd
 	mkdir -p "$(dirname "$(place_of socket eventd)")" "$(dirname "$(place_of pidfile ctdbd)")"
-	# a network of its own: others may work on this machine
+	# its own network: other tests may run on this machine
 	unshare --net sh -c 'ip link set lo up && exec /usr/sbin/ctdbd' || fail "ctdbd doesn't start"
 	wait_for 60 "the node to be healthy" ctdb nodestatus
 	ctdbd_pid="$(cat "$(place_of pidfile ctdbd)")"
@@ -94,7 +94,8 @@ start_node()
 	wait_for 20 "a monitor event" grep -qx monitor "$noted"
 }
 
-# An orderly end, as with `ctdb shutdown`, but without the tool: it may be of another version than the ctdbd that runs.
+# An orderly shutdown, as by `ctdb shutdown`, but without the tool: its version may differ from that of the running
+# ctdbd.
 stop_node()
 {
 	kill "$ctdbd_pid"
@@ -102,7 +103,7 @@ stop_node()
 	wait_for 30 "the event daemon to end" sh -c "! kill -0 $eventd_pid"
 }
 
-# Tells what a process is: ours, ctdbs, or what else.
+# Prints whose event daemon a process is: ours, ctdbs, or something else.
 kind_of()
 {
 	case "$(basename "$(readlink "/proc/$1/exe")")" in
@@ -112,9 +113,9 @@ kind_of()
 	esac
 }
 
-# --- What is looked at
+# --- Checks
 
-# The node that runs still runs events, whatever has changed below it since it was started.
+# The running node still runs events, whatever has been replaced since its start.
 check_goes_on()
 {
 	kill -0 "$eventd_pid" || fail "$1: the event daemon that ran has gone"
@@ -123,7 +124,7 @@ check_goes_on()
 	[ "$(kind_of "$eventd_pid")" = "$2" ] || fail "$1: $(kind_of "$eventd_pid") runs, not $2"
 }
 
-# check_status STATUS IN-PLACE RUNNING, the latter two as patterns.
+# check_status STATUS IN-PLACE RUNNING; the latter two are patterns.
 check_status()
 {
 	status=0
@@ -133,7 +134,7 @@ check_status()
 	grep -qx "Running:  $3" "$scratch/status" || fail "--status doesn't say: Running:  $3"
 }
 
-# A start of the node, everything about it, and its end: check_node WHEN ours|ctdbs [STATUS]
+# Starts a node, checks everything and stops it: check_node WHEN ours|ctdbs [STATUS]
 check_node()
 {
 	start_node
@@ -156,7 +157,7 @@ check_node()
 
 # --- Starting the event daemon while apt works
 
-# One start as ctdbd does it, in a /run and /var/lib/ctdb that nobody else sees; says who it was.
+# One start as ctdbd does it, with a private /run and /var/lib/ctdb; prints whose daemon it was.
 probe_once()
 {
 	mount -t tmpfs none /run
@@ -171,10 +172,10 @@ probe_once()
 	if [ "$word" = 00000000 ]; then
 		echo "$who${reason:+: $reason}"
 	elif ! /usr/sbin/ctdbd --help >/dev/null 2>/run/ctdbd; then
-		# The libraries of one version and the programs of another: a node can't start then, whosever event daemon it has.
+		# Libraries and programs have different versions: then a node can't start with either event daemon.
 		echo "no ctdbd: $(head -n 1 /run/ctdbd)"
 	elif grep -q "^$helper.ctdb: .*\(error while loading\|(required by\)" /run/said; then
-		# The same, but the libraries have become complete since.
+		# The same, but the libraries have been completed since.
 		echo "no event daemon of CTDB's: $(grep "^$helper.ctdb: " /run/said)"
 	else
 		echo "none: $(tr '\n' ' ' </run/said)"
@@ -204,7 +205,7 @@ stop_probes()
 	! grep -q '^none' "$probes" || fail "$1: a node could not have started its event daemon"
 }
 
-# --- Installing ours, and what apt is to do
+# --- Installs our daemon, and prepares apt
 
 install_package()
 {
@@ -236,18 +237,18 @@ choose_sources()
 	archive="$(sed -n '1s/^deb \([^ ]*\) .*/\1/p' $sources)"
 	echo "deb $archive $suite main" >$sources
 	[ "$1" != 4.24 ] || echo "deb $archive $suite-backports main" >>$sources
-	# The archive may be a copy that was made a while ago.
+	# The archive may be an old copy.
 	"$here/quietly.sh" apt-get -o Acquire::Check-Valid-Until=false update
 }
 
-# --- The whole
+# --- The whole test
 
 python_version()
 {
 	python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
-# What the running node is, told by --status before it is started again; it may be the one of a CTDB with other places.
+# What --status reports of the running node before it is restarted; it may be the node of a CTDB with other paths.
 check_not_restarted()
 {
 	check_goes_on "$1" ours
@@ -257,14 +258,14 @@ check_not_restarted()
 	check_status 0 'our daemon, .*' "our daemon, process $eventd_pid$moved\(, version [0-9.]*\)\{0,1\}"
 }
 
-# What docs/installation.md tells to do when the environment's Python has gone, and what happens until that is done.
+# What docs/installation.md says to do if the environment's Python was removed, and what happens until then.
 renew_venv()
 {
 	status=0
 	$installer --status >"$scratch/status" 2>&1 || status=$?
 	[ "$status" -eq 1 ] && grep -q '^ModuleNotFoundError: ' "$scratch/status" ||
 		fail "the installer in the former environment ends with $status, expected 1 and a ModuleNotFoundError"
-	# nothing that is in the environment runs
+	# no program in the environment runs
 	installer= cli=
 	check_node "after the upgrade of Python, with the former environment" ctdbs
 	grep -q "can't start $venv/bin/ctdb-eventd (.*): starting CTDB's own event daemon instead" "$log" ||
@@ -277,10 +278,10 @@ try()
 	project=/opt/ctdb-eventd
 	mkdir -p "$scratch"
 	chmod 755 "$scratch"
-	# An upgrade of ca-certificates forgets what the root has borrowed from this machine, see in-root.sh.
+	# An upgrade of ca-certificates removes the certificates that the root got from this machine, see in-root.sh.
 	cp /etc/ssl/certs/ca-certificates.crt "$scratch/certificates"
 	export PIP_CERT="$scratch/certificates"
-	# debootstrap's packages count as asked for, so that none would be removed when nobody needs them any more
+	# debootstrap's packages are marked as manually installed, so that none would be removed as no longer needed
 	apt-mark auto $(dpkg-query -W -f '${Package}\n' 'python3.*' 'libpython3.*') >"$scratch/apt"
 	make_node
 	installer= cli=
@@ -292,7 +293,7 @@ try()
 	python=$(python_version)
 	start_node
 	start_probes
-	# Unquoted: none or two words.
+	# Unquoted: zero or two words.
 	quietly_apt install $option ctdb
 	stop_probes "the upgrade of CTDB"
 	# CTDB may have brought a newer Python with it.

@@ -94,14 +94,14 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class HistoryFile:
-    """Writes to the file. Made and used by one thread; opens the file at the first write."""
+    """Writes to the file. Created and used by one thread; opens the file at the first write."""
 
     def __init__(self, path: str, goes_on: bool = False) -> None:
         """Opens nothing yet.
 
         Args:
             path: The file.
-            goes_on: A former program of this process has written to it: what is not over there goes on.
+            goes_on: Whether a previous program of this process has written to it: then its unfinished runs continue.
         """
         self._path = path
         self._connection: sqlite3.Connection | None = None
@@ -112,7 +112,7 @@ class HistoryFile:
         """Writes records in one transaction.
 
         Raises:
-            sqlite3.Error: It can't be done now.
+            sqlite3.Error: Writing is impossible now.
         """
         try:
             self._write(records, bounds)

@@ -1,4 +1,4 @@
-"""Whether each component is healthy, by its latest monitor event, and since when. Pure."""
+"""The health of each component, by its latest monitor event, and since when it has been so. Pure."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _MOST_COMPONENTS = 1000
 
 
 class Health:
-    """Follows the monitor events.
+    """Evaluates monitor events.
 
     Attributes:
-        components: Every component whose health is known; the same object until something of it changes.
+        components: All components whose health is known; the same object until something changes.
     """
 
     def __init__(self) -> None:
-        """Starts with nothing known."""
+        """Starts with no components."""
         self._known: dict[str, ComponentHealth] = {}
         self.components: tuple[ComponentHealth, ...] = ()
 
     def take_up(self, components: Iterable[ComponentHealth]) -> None:
-        """Restores the `components` of a former program."""
+        """Restores the `components` of a previous program."""
         self._known = {health.component: health for health in components}
         self.components = tuple(self._known.values())
 

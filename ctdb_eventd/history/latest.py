@@ -1,4 +1,4 @@
-"""The latest result of each event of each component, and of each address, in memory. Pure."""
+"""The latest result of each event, by component and by address, in memory. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LatestResults:
         self._events.store(key, record)
 
     def carry(self, records: Iterable[RunRecord]) -> None:
-        """Stores the latest runs of former daemons, the oldest first; each is used until this daemon has a result.
+        """Stores the latest runs of previous daemons, the oldest first; each is used until this daemon has a result.
 
         `get` doesn't return them: for CTDB's programs, events that ran before the start never ran.
         """
@@ -84,7 +84,7 @@ class LatestResults:
         }
 
     def take_up(self, left: LeftResults) -> None:
-        """Restores the state of a former program."""
+        """Restores the state of a previous program."""
         for records, events in (left.events, self._events), (left.former_events, self._former_events):
             for record in records:
                 events.store((record.spec.component, record.spec.event), record)
@@ -93,7 +93,7 @@ class LatestResults:
                 addresses.store((record.spec.component, record.spec.event, record.address or ""), record)
 
     def former(self, component: str, event: str) -> RunRecord | None:
-        """Returns the latest run by a former daemon; None if unknown."""
+        """Returns the latest run by a previous daemon; None if unknown."""
         return self._former_events.get((component, event))
 
     def get(self, component: str, event: str) -> RunRecord:
@@ -157,7 +157,7 @@ class _Results(Generic[K]):
 
 
 def _with_last(record: RunRecord, former: RunRecord | None) -> RunRecord:
-    """Adds to scripts that were not reached their last result."""
+    """Adds their last result to scripts that were not reached."""
     if former is None or all(script.result != NOT_REACHED for script in record.report.scripts):
         return record
     before = {script.name: script for script in former.report.scripts}
@@ -179,7 +179,7 @@ def _without_output(record: RunRecord) -> RunRecord:
     return attrs.evolve(record, report=attrs.evolve(record.report, scripts=scripts))
 
 
-# ---------------------------------------------------------------------- runs of former daemons
+# ---------------------------------------------------------------------- runs of previous daemons
 
 
 def former_run(run: Mapping[str, Any]) -> RunRecord:

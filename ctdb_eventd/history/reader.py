@@ -38,11 +38,11 @@ _RUN = (
     " (SELECT coalesce(sum(w.seconds), 0.0) FROM wait w WHERE w.number = r.number AND w.script IS NOT NULL)"
     " AS script_waits"
 )
-"""Columns of the table `run r`, and what its scripts waited."""
+"""Columns of the table `run r`, and the total of its scripts' waits."""
 
 
 class Unreadable(Exception):
-    """The history can't be read; the text says why."""
+    """The history can't be read; the text is the reason."""
 
 
 class NothingWritten(Unreadable):
@@ -50,17 +50,17 @@ class NothingWritten(Unreadable):
 
 
 def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float | None = None) -> Any:
-    """Returns what a view of the history shows.
+    """Returns one view of the history.
 
     Args:
         path: The file.
         view: `runs`, `run`, `slow`, `latest` or `ended`: see `read_runs`, `read_run` and so on.
-        wanted: Which runs; of `run` only whether it is a failed one.
-        run: For the views `run` and `ended`.
-        timeout: Seconds that a search may take; None is no limit.
+        wanted: Filters the runs; for `run` only `failed` is used.
+        run: A run's id, for the views `run` and `ended`.
+        timeout: Seconds until a search is aborted; None is no limit.
 
     Raises:
-        Unreadable: The file can't be read, or not within that time.
+        Unreadable: The file can't be read, or the search timed out.
     """
     with _opened(path, timeout) as connection:
         if view == "run":
@@ -73,11 +73,11 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float |
 
 
 def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """Yields the latest runs that are wanted, the oldest first, each with its scripts and waits.
+    """Yields the latest matching runs, the oldest first, each with its scripts and waits.
 
     Args:
         path: The file.
-        wanted: Which runs.
+        wanted: Filters the runs.
 
     Raises:
         Unreadable: The file can't be read.
@@ -115,7 +115,7 @@ def _quoted(path: str) -> str:
 
 
 def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Returns the latest runs that are wanted, the oldest first, without their scripts."""
+    """Returns the latest matching runs, the oldest first, without their scripts."""
     where, values = _where(wanted)
     found = connection.execute(
         f"SELECT {_RUN}, (SELECT group_concat(name, ' ') FROM script s WHERE s.number = r.number AND"
@@ -127,7 +127,7 @@ def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, 
 
 
 def _where(wanted: Wanted) -> tuple[str, list[object]]:
-    """Returns a condition, and the values of its parameters."""
+    """Returns an SQL condition, and the values of its parameters."""
     conditions = ["outcome IS NOT 'success'" if wanted.failed else "TRUE"]
     values: list[object] = []
     for condition, value in (
@@ -156,12 +156,12 @@ def _run(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def read_run(connection: sqlite3.Connection, run: str | None, *, failed: bool = False) -> dict[str, Any] | None:
-    """Returns one run with its scripts and what it waited for; None if there is no such run.
+    """Returns one run with its scripts and waits; None if there is no such run.
 
     Args:
         connection: The file.
-        run: Its id; None for the latest one that is over.
-        failed: The latest one that did not end well.
+        run: Its id; None for the latest one that has ended.
+        failed: If `run` is None: the latest one that has ended without success.
     """
     which = "outcome IS NOT NULL AND outcome != 'success'" if failed else "outcome IS NOT NULL"
     which = which if run is None else "run = ?"
@@ -197,7 +197,7 @@ def _script(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def read_ended(connection: sqlite3.Connection, run: str | None, wanted: Wanted) -> list[dict[str, Any]] | None:
-    """Returns the first runs that ended after a run did, in that order, each whole; None if that run isn't known."""
+    """Returns the first runs that ended after the given one, in that order, with scripts; None if it is unknown."""
     last = connection.execute("SELECT ended FROM run WHERE run = ?", (storable(run),)).fetchone()
     if last is None or last["ended"] is None:
         return None
@@ -211,9 +211,9 @@ def read_ended(connection: sqlite3.Connection, run: str | None, wanted: Wanted) 
 
 
 def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """Returns the latest run of each event for each address that came to an end of its own, the oldest first.
+    """Returns the latest run of each event for each address that wasn't interrupted or cancelled, the oldest first.
 
-    Looks at the latest 20,000 runs, and returns at most 2,000.
+    Searches the latest 20,000 runs, and returns at most 2,000.
     """
     found = connection.execute(
         "SELECT run, max(number) AS latest FROM run WHERE number > (SELECT max(number) FROM run) - ?"
@@ -226,7 +226,7 @@ def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
-    """Returns statistics of the times of scripts and waits, ordered by the total, the largest first.
+    """Returns statistics of the durations of scripts and waits, ordered by the total, the largest first.
 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %
     took no longer) and `longest`, in seconds.

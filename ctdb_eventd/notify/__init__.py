@@ -1,1 +1,1 @@
-"""Starts a program of the administrator's for what an administrator wants to know: `[notify]` in ctdb.conf."""
+"""Runs the administrator's program for notable events: `[notify]` in ctdb.conf."""

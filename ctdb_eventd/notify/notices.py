@@ -1,4 +1,4 @@
-"""What an administrator is notified of, and which of it next: the same thing at most once a minute. Pure."""
+"""The notices for an administrator, and the order in which they are sent: the same one at most once a minute. Pure."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from ctdb_eventd.runs import Job
 __all__ = ["Notice", "Notices", "of_end", "of_health", "of_stuck"]
 
 _INTERVAL = 60.0
-"""Seconds between two notices of the same thing."""
+"""Seconds between two notices with the same key."""
 _MOST_WAITING = 100
-"""Different things of which notices wait; more are dropped."""
+"""Maximum number of keys with queued notices; more notices are dropped."""
 
 
 @attrs.frozen(kw_only=True)
 class Notice:
-    """Something that happened."""
+    """A notification for an administrator."""
 
     kind: str
     """One of `config.NOTIFY_KINDS`."""
     summary: str
-    """A sentence for people."""
+    """A sentence for users."""
     time: float
-    """When it happened: seconds since the epoch."""
+    """Time of the event, in seconds since the epoch."""
     run: str
     component: str
     event: str
     arguments: tuple[str, ...]
     address: str | None
-    """Of an address event."""
+    """The address, if it is an address event."""
     script: str | None
     """The script that failed, runs or waited; None if there is none."""
     status: int | None = None
-    """That script's exit status, or the negative errno that stands for it; None if there is none."""
+    """That script's exit status, or a negative errno instead of one; None if there is none."""
     outcome: str | None = None
-    """How the run ended, `healthy` or `unhealthy` if the kind is `health`; None if the run is not over."""
+    """How the run ended, or `healthy` or `unhealthy` if the kind is `health`; None if the run has not ended."""
     seconds: float | None = None
-    """How long the run, or the wait, took; None if it is not over."""
+    """Duration of the run, or of the wait; None if it has not ended."""
 
     @property
     def key(self) -> tuple[str | None, ...]:
-        """What notices of the same thing have in common: of a component's health there is one state at a time."""
+        """Notices with the same key are combined. A component's health has one key, as it has one state at a time."""
         if self.kind == "health":
             return self.kind, self.component
         return self.kind, self.component, self.event, self.script
 
 
 def of_end(job: Job, record: RunRecord, long_wait: float) -> list[Notice]:
-    """Returns what there is to be notified of when a run is over: how it went, and a wait of so many seconds."""
+    """Returns the notices of a run that has ended: its failure, and a wait of at least `long_wait` seconds."""
     notices = []
     if record.outcome in (EventOutcome.FAILED, EventOutcome.TIMED_OUT):
         script = record.report.failed
@@ -84,7 +84,7 @@ def of_end(job: Job, record: RunRecord, long_wait: float) -> list[Notice]:
 
 
 def of_health(record: RunRecord, health: ComponentHealth) -> Notice:
-    """Returns the notice of a change of a component's health, by a run of its monitor event."""
+    """Returns the notice of a change of a component's health, which a run of its monitor event has caused."""
     script = None if health.healthy else record.report.failed
     how = "healthy" if health.healthy else f"unhealthy: {_how_it_ended(record, script)}"
     return _of_record(
@@ -139,27 +139,27 @@ def _how_it_ended(record: RunRecord, script: ScriptReport | None) -> str:
 
 
 class Notices:
-    """The notices that wait to be sent; those of the same thing are held together as one.
+    """The queue of notices; those with the same key are combined.
 
     Attributes:
-        dropped: How many were dropped because too many waited.
+        dropped: Number of notices that were dropped because the queue was full.
     """
 
     def __init__(self) -> None:
-        """Starts with none."""
+        """Starts with an empty queue."""
         self.dropped = 0
-        self._waiting: dict[tuple[str | None, ...], tuple[float, Notice, int]] = {}  # when it is due, how many
+        self._waiting: dict[tuple[str | None, ...], tuple[float, Notice, int]] = {}  # due time, latest notice, number
         self._sent: dict[tuple[str | None, ...], float] = {}
 
     def __len__(self) -> int:
         return sum(count for _, _, count in self._waiting.values())
 
     def put(self, notice: Notice, now: float) -> None:
-        """Adds one; of the same thing the latest is sent.
+        """Queues a notice; of those with the same key only the latest is sent.
 
         Args:
             notice: The notice.
-            now: By the monotonic clock.
+            now: The time, by the monotonic clock.
         """
         key = notice.key
         if key not in self._waiting and len(self._waiting) >= _MOST_WAITING:
@@ -170,14 +170,14 @@ class Notices:
         self._waiting[key] = due, notice, count + 1
 
     def left(self) -> dict[str, Any]:
-        """Returns all of it in plain values, for another program; see `take_up`."""
+        """Returns the queue as plain values, for another program; see `take_up`."""
         return {
             "waiting": [[due, attrs.asdict(notice), count] for due, notice, count in self._waiting.values()],
             "sent": [[list(key), sent] for key, sent in self._sent.items()],
         }
 
     def take_up(self, left: Mapping[str, Any]) -> None:
-        """Takes what a former program has left."""
+        """Restores the queue of a previous program."""
         for due, fields, count in left["waiting"]:
             notice = Notice(**{**fields, "arguments": tuple(fields["arguments"])})
             self._waiting[notice.key] = due, notice, count
@@ -185,11 +185,11 @@ class Notices:
 
     @property
     def due(self) -> float | None:
-        """When the next one is to be sent; None if none waits."""
+        """The due time of the next notice; None if the queue is empty."""
         return min((due for due, _, _ in self._waiting.values()), default=None)
 
     def take(self, now: float) -> tuple[Notice, int] | None:
-        """Removes the next one that is due, and returns it and how many it stands for; None if none is due."""
+        """Removes the next due notice; returns it and the number of combined notices, or None if none is due."""
         if not self._waiting:
             return None
         key, (due, notice, count) = min(self._waiting.items(), key=lambda item: item[1][0])

@@ -1,4 +1,4 @@
-"""Starts the notify program: one at a time, for a limited time, and never so that an event waits for it."""
+"""Runs the notify program: one at a time, with a time limit, and without delaying events."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _MOST_OUTPUT = 4096
 
 
 class Notifier:
-    """Notifies an administrator of what the configuration names.
+    """Sends the configured notices to an administrator.
 
     Attributes:
-        config: The configuration in force; may be replaced.
-        spawn: What the program is given; may be replaced.
-        notices: Those that wait.
-        busy: The program runs.
+        config: The current configuration; may be replaced.
+        spawn: How the program is started; may be replaced.
+        notices: The queue.
+        busy: Whether the program runs.
     """
 
     def __init__(self, *, config: Config, spawn: SpawnContext, node: str) -> None:
-        """Prepares; `serve` follows.
+        """Stores the arguments; `serve` follows.
 
         Args:
-            config: The configuration in force.
-            spawn: What the program is given.
+            config: The current configuration.
+            spawn: How the program is started.
             node: The name of this node.
         """
         self.config = config
@@ -55,7 +55,7 @@ class Notifier:
         self._trouble: str | None = None
 
     def check(self) -> None:
-        """Logs it if the program can't be run, or others can change it: then it isn't run, or in spite of that."""
+        """Logs if the program can't be run, or if other users can change it and whether it is run then."""
         path = self.config.notify_command
         if path is None:
             return
@@ -74,7 +74,7 @@ class Notifier:
     # ------------------------------------------------------------------ what happens
 
     def ended(self, job: Job, record: RunRecord) -> None:
-        """A run is over. A monitor event that fails is left to `health_changed`, if that is wanted."""
+        """Called at the end of a run. If health is notified of, failed monitor events are left to `health_changed`."""
         if self.config.notify_command is None:
             return
         for notice in of_end(job, record, self.config.notify_long_wait):
@@ -83,11 +83,11 @@ class Notifier:
                 self._put(notice)
 
     def health_changed(self, record: RunRecord, health: ComponentHealth) -> None:
-        """A run of a monitor event has changed its component's health."""
+        """Called when a run of a monitor event has changed its component's health."""
         self._put(of_health(record, health))
 
     def stuck(self, job: Job) -> None:
-        """A script of a job can't be ended."""
+        """Called when a script of a job can't be ended."""
         self._put(of_stuck(job, time.time()))
 
     def _put(self, notice: Notice) -> None:
@@ -98,7 +98,7 @@ class Notifier:
     # ------------------------------------------------------------------ the program
 
     async def serve(self) -> None:
-        """Sends notices until it is cancelled; the program that runs then is killed."""
+        """Sends notices until it is cancelled; then kills the program if it runs."""
         try:
             while True:
                 taken = self.notices.take(time.monotonic())
@@ -130,11 +130,11 @@ class Notifier:
     def _text(self, notice: Notice, count: int) -> bytes:
         value = attrs.asdict(notice)
         value |= {"node": self._node, "count": count, "command": f"ctdb-event show {notice.run}"}
-        # each key on a line of its own, so that a shell script can find it
+        # each key on a line of its own, so that shell scripts can parse it
         return json.dumps(value, indent=1).encode() + b"\n"
 
     async def _run(self, path: str, text: bytes) -> str | None:
-        """Runs the program; returns what went wrong, None if it succeeded."""
+        """Runs the program; returns the reason if it failed, None if it succeeded."""
         flaw = Ways().flaw(path)
         if flaw is not None and self.config.script_security == "refuse":
             return f"can't be run: others can change it: {flaw.sentence}"
@@ -157,7 +157,7 @@ class Notifier:
         return f"killed, as it took longer than {limit:g} s" if scope.cancelled_caught else f"exit status {status}"
 
     def _start(self, path: str, text: bytes) -> Child:
-        # a file in memory, not a pipe: a program that doesn't read keeps nobody waiting
+        # a file in memory, not a pipe: writing can't block if the program doesn't read
         stdin = memory_file("notice", text)
         try:
             return Child.spawn(path, (path,), attrs.evolve(self.spawn, stdin=stdin), _MOST_OUTPUT)

@@ -1,5 +1,5 @@
 """Sans-IO protocol: bytes to messages and back.
 
-Nothing here knows a socket, a clock or an event loop. Import the modules you need; this file imports none, because
-the command line pays for every import.
+Nothing here uses a socket, a clock or an event loop. Import the modules that you need; this file imports none, because
+every import slows the command line.
 """

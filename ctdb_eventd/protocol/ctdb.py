@@ -1,6 +1,6 @@
-"""The CTDB dialect: packets to requests and replies to packets, byte for byte as ctdbd and CTDB's tools have them.
+"""The CTDB dialect: decodes requests and encodes replies, byte for byte as ctdbd and CTDB's tools do.
 
-Whole packets only; cutting a stream into packets is `connection.py`'s.
+Whole packets only; `connection.py` splits the stream.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def _bytes(value: str) -> bytes:
 
 
 def decode_request(data: bytes) -> tuple[int, Request]:
-    """Decodes one whole packet that a client sent: its request id and what it asks for.
+    """Decodes one whole packet of a client to its request id and the request.
 
-    Bytes behind the last field are ignored, as CTDB does.
+    Bytes after the last field are ignored, as CTDB does.
 
     Raises:
-        RemoteProtocolError: It ends early, or asks for something that isn't in the protocol.
+        RemoteProtocolError: It ends too early, or the command or action is unknown.
     """
     reqid = packet.request_id(data)
     body = data[packet.HEADER_SIZE :]
@@ -72,8 +72,8 @@ def _decode_request(body: bytes) -> Request:
     raise RemoteProtocolError(f"command {command} is unknown: 1 is RUN, 2 STATUS, 3 SCRIPT")
 
 
-# ctdbd asks for the same few events for as long as it lives, and monitoring for the same results: requests are values,
-# so the same bytes may as well be the same object.
+# ctdbd requests the same few events all the time, and monitoring the same results: requests are immutable values, so
+# the same bytes can be decoded to the same object.
 _USUAL_SIZE = 256
 _decode_usual_request = lru_cache(maxsize=1024)(_decode_request)
 
@@ -95,7 +95,7 @@ def encode(reqid: int, reply: Reply) -> bytes:
     """Encodes a reply as one whole packet.
 
     Raises:
-        LocalProtocolError: A number doesn't fit its field, or it is no reply of this dialect.
+        LocalProtocolError: A number doesn't fit into its field, or the reply is not of this dialect.
     """
     match reply:
         case RunReply(result):
@@ -130,13 +130,14 @@ def _encode_status(reqid: int, result: int, report: EventReport | None) -> bytes
     return _head(reqid, packet.COMMAND_STATUS, result, len(payload)) + payload
 
 
-# A result is asked for again and again (every `ctdb scriptstatus`, every monitoring agent) and never changes: it is
-# encoded once and kept for as long as somebody keeps the report itself.
+# The same result is requested often (by every `ctdb scriptstatus`, every monitoring agent) and never changes: its
+# encoded form is cached as long as the report itself exists.
 _encoded: WeakKeyDictionary[EventReport, bytes] = WeakKeyDictionary()
 
 
 def _encode_report(report: EventReport) -> bytes:
-    # what was not reached is left out, as CTDB's daemon does: its older tools show it as a script that can't run
+    # scripts that were not reached are omitted, as CTDB's daemon does: its older tools show them as scripts that can't
+    # run
     reached = [script for script in report.scripts if script.result != NOT_REACHED]
     parts = [_SUMMARY_AND_COUNT.pack(report.summary, len(reached))]
     for script in reached:

@@ -1,7 +1,7 @@
-"""The native dialect's grammar: the preface, frames and what is in them, with plain values.
+"""The native dialect's grammar: the preface, frames and their contents, with plain values.
 
-`native.py` builds the messages of it; the command line, which must start fast, uses it directly. So this module
-imports no more than msgpack. Whole frames only; cutting a stream into frames is `connection.py`'s.
+`native.py` converts them to messages; the command line, which must start fast, uses this module directly. So it imports
+only msgpack. Whole frames only; `connection.py` splits the stream.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Of the dialect. It grows when a peer of the former version could no longer understand; new methods and keys don't."""
+"""Version of the dialect. It is increased if older peers can't understand it; not for new methods and keys."""
 
-# Read as a CTDB packet's length, in either byte order, the first four bytes are over a gigabyte: more than any
-# configuration lets through. The last byte of the preface is the version that the client speaks.
+# Interpreted as a CTDB packet's length, in either byte order, the first four bytes are over a gigabyte: more than any
+# configuration allows. The last byte of the preface is the client's version.
 _MAGIC = b"\xffCTDBEV"
 PREFACE = _MAGIC + bytes([VERSION])
-"""What a client sends before its first frame; the broker sends none."""
+"""Sent by a client before its first frame; the broker sends none."""
 MAGIC_SIZE = 4
-"""So many of its bytes tell the dialects apart."""
+"""Number of leading bytes that distinguish the dialects."""
 
 _LENGTH = Struct(">I")
 _MAX_ID = (1 << 63) - 1
@@ -54,15 +54,15 @@ _packer = msgpack.Packer(unicode_errors="surrogateescape", use_bin_type=True)
 
 
 def is_native(data: bytes | bytearray) -> bool:
-    """Tells from the first MAGIC_SIZE bytes of a connection whether it speaks this dialect."""
+    """Returns whether a connection uses this dialect, by its first MAGIC_SIZE bytes."""
     return data[:MAGIC_SIZE] == _MAGIC[:MAGIC_SIZE]
 
 
 def check_preface(data: bytes) -> int:
-    """Reads the version from a whole preface.
+    """Returns the version in a whole preface.
 
     Raises:
-        RemoteProtocolError: It only begins like one.
+        RemoteProtocolError: Only its first bytes are those of a preface.
     """
     if data[:-1] != _MAGIC:
         raise RemoteProtocolError(f"preface {data.hex(' ')} is none, {PREFACE.hex(' ')} was expected")
@@ -70,10 +70,10 @@ def check_preface(data: bytes) -> int:
 
 
 def frame_length(data: bytes | bytearray | memoryview, limit: int) -> int:
-    """Reads from its first bytes how long a frame is, its length field included; 0 if there are fewer than four.
+    """Returns the length of a frame, including its length field, from its first bytes; 0 if there are fewer than four.
 
     Raises:
-        PacketTooLarge: Longer than `limit`.
+        PacketTooLarge: It is longer than `limit`.
     """
     if len(data) < _LENGTH.size:
         return 0
@@ -84,10 +84,10 @@ def frame_length(data: bytes | bytearray | memoryview, limit: int) -> int:
 
 
 def packed(value: Any) -> bytes:
-    """Encodes a value, which `result` then takes: one that is sent again and again is packed once.
+    """Encodes a value for `result`: a value that is sent often needs to be encoded only once.
 
     Raises:
-        LocalProtocolError: It holds something that msgpack can't say.
+        LocalProtocolError: It contains something that msgpack can't encode.
     """
     try:
         data: bytes = _packer.pack(value)
@@ -97,22 +97,22 @@ def packed(value: Any) -> bytes:
 
 
 def packed_list(items: Sequence[bytes]) -> bytes:
-    """Encodes a list of values that were `packed` already."""
+    """Encodes a list of values that are already `packed`."""
     head: bytes = _packer.pack_array_header(len(items))
     return head + b"".join(items)
 
 
 def packed_map(items: Mapping[str, bytes]) -> bytes:
-    """Encodes a map of values that were `packed` already."""
+    """Encodes a map of values that are already `packed`."""
     head: bytes = _packer.pack_map_header(len(items))
     return head + b"".join(packed(key) + value for key, value in items.items())
 
 
 def frame(body: bytes) -> bytes:
-    """Puts the length in front of a packed map.
+    """Prepends the length to a packed map.
 
     Raises:
-        LocalProtocolError: It is longer than a frame can say.
+        LocalProtocolError: The length doesn't fit into its field.
     """
     try:
         return _LENGTH.pack(len(body)) + body
@@ -130,10 +130,10 @@ def request(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
 
 
 def result(request_id: int, value: bytes) -> bytes:
-    """Builds the frame of a reply from a value that was `packed`."""
+    """Builds the frame of a reply from a `packed` value."""
     head = b"\x82\xa2id" + packed(request_id) + b"\xa6result"
     try:
-        # in one go: a result may be long
+        # one join instead of concatenations: a result may be long
         return b"".join((_LENGTH.pack(len(head) + len(value)), head, value))
     except struct_error:
         raise _too_long(len(value)) from None
@@ -150,10 +150,10 @@ def note(request_id: int, kind: str, number: int, data: Mapping[str, Any]) -> by
 
 
 def unpack(data: bytes) -> tuple[int, dict[str, Any]]:
-    """Decodes one whole frame: its id, and its map.
+    """Decodes one whole frame to its id and its map.
 
     Raises:
-        RemoteProtocolError: It holds no map with text for keys, or no id.
+        RemoteProtocolError: It is not a map with text keys, or has no id.
     """
     try:
         content = msgpack.unpackb(

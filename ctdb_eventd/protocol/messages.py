@@ -1,9 +1,9 @@
-"""What clients and the broker say to each other, as frozen values.
+"""The messages between clients and the broker, as frozen values.
 
-The first half is what the CTDB dialect can say, the second what the native one does: a call by name with parameters,
-and answers of plain values. Names are text with undecodable bytes kept as surrogates; output is bytes and passes
-through unharmed. May know the model and attrs, no encoding. Which reply belongs to which request is the connection's
-to tell (by request ids).
+The first half are messages of the CTDB dialect, the second those of the native one: a call by name with parameters, and
+replies with plain values. Names are text with undecodable bytes as surrogates; output is bytes and is not changed. May
+import the model and attrs, but knows no encoding. Request ids are not part of most messages: the connection pairs
+requests and replies.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class RunRequest:
 
     spec: EventSpec
     run: str = attrs.field(default="", repr=False)
-    """The run's id, if a former program in this process has given it one; else empty."""
+    """The run's id, if a previous program in this process has assigned it; else empty."""
 
 
 @attrs.frozen
 class StatusRequest:
-    """Ask how an event's latest run went."""
+    """Get the result of an event's latest run."""
 
     component: str
     event: str
@@ -61,7 +61,7 @@ class ScriptRequest:
 
 @attrs.frozen
 class RunReply:
-    """An event is over."""
+    """The result of running an event."""
 
     result: int
     """0 or a positive errno: ENOEXEC a script failed, ETIMEDOUT, ECANCELED, ENOENT, EINVAL, EIO."""
@@ -69,17 +69,17 @@ class RunReply:
 
 @attrs.frozen
 class StatusReply:
-    """How an event's latest run went, or why that can't be said."""
+    """The result of an event's latest run, or an error."""
 
     result: int
-    """0, or a positive errno; then there is no report."""
+    """0, or a positive errno, without a report."""
     report: EventReport | None
-    """Present exactly if the result is 0."""
+    """Present if and only if the result is 0."""
 
 
 @attrs.frozen
 class ScriptReply:
-    """A script was enabled or disabled, or not."""
+    """The result of enabling or disabling a script."""
 
     result: int
     """0 or a positive errno."""
@@ -87,56 +87,56 @@ class ScriptReply:
 
 @attrs.frozen
 class Call:
-    """A client asks for something by name."""
+    """A call of a method by name."""
 
     id: int
-    """Of the request: `cancel` may name it."""
+    """The request's id; `cancel` may name it."""
     method: str
     params: Mapping[str, Any]
     run: str = attrs.field(default="", repr=False)
-    """The id of the run that it asks for, if a former program in this process has given it one; else empty."""
+    """The id of the requested run, if a previous program in this process has assigned it; else empty."""
 
 
 @attrs.frozen(eq=False)
 class Packed:
-    """A value in its encoded form: what is sent again and again is encoded once."""
+    """An encoded value: a value that is sent often is encoded only once."""
 
     data: bytes
 
 
 @attrs.frozen
 class Result:
-    """The answer to a call: it was carried out."""
+    """The reply to a successful call."""
 
     value: Any
-    """Plain values, or Packed ones."""
+    """Plain values, or a Packed one."""
 
 
 @attrs.frozen
 class Failure:
-    """The answer to a call: it was not carried out."""
+    """The reply to a failed call."""
 
     code: str
     """Name of an errno, such as ENOENT."""
     message: str
-    """For a person."""
+    """For users."""
     data: Mapping[str, Any]
-    """For a program: `kind`, and what the message is made of."""
+    """For programs: `kind`, and the details of the message."""
 
 
 @attrs.frozen
 class Note:
-    """Something that happened between a call and its answer."""
+    """A notification between a call and its reply."""
 
     kind: str
     number: int
-    """One more than that of the note before."""
+    """One more than that of the previous note."""
     data: Mapping[str, Any]
 
 
 @attrs.frozen(eq=False)
 class Notes:
-    """A few notes at once. Compared by identity, so that subscribers of the same share its encoding."""
+    """Several notes at once. Compared by identity, so that subscribers to the same events share its encoding."""
 
     notes: tuple[Note, ...]
 

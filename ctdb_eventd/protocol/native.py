@@ -1,7 +1,7 @@
-"""The native dialect: frames to requests and replies to frames.
+"""The native dialect: decodes requests and encodes replies.
 
-`frames.py` has its grammar; this module puts the messages of `messages.py` into it. Whole frames only; cutting a
-stream into frames is `connection.py`'s.
+`frames.py` has its grammar; this module converts the messages of `messages.py`. Whole frames only; `connection.py`
+splits the stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def encode(request_id: int, reply: Reply) -> bytes:
     """Encodes a reply as one whole frame; several notes as one frame each.
 
     Raises:
-        LocalProtocolError: It holds something that can't be encoded, or is no reply of this dialect.
+        LocalProtocolError: It contains something that can't be encoded, or is not a reply of this dialect.
     """
     match reply:
         case Result():
@@ -37,7 +37,7 @@ def encode(request_id: int, reply: Reply) -> bytes:
             raise LocalProtocolError(f"{type(reply).__name__} is of the CTDB dialect, this is the native one")
 
 
-# Subscribers of the same get the same notes, most of them by the same id: the first call of a connection.
+# Subscribers to the same events get the same notes, most of them with the same id: that of a connection's first call.
 _encoded: WeakKeyDictionary[Notes, dict[int, bytes]] = WeakKeyDictionary()
 
 
@@ -51,10 +51,10 @@ def _encode_notes(request_id: int, message: Notes) -> bytes:
 
 
 def decode_request(data: bytes) -> tuple[int, Call]:
-    """Decodes one whole frame that a client sent: its request id, and what it asks for. Unknown keys are ignored.
+    """Decodes one whole frame of a client to its request id and the request. Unknown keys are ignored.
 
     Raises:
-        RemoteProtocolError: It is no request.
+        RemoteProtocolError: It is not a request.
     """
     return _decode_usual_request(data) if len(data) <= _USUAL_SIZE else _decode_request(data)
 
@@ -69,8 +69,8 @@ def _decode_request(data: bytes) -> tuple[int, Call]:
     return request_id, Call(request_id, method, params)
 
 
-# Whoever asks for the same again and again, one question after the other, does so by the same id: requests are values,
-# so the same bytes may as well be the same object. Nobody changes the params of one.
-# Not many, as 200 bytes of empty lists become 15 KB.
+# A client that repeats a request, one at a time, uses the same id: requests are values, so the same bytes can be
+# decoded to the same object. Nobody changes the params of one. The cache is small, as 200 bytes of empty lists become
+# 15 KB.
 _USUAL_SIZE = 256
 _decode_usual_request = lru_cache(maxsize=256)(_decode_request)

@@ -1,7 +1,7 @@
 """The CTDB dialect's grammar: integers, strings and packets, with plain values.
 
-`ctdb.py` builds the messages of it; the command line, which must start fast, uses it directly. So this module may
-import nothing that costs (no attrs, no typing, no enum). Integers have the machine's byte order and no padding.
+`ctdb.py` converts them to messages; the command line, which must start fast, uses this module directly. So it may not
+import slow modules (attrs, typing, enum). Integers have the machine's byte order and no padding.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ COMMAND_SCRIPT = 3
 FLAG_RUN_ALL = 1
 MAX_U32 = 0xFFFFFFFF
 
-# A request is three names and an argument string; ctdbd's are under 200 bytes. 1 MiB leaves room for any argument
-# list the kernel would still execute comfortably, and bounds what one client can make us hold.
+# A request is three names and an argument string; ctdbd's are under 200 bytes. 1 MiB is enough for any argument list
+# that the kernel accepts in practice, and limits the memory that one client can use.
 DEFAULT_MAX_REQUEST = 1 << 20
-# A reply carries the kept output of every script of an event (1 MiB each unless configured otherwise).
+# A reply contains the kept output of every script of an event (1 MiB each unless configured otherwise).
 DEFAULT_MAX_REPLY = 1 << 28
 
 _U32 = Struct("=I")
@@ -78,10 +78,10 @@ def string(value: bytes | None) -> bytes:
 
 
 def frame(reqid: int, body: bytes) -> bytes:
-    """Puts the packet header in front of a body; the version field is 0, as every known sender writes it.
+    """Prepends the packet header to a body; the version field is 0, as from every known sender.
 
     Raises:
-        LocalProtocolError: The request id, or the length of it all, doesn't fit its field.
+        LocalProtocolError: The request id, or the total length, doesn't fit into its field.
     """
     try:
         return _HEADER.pack(HEADER_SIZE + len(body), 0, reqid) + body
@@ -90,10 +90,10 @@ def frame(reqid: int, body: bytes) -> bytes:
 
 
 def packet_length(data: bytes | bytearray | memoryview, limit: int) -> int:
-    """Reads the length from the first bytes of a packet, 0 if there are fewer than four.
+    """Returns the length from the first bytes of a packet, 0 if there are fewer than four.
 
     Raises:
-        RemoteProtocolError: Shorter than a header, or longer than `limit` (PacketTooLarge).
+        RemoteProtocolError: It is shorter than a header, or longer than `limit` (PacketTooLarge).
     """
     if len(data) < 4:
         return 0
@@ -106,7 +106,7 @@ def packet_length(data: bytes | bytearray | memoryview, limit: int) -> int:
 
 
 def request_id(data: bytes) -> int:
-    """Reads the request id of a whole packet: a client chooses it, the reply carries it back."""
+    """Returns the request id of a whole packet: the client chooses it, the reply repeats it."""
     reqid: int = _U32.unpack_from(data, HEADER_SIZE - 4)[0]
     return reqid
 
@@ -129,7 +129,7 @@ def script_request(reqid: int, component: bytes, script: bytes, enable: bool) ->
 
 
 class Fields:
-    """Takes the fields of one packet in turn; every method raises RemoteProtocolError when the packet ends early."""
+    """Decodes the fields of one packet in order; methods raise RemoteProtocolError if the packet ends too early."""
 
     __slots__ = ("_data", "_end", "_position")
 
@@ -141,28 +141,28 @@ class Fields:
 
     @property
     def left(self) -> int:
-        """Bytes that were not taken yet."""
+        """Number of bytes that were not decoded yet."""
         return self._end - self._position
 
     def u32(self, what: str) -> int:
-        """Takes an unsigned 32-bit integer; `what` names the field in the error."""
+        """Decodes an unsigned 32-bit integer; `what` names the field in the error."""
         value: int = _U32.unpack_from(self._data, self._take(4, what))[0]
         return value
 
     def i32(self, what: str) -> int:
-        """Takes a signed 32-bit integer."""
+        """Decodes a signed 32-bit integer."""
         value: int = _I32.unpack_from(self._data, self._take(4, what))[0]
         return value
 
     def timeval(self, what: str) -> int:
-        """Takes a point in time, in microseconds since the epoch."""
+        """Decodes a time, in microseconds since the epoch."""
         seconds, microseconds = _TIMEVAL.unpack_from(self._data, self._take(16, what))
         return int(seconds) * 1_000_000 + int(microseconds)
 
     def string(self, what: str) -> bytes | None:
-        """Takes a string without its closing NUL; None for a null string.
+        """Decodes a string without its closing NUL; None for a null string.
 
-        NULs inside are kept: whoever uses the value as a name must refuse it, and output is nobody's to cut.
+        NULs inside are kept: code that uses the value as a name must refuse it, and output must not be cut.
         """
         size = self.u32(what)
         if size == 0:
@@ -181,9 +181,9 @@ class Fields:
 
 
 def read_reports(fields: Fields) -> Iterator[tuple[bytes, int, int, int, bytes]]:
-    """Takes the scripts of a STATUS reply, from behind its summary: name, begin, end, result, output.
+    """Decodes the scripts of a STATUS reply, after its summary: name, begin, end, result, output.
 
-    Begin and end are microseconds since the epoch. Yields script by script, so that a count that lies costs nothing.
+    Begin and end are microseconds since the epoch. Yields one script at a time, so that a false count costs nothing.
     """
     count = fields.i32("script count")
     if count < 0:

@@ -1,4 +1,4 @@
-"""Keeps the head and the tail of a script's output, how much lies between, and when it came. Pure."""
+"""Keeps the beginning and the end of a script's output, the number of bytes between, and the times. Pure."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ __all__ = ["Capture"]
 
 
 _STEP = 0.01
-"""Seconds between two times that are noted, at first."""
+"""Initial minimum of seconds between two recorded times."""
 _MOST_TIMES = 1000
 
 
 class Capture:
-    """Output of one script, bounded: the first half of the limit and the last half of it are kept.
+    """The output of one script: the first half of the limit and the last half of it are kept.
 
-    The head says how it began, the tail how it ended; what a script that loops says a million times is in the middle.
+    The beginning shows how the script started, the end how it ended; the output of an endless loop is in the middle.
     """
 
     __slots__ = ("_dropped", "_half", "_head", "_step", "_tail", "_times")
 
     def __init__(self, limit: int) -> None:
-        """Keeps at most `limit` bytes, the line about what is missing not counted."""
+        """Keeps at most `limit` bytes, not counting the line about omitted bytes."""
         self._half = limit // 2
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
-        self._times: list[tuple[int, float]] = []  # position in all that was printed, and time
+        self._times: list[tuple[int, float]] = []  # position in the whole output, and time
         self._step = _STEP
 
     def feed(self, data: bytes) -> None:
-        """Takes what the script has just printed."""
+        """Adds output that was just read."""
         now = time.time()
         if not self._times or abs(now - self._times[-1][1]) >= self._step:
             self._times.append((self._dropped + len(self._head) + len(self._tail), now))
             if len(self._times) > _MOST_TIMES:
-                # half of them, so that a script that prints for hours takes no more room than one that prints at once
+                # keep half of them, so that a script that prints for hours needs no more memory than others
                 del self._times[1::2]
                 self._step = max(self._step, (now - self._times[0][1]) * 2 / _MOST_TIMES)
         room = self._half - len(self._head)
@@ -45,12 +45,12 @@ class Capture:
         if not data:
             return
         self._tail += data
-        # Cutting at twice the size and not at every call keeps the cost per byte constant.
+        # Cutting only at twice the size keeps the cost per byte constant.
         if len(self._tail) > 2 * self._half:
             self._cut()
 
     def result(self) -> bytes:
-        """Returns what was kept; where something is missing, a line says how much."""
+        """Returns the kept output; a line shows how many bytes were omitted."""
         self._cut()
         if not self._dropped:
             return bytes(self._head + self._tail)
@@ -61,7 +61,7 @@ class Capture:
 
     @property
     def came(self) -> list[tuple[int, float]]:
-        """From which position of `result` on it came when: seconds since the epoch, to some hundredths, in order."""
+        """Positions in `result`, and when the output from there on was read: epoch seconds, to some 10 ms, in order."""
         self._cut()
         if not self._dropped:
             return list(self._times)

@@ -1,18 +1,18 @@
-"""Cgroups (version 2), one for each run, where they may be made: who is in one was started by that run's scripts.
+"""Cgroups (version 2), one for each run, where possible: all processes in one were started by that run's scripts.
 
-A process can leave its process group and its session, but not its cgroup. So what an event that timed out or was
-cancelled has left is found even if it called `setsid`, and a daemon that was killed leaves behind the list of what is
-to be ended. What a script leaves on purpose, when it has exited by itself, is let go: it goes on where the daemon is.
+A process can leave its process group and its session, but not its cgroup. So processes that a timed-out or cancelled
+event left are found even if they called `setsid`, and if the daemon is killed, its cgroups list what has to be ended.
+Processes that a script leaves after a normal exit are moved to the daemon's own cgroup and continue.
 
-A process begins in the cgroup of whoever starts it, and moving it later would be too late for what it has started by
-then. So the daemon itself goes into a run's cgroup to start a script, and stays there until it starts something else or
-that run is over: of an event with many scripts, most cost nothing.
+A process starts in the cgroup of its parent. Moving it later would be too late for the processes that it has started by
+then. So the daemon itself moves into a run's cgroup to start a script, and stays there until it starts something else
+or that run is over: for an event with many scripts, most starts need no move.
 
-Cgroups are made below the daemon's own, or, under systemd, below the directory that the unit has delegated
-(`Delegate=`): nobody but systemd may make any elsewhere.
+Cgroups are created below the daemon's own, or, under systemd, below the directory that the unit has delegated
+(`Delegate=`): only systemd may create cgroups elsewhere.
 
-A component that has limits has a cgroup of its own around those of its runs. The daemon doesn't stay in there: its
-own memory isn't the component's.
+A component with limits has its own cgroup around those of its runs. The daemon doesn't stay in it: its own memory is
+not the component's.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ _log = logging.getLogger(__name__)
 _SYSTEMD = "/run/systemd/system"
 _DELEGATED = ("user.delegate", "trusted.delegate")
 _LOOK_AGAIN = 0.05
-"""Seconds between two looks whether all have gone."""
+"""Seconds between two checks whether the cgroup is empty."""
 _MOST_READ = 1 << 16
 _MYSELF = 0
-"""To the kernel, the process that writes it."""
+"""In a write to cgroup.procs: the writing process."""
 _OF_ANOTHER_NAMESPACE = 0
-"""From the kernel, a process that has no number here; a signal to 0 would go to this process's own group."""
+"""In a read: a process without a pid in this namespace; signalling 0 would signal this process's own group."""
 
 
 class NoCgroups(Exception):
-    """None can be made here; the text says why."""
+    """No cgroups can be created; the text is the reason."""
 
 
 class Cgroups:
-    """Makes them.
+    """Creates cgroups.
 
     Attributes:
-        base: The directory of the one below which all others are; None if there are none.
-        home: The directory of the daemon's own, in which processes go on that are moved out of a run's.
+        base: The directory of the cgroup that contains all others; None if there are none.
+        home: The directory of the daemon's own cgroup; processes that leave a run's cgroup are moved there.
     """
 
     def __init__(self, base: str | None) -> None:
-        """Makes the one below which all others are.
+        """Creates the cgroup that contains all others.
 
         Args:
             base: Its path; None if there are none.
 
         Raises:
-            NoCgroups: It can't be made.
+            NoCgroups: It can't be created.
         """
         self.base = base
         self._numbers = count(1)
@@ -73,17 +73,17 @@ class Cgroups:
         self._limited: dict[str, _Limited] = {}
         if base is not None:
             self.home = _own_directory()
-            remove_empty(base)  # of a daemon that had this process's number and was killed
+            remove_empty(base)  # left by a killed daemon with the same pid
             try:
                 os.makedirs(base, 0o755, exist_ok=True)
             except OSError as error:
                 raise NoCgroups(f"can't make {base}: {error.strerror}") from error
 
     def limit(self, limits: Mapping[str, Limits]) -> None:
-        """Puts the components' limits in force, at once and for what runs already too.
+        """Applies the components' limits, immediately and also to running processes.
 
         Args:
-            limits: For each component its limits; others have none.
+            limits: Limits by component; other components have none.
         """
         for component in sorted(limits.keys() | self._limited.keys()):
             try:
@@ -103,7 +103,7 @@ class Cgroups:
         self._limited[component].limit(limits)
 
     def enter(self, cgroup: Cgroup | None) -> None:
-        """Goes where what is started next is to be; None is where this process was at first."""
+        """Moves this process to where the next process has to be started; None is its original cgroup."""
         if cgroup is self._where:
             return
         try:
@@ -117,12 +117,12 @@ class Cgroups:
             self._where = cgroup
 
     def leave(self, cgroup: Cgroup) -> None:
-        """Goes out of one that is to be emptied."""
+        """Leaves a cgroup that is to be removed."""
         if self._where is cgroup:
             self.enter(None)
 
     def make(self, component: str) -> Cgroup | None:
-        """Makes one for a run of a component; None if there are none, or no more."""
+        """Creates a cgroup for a run of a component; None if that is impossible."""
         if self.base is None:
             return None
         limited = self._limited.get(component)
@@ -134,13 +134,13 @@ class Cgroups:
             return None
 
     def remove(self) -> None:
-        """Removes the one below which all others were."""
+        """Removes the cgroup that contained all others."""
         if self.base is not None:
             remove_empty(self.base)
 
 
 class _Limited:
-    """A component's, around those of its runs."""
+    """A component's cgroup, around those of its runs."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -151,7 +151,7 @@ class _Limited:
             _write(f"{self.path}/{name}", b"max" if value is None else b"%d" % value)
 
     def new_hits(self) -> list[str]:
-        """Returns what the limits have done since the last call, in words."""
+        """Returns how often the limits were reached since the last call, as texts."""
         found = []
         for file, counter, words in _COUNTERS:
             with contextlib.suppress(OSError), open(f"{self.path}/{file}", encoding="ascii") as lines:
@@ -170,20 +170,20 @@ _COUNTERS = (
 
 
 class Cgroup:
-    """One run's."""
+    """The cgroup of one run."""
 
     __slots__ = ("_all", "_limited", "_path", "_procs")
 
     def __init__(self, all_of_them: Cgroups, path: str, limited: _Limited | None) -> None:
-        """Makes it.
+        """Creates it.
 
         Args:
-            all_of_them: Made it.
+            all_of_them: Its creator.
             path: Its directory.
-            limited: It is in that.
+            limited: The cgroup around it, if its component has limits.
 
         Raises:
-            OSError: It can't be made.
+            OSError: It can't be created.
         """
         os.mkdir(path, 0o755)
         self._all = all_of_them
@@ -193,15 +193,15 @@ class Cgroup:
 
     @property
     def is_limited(self) -> bool:
-        """Tells whether its component has limits."""
+        """Whether its component has limits."""
         return self._limited is not None
 
     def new_hits(self) -> list[str]:
-        """Returns what its component's limits have done since anybody asked last, in words."""
+        """Returns how often its component's limits were reached since the last call, as texts."""
         return [] if self._limited is None else self._limited.new_hits()
 
     def add(self, pid: int) -> None:
-        """Moves a process into it; 0 is this one.
+        """Moves a process into it; 0 is this process.
 
         Raises:
             OSError: It can't be moved.
@@ -209,36 +209,36 @@ class Cgroup:
         os.write(self._procs, b"%d" % pid)
 
     def members(self) -> list[int]:
-        """Returns the processes that are in it, but for this one; zombies don't count."""
+        """Returns the processes in it except this one; zombies don't count."""
         not_meant = (_OF_ANOTHER_NAMESPACE, os.getpid())
         return [pid for pid in map(int, os.pread(self._procs, _MOST_READ, 0).split()) if pid not in not_meant]
 
     def let_go(self) -> None:
-        """Moves all its processes out; they go on in the daemon's own cgroup."""
+        """Moves all its processes out; they continue in the daemon's own cgroup."""
         for pid in self.members():
             with contextlib.suppress(OSError):  # it has ended
                 _move(pid, self._all.home)
 
     def send_signal(self, number: signal.Signals, *, except_group: int) -> None:
-        """Sends a signal to all processes but the members of a process group, which have got it already."""
+        """Sends a signal to all processes except the members of a process group, which have already received it."""
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 if os.getpgid(pid) != except_group:
                     os.kill(pid, number)
 
     async def end(self, deadline: float) -> None:
-        """Waits until it is empty; kills what is left at the deadline. Cancellation-safe."""
+        """Waits until it is empty; kills the remaining processes at the deadline. Cancellation-safe."""
         while self.members():
             if time.monotonic() >= deadline:
                 self._kill()
             await anyio.sleep(_LOOK_AGAIN)
 
     def _kill(self) -> None:
-        # one by one, and not by cgroup.kill: that would end this process too, should it be there after all
+        # one by one, and not by cgroup.kill: that would end this process too, if it were in the cgroup
         self.send_signal(signal.SIGKILL, except_group=0)
 
     def close(self, *, kill: bool = False) -> None:
-        """Removes it; processes that are left are moved out, after SIGKILL if `kill`."""
+        """Removes it; moves remaining processes out, after SIGKILL if `kill`."""
         self._all.leave(self)
         if kill:
             self._kill()
@@ -262,10 +262,10 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _allow_limits(directory: str) -> None:
-    """Lets cgroups in a directory have limits.
+    """Enables limits for cgroups in a directory.
 
     Raises:
-        NoCgroups: They can't.
+        NoCgroups: That is impossible.
     """
     with open(f"{directory}/cgroup.controllers", encoding="ascii") as file:
         missing = {"memory", "pids"}.difference(file.read().split())
@@ -280,16 +280,16 @@ def _allow_limits(directory: str) -> None:
 
 
 def base_for(pid: int) -> str:
-    """Returns where a daemon may have its cgroups.
+    """Returns the directory in which a daemon may create its cgroups.
 
-    Containers can have the same cgroups in sight, and each of them a process of the same number: the name has the
-    namespace of the number too.
+    Containers may see the same cgroups, and each may have a process with the same pid: the name contains the pid
+    namespace too.
 
     Args:
-        pid: The daemon's number, in this process's namespace.
+        pid: The daemon's pid, in this process's namespace.
 
     Raises:
-        NoCgroups: Nowhere.
+        NoCgroups: There is none.
     """
     place = _own_directory()
     if os.path.isdir(_SYSTEMD):

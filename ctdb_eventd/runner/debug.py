@@ -1,4 +1,4 @@
-"""Examines a hung script before it is ended: its processes, and by the debug script. With time limits."""
+"""Examines a hung script before it is ended: its processes directly, and by the debug script. With time limits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Debugger"]
 _log = logging.getLogger(__name__)
 
 Keep = Callable[[str, str, Mapping[str, object]], None]
-"""Called with a run, a script of it that hung, and what was found."""
+"""Called with a run, its script that hung, and the result."""
 
 _NAME = "event_debug"
 _TURN_TIMEOUT = 10.0
-"""Seconds that a hung script waits to be looked at while the debug script looks at others: its locks and its address
-are held meanwhile, and a failover waits for them."""
+"""Seconds that a hung script waits while the debug script examines others: its locks and its address are held
+meanwhile, and a failover waits for them."""
 _LOOK_TIMEOUT = 1.0
 """Seconds that examining its processes may take."""
 
@@ -35,16 +35,16 @@ class Debugger:
     """Examines hung scripts.
 
     Attributes:
-        spawn: What the debug script is given; may be replaced.
+        spawn: How the debug script is started; may be replaced.
     """
 
     def __init__(self, *, config_dir: str, spawn: SpawnContext, keep: Keep) -> None:
-        """Prepares.
+        """Stores the arguments.
 
         Args:
-            config_dir: The name of the debug script is looked up in there.
-            spawn: What that is given.
-            keep: Takes what was found out.
+            config_dir: The directory of the debug script.
+            spawn: How it is started.
+            keep: Stores the result.
         """
         self._config_dir = config_dir
         self.spawn = spawn
@@ -62,7 +62,7 @@ class Debugger:
         """
         found = None
         try:
-            from ctdb_eventd.processes import examine  # late: it would slow the daemon's start
+            from ctdb_eventd.processes import examine  # imported here, as it would slow the daemon's start
 
             with anyio.move_on_after(_LOOK_TIMEOUT):
                 found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
@@ -81,8 +81,8 @@ class Debugger:
     async def look_at(self, hung: Child, job: Job, config: Config) -> None:
         """Runs the debug script, if one is configured, until it has ended, and logs its output.
 
-        Waits for its turn. A script that has ended by then isn't looked at. The debug script itself is ended when
-        its own time is over. Cancellation-safe: the debug script is killed.
+        Waits until it is not used for another script. A script that has ended by then isn't examined. The debug script
+        is ended when its time limit is over. Cancellation-safe: the debug script is killed.
         """
         if config.debug_script is None:
             return

@@ -1,6 +1,6 @@
-"""What is known of a script before it starts: the locks it needs and the events it handles.
+"""The declarations of a script, known before it starts: the locks that it needs and the events that it handles.
 
-Both are from its head and from the configuration, events also from the table of CTDB's own scripts.
+Both are in its head or in the configuration; for events there is also the table of CTDB's own scripts.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ __all__ = ["Declarations"]
 _log = logging.getLogger(__name__)
 
 _SETTLED_NS = 1_000_000_000
-"""Age from which a file's time of change can be trusted to tell the next change apart; see `listing`."""
+"""Age from which on a file's modification time is certain to differ from that of the next change; see `listing`."""
 
 _Stamp = tuple[int, int, int, int, int]
 
 
 @attrs.frozen
 class _File:
-    """What a script's file says."""
+    """The declarations in a script's file."""
 
     stamp: _Stamp | None
-    """As long as the file bears it nothing has changed; None if that isn't certain yet."""
+    """Unchanged as long as the file is; None if the file was changed too recently to be certain."""
     lock_names: list[str]
-    """Good or not."""
+    """All names, also invalid ones."""
     locks: tuple[str, ...]
     events: list[str] | None
-    """Good or not."""
+    """All names, also invalid ones."""
     row: Row | None
-    """What the table says of its content."""
+    """The entry in the table for its content."""
 
 
 class Declarations:
-    """Reads scripts' files, and remembers them for as long as they stay as they are."""
+    """Reads scripts' files, and caches their declarations until the files change."""
 
     def __init__(self, config_dir: str) -> None:
-        """Starts with nothing read; `config_dir` has what CTDB's own scripts read first."""
+        """Starts with an empty cache; `config_dir` has the files that CTDB's own scripts read first."""
         self._files: dict[str, _File] = {}
         self._library = Library(config_dir)
 
@@ -56,7 +56,7 @@ class Declarations:
         return tuple(dict.fromkeys((*declared, *configured))) if configured else declared
 
     def handled(self, script: Script, status: os.stat_result, config: Config) -> Handled | None:
-        """Returns which events a script handles whose file has `status`; None if it is to be started for all."""
+        """Returns which events a script handles whose file has `status`; None if it is started for all."""
         file = self._file(script, status)
         row = None if config.start_idle_scripts else file.row
         if row is not None and row.versions.isdisjoint(self._library.versions()):

@@ -1,10 +1,10 @@
-"""Ending a process group: TERM, a grace period, KILL, and knowing when its last member is gone. Linux only.
+"""Ends a process group: TERM, a grace period, KILL, and waits for the end of its last member. Linux only.
 
-The caller keeps the group's leader unreaped meanwhile: a zombie holds its number, so that no signal can reach a
-stranger that was given the same one. The leader counts as a member even if it has moved to another group.
+The caller doesn't reap the group's leader meanwhile: a zombie keeps its pid, so that no signal can reach another
+process with a reused pid. The leader counts as a member even if it has moved to another group.
 
-Only a walk through /proc tells who is in a group. A file server may have thousands of processes, and a failover dozens
-of groups to end at once: whoever needs a walk in the same moment shares one, and between two there is a pause.
+The members of a group can only be found by reading all of /proc. A file server may have thousands of processes, and a
+failover may end dozens of groups at once: concurrent searches share one walk, and there is a pause between two walks.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["end_group", "exited", "kill_group", "members"]
 
 _DESCRIPTOR_PAUSE = 0.1
 _LOOK_AGAIN = 0.25
-"""Seconds after which a group is looked at again though nobody of it has exited: a member may have left it."""
+"""Seconds until a group is checked again even if no member has exited: one may have left the group."""
 _PAUSE_FACTOR = 4
-"""Between two walks is a pause of so many times what a walk takes: they never take more than a fifth of the time."""
+"""The pause between two walks is this many times the duration of a walk: walks take at most a fifth of the time."""
 
 
 def members(pgid: int) -> list[int]:
-    """Returns the pids in a process group that still live; zombies are gone for all that matters."""
+    """Returns the pids of the living processes in a process group, without zombies."""
     return _walk({pgid})[pgid]
 
 
@@ -43,7 +43,7 @@ def _walk(groups: Collection[int]) -> dict[int, list[int]]:
         try:
             group = os.getpgid(pid)  # a tenth of the time that reading its file in /proc takes
         except ProcessLookupError:
-            continue  # ended between the two calls
+            continue  # it has ended between the two calls
         if group not in found and pid not in found:
             continue
         if _lives(pid):
@@ -54,23 +54,23 @@ def _walk(groups: Collection[int]) -> dict[int, list[int]]:
 def _lives(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # the command's name, in parentheses, may itself contain anything
+            # the command's name, in parentheses, may contain any character
             return file.read().rpartition(b")")[2].split(None, 1)[0] not in (b"Z", b"X")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
-        return False  # ended between the two calls
+        return False  # it has ended between the two calls
 
 
 class _Walks:
-    """The walks of one event loop, for all who wait for one."""
+    """The walks through /proc in one event loop, shared by all callers."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[int, asyncio.Future[list[int]]]] = []
         self._not_before = 0.0
 
     async def members(self, pgid: int) -> list[int]:
-        """Waits for the next walk and returns what `members` does. Cancellation-safe."""
+        """Waits for the next walk and returns the same as `members`. Cancellation-safe."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_later(max(0.0, self._not_before - time.monotonic()), self._walk)
@@ -99,9 +99,9 @@ _walks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Walks] = WeakKeyDictionary
 
 
 async def exited(pidfd: int) -> None:
-    """Waits until the process behind a pidfd has exited; it may still have to be reaped.
+    """Waits until the process of a pidfd has exited; it may not have been reaped yet.
 
-    Cancellation-safe: nothing but the waiting ends.
+    Cancellation-safe: only the waiting ends.
     """
     loop = asyncio.get_running_loop()
     done = loop.create_future()
@@ -120,7 +120,7 @@ async def exited(pidfd: int) -> None:
 
 async def _group_gone(pgid: int) -> None:
     walks = _walks.setdefault(asyncio.get_running_loop(), _Walks())
-    # Members may fork meanwhile, hence again until a look finds no process.
+    # Members may fork meanwhile, so repeat until a walk finds no process.
     while True:
         try:
             pids = await walks.members(pgid)
@@ -132,7 +132,7 @@ async def _group_gone(pgid: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
-            await anyio.sleep(_DESCRIPTOR_PAUSE)  # no descriptor to look with: others come and go
+            await anyio.sleep(_DESCRIPTOR_PAUSE)  # no descriptor is free: retry later
 
 
 async def _process_gone(pid: int) -> None:
@@ -159,19 +159,19 @@ def _signal_group(pgid: int, number: signal.Signals) -> None:
 
 
 def kill_group(pgid: int) -> None:
-    """Kills every member of a group at once. An empty group is no error."""
+    """Kills all members of a group. An empty group is no error."""
     _signal_group(pgid, signal.SIGKILL)
 
 
 async def end_group(pgid: int, grace: anyio.CancelScope) -> None:
-    """Ends a process group: TERM, then KILL at the deadline of `grace`, which may be moved meanwhile.
+    """Ends a process group: TERM, then KILL at the deadline of `grace`, which may be changed meanwhile.
 
-    Returns when the group's last member is gone.
+    Returns when the group's last member has ended.
 
-    A stopped process is woken, or it could not act on TERM. A process that the kernel doesn't let die (state D, a
-    dead file server) makes this wait for as long as that lasts.
+    Stopped processes are continued, so that they can react to TERM. If a process is blocked in the kernel (state D,
+    such as with a dead file server), this waits until it has ended.
 
-    Cancellation-safe: the signals that were sent stay sent, nothing is leaked.
+    Cancellation-safe: signals that were sent remain sent, nothing is leaked.
     """
     _signal_group(pgid, signal.SIGTERM)
     _signal_group(pgid, signal.SIGCONT)

@@ -1,13 +1,14 @@
-"""Sees to it that no script outlives a daemon that was killed: by a process that waits for its death, and by a file.
+"""Makes sure that no script survives a killed daemon: by a process that waits for the daemon's death, and by a file.
 
-A daemon that gets SIGKILL can't end its scripts any more, and ctdbd, which ends with it, may be started again at once:
-then two generations of scripts would work on the same addresses. What runs stands in a file that only root may read
-(see `leftovers`). The guardian, a process of its own, holds the read end of a pipe whose write end only the daemon has,
-so the kernel tells it, and it ends what the file names. The next daemon does the same before it listens: it starts when
-the last script of the former one is gone, whatever became of the guardian.
+A daemon that gets SIGKILL can't end its scripts, and ctdbd, which exits with it, may be started again at once: then two
+generations of scripts would work on the same addresses. The running scripts are listed in a file that only root may
+read (see `leftovers`). The guardian, a separate process, holds the read end of a pipe whose write end only the daemon
+has. At the daemon's death the pipe ends, and the guardian ends the listed processes. The next daemon does the same
+before it
+listens: it waits for the end of the last script of the previous one, even if the guardian was killed.
 
-The guardian is in a session of its own, without signals from outside but KILL and STOP, and nothing in its command line
-has the daemon's name: what is meant for the daemon (`pkill -f`) doesn't end it.
+The guardian is in a session of its own and blocks TERM, INT, HUP and similar signals. Its command line doesn't contain
+the daemon's name, so commands for the daemon (`pkill -f`) don't end it.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ __all__ = ["Guardian", "own_session"]
 _log = logging.getLogger(__name__)
 
 _MOST_LINES = 1024
-"""More than may ever run at the same time."""
+"""More than the number of scripts that can run at the same time."""
 _FIRST_FREE = 10
-"""What becomes a descriptor of the process must not lie where another one is put before."""
+"""The spawn actions overwrite lower descriptors, so their sources must not be below this number."""
 _EXIT_TIMEOUT = 1.0
 _SHORT_LIFE = 1.0
 _RESTART_PAUSE = 1.0
-"""Seconds before another one is started if the former one lived no longer than `_SHORT_LIFE`; else there is none."""
+"""Seconds before a restart if the last process lived no longer than `_SHORT_LIFE`; otherwise it restarts at once."""
 _RETRY_PAUSE = 60.0
 _BLOCKED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def own_session() -> int:
-    """Moves this process into a session of its own, if that is allowed; returns its number, or 0.
+    """Moves this process into a session of its own, if that is allowed; returns the session's id, or 0.
 
-    It isn't where a shell with job control has started it: in an interactive shell.
+    It is not allowed for a process group leader, as in an interactive shell with job control.
     """
     if os.getsid(0) != os.getpid():
         try:
@@ -56,22 +57,22 @@ def own_session() -> int:
 
 
 class Guardian:
-    """The table of running scripts, and the process that guards it."""
+    """The table of running scripts, and the guardian process."""
 
     def __init__(self, table: int, session: int, cgroups: Cgroups) -> None:
-        """Begins with an empty table; `startup` starts the process.
+        """Creates an empty table; `startup` starts the process.
 
         Args:
-            table: Descriptor of the file; what stands in it is overwritten.
+            table: Descriptor of the file, which is overwritten.
             session: The daemon's own session, or 0.
             cgroups: The daemon's.
 
         Raises:
-            OSError: There is no room for it.
+            OSError: There is no space for the table.
         """
         self._table = fcntl.fcntl(table, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
         os.ftruncate(self._table, 0)
-        # no script may fail because the file system is full
+        # later writes must not fail because the file system is full
         os.posix_fallocate(self._table, 0, leftovers.HEAD_SIZE + _MOST_LINES * leftovers.LINE_SIZE)
         os.pwrite(self._table, leftovers.head(session, cgroups.base or ""), 0)
         self._cgroups = cgroups
@@ -84,7 +85,7 @@ class Guardian:
         self._restart: asyncio.TimerHandle | None = None
 
     def startup(self, grace: float) -> None:
-        """Starts the process; without it (no memory) the daemon works too, and says so in the log.
+        """Starts the process; if that fails (no memory), logs it and retries later: the daemon works without it.
 
         Args:
             grace: Seconds between TERM and KILL.
@@ -102,7 +103,7 @@ class Guardian:
         read_end, self._pipe = os.pipe2(os.O_CLOEXEC)
         program = -1
         try:
-            # by descriptor: a path may have the daemon's name in it
+            # executed by its descriptor: a path may contain the daemon's name
             opened = os.open(leftovers.__file__, os.O_RDONLY | os.O_CLOEXEC)
             program = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
             os.close(opened)
@@ -168,7 +169,7 @@ class Guardian:
         self._reap()
         self._close_pipe()
         _log.warning("the guardian process %d was killed, another one is started", self._pid)
-        # at once; but what can't run must not be started for ever
+        # at once, but not in an endless loop if it can't run
         pause = 0 if time.monotonic() - self._began > _SHORT_LIFE else _RESTART_PAUSE
         self._restart = asyncio.get_running_loop().call_later(pause, self.startup, grace)
 

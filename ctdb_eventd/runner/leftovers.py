@@ -1,16 +1,16 @@
-"""What a daemon that was killed has left running: who that is, by the daemon's table, and how it is ended.
+"""Processes that a killed daemon has left running: finds them by the daemon's table, and ends them.
 
-Read by the daemon, and run as a program of its own: the guardian (see `guardian`), which waits for the daemon's death
-and starts no process to do its work, so a full limit of processes doesn't keep it from that. Standard library only.
+Imported by the daemon, and run as a program: the guardian (see `guardian`), which waits for the daemon's death. It
+starts no process for that, so it works even if the limit of processes is reached. Standard library only.
 
-The table is a file of lines. The first two have the daemon's session and the directory of its cgroups, in which
-everybody is its scripts' (see `cgroups`). Each other has one length, and is empty, or says that a
-script is just being started (`starting TICKS`), or which process group runs (`running GROUP TICKS TICKS`). TICKS are
-clock ticks since the machine started, as the kernel counts the start of each process: before the start and after it. So
-a number that was given to another process since is recognised: that one has started at another time.
+The table is a file of lines. The first two have the daemon's session and the directory of its cgroups, which contain
+only its scripts' processes (see `cgroups`). The other lines have a fixed length. A line is empty, or describes a script
+that is about to be started (`starting TICKS`), or the process group of a running one (`running GROUP TICKS TICKS`).
+TICKS are clock ticks since boot, the kernel's unit of a process's start time: before the start of the script and after
+it. So a reused pid is recognised: its process was started at another time.
 
-A script that is just being started when the daemon is killed stands nowhere. It is found by its session, which is the
-daemon's own, as a process that has started since, without a parent in it but the daemon itself.
+If the daemon is killed while it starts a script, the table doesn't have its pid. It is found by its session, which is
+the daemon's own, as a process that was started later, and whose parent is not in the session or is the daemon itself.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ LINE_SIZE = 64
 HEAD_SIZE = 8192
 """Bytes of the first two lines: a path has up to 4095."""
 _PAUSE = 0.05
-"""Seconds between two looks: one takes some milliseconds, with thousands of processes some dozens."""
+"""Seconds between two checks: one takes some milliseconds, with thousands of processes some dozens."""
 _LOOKS = 2
-"""So many looks in a row must find no process."""
+"""Number of consecutive checks that must find no process."""
 _TO_DIE = 2.0
-"""Seconds: what doesn't end by then after KILL is held by the kernel."""
+"""Seconds after KILL: a process that still exists then is blocked in the kernel."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _TABLE_FD = 3
 
 
 def ticks() -> int:
-    """Clock ticks since the machine started."""
+    """Returns the clock ticks since boot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND // 1_000_000_000
 
 
@@ -61,10 +61,10 @@ def _line(text: str) -> bytes:
 
 
 def head(session: int, cgroups: str) -> bytes:
-    """The first two lines.
+    """Returns the first two lines.
 
     Args:
-        session: The daemon's; 0 if it isn't its own.
+        session: The daemon's; 0 if it doesn't lead its session.
         cgroups: Directory of its cgroups; empty if there are none.
     """
     text = b"session %d\ncgroups %s" % (session, os.fsencode(cgroups))
@@ -72,12 +72,12 @@ def head(session: int, cgroups: str) -> bytes:
 
 
 def starting_line(since: int) -> bytes:
-    """The line of a script that is about to be started."""
+    """Returns the line of a script that is about to be started."""
     return _line(f"starting {since}")
 
 
 def running_line(group: int, since: int) -> bytes:
-    """The line of a script that runs.
+    """Returns the line of a running script.
 
     Args:
         group: Its process group.
@@ -87,17 +87,17 @@ def running_line(group: int, since: int) -> bytes:
 
 
 def empty_line() -> bytes:
-    """A line that is free."""
+    """Returns an unused line."""
     return _line("")
 
 
 class _Process:
-    """A process, as the kernel shows it in /proc/PID/stat."""
+    """A process, parsed from /proc/PID/stat."""
 
     __slots__ = ("group", "lives", "parent", "pid", "session", "start")
 
     def __init__(self, pid: int, stat: bytes) -> None:
-        # the command's name, in parentheses, may itself contain anything
+        # the command's name, in parentheses, may contain any character
         fields = stat.rpartition(b")")[2].split()
         self.pid = pid
         self.lives = fields[0] not in (b"Z", b"X")
@@ -113,15 +113,15 @@ def _processes() -> dict[int, _Process]:
                 with open(f"/proc/{entry}/stat", "rb") as file:
                     found[int(entry)] = _Process(int(entry), file.read())
             except (FileNotFoundError, ProcessLookupError):
-                pass  # ended between the two calls
+                pass  # it has ended between the two calls
     return found
 
 
 class Table:
-    """What stands in a daemon's table."""
+    """The contents of a daemon's table."""
 
     def __init__(self, data: bytes) -> None:
-        """Reads it; what makes no sense in it is passed over."""
+        """Parses it; ignores invalid lines."""
         self.session = 0
         self.cgroups = ""
         self._starting: list[int] = []
@@ -143,7 +143,7 @@ class Table:
 
     @property
     def names_anybody(self) -> bool:
-        """Tells whether a script ran, or was just being started, or has left somebody in its cgroup."""
+        """Whether a script ran, was about to be started, or has left a process in a cgroup."""
         return bool(self._starting or self._running or self._in_cgroups())
 
     def _in_cgroups(self) -> set[int]:
@@ -157,11 +157,11 @@ class Table:
         return found
 
     def directories(self) -> list[str]:
-        """The directories of the cgroups, those inside before those around them."""
+        """Returns the directories of the cgroups, nested ones before those around them."""
         return [directory for directory, _, _ in os.walk(self.cgroups, topdown=False)] if self.cgroups else []
 
     def left(self) -> dict[int, list[int]]:
-        """Who is left: what to send signals to (a process group as a negative number), and the processes behind it."""
+        """Returns what to send signals to (a process group as a negative number), and the processes of each."""
         if not self.names_anybody:
             return {}
         processes = _processes()
@@ -190,27 +190,27 @@ class Table:
             return False
         leader = processes.get(group)
         since, until = self._running[group]
-        # a group keeps its number from being given away even when its leader has gone
+        # a group's number is not reused while the group exists, even when its leader has ended
         return leader is None or since <= leader.start <= until
 
     def _was_starting(self, process: _Process, processes: dict[int, _Process]) -> bool:
         if not self._starting or not self.session or process.session != self.session:
             return False
         parent = processes.get(process.parent)
-        # the daemon, which leads its session, may still be dying: the kernel takes its children from it at the very end
+        # the daemon, which leads its session, may still be exiting: the kernel reparents its children at the very end
         orphaned = parent is None or parent.session != self.session or parent.pid == self.session
         return orphaned and process.start >= min(self._starting)
 
 
 class Unended(Exception):
-    """What is left doesn't end; `args` are the pids."""
+    """Processes don't end; `args` are their pids."""
 
 
 def ending(table: Table, grace: float) -> Iterator[float]:
-    """Ends what is left: TERM, a grace period, KILL. Yields seconds to wait before it goes on.
+    """Ends the remaining processes: TERM, a grace period, KILL. Yields seconds to wait before it continues.
 
     Args:
-        table: The former daemon's.
+        table: The previous daemon's.
         grace: Seconds between TERM and KILL.
 
     Raises:
@@ -221,7 +221,7 @@ def ending(table: Table, grace: float) -> Iterator[float]:
     looks = _LOOKS if table.names_anybody else 0
     while looks:
         left = table.left()
-        # one that forks and ends during a look is missed by it, and so may be its child
+        # a process that forks and exits during a check is missed by it, and so may be its child
         looks = _LOOKS if left else looks - 1
         now = time.monotonic()
         if left and now >= deadline + _TO_DIE:
@@ -238,7 +238,7 @@ def ending(table: Table, grace: float) -> Iterator[float]:
 
 
 def remove_empty(cgroup: str) -> None:
-    """Removes a cgroup and those in it, as far as no process is in them; nothing if there is none.
+    """Removes a cgroup and those in it, except those with processes; does nothing if it doesn't exist.
 
     Args:
         cgroup: Its directory; may be empty.
@@ -254,7 +254,7 @@ def _tell(target: int, number: signal.Signals) -> None:
     try:
         os.kill(target, number)
     except (ProcessLookupError, PermissionError):
-        pass  # gone meanwhile, or a member that isn't ours to end: the next look tells
+        pass  # it has ended, or it must not be signalled: the next check shows that
 
 
 def _guard(grace: float) -> None:

@@ -1,4 +1,4 @@
-"""Which scripts an event runs: the component's directory, read afresh, or known to be as it was when it was read."""
+"""The scripts that an event runs: from the component's directory, which is read again if it may have changed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["Listings"]
 
 _SETTLED_NS = 1_000_000_000
-"""Age from which a directory's time of change can be trusted to tell the next change apart: the kernel takes such
-times from a clock that moves in steps of up to 10 ms, so a change right after the look could bear the same time."""
+"""Age from which on a directory's modification time is certain to differ from that of the next change: the kernel's
+clock for it advances in steps of up to 10 ms, so a change right after reading could have the same time."""
 
 _Stamp = tuple[int, int, int, int, str]
 
 
 class Listings:
-    """Lists components' scripts. Whether each may run is not remembered: that is looked up when its turn comes."""
+    """Lists components' scripts. Whether each may run is not cached: that is checked just before its start."""
 
     def __init__(self, events_dir: str, notices: Notices) -> None:
-        """Looks below `events_dir`, and tells `notices` what is there."""
+        """Reads directories below `events_dir`, and reports their contents to `notices`."""
         self._events_dir = events_dir
         self._known: dict[str, tuple[_Stamp, Sequence[scripts.Script]]] = {}
         self._notices = notices
@@ -35,7 +35,7 @@ class Listings:
         """Returns a component's scripts in the order in which they run.
 
         Raises:
-            RequestError: There is no such component, or its directory can't be read.
+            RequestError: The component doesn't exist, or its directory can't be read.
         """
         directory = f"{self._events_dir}/{component}"
         try:
@@ -50,7 +50,7 @@ class Listings:
             raise NoSuchComponent(component, directory) from None
         except OSError as error:
             raise UnreadableComponent(directory, error) from error
-        # The stamp is older than the look: a change in between makes them differ, which costs one more look.
+        # The stamp is older than the listing: a change in between makes them differ, which costs one more reading.
         if time.time_ns() - max(stamp[:2]) > _SETTLED_NS:
             self._known[component] = (stamp, listing.scripts)
         self._notices.look_at(component, listing)

@@ -1,4 +1,4 @@
-"""Warnings about script files, each written to the log once: names, links to nothing, and events that run nothing."""
+"""Warnings about script files, each logged once: their names, dangling links, and events that run no script."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Notices"]
 _log = logging.getLogger(__name__)
 
 _EXPECTED_TO_RUN = frozenset(kind.name for kind in CATALOGUE.values() if kind.mode is not Mode.EXCLUSIVE)
-"""Without a script for one of these a node has no addresses or doesn't check its services, and yet looks healthy."""
+"""If no script runs for one of these, the node has no addresses or isn't monitored, and yet looks healthy."""
 
 
 class Notices:
     """Logs each warning once."""
 
     def __init__(self, events_dir: str) -> None:
-        """Starts with no warning logged; `events_dir` has the directories of components."""
+        """Starts with no warnings logged; `events_dir` has the directories of components."""
         self._events_dir = events_dir
         self._logged: set[tuple[str, str]] = set()
         self._dangling: set[str] = set()
         self._idle: set[str] = set()
 
     def look_at(self, component: str, listing: Listing) -> None:
-        """Logs new warnings about names: those that run only here, are hidden by a `.script`, or are left out."""
+        """Logs new warnings about names: scripts that run only here, are hidden by a `.script`, or are left out."""
         for path in listing.shadowed:
             if self._first_time("hidden", path):
                 _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
@@ -60,17 +60,17 @@ class Notices:
     # ------------------------------------------------------------------ while events run
 
     def found(self, script: Script) -> None:
-        """Called when a script is enabled: a dangling link is warned of again."""
+        """Called when a script is enabled: if it becomes a dangling link again, the warning is repeated."""
         if self._dangling:
             self._dangling.discard(script.path)
 
     def unsafe(self, path: str, flaw: Unsafe) -> None:
-        """Warns that a file is executed which others can change."""
+        """Warns that a script is executed although other users can change it."""
         if self._first_time("unsafe", path):
             _log.warning("%s runs although others can change it: %s", path, flaw.sentence)
 
     def passed_over(self, script: Script) -> None:
-        """Warns if a script is disabled because its link leads to nothing; again after it has led somewhere."""
+        """Warns if a script is disabled because it is a dangling link; again after it has had a target."""
         if not os.path.islink(script.path) or os.path.exists(script.path):
             self.found(script)
         elif script.path not in self._dangling:
@@ -81,7 +81,7 @@ class Notices:
             )
 
     def completed(self, spec: EventSpec, *, ran: bool) -> None:
-        """Warns if an event ran no script and should have; again after one has run in the component."""
+        """Warns if an event should have run a script and ran none; again after the component has run one."""
         if ran:
             if self._idle:
                 self._idle.discard(spec.component)

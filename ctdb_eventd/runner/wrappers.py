@@ -1,31 +1,31 @@
-"""Commands that scripts may only run one at a time: small shell programs of the same names, in front of their PATH.
+"""Commands that scripts may only run one at a time: shell programs of the same names, first in the scripts' PATH.
 
-Each takes an exclusive flock, runs the real command as its child, waits until that has gone, and then unlocks. It must
-not become the real command: the kernel closes the files of a process that ends in no promised order, so that our lock
-would be free while a lock of the command's own, such as that of iptables, is still held. Shell and flock are all that
-it costs; no Python is started. How each way to end is kept safe:
+Each takes an exclusive flock, runs the real command as its child, waits for its end, and then unlocks. It must not
+`exec` the real command: the kernel closes the files of an exiting process in no guaranteed order, so that our lock
+would be free while a lock of the command, such as that of iptables, is still held. The cost is a shell and flock; no
+Python is started. The ways in which they can end:
 
-- The command ends: the wrapper has reaped it, and so every file of it is closed, before the wrapper unlocks. It unlocks
-  explicitly (`flock -u`), which counts for every copy of the descriptor: what the command left running keeps no lock.
-  iptables and its kin leave nothing running and are spared that, which would take a third of the wrapper's time; for
-  them it is enough that the wrapper closes the last descriptor.
-- A signal for the process group, as at a timeout, reaches both. The wrapper catches it and goes on waiting.
-- A signal for the wrapper alone is not passed on: a shell can't do that while its child has the shell's input and
-  default signals. The command goes on to its end. Should the wrapper be killed (SIGKILL), the lock stays with the
-  command, which is why that inherits the descriptor; then also with whatever it leaves running.
-- SIGKILL for the process group ends both at once. Then the command may end after the wrapper, and what counts is the
-  order in which the kernel closes the command's files. Linux 6.18 begins with the highest descriptor, so ours is the
-  lowest that is free: it is closed after those that the command opened.
+- The command exits: the wrapper has reaped it, so all its files are closed, before the wrapper unlocks. It unlocks
+  explicitly (`flock -u`), which applies to every copy of the descriptor: processes that the command left running don't
+  keep the lock. The commands of iptables leave no process running, so their wrappers don't unlock explicitly, which
+  would take a third of the wrapper's time; it is enough that the wrapper closes the last descriptor.
+- A signal to the process group, as at a timeout, reaches both. The wrapper catches it and continues to wait.
+- A signal to the wrapper alone is not forwarded: a shell can't do that while its child has the shell's input and
+  default signals. The command continues. If the wrapper is killed (SIGKILL), the command keeps the lock, as it has
+  inherited the descriptor; so do processes that it leaves running.
+- SIGKILL to the process group ends both at once. Then the command may end after the wrapper, and the order in which the
+  kernel closes the command's files matters. Linux 6.18 begins with the highest descriptor, so ours is the lowest free
+  one: it is closed after those that the command opened.
 
-No deadlock can come of iptables and its kin. A wrapper that holds their lock runs the real command, which waits for
-nothing that waits for the lock: not for a lock of ours (one that runs the same command inside goes straight to the real
-one, as the environment tells it); not for a pipe (what feeds a restore is read before, a listing into a pipe is passed
-on after). The daemon holds it too, for who has the named lock (`scheduler/command_locks.py`): the environment of its
-scripts and commands tells that likewise, and who waits for something else meanwhile is waited for no longer than the
-wrappers' limit. Locks that scripts take around the command, as CTDB's own functions do with iptables, are always taken
-before ours and never after. Of commands that the configuration adds nothing of the kind is known: two of them that run
-each other, or one that stands twice in a pipeline, may wait for each other until the limit of the wait, and then fail
-with status 75.
+The wrappers of iptables can't cause a deadlock. A wrapper that holds the lock runs the real command, which doesn't wait
+for anything that waits for the lock: not for another lock of ours (a command inside that runs the same command executes
+the real one at once, by an environment variable); not for a pipe (the input of a restore is read before taking the
+lock, a listing into a pipe is written after releasing it). The daemon holds the lock too, on behalf of holders of the
+named lock (`scheduler/command_locks.py`): the environment of its scripts and commands has the same variable, and
+whoever waits for something else meanwhile delays others no longer than the wrappers' time limit. Locks that scripts
+take around the command, as CTDB's own functions do with iptables, are always taken before ours and never after. For
+commands that the configuration adds there is no such guarantee: two of them that run each other, or one that is used
+twice in a pipeline, may wait for each other until the time limit, and then fail with status 75.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ __all__ = ["IPTABLES", "Wrappers"]
 _log = logging.getLogger(__name__)
 
 IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
-"""They work on the same tables of the kernel, so they share one lock."""
+"""They change the same tables of the kernel, so they share one lock."""
 
 _MARK = ".wrappers"
-"""A file that says that a directory is one of wrappers."""
+"""A file that marks a directory of wrappers."""
 _LEFT_OVER_AGE = 3600
-"""Seconds from which on a file of a wrapper's belongs to nobody any more: no event takes that long."""
+"""Age in seconds from which on a wrapper's temporary file is unused: no event takes that long."""
 
 _WRAPPER = """\
 #!/bin/sh
@@ -144,7 +144,8 @@ fi
 exit "$_eventd_status"
 """
 
-# Put before the lock is taken: what feeds the pipe may need the lock itself, as in `iptables-save | iptables-restore`.
+# Inserted before the lock is taken: the writer of the pipe may need the lock itself: `iptables-save |
+# iptables-restore`.
 _READ_FIRST = """\
 if [ -p /proc/self/fd/0 ]; then
 	if ! { _eventd_input=$(mktemp @SPOOL@/@NAME@.XXXXXX) && cat >"$_eventd_input" && exec <"$_eventd_input"; }; then
@@ -155,10 +156,10 @@ if [ -p /proc/self/fd/0 ]; then
 	rm -f "$_eventd_input"
 fi
 """
-# The other side of it: what reads the pipe may need the lock before it has read all, so a listing is complete, and the
-# lock given back, before the first byte is passed on. It is kept in the shell's memory: commands such as iptables-save
-# don't look whether what they print could be written, so on a full disk half a listing would count as all of it. The
-# shell in between waits for the command as the wrapper does; a mark at the end keeps the last line's end.
+# The counterpart: the reader of the pipe may need the lock before it has read everything. So a listing is complete, and
+# the lock released, before the first byte is written. The shell's memory holds it: commands such as iptables-save don't
+# check whether their output could be written, so on a full disk half a listing would count as complete. The shell in
+# between waits for the command like the wrapper; a mark at the end preserves trailing line breaks.
 _KEEP_OUTPUT = """\
 _eventd_lists=
 case @NAME@ in *-save) _eventd_lists=yes ;; esac
@@ -179,38 +180,38 @@ fi
 _PASS_ON = """\
 printf '%s' "${_eventd_output%.}"
 """
-# For commands that may leave a process behind, which has a copy of the descriptor.
+# For commands that may leave a process running, which has a copy of the descriptor.
 _UNLOCK = """\
 flock -u "$_eventd_fd"
 """
 
 
 class Wrappers:
-    """The directory of wrappers; scripts find it first in their PATH.
+    """The directory of wrappers, which is first in the scripts' PATH.
 
     Attributes:
-        directory: The programs are there.
-        locks: Their lock files are there, each with the name of its lock.
+        directory: Directory of the wrappers.
+        locks: Directory of their lock files, each named after its lock.
     """
 
     def __init__(self, *, state_dir: str, run_dir: str) -> None:
-        """Prepares.
+        """Builds the paths; writes nothing yet.
 
         Args:
-            state_dir: The programs go below it: it may execute, which the run directory often may not (noexec).
-            run_dir: The lock files go below it.
+            state_dir: The wrappers are below it, as the run directory is often mounted noexec.
+            run_dir: The lock files are below it.
         """
         self.directory = os.path.join(state_dir, "eventd", "bin")
         self.locks = os.path.join(run_dir, "eventd.locks")
         self._spool = os.path.join(run_dir, "eventd.spool")
 
     def write(self, config: Config) -> frozenset[str]:
-        """Writes a wrapper for every command that has to run alone, and removes those that need not any more.
+        """Writes a wrapper for each serialised command, and removes those of commands that are no longer serialised.
 
-        A wrapper that is being run stays as it is until its end.
+        A running wrapper continues unchanged.
 
         Returns:
-            The names of their locks.
+            The names of the wrappers' locks.
 
         Raises:
             StartupError: They can't be written.
@@ -253,26 +254,26 @@ class Wrappers:
             ("@WAIT@", f"{wait:g}"),
         ):
             text = text.replace(mark, value)
-        # by us: whoever is the first to need it may have any umask
+        # created here: the first script that needs it may have any umask
         os.close(own_file(os.path.join(self.locks, lock)))
         path = os.path.join(self.directory, name)
         if os.path.isdir(path):
             _remove(path)
-        # a new file under the old name, since a shell reads on in the file that it runs
+        # a new file that replaces the old one, since a running shell continues to read its file
         with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
             os.fchmod(file.fileno(), 0o755)
             file.write(text)
         os.rename(f"{path}.new", path)
 
     def _sweep(self) -> None:
-        """Removes what wrappers left that were killed while they held input in a file."""
+        """Removes temporary files with input that killed wrappers left."""
         for entry in os.scandir(self._spool):
-            with contextlib.suppress(FileNotFoundError):  # its wrapper has come to its end just now
+            with contextlib.suppress(FileNotFoundError):  # its wrapper has just removed it
                 if time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER_AGE:
                     _remove(entry.path)
 
     def remove(self) -> None:
-        """Removes the programs. The lock files stay: whoever holds one must stay alone with it."""
+        """Removes the wrappers. The lock files stay: a new file would not exclude holders of the old one."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
-"""What the scheduler is doing at one moment: frozen values for clients, and words for the log. Pure.
+"""Snapshots of the scheduler's state: frozen values for clients, and text for the log. Pure.
 
-The maps that clients are sent are made of these values in `dispatcher.values`, field by field; docs/protocol.md says
-what each means.
+`dispatcher.values` converts these values to the maps that clients receive, field by field; docs/protocol.md describes
+the fields.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ __all__ = [
 _MOST_RUNNING = 300
 _MOST_QUEUED = 300
 _MOST_QUEUED_EACH = 100
-"""Of one component."""
+"""Queued jobs of one component."""
 _MOST_BLOCKERS = 5
 _MOST_ARGUMENTS = 200
-"""Characters of them."""
+"""Characters of a job's arguments."""
 _MOST_LOCKS = 300
-"""Of each kind."""
+"""Locks of each kind."""
 _MOST_WAITING = 10
-"""For one lock."""
+"""Waiting jobs and clients of one lock."""
 _MOST_LINES = 100
-"""For jobs, and for locks, in words."""
+"""Lines for jobs, and for locks, in the text."""
 
 
 # ---------------------------------------------------------------------- jobs
@@ -51,7 +51,7 @@ _MOST_LINES = 100
 
 @attrs.frozen(kw_only=True)
 class JobSnapshot:
-    """A job; all times in seconds, `queued` and `started` by the clock on the wall."""
+    """A job; all times in seconds, `queued` and `started` by the wall clock."""
 
     run: str
     component: str
@@ -59,7 +59,7 @@ class JobSnapshot:
     args: tuple[str, ...]
     address: str | None
     state: str
-    """`queued`, `running`, or `ending` when the result is known."""
+    """`queued`, `running`, or `ending` if the result is known."""
     queued: float
     age: float
     started: float | None
@@ -70,35 +70,35 @@ class JobSnapshot:
     script_seconds: float | None
     pid: int | None
     waits_for: tuple[str, ...]
-    """The first few runs before it, its locks, and the files for whose locks its script waits."""
+    """The first runs before it, its locks, and the files on whose locks its script waits."""
     waits_for_more: int
     waited: float
-    """Before its start."""
+    """Seconds before its start."""
     script_waits: float
-    """How long its scripts have waited, since then."""
+    """Seconds that its scripts have waited since then."""
 
 
 @attrs.frozen(kw_only=True)
 class LeftOut:
-    """How many jobs of a component are there besides those that are shown."""
+    """The number of a component's jobs that are not shown."""
 
     component: str
     running: int
     queued: int
     oldest: float
-    """When the first of them arrived, by the clock on the wall."""
+    """When the oldest of them was queued, by the wall clock."""
 
 
 def snapshot_jobs(
     core: Core[Job], component: str | None = None, event: str | None = None, address: str | None = None
 ) -> tuple[list[JobSnapshot], list[LeftOut]]:
-    """Returns the jobs of which something is left, as many as may be, and how many of each component are left out.
+    """Returns the jobs that have not ended completely, up to a limit, and for each component how many are left out.
 
     Args:
-        core: Has the jobs.
-        component: Only of this one; None is all, here and below.
-        event: Only of this one.
-        address: Only of this one.
+        core: The scheduler's core, which has the jobs.
+        component: Only jobs of this component; None for all, also below.
+        event: Only jobs of this event.
+        address: Only jobs for this address.
     """
     now = time.monotonic()
     shown: list[Job] = []
@@ -163,19 +163,19 @@ def _snapshot_job(core: Core[Job], job: Job, now: float, blockers: tuple[Job, ..
 
 @attrs.frozen
 class LockSnapshot:
-    """A lock that is held or waited for."""
+    """A lock that is held or has waiters."""
 
     name: str
     kind: str
     """`address`, `named`, `command` or `file`; see `FileWait` for the latter."""
     holder: LockOwner | None
     waiting: tuple[LockOwner, ...]
-    """The first few, in order."""
+    """The first waiters, in order."""
     waiting_more: int
 
 
 def snapshot_locks(core: Core[Job]) -> Iterator[LockSnapshot]:
-    """Yields locks that are held or waited for, by name; those of addresses first."""
+    """Yields locks that are held or have waiters, by name; those of addresses first."""
     now = time.monotonic()
     for kind, locks in zip(("address", "named"), core.locks(_MOST_LOCKS, _MOST_WAITING), strict=True):
         for lock in locks:
@@ -190,7 +190,7 @@ def _snapshot_lock(kind: str, lock: LockState[Any], now: float) -> LockSnapshot:
 
 @attrs.frozen(kw_only=True)
 class QueueSnapshot:
-    """How many runs wait and run, and what slots for scripts there are."""
+    """The number of waiting and running runs, and the state of the slots for scripts."""
 
     queued: int
     running: int
@@ -198,7 +198,7 @@ class QueueSnapshot:
 
 
 def snapshot_queue(core: Core[Job]) -> QueueSnapshot:
-    """Returns how many runs wait and run, and the slots."""
+    """Returns the number of waiting and running runs, and the state of the slots."""
     queued = running = 0
     for _, let_go, waiting in core.components():
         stages = Counter(map(core.stage, let_go))
@@ -211,7 +211,7 @@ def snapshot_queue(core: Core[Job]) -> QueueSnapshot:
 
 
 def describe(core: Core[Job]) -> Iterator[str]:
-    """Yields the state, line by line: what an administrator wants to know when nothing seems to move."""
+    """Yields the state as lines of text, so that an administrator can see why events don't proceed."""
     state = core.state
     slots = state.admission
     busy = "; the processors are busy" if slots.held_back and slots.running < slots.limit else ""

@@ -14,18 +14,18 @@ __all__ = ["Arguments", "Usage", "command_of", "optional_text", "parse", "second
 
 
 class Usage(Failure):
-    """The command line can't be understood."""
+    """The command line is invalid."""
 
 
 class Arguments:
     """A parsed command line.
 
     Attributes:
-        command: Its row; the one of `help` if there are no words.
-        flags: Options without a value that were given.
-        values: The values of the others; the last one counts.
-        operands: What is no option, without the command's words.
-        behind: What stands behind `--`, if the command takes another program's command line.
+        command: Its row; the row of `help` if there are no words.
+        flags: The given options without a value.
+        values: The values of the other options; the last one counts.
+        operands: The words that are not options, without the command's words.
+        behind: The words after `--`, if the command runs another program.
     """
 
     __slots__ = ("behind", "command", "flags", "operands", "values")
@@ -38,7 +38,7 @@ class Arguments:
         self.behind: list[str] = []
 
     def operand(self, position: int) -> str | None:
-        """Returns an operand, None if it was left out."""
+        """Returns an operand, None if it wasn't given."""
         return self.operands[position] if position < len(self.operands) else None
 
 
@@ -46,11 +46,11 @@ def parse(words: list[str], command: Command) -> Arguments:
     """Parses a command line.
 
     Args:
-        words: All behind the program's name; the command's words are among them.
+        words: All words after the program's name, including the command's words.
         command: The row of the command, which was found before.
 
     Raises:
-        Usage: An option or operand is unknown, missing or too much.
+        Usage: An option or operand is unknown, missing or superfluous.
     """
     arguments = Arguments(command)
     for name, value, word in tokens(words, VALUE_OPTIONS):
@@ -108,10 +108,10 @@ def _usage(command: Command, problem: str) -> Usage:
 
 
 def seconds(what: str, given: str) -> float:
-    """Reads a duration that may have a fraction.
+    """Parses a duration in seconds, which may have a fraction.
 
     Raises:
-        Failure: It is none.
+        Failure: It is invalid.
     """
     try:
         value = float(given)
@@ -123,7 +123,7 @@ def seconds(what: str, given: str) -> float:
 
 
 def text(argument: str) -> str:
-    """Decodes an argument of this process to text for the native dialect: UTF-8, other bytes as surrogates."""
+    """Converts an argument of this process to text for the native dialect: UTF-8, other bytes as surrogates."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
@@ -133,5 +133,5 @@ def optional_text(argument: str | None) -> str | None:
 
 
 def command_of(words: list[str]) -> Command | None:
-    """Finds the command among all words; options may stand in front of it."""
+    """Finds the command among all words; options may precede it."""
     return find([word for name, _, word in tokens(words, VALUE_OPTIONS) if name in (OPERAND, BEHIND)])

@@ -1,4 +1,4 @@
-"""All commands in one table, and how they are found by their words."""
+"""The table of all commands, and the search for a command by its words."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ COMMANDS: tuple[Command, ...] = (
     *table_scripts.ROWS,
     table_scripts.HELP_ROW,
 )
-"""In the order in which help shows them; those of one group stand together."""
+"""In the order in which help shows them; the commands of a group are adjacent."""
 VALUE_OPTIONS = {
     name: option for row in COMMANDS for option in row.all_options if option.value for name in option.names
 }
-"""The options that take a value, by name; a name means the same with every command."""
+"""The options that take a value, by name; a name has the same meaning for every command."""
 
 
 def find(words: list[str]) -> Command | None:
-    """Returns the command that these words begin with."""
+    """Returns the command whose words these words begin with; None if there is none."""
     for command in COMMANDS:
         own = command.words.split()
         if words[: len(own)] == own:

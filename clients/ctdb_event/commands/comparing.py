@@ -1,4 +1,4 @@
-"""`ctdb-event diff`: what differs between two runs."""
+"""`ctdb-event diff`: compares two runs."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def _state(item: dict[str, Any], prefix: str) -> tuple[str, str]:
 
 
 def _print_output(session: Session, item: dict[str, Any], run: dict[str, Any], other: dict[str, Any]) -> None:
-    """Prints what a script's output has that the other run's has not, and the other way round."""
+    """Prints the differences between a script's outputs in the two runs."""
     printed, other_printed = item["output"] or b"", item["other_output"] or b""
     name, other_name = (f"{item['name']}, {one['run']}, asked for {at(one['queued'])}" for one in (run, other))
-    # the other run is the former state, as a rule
+    # usually the other run is the earlier one
     lines = difflib.unified_diff(output_lines(other_printed), output_lines(printed), other_name, name, lineterm="")
     for position, line in enumerate(lines):
         if position == 0:

@@ -1,8 +1,8 @@
-"""`ctdb-event complete`: what may stand in the place of a word of a command line, for the completions of shells.
+"""`ctdb-event complete`: candidates for a word of a command line, for the completions of shells.
 
-Prints a line for each candidate: the whole word, a tab, and what it is. A line that begins with a tab says instead what
-the shell itself is to complete: `files`, or `command N`, another program's command line behind N words. The shell
-leaves out candidates that don't begin like the word.
+Prints a line for each candidate: the whole word, a tab, and its description. A line that begins with a tab is an
+instruction for the shell: `files` to complete file names, or `command N` to complete another program's command line
+after N words. The shell removes candidates that don't begin with the given word.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _FILES = [("", "files")]
 
 
 def complete(words: list[str], environ: Mapping[str, str]) -> int:
-    """Prints the candidates for the last of these words; the others stand before it, behind the program's name."""
+    """Prints the candidates for the last of these words; the others are the words between it and the program's name."""
     line = _Line([text(word) for word in words[:-1]])
     for word, purpose in line.candidates(text(words[-1]) if words else "", environ):
-        if word == escaped(word):  # no name that breaks the line, or that a terminal would obey
+        if word == escaped(word):  # skip names with control characters
             say(f"{word}\t{escaped(purpose)}\n".encode())
     return 0
 
@@ -41,7 +41,7 @@ class _Line:
         self._operands: list[str] = []
         self._pending: Option | None = None
         self._socket: str | None = None
-        # bash makes three words of --socket=PATH
+        # bash splits --socket=PATH into three words
         joined = [word for before, word in zip(["", *words], words, strict=False) if word != "=" or before[:1] != "-"]
         for name, value, word in tokens(joined, VALUE_OPTIONS):
             if name in (OPERAND, BEHIND):
@@ -51,7 +51,7 @@ class _Line:
             self._pending = VALUE_OPTIONS.get(name) if value is None else None
 
     def candidates(self, word: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-        """Returns what may stand in a word's place, and what each is."""
+        """Returns the candidates for a word, and their descriptions."""
         command = find(self._operands)
         own = self._operands[len(command.words.split()) :] if command else self._operands
         source = _Candidates(command or COMMANDS[-1], own, self._socket, environ)
@@ -83,7 +83,7 @@ def _kind(command: Command, position: int) -> str:
 
 
 def _prefixed(kind: str, prefix: str, word: str, values: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """Puts in front of each value what stays as it is: an option's name, and what stands before the last comma."""
+    """Prepends to each value the part of the word that stays: the option's name, and the text up to the last comma."""
     if kind == "file":
         return _FILES
     if kind in ("locks", "words") and "," in word:
@@ -92,7 +92,7 @@ def _prefixed(kind: str, prefix: str, word: str, values: Iterable[tuple[str, str
 
 
 def _commands(words: list[str]) -> list[tuple[str, str]]:
-    """Returns the words that may follow as a part of a command."""
+    """Returns the words that may follow as part of a command."""
     found = {}
     for row in COMMANDS:
         own = row.words.split()
@@ -107,7 +107,7 @@ def _plain(purpose: str) -> str:
 
 
 class _Candidates:
-    """Finds out what there is of a kind; nothing, if the daemon can't be asked."""
+    """Finds the existing names of a kind; none, if the daemon doesn't answer."""
 
     def __init__(self, command: Command, operands: list[str], socket: str | None, environ: Mapping[str, str]) -> None:
         self._command = command
@@ -130,7 +130,7 @@ class _Candidates:
             yield from _commands(self._operands)
 
     def _ask(self, method: str, key: str = "", **params: str) -> list[Any]:
-        from ctdb_event.commands.session import Session  # late: most words are completed without the daemon
+        from ctdb_event.commands.session import Session  # imported here: most words are completed without the daemon
 
         arguments = Arguments(self._command)
         if self._socket is not None:
@@ -149,7 +149,7 @@ class _Candidates:
             yield job["run"], f"{job['state']} {event_shown(job)}"
 
     def _scripts(self) -> Iterator[str]:
-        """Yields the scripts that can be enabled, or disabled; the daemon's list if its files are elsewhere."""
+        """Yields the scripts that can be enabled or disabled; from the daemon's list if its files are elsewhere."""
         from ctdb_event.cli_places import node_paths
         from ctdb_event.cli_scripts import listed, name_rule
 
@@ -164,7 +164,7 @@ class _Candidates:
         return (name for name, enabled in found if wanted in (None, enabled))
 
     def _locks(self) -> Iterator[str]:
-        """Yields the locks that are held or waited for, and those that scripts declare."""
+        """Yields the locks that are held or have waiters, and those that scripts declare."""
         yield from (lock["name"] for lock in self._ask("locks") if lock["kind"] == "named")
         for component in self._ask("components"):
             for script in self._ask("scripts", "scripts", component=component["name"]):

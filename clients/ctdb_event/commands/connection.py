@@ -1,4 +1,4 @@
-"""The commands' connection: the native dialect over a plain socket, plain values, and little to import."""
+"""The commands' connection: the native dialect over a blocking socket, with plain values and few imports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class CallFailed(Exception):
 
     Attributes:
         code: Name of an errno.
-        message: A sentence for a person.
-        data: For a program: `kind` names the error, the rest is what the message is made of.
+        message: A sentence for users.
+        data: For programs: `kind` names the error, the rest are the details of the message.
     """
 
     def __init__(self, code: str, message: str, data: Mapping[str, Any]) -> None:
@@ -35,18 +35,18 @@ class CallFailed(Exception):
 
 
 class NotNative(Exception):
-    """The daemon closes connections at the preface: it is CTDB's own, which speaks only the CTDB dialect."""
+    """The daemon closes the connection when it reads the preface: it is CTDB's own, which has only the CTDB dialect."""
 
 
 class ConnectionLost(Exception):
-    """The connection ended before the answer; what became of the request is unknown."""
+    """The connection ended before the reply; whether the request was executed is unknown."""
 
 
 class DaemonConnection(Transport):
-    """One connection in the native dialect, usable as a context manager. Not for several threads at a time."""
+    """One connection in the native dialect, usable as a context manager. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
-        """Connects. Whether the daemon knows this dialect shows when it answers.
+        """Connects. The daemon's first reply shows whether it supports this dialect.
 
         Raises:
             OSError: It can't connect.
@@ -60,13 +60,13 @@ class DaemonConnection(Transport):
         self.close()
 
     def next_note(self, mailbox: Mailbox) -> Note | None:
-        """Waits for what comes next about a request; None if that is the result, `mailbox.value`.
+        """Waits for the next note about a request; returns None if its result is received, see `mailbox.value`.
 
         Raises:
             CallFailed: It was refused.
-            NotNative: The daemon doesn't speak this dialect.
+            NotNative: The daemon doesn't support this dialect.
             ConnectionLost: The connection ended before.
-            RemoteProtocolError: What answers doesn't keep to the dialect.
+            RemoteProtocolError: The reply violates the dialect.
         """
         self.wait(lambda: mailbox.waiting or mailbox.answered)
         note = mailbox.take()
@@ -75,7 +75,7 @@ class DaemonConnection(Transport):
         return note
 
     def call(self, method: str, /, **params: Any) -> Any:
-        """Sends a request and waits for its result; notes about it are passed over.
+        """Sends a request and waits for its result; skips notes about it.
 
         Raises:
             InvalidRequest: It can't be encoded.
@@ -88,7 +88,7 @@ class DaemonConnection(Transport):
 
     def hang_up(self) -> None:
         """As `Transport.hang_up`."""
-        self.core.received_any = True  # it is no daemon that hangs up
+        self.core.received_any = True  # so that the end of the connection isn't taken for a daemon that closes it
         super().hang_up()
 
     def _check(self, mailbox: Mailbox) -> None:

@@ -1,4 +1,4 @@
-"""`ctdb-event help`, and `--help` behind a new command: the table in words."""
+"""`ctdb-event help`, and `--help` after a new command: the table as text."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ This is version {__version__}; the daemon's is shown by ctdb-event stats.
 
 
 def show_help(arguments: Arguments, environ: Mapping[str, str]) -> int:
-    """Prints what is known of a command, or of all.
+    """Prints the help of a command, or of all.
 
     Raises:
-        Failure: There is no such command.
+        Failure: The command is unknown.
     """
     screen = Screen(environ)
     chosen = [arguments.command]
@@ -55,7 +55,7 @@ def _chosen(words: list[str]) -> list[Command]:
 
 
 def overview() -> str:
-    """Returns all commands, one line each."""
+    """Returns all commands, one on each line."""
     widest = max(len(command.words) for command in COMMANDS)
     lines = [_HEAD]
     for group, commands in groups().items():
@@ -65,7 +65,7 @@ def overview() -> str:
 
 
 def pages(command: Command) -> str:
-    """Returns all about one command."""
+    """Returns the full help of one command."""
     parts = [f"Usage: {command.usage}\n", f"\n{command.purpose}\n"]
     parts += [f"\n{_wrapped(paragraph)}" for paragraph in command.text.split("\n\n")]
     parts += _section("Arguments", ((operand.name, operand.purpose) for operand in command.operands))
@@ -89,19 +89,19 @@ def _section(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     widest = min(max(len(name) for name, _ in listed), 24)
     for name, meaning in listed:
         text = _wrapped(meaning, widest + 4)
-        # a name that is too long stands on a line of its own
+        # a name that is too long has a line of its own
         yield f"  {name}\n{text if meaning else ''}" if len(name) > widest else f"  {name:{widest}}  {text.lstrip(' ')}"
 
 
 def _without_links(text: str) -> str:
-    import re  # late: only whoever reads about JSON pays for it
+    import re  # imported here: only help about JSON needs it
 
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1 (docs/protocol.md)", text)
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Breaks a paragraph into lines, each with so many blanks in front."""
-    import textwrap  # late: it loads re
+    """Wraps a paragraph into lines that are indented by `indent` blanks."""
+    import textwrap  # imported here: it imports re
 
     blanks = " " * indent
     filled = textwrap.fill(

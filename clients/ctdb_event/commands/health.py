@@ -1,6 +1,6 @@
-"""`ctdb-event health`: is a component healthy, in one line and an exit status, for probes and monitoring plugins.
+"""`ctdb-event health`: a component's health in one line and an exit status, for probes and monitoring plugins.
 
-Whatever goes wrong is an answer too and goes to standard output, as that is all that a monitoring system shows.
+Errors are printed on standard output like results, as monitoring systems show nothing else.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["NOT_ASKED", "health"]
 
 _COMPONENT = "legacy"
-"""The only one that ctdbd has monitored."""
+"""The only component that ctdbd monitors."""
 _LIMIT = 10.0
-"""Seconds within which the daemon has to answer: it does so at once, unless it hangs."""
+"""Seconds until the request times out: the daemon answers at once, unless it hangs."""
 
 NOT_ASKED = 3
-"""Exit status if the daemon could not be asked, or the command line can't be understood."""
+"""Exit status if the daemon didn't answer, or the command line is invalid."""
 _STATUSES = {"healthy": 0, "unhealthy": 1, "unknown": 2, "no-daemon": NOT_ASKED}
 _NAGIOS_STATUSES = {"healthy": 0, "unhealthy": 2, "unknown": 3, "no-daemon": 3}
 _WORDS = {"healthy": "OK", "unhealthy": "CRITICAL", "unknown": "UNKNOWN", "no-daemon": "UNKNOWN"}
@@ -42,7 +42,7 @@ class _Late(Exception):
 
 
 def health(session: Session) -> int:
-    """Prints whether a component is healthy, and returns the exit status that says the same."""
+    """Prints whether a component is healthy, and returns the corresponding exit status."""
     component = text(session.arguments.operand(0) or _COMPONENT)
     found = {
         "component": component,
@@ -92,7 +92,7 @@ def _ask(session: Session, component: str) -> dict[str, Any]:
 
 
 def _ask_ctdbs_own(session: Session, component: str, refusal: NotNative) -> dict[str, Any]:
-    """Asks in the CTDB dialect; what the library says of it has the form of the native answer."""
+    """Asks in the CTDB dialect; returns the library's result in the form of the native reply."""
     import attrs
 
     from ctdb_event.errors import BrokerError, BrokerUnavailable
@@ -102,7 +102,7 @@ def _ask_ctdbs_own(session: Session, component: str, refusal: NotNative) -> dict
         with Client(session.path, dialect="ctdb") as client:
             return attrs.asdict(client.status(component, "monitor", output=True))
     except BrokerUnavailable:
-        raise refusal from None  # it hangs up on either dialect: this user may not talk to it
+        raise refusal from None  # it closes the connection with either dialect: this user may not use it
     except BrokerError as error:
         raise CallFailed(error.code, error.message, error.data) from None
 
@@ -113,18 +113,18 @@ def _not_known(session: Session, component: str, error: Exception) -> dict[str, 
     kind = error.data.get("kind") if isinstance(error, CallFailed) else None
     if kind == "NeverRan":
         try:
-            session.ask("scripts", component=component)  # one that isn't there has no result either
+            session.ask("scripts", component=component)  # a component that doesn't exist has no result either
         except CallFailed as refusal:
             return {"state": "unknown", "reason": explained(session.path, refusal).text}
         except (NotNative, ConnectionLost, RemoteProtocolError):
-            pass  # CTDB's own daemon can't be asked that, and says it by itself
+            pass  # CTDB's own daemon doesn't support the request, but reports a missing component itself
         reason = f"no monitor event of {component} has come to an end since the event daemon started"
         return {"state": "unknown", "reason": reason}
     return {"state": "unknown" if kind in _NO_RESULT else "no-daemon", "reason": explained(session.path, error).text}
 
 
 def _judged(found: dict[str, Any]) -> dict[str, Any]:
-    """Makes a judgement of the latest monitor event."""
+    """Derives the state from the latest monitor event."""
     run = found["results"][0]
     known: dict[str, Any] = next(iter(found["health"]), {})
     failed = next((script for script in reversed(run["scripts"]) if is_bad(script)), None)

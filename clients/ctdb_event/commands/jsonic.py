@@ -1,7 +1,7 @@
-"""JSON of what the dialect says. Apart, because the json module alone takes some milliseconds to import.
+"""JSON output of values of the dialect. In its own module, as the json module alone takes some milliseconds to import.
 
-A byte that is not UTF-8 becomes the escape `\\udcXX` with its two digits, in names and in output alike: Python's
-surrogateescape. All else outside of ASCII is escaped as well, so the text is safe on any terminal.
+A byte that is not UTF-8 is written as the escape `\\udcXX` with its two digits, in names and in output: Python's
+surrogateescape. All other characters outside of ASCII are escaped too, so the text is safe on any terminal.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ __all__ = ["document", "line"]
 
 
 def document(value: Any) -> str:
-    """Writes a value over several lines."""
+    """Formats a value on several lines."""
     return json.dumps(value, indent=2, default=_text) + "\n"
 
 
 def line(value: Any) -> str:
-    """Writes a value in one line."""
+    """Formats a value on one line."""
     return json.dumps(value, separators=(", ", ": "), default=_text) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The short commands: lists of what there is, and single questions. `ps --plain` is here, so nothing else is loaded."""
+"""The short commands: lists and single requests. `ps --plain` is here, so it imports no other module."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KNOWN_FROM = {
 
 
 def origin_shown(known_from: str) -> str:
-    """Returns where it is known from that a script doesn't handle an event."""
+    """Returns how it is known that a script doesn't handle an event."""
     return _KNOWN_FROM.get(known_from, known_from)
 
 
@@ -62,13 +62,13 @@ def waits_shown(job: dict[str, Any]) -> str:
 
 
 def waited_shown(run: dict[str, Any]) -> str:
-    """Returns for how long a run or job waited, before its start and in its scripts."""
+    """Returns how long a run or job waited, before its start and in its scripts."""
     waited: float | None = run.get("waited")
     return "" if waited is None else lasting(waited + run.get("script_waits", 0.0))
 
 
 def left_out_lines(status: dict[str, Any]) -> Iterator[str]:
-    """Yields a line for each component of which there is more than the answer to `status` lists."""
+    """Yields a line for each component with more jobs than the reply to `status` lists."""
     for left in status.get("more", ()):
         counts = [f"{left[state]} {state}" for state in ("running", "queued") if left[state]]
         yield f"and {' and '.join(counts)} more in {left['component']}, the oldest since {at(left['oldest'])}"
@@ -82,7 +82,7 @@ def print_list(
     row: Callable[[dict[str, Any]], Sequence[str | tuple[str, str]]],
     nothing: str,
 ) -> int:
-    """Prints a list in the requested form; `nothing` is printed for people if it is empty."""
+    """Prints a list in the requested form; if it is empty, prints `nothing` for users."""
     if session.json:
         session.print_json(value)
     elif session.is_plain:
@@ -144,7 +144,7 @@ def _locks(session: Session) -> int:
 
 
 def lock_lines(locks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yields a line for each owner of each lock: its holder first, then who waits, in order."""
+    """Yields a line for each owner of each lock: its holder first, then its waiters, in order."""
     for lock in locks:
         named = {"name": lock["name"], "kind": lock["kind"]}
         if lock["holder"] is not None:
@@ -242,4 +242,4 @@ HANDLERS: dict[str, Callable[[Session], int]] = {
     "reload": _reload,
     "upgrade": _upgrade,
 }
-"""What carries out each of these commands; returns the exit status."""
+"""The functions that execute these commands; they return the exit status."""

@@ -1,4 +1,4 @@
-"""`ctdb-event lock`: a command under the broker's locks.
+"""`ctdb-event lock`: runs a command while holding locks of the broker.
 
 The locks belong to the connection, and must be held until the command has ended. So the command inherits the
 connection's descriptor: if only this process is killed, the connection and its locks last until the command ends. When
@@ -150,7 +150,7 @@ def _watch_connection(connection: DaemonConnection, names: list[str], pid: int) 
         while not any(ready == descriptor for ready, _ in poller.poll()):
             try:
                 connection.call("ping")
-            except Exception as error:  # whatever it is, the locks can't be relied on
+            except Exception as error:  # after any error the locks can't be relied on
                 complain(f"ctdb-event: {_shown(names)} lost, and the command goes on without: {error}")
                 poller.unregister(connection)
     finally:

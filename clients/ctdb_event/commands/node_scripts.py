@@ -1,4 +1,4 @@
-"""In which scripts nodes differ. Pure."""
+"""Compares the scripts of nodes. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def differences(nodes: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[s
         nodes: The scripts of each node, with `component`, `name`, `state`, and `owner` and `digest` if known.
 
     Returns:
-        Items with these keys and `node`, by component and name; the `state` is `missing` where there is no such script.
+        Items with these keys and `node`, by component and name; `state` is `missing` if the node doesn't have the
+        script.
     """
     scripts: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for node, items in nodes.items():

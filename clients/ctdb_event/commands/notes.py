@@ -1,4 +1,4 @@
-"""Notes as lines: `ctdb-event subscribe`, and `ctdb-event watch` where it has no screen."""
+"""Notes as lines: `ctdb-event subscribe`, and `ctdb-event watch` without a screen."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["flat", "follow", "print_note", "sentence", "subscribe"]
 _INVALID = 22
 _ENDS = "finished"
 _PAGE = 100
-"""Runs that are asked for at once."""
+"""Number of runs in each request."""
 
 
 def subscribe(session: Session) -> int:
-    """Prints notes until the daemon goes or Ctrl-C; the latter is the caller's to handle."""
+    """Prints notes until the daemon exits or Ctrl-C is pressed; the caller handles the latter."""
     values, flags = session.arguments.values, session.arguments.flags
     with session.connect() as connection:
         params = {name: optional_text(values.get(f"--{name}")) for name in ("component", "event", "run", "address")}
@@ -86,12 +86,12 @@ def follow(session: Session, connection: DaemonConnection, subscription: Mailbox
     """Prints the notes of a subscription as they come, until the broker ends it.
 
     Args:
-        session: Decides the form.
-        connection: Where the subscription was made.
-        subscription: What comes of it.
+        session: Selects the form.
+        connection: The subscription's connection.
+        subscription: The subscription's mailbox.
 
     Raises:
-        ConnectionLost: The daemon has gone.
+        ConnectionLost: The daemon has exited.
     """
     while (note := connection.next_note(subscription)) is not None:
         print_note(session, *note)
@@ -100,7 +100,7 @@ def follow(session: Session, connection: DaemonConnection, subscription: Mailbox
 
 
 def print_note(session: Session, kind: str, number: int | None, data: dict[str, Any]) -> None:
-    """Prints one note in the form that is asked for; one from the history has no number."""
+    """Prints one note in the requested form; a note from the history has no number."""
     if session.json:
         from ctdb_event.commands.jsonic import line
 

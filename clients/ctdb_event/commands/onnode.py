@@ -27,13 +27,13 @@ def on_all_nodes(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the command's output by the node's address; it includes error messages of ssh.
 
     Args:
-        command: For the nodes' shells.
-        environ: Says where CTDB's list of nodes is.
+        command: A command line for the nodes' shells.
+        environ: Selects CTDB's list of nodes.
 
     Raises:
-        Failure: onnode isn't there, or knows no nodes.
+        Failure: onnode is not installed, or finds no nodes.
     """
-    # -v: also of a single node it says which one that is
+    # -v: print the node's name even if there is only one
     words = ["onnode", "-v", "all", command]
     try:
         done = subprocess.run(

@@ -41,11 +41,11 @@ def moment(given: str, now: float) -> float:
     """Parses a time on the command line, and returns seconds since the epoch.
 
     Args:
-        given: A time of day, the latest that is past; a date; both; or how long ago, such as `20m`.
-        now: The present, in seconds since the epoch.
+        given: A time of day, which means the latest in the past; a date; both; or how long ago, such as `20m`.
+        now: The current time, in seconds since the epoch.
 
     Raises:
-        Failure: It is none of that.
+        Failure: It has none of these forms.
     """
     if ago := re.fullmatch(r"([0-9]{1,6})([smhd])", given):
         return now - int(ago[1]) * _UNITS[ago[2]]
@@ -106,14 +106,14 @@ def _limit(values: dict[str, str], otherwise: int) -> int:
 
 
 def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) -> Any:
-    """Reads the file, or asks the daemon if this user may not read it or the history is another daemon's."""
+    """Reads the file, or asks the daemon if this user may not read it or another daemon's history is requested."""
     if path := _own_file(session):
         return read(path, view, wanted, run)
     return session.ask("history", view=view, run=run, **attrs.asdict(wanted))
 
 
 def _own_file(session: Session) -> str | None:
-    """Returns this node's file; None if this user may not read it, or another daemon's history is wanted."""
+    """Returns this node's file; None if this user may not read it, or another daemon's history is requested."""
     if "--socket" in session.arguments.values:
         return None
     path = history_file(node_paths(session.environ).state_dir)
@@ -121,7 +121,7 @@ def _own_file(session: Session) -> str | None:
 
 
 def _may_read(path: str) -> bool:
-    """Tells whether this user may read a file, or may at least see that there is none."""
+    """Returns whether this user may read a file, or may at least see that it doesn't exist."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -132,13 +132,13 @@ def _may_read(path: str) -> bool:
 
 
 def whole_runs(session: Session) -> Iterator[dict[str, Any]]:
-    """Yields the runs that the options want, the oldest first, each with its scripts and waits.
+    """Yields the runs that match the options, the oldest first, each with its scripts and waits.
 
     Args:
-        session: Of the command.
+        session: The command's session.
 
     Raises:
-        Failure: An option's value can't be understood.
+        Failure: An option's value is invalid.
         Unreadable: The history can't be read.
     """
     wanted = _wanted(session, _MAX_RUNS)
@@ -163,12 +163,12 @@ def _each_whole_run(session: Session, wanted: Wanted) -> Iterator[dict[str, Any]
 
 
 def node_name() -> str:
-    """Returns the name of this node as exported runs and pictures have it."""
+    """Returns the name of this node for exported runs and pictures."""
     return os.uname().nodename
 
 
 def _history(session: Session) -> int:
-    """Lists runs, or writes them out whole."""
+    """Lists runs, or exports them with scripts and waits."""
     if "--export" in session.arguments.flags:
         return _export(session)
     found = _found(session, "runs", _wanted(session, 50))
@@ -252,11 +252,11 @@ def one_run(session: Session, given: str) -> dict[str, Any]:
     """Returns a run with scripts and waits.
 
     Args:
-        session: Of the command.
+        session: The command's session.
         given: Its id, `last` or `failed`.
 
     Raises:
-        Failure: There is none.
+        Failure: There is no such run.
         Unreadable: The history can't be read.
     """
     wanted = Wanted(failed=given == "failed")
@@ -268,14 +268,14 @@ def one_run(session: Session, given: str) -> dict[str, Any]:
 
 
 def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
-    """Returns the latest run of the same event, for the same address, that was asked for before and ended well.
+    """Returns the latest successful run of the same event, for the same address, that was requested earlier.
 
     Args:
-        session: Of the command.
-        run: One that is in the history.
+        session: The command's session.
+        run: A run in the history.
 
     Raises:
-        Failure: There is none.
+        Failure: There is no such run.
         Unreadable: The history can't be read.
     """
     same = {name: run[name] for name in ("component", "event", "address")}
@@ -290,7 +290,7 @@ def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slow(session: Session) -> int:
-    """Lists what took time."""
+    """Lists statistics of durations."""
     found = _found(session, "slow", _wanted(session, 20))
     heads = ("", "NAME", "EVENT", "COUNT ", "IN ALL ", "MEDIAN ", "95 % ", "LONGEST ")
     return print_list(session, found, found, heads, _slow_row, "The history has nothing of that time.")
@@ -314,4 +314,4 @@ def reads_history(handler: Callable[[Session], int]) -> Callable[[Session], int]
 
 
 HANDLERS = {"history": reads_history(_history), "show": reads_history(_show), "slow": reads_history(_slow)}
-"""What carries out the commands, by their words."""
+"""The functions that execute the commands, by the commands' words."""

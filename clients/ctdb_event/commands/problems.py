@@ -1,4 +1,4 @@
-"""What goes wrong when the daemon is asked, in sentences that say what to do next. Loaded only then."""
+"""Explains errors of requests to the daemon, with advice. Imported only if there is one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 300
 
 
 def explained(path: str, error: Exception) -> Failure:
-    """Puts what went wrong with the daemon at `path` into words."""
+    """Returns the explanation of an error of the daemon at `path`."""
     if isinstance(error, CallFailed):
         return _call_failed(path, error)
     if isinstance(error, NotNative):
@@ -37,7 +37,7 @@ def explained(path: str, error: Exception) -> Failure:
 
 
 def unreadable(path: str, error: Exception) -> Failure:
-    """Says that an answer was not what the protocol says: a key or type that a command relied on isn't there."""
+    """Returns the failure that a reply violates the protocol: a key or type that a command relied on is missing."""
     found = f"{type(error).__name__}: {escaped(str(error)[:_SHOWN])}"
     advice = "is it of another version? Restart CTDB after an upgrade; if that doesn't help, please report it"
     return Failure(f"the answer of the event daemon at {path} can't be read ({found}); {advice}", errno.EPROTO)
@@ -52,7 +52,7 @@ def _not_native(path: str) -> Failure:
 
 
 def unknown_command(words: list[str]) -> str:
-    """Says which command may have been meant."""
+    """Returns the message for an unknown command, with the one that may have been meant."""
     given = " ".join(words[:2] if words[0] == "script" else words[:1])
     near = nearest(given, [command.words for command in COMMANDS])
     hint = f'did you mean "{near}"? ' if near else ""
@@ -95,6 +95,6 @@ def _components(path: str) -> str:
         with DaemonConnection(path) as connection:
             found: list[dict[str, Any]] = connection.call("components")
     except Exception:
-        return "ctdb-event components lists those there are"  # the original answer counts, not this question
+        return "ctdb-event components lists those there are"  # the original error matters, not this request's
     names = ", ".join(escaped(component["name"]) for component in found)
     return f"there are: {names}" if names else "there is none: is CTDB's package installed?"

@@ -1,4 +1,4 @@
-"""`ctdb-event results`: how events went when they ran last."""
+"""`ctdb-event results`: the latest results of events."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def _outcome(run: dict[str, Any]) -> str:
 
 
 def is_bad(script: dict[str, Any]) -> bool:
-    """Tells whether a script made its event fail."""
+    """Returns whether a script made its event fail."""
     return script["state"] in _BAD
 
 
 def script_outcome(script: dict[str, Any]) -> str:
-    """Says in words how a script went."""
+    """Returns a script's result as text."""
     if script["state"] == "failed":
         return f"exit status {script['result']}"
     if script["state"] == "not-handled":
@@ -106,13 +106,13 @@ def script_outcome(script: dict[str, Any]) -> str:
 
 
 def script_ended(script: dict[str, Any]) -> str:
-    """Says in words how a script went, and what it took if it ran."""
+    """Returns a script's result as text, and its duration if it ran."""
     took = "" if script["state"] in _DID_NOT_RUN else f" after {lasting(script['seconds'])}"
     return script_outcome(script) + took
 
 
 def outcome_shown(run: dict[str, Any]) -> str:
-    """Says in words how a run went, and what it took."""
+    """Returns a run's result as text, and its duration."""
     former = ", by a former daemon" if run.get("former") else ""
     return f"{event_shown(run)}: {run['outcome']} after {lasting(run['seconds'])}{former}"
 

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["cancel", "run"]
 
 _CODES = {"success": 0, "failed": errno.ENOEXEC, "timed-out": errno.ETIMEDOUT, "cancelled": errno.ECANCELED}
-"""Outcome → exit status, as the results of RUN in the CTDB dialect."""
+"""Outcome → exit status: the results of RUN in the CTDB dialect."""
 _INTERRUPTED = 128 + signal.SIGINT
 _SAME_SIGINT = 0.3
-"""Two signals within so many seconds count as one Ctrl-C."""
+"""Two signals within this many seconds count as one Ctrl-C."""
 
 
 def run(session: Session) -> int:
     """Runs an event.
 
     Raises:
-        Failure: The arguments don't fit.
+        Failure: The arguments are invalid.
     """
     flags, given = session.arguments.flags, session.arguments.operands
     streams, detached = "--stream" in flags, "--detach" in flags
@@ -98,7 +98,7 @@ class _Run:
         return result
 
     def _next_note(self, call: Mailbox) -> Note | None:
-        """As `DaemonConnection.next_note`, but Ctrl-C during the wait doesn't end the connection."""
+        """Like `DaemonConnection.next_note`, but Ctrl-C during the wait doesn't end the connection."""
         while not (call.waiting or call.answered):
             poller = select.poll()
             poller.register(self._connection, select.POLLIN)
@@ -127,7 +127,7 @@ class _Run:
         since = time.monotonic()
         self._interrupted = True
         result = None
-        if self._call is not None:  # else it was not sent, or not to the end
+        if self._call is not None:  # else it was not sent, or not completely
             result = self._cancelled(self._call, since)
         if result is not None:
             return self._finish(result)
@@ -148,7 +148,8 @@ class _Run:
                     requested = True
                 return self._follow(call)
             except KeyboardInterrupt:
-                # wrappers such as timeout and sudo forward a signal that this process gets anyway: no second Ctrl-C
+                # wrappers such as timeout and sudo forward a signal that this process gets anyway: this is no second
+                # Ctrl-C
                 if time.monotonic() - since >= _SAME_SIGINT:
                     return None
             except ConnectionLost:
@@ -166,7 +167,7 @@ def _sigint_blocked() -> Iterator[None]:
 
 
 def cancel(session: Session) -> int:
-    """Cancels a run, whoever asked for it."""
+    """Cancels a run, no matter who requested it."""
     wanted = text(session.arguments.operands[0])
     found = session.ask("cancel", run=wanted)
     if session.json:

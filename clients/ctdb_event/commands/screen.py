@@ -1,6 +1,6 @@
-"""How text reaches a person: control characters as escapes, colours on terminals only, columns that line up.
+"""Output for users: control characters as escapes, colours on terminals only, aligned columns.
 
-Text is what the dialect has: UTF-8, with bytes that aren't as lone surrogates; they leave as the same bytes.
+Text is UTF-8, with other bytes as lone surrogates, as in the dialect; those are written as the original bytes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 
 class Screen:
-    """What standard output is, and how to write to it.
+    """The properties of standard output, and functions to write to it.
 
     Attributes:
-        terminal: A person's screen, to which no control character may go.
-        colour: Colours are welcome.
-        only_ascii: The terminal is not known to show UTF-8; one of another kind takes parts of it for controls.
+        terminal: Whether it is a terminal, to which no control characters may be written.
+        colour: Whether colours are used.
+        only_ascii: Whether the terminal may not support UTF-8; then it could interpret parts of it as control
+            characters.
     """
 
     __slots__ = ("colour", "only_ascii", "terminal")
@@ -40,19 +41,19 @@ class Screen:
         self.only_ascii = not is_utf8(out)
 
     def write(self, text: str) -> None:
-        """Writes text as the bytes that it came from."""
+        """Writes text; surrogates are written as the original bytes."""
         say(text.encode("utf-8", "surrogateescape"))
 
     def safe(self, text: str, keep: str = "") -> str:
-        """Makes text fit for a person's eyes, wherever it goes; `keep` are controls that may stay."""
+        """Escapes text for users, on any output; `keep` are control characters that are not escaped."""
         return escaped(text, keep, self.terminal and self.only_ascii)
 
     def paint(self, text: str, style: str) -> str:
-        """Colours text, if colours are welcome and it has a style."""
+        """Colours text, if colours are used and it has a style."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and self.colour else text
 
     def plain(self, values: Iterable[Any]) -> None:
-        """Writes one line of `--plain`."""
+        """Writes one line of `--plain` output."""
         line = plain_line(values)
         self.write((self.safe(line, "\t") if self.terminal else line) + "\n")
 
@@ -80,29 +81,29 @@ class Screen:
 
 
 def width(text: str) -> int:
-    """Returns how many columns of a terminal a printable text takes."""
+    """Returns the number of terminal columns of a printable text."""
     if text.isascii():
         return len(text)
-    import unicodedata  # late: hardly a name needs it
+    import unicodedata  # imported here: hardly any name needs it
 
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
 def quoted(word: str) -> str:
-    """Writes a word as a shell would want it."""
+    """Quotes a word for a shell, if that is necessary."""
     if word and _HARMLESS.issuperset(word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
 
 def arguments_shown(words: Iterable[str]) -> str:
-    """Writes a list of words in one line, each as a shell would want it."""
+    """Joins words to one line, each quoted for a shell if that is necessary."""
     return " ".join(quoted(word) for word in words)
 
 
 def field(value: Any) -> str:
-    """Writes a value as `--plain` has it, before tabs, newlines and backslashes are escaped."""
+    """Converts a value to text for `--plain`, before tabs, newlines and backslashes are escaped."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -115,5 +116,5 @@ def field(value: Any) -> str:
 
 
 def plain_line(values: Iterable[Any]) -> str:
-    """Joins values by tabs; what would break the line is escaped: `\\t`, `\\n`, and the backslash itself."""
+    """Joins values by tabs; escapes tabs, newlines and backslashes in them: `\\t`, `\\n`, and a double backslash."""
     return "\t".join(field(value).translate(_SHORT) for value in values)

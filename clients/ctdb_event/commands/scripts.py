@@ -1,4 +1,4 @@
-"""`ctdb-event scripts`: which scripts there are and why some don't run, on this node, or where nodes differ in them."""
+"""`ctdb-event scripts`: lists the scripts and why some don't run, on this node, or compares the nodes' scripts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["scripts"]
 
 _ON_EACH_NODE = "ctdb-event scripts --json"
 _SHORT_DIGEST = 10
-"""Of a digest so many digits are shown to people."""
+"""Number of digits of a digest that are shown to users."""
 
 
 def scripts(session: Session) -> int:
-    """Lists the scripts of a component or of all, or where nodes differ in them."""
+    """Lists the scripts of a component or of all, or the differences between nodes."""
     component, flags = optional_text(session.arguments.operand(0)), session.arguments.flags
     if "--nodes" in flags:
         return _compare_nodes(session, component)
@@ -54,7 +54,7 @@ def _print(
 
 
 def _items(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields what there is in a component's directory."""
+    """Yields the scripts and other files in a component's directory."""
     for script in found["scripts"]:
         yield {**_script_item(script), "component": found["component"]}
     for refused in found["refused"]:
@@ -62,7 +62,7 @@ def _items(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _print_events(session: Session, found: Any, items: list[dict[str, Any]], nothing: str) -> int:
-    """Prints which script is started for which event; in the other forms that is there anyway."""
+    """Prints which script is started for which event; the other output forms contain that anyway."""
     known = [event["name"] for event in session.ask("events")]
     scripts = [item for item in items if item["state"] != "refused"]
     events = list(dict.fromkeys((*known, *(event for item in scripts for event in item.get("events") or ()))))
@@ -106,7 +106,7 @@ def _digest(item: dict[str, Any]) -> str:
 def _user(uid: int | None) -> str:
     if uid is None:
         return ""
-    import pwd  # late: only this list needs it
+    import pwd  # imported here: only this list needs it
 
     try:
         return pwd.getpwuid(uid).pw_name
@@ -118,7 +118,7 @@ def _user(uid: int | None) -> str:
 
 
 def _compare_nodes(session: Session, component: str | None) -> int:
-    """Lists where nodes differ; returns 1 if they do, `NOT_ASKED` if one could not be asked, else 0."""
+    """Lists the differences between nodes; returns 1 if there are any, `NOT_ASKED` if a node didn't answer, else 0."""
     from ctdb_event.commands.node_scripts import differences
     from ctdb_event.commands.onnode import NOT_ASKED, json_list, last_line, on_all_nodes
 
@@ -146,7 +146,7 @@ def _compare_nodes(session: Session, component: str | None) -> int:
 
 
 def _node_items(printed: list[Any] | None) -> list[dict[str, Any]] | None:
-    """Returns a node's scripts; None if what it printed isn't that."""
+    """Returns a node's scripts; None if its output is something else."""
     try:
         return None if printed is None else [item for one in printed for item in _items(one)]
     except (AttributeError, LookupError, TypeError):

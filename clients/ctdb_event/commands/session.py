@@ -1,4 +1,4 @@
-"""What a command works with: its arguments, where the daemon is, and how it may print."""
+"""The context of a command: its arguments, the daemon's socket, and the output."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Session"]
 
 
 class Session:
-    """One command's surroundings.
+    """The context of one command.
 
     Attributes:
-        arguments: The command line, taken apart.
-        environ: Decides where the daemon is.
+        arguments: The parsed command line.
+        environ: Selects the daemon.
         screen: Standard output.
-        json: JSON is wanted.
-        is_plain: Lines for programs are wanted.
+        json: Whether JSON is requested.
+        is_plain: Whether lines for programs are requested.
     """
 
     __slots__ = ("arguments", "environ", "is_plain", "json", "screen")
@@ -40,7 +40,7 @@ class Session:
         """The daemon's socket.
 
         Raises:
-            Failure: Neither the environment nor CTDB says where it is.
+            Failure: Neither the environment nor CTDB has the path.
         """
         return find_socket(self.arguments.values.get("--socket"), self.environ)
 
@@ -57,12 +57,12 @@ class Session:
             raise no_daemon(path, error) from None
 
     def ask(self, method: str, /, **params: Any) -> Any:
-        """Asks one thing on a connection of its own, and returns the result."""
+        """Sends one request on a separate connection, and returns the result."""
         with self.connect() as connection:
             return connection.call(method, **params)
 
     def print_json(self, value: Any) -> None:
-        """Prints one JSON document, on lines of its own."""
+        """Prints one JSON document on several lines."""
         from ctdb_event.commands.jsonic import document
 
         self.screen.write(document(value))

@@ -1,7 +1,8 @@
-"""What a command is: its words, operands, options and texts, as one row of the table.
+"""The classes of the table of commands: a row has a command's words, operands, options and texts.
 
-From the rows come the option parser, `ctdb-event help`, the completions, the man page and docs/cli.md. Plain classes:
-`ctdb-event complete` and `ps --plain` run while somebody types, and attrs or typing would double their time.
+The option parser, `ctdb-event help`, the completions, the man page and docs/cli.md are made from the rows. Plain
+classes: `ctdb-event complete` runs at each Tab, and attrs or typing would double the time that it and `ps --plain`
+take.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ __all__ = ["GLOBAL_OPTIONS", "JSON", "PLAIN", "SOCKET", "Command", "Operand", "O
 
 
 class Operand:
-    """What a command is given.
+    """An operand of a command.
 
     Attributes:
-        name: As it is shown.
-        kind: What completes it: `component`, `script`, `event`, `run`, `locks`, `command`, `file`, or nothing if empty.
+        name: As shown to users.
+        kind: Selects the completion: `component`, `script`, `event`, `run`, `locks`, `command`, `file`, or empty for
+            none.
         purpose: One sentence.
-        required: It can't be left out.
-        many: Any number of them.
+        required: Whether it is mandatory.
+        many: Whether it may be repeated.
     """
 
     __slots__ = ("kind", "many", "name", "purpose", "required")
@@ -36,10 +38,10 @@ class Option:
     Attributes:
         name: With its dashes.
         purpose: One sentence.
-        value: Name of its value, empty if it has none.
-        kind: What completes the value: as for operands, or `words`.
-        words: The values that there are, if it is `words`; several may be joined by commas.
-        short: The same in one letter, with its dash.
+        value: Name of its value, empty if it takes none.
+        kind: Selects the completion of the value: as for operands, or `words`.
+        words: The allowed values, if `kind` is `words`; several may be joined by commas.
+        short: The short form, with its dash.
     """
 
     __slots__ = ("kind", "name", "purpose", "short", "value", "words")
@@ -56,12 +58,12 @@ class Option:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its long name, and its short one if it has one."""
+        """Its long name, and its short one if there is one."""
         return (self.name, self.short) if self.short else (self.name,)
 
     @property
     def shown(self) -> str:
-        """Its name, and its value's."""
+        """Its name, and its value's name."""
         return f"{self.name} {self.value}" if self.value else self.name
 
 
@@ -69,7 +71,7 @@ HELP = Option("--help", "Say what the command does, and end.", short="-h")
 SOCKET = Option("--socket", "The daemon's socket, instead of the usual place.", "PATH", "file")
 DEBUG = Option("--debug", "Accepted as by CTDB's own program, and of no effect.", "LEVEL", short="-d")
 GLOBAL_OPTIONS = (SOCKET, DEBUG, HELP)
-"""Those that every command has."""
+"""The options of every command."""
 JSON = Option("--json", "Print JSON.")
 PLAIN = Option("--plain", "Print lines for programs: one for each item, columns separated by tabs, no header.")
 
@@ -78,17 +80,17 @@ class Command:
     """One row of the table.
 
     Attributes:
-        words: What selects it.
+        words: The words that select it.
         purpose: What it does, in one line.
         text: What it does, in paragraphs.
-        operands: In order.
-        options: Of its own, without those that every command has.
-        examples: Command lines, and what each is for.
-        statuses: Exit statuses, and what each means.
-        columns: Names of the columns of `--plain`, and what each holds.
+        operands: Its operands, in order.
+        options: Its own options, without those of every command.
+        examples: Command lines, and the purpose of each.
+        statuses: Exit statuses, and their meanings.
+        columns: Names of the columns of `--plain`, and their contents.
         json: What `--json` prints.
         group: The heading under which it is listed.
-        dropin: CTDB's own program has it too; its usage and messages are CTDB's.
+        dropin: Whether CTDB's own program has it too; then its usage and messages are CTDB's.
     """
 
     __slots__ = (
@@ -125,12 +127,12 @@ class Command:
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        """Its own options and those that every command has."""
+        """Its own options and those of every command."""
         return (*self.options, *GLOBAL_OPTIONS)
 
     @property
     def takes_command(self) -> bool:
-        """Behind `--` stands another program's command line."""
+        """Whether another program's command line follows after `--`."""
         return any(operand.kind == "command" for operand in self.operands)
 
     @property
@@ -140,7 +142,7 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How it is written, without the options that every command has."""
+        """Its usage line, without the options of every command."""
         options = [f"[{option.shown}]" for option in self.options]
         return " ".join(["ctdb-event", self.words, *options, *self._operands_shown()])
 

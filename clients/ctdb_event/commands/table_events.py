@@ -1,4 +1,4 @@
-"""The table's rows about events: running them, and how they went."""
+"""The table's rows about events: running them, and their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table's rows about what has happened."""
+"""The table's rows about the history."""
 
 from __future__ import annotations
 

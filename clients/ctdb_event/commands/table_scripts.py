@@ -143,4 +143,4 @@ _HELP = Command(
 ROWS = (_COMPONENTS, _SCRIPTS, _LINT, _LIST, _ENABLE, _DISABLE)
 """In the order in which they are shown."""
 HELP_ROW = _HELP
-"""Comes last of all."""
+"""Shown last."""

@@ -1,4 +1,4 @@
-"""The table's rows about the daemon and what it does at the moment."""
+"""The table's rows about the daemon and its current state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times as people read them."""
+"""Formats times for users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["at", "at_today", "clock", "lasting"]
 
 
 def lasting(seconds: float | None) -> str:
-    """Writes a duration: `0.4s`, `2m05s`, `3h07m`, `4d11h`; nothing for none, or for what is no duration."""
+    """Formats a duration: `0.4s`, `2m05s`, `3h07m`, `4d11h`; empty for None and for impossible values."""
     if seconds is None or not -1e12 < seconds < 1e12:
         return ""
     if seconds < 9.95:
@@ -24,12 +24,12 @@ def lasting(seconds: float | None) -> str:
 
 
 def at(moment: float | None) -> str:
-    """Writes a point in time, local: `2026-11-22 20:05:12`; nothing for none."""
+    """Formats a point in time as local time: `2026-11-22 20:05:12`; empty for None."""
     return _local("%Y-%m-%d %H:%M:%S", moment)
 
 
 def clock(moment: float | None) -> str:
-    """Writes the time of a day, local, with milliseconds: `20:05:12.345`; nothing for none."""
+    """Formats a local time of day with milliseconds: `20:05:12.345`; empty for None."""
     text = _local("%H:%M:%S", moment)
     return f"{text}.{int(moment % 1 * 1000):03}" if text and moment is not None else ""
 
@@ -38,10 +38,10 @@ def _local(form: str, moment: float | None) -> str:
     try:
         return "" if moment is None else time.strftime(form, time.localtime(moment))
     except (OverflowError, ValueError, OSError):
-        return ""  # no such time
+        return ""  # outside of the supported range
 
 
 def at_today(moment: float, now: float) -> str:
-    """Returns a moment as a time of day if that is today, else with its date."""
+    """Formats a point in time as time of day if it is today, else with its date."""
     shown = at(moment)
     return shown[11:] if shown[:10] == at(now)[:10] else shown

@@ -1,4 +1,4 @@
-"""`ctdb-event watch`: which form it has, and the one without a screen."""
+"""`ctdb-event watch`: selects the screen or lines, and prints the lines."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NO_RICH = "ctdb-event: for a live screen: {} -m pip install rich; without that 
 
 
 def watch(session: Session) -> int:
-    """Shows what happens, until `q` or Ctrl-C.
+    """Shows events as they happen, until `q` or Ctrl-C.
 
     Raises:
-        Failure: There is no daemon at the start.
+        Failure: No daemon answers at the start.
     """
     terminal = session.screen.terminal and session.environ.get("TERM", "dumb") != "dumb"
     if not terminal or "--lines" in session.arguments.flags:
@@ -44,13 +44,13 @@ def watch(session: Session) -> int:
 
 
 def _lines(session: Session) -> int:
-    """Prints a line for whatever happens, what is under way first. Ends by a signal only."""
+    """Prints a line for each event; first the current jobs. Ends by a signal only."""
     connection, heard, lost = session.connect(), False, False
     while True:
         reason = "the daemon ended the subscription"
         with connection:
             try:
-                # in this order: what happens between the two is shown twice rather than not at all
+                # in this order: an event between the two requests is shown twice rather than not at all
                 subscription = connection.start("subscribe", {})
                 status = connection.call("status")
                 if lost:

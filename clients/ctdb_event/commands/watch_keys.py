@@ -26,7 +26,7 @@ class View:
     """Scroll position: the number of rows that are skipped in each section that doesn't fit."""
 
     def press(self, keys: str) -> bool:
-        """Handles keys; tells whether to leave."""
+        """Handles keys; returns whether to leave."""
         if not self.typing:
             for arrow, key in _ARROWS.items():
                 keys = keys.replace(arrow, key)
@@ -52,7 +52,7 @@ class View:
         return False
 
     def shows(self, cells: list[str]) -> bool:
-        """Tells whether a row contains the text."""
+        """Returns whether a row contains the text."""
         return any(self.text.lower() in cell.lower() for cell in cells)
 
     @property

@@ -38,7 +38,7 @@ _IDLE_INTERVAL = 5.0
 _TICK = 1.0
 """Seconds between drawings without a change, for the clock on the screen."""
 _ANSWER_TIMEOUT = 3.0
-"""Seconds without an answer after which the screen says so."""
+"""Seconds without a reply after which the screen shows a message."""
 _END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _DISABLED = b"\0"
 
@@ -171,7 +171,7 @@ class _Loop:
             self._changed = False
 
     def _wait(self) -> bool:
-        """Waits for a key, a message, or the time to draw again; tells whether to leave."""
+        """Waits for a key, a message, or the time to draw again; returns whether to leave."""
         due = self._drawn_at + _MIN_DRAW_INTERVAL - time.monotonic()
         timeout = max(0.0, due) if self._changed else _TICK
         ready = select.select([self._wakeup, *self._keyboard], [], [], timeout)[0]
@@ -184,7 +184,7 @@ class _Loop:
     def _leave(self, keyboard: int) -> bool:
         keys = os.read(keyboard, 64)
         if not keys:
-            self._keyboard = []  # the terminal has gone
+            self._keyboard = []  # the terminal was closed
         leave = self._view.press(keys.decode(errors="replace"))
         if self._view.paused != (self._paused is not None):
             self._paused = (copy.deepcopy(self._model), time.time()) if self._view.paused else None

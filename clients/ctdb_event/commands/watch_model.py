@@ -39,8 +39,8 @@ class Model:
     Attributes:
         server: Name and version of the daemon.
         snapshot: The latest one; None before the first.
-        lately: Time, sentence and style of what happened, the latest last.
-        trouble: Why what is shown is not up to date; empty if it is.
+        lately: Time, sentence and style of recent events, the latest last.
+        trouble: Why the shown data is not up to date; empty if it is.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Model:
 
     @property
     def busy(self) -> bool:
-        """Tells whether there are jobs, whose times on the screen change."""
+        """Whether there are jobs, whose times on the screen change."""
         return self.snapshot is not None and bool(self.snapshot.status["jobs"])
 
     def jobs(self, *states: str) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ class Model:
         return [job for job in self._jobs() if job["state"] in states]
 
     def left_out(self, state: str) -> int:
-        """Returns how many jobs there are beside those in this state, `running` or `queued`."""
+        """Returns the number of jobs in a state, `running` or `queued`, that the daemon's reply leaves out."""
         status = self.snapshot.status if self.snapshot is not None else {}
         return sum(left[state] for left in status.get("more", ()))
 
@@ -97,7 +97,7 @@ class Model:
 
 
 def _is_usual(kind: str, data: dict[str, Any]) -> bool:
-    """Tells whether a note is about a monitor event that didn't fail; changes of health have notes of their own."""
+    """Returns whether a note is about a monitor event that didn't fail; health has notes of its own."""
     if kind not in _ABOUT_RUNS or data["event"] != "monitor":
         return False
     return state_style(data.get("outcome") or data.get("state") or "") != "bad"

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["RETRY", "Source"]
 
 RETRY = 1.0
-"""Seconds until the next attempt, when the daemon has gone."""
+"""Seconds until the next attempt after the daemon has exited."""
 
 Message = tuple[str, Any, Any]
-"""From the threads: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
+"""Message of a thread: `server` and its name, `note` with kind and data, `snapshot`, or `lost` with the error."""
 
 
 class Source:
-    """A pair of connections to the daemon; when one is lost, neither is used any more.
+    """A pair of connections to the daemon; when one is lost, the other isn't used any more either.
 
     Attributes:
         asked: A snapshot is pending.
@@ -89,7 +89,7 @@ class Source:
                 self._connections.append(connection)
                 if not self._closed:  # checked after `append`: `close` shuts down only connections in the list
                     work(connection)
-        except Exception as error:  # any error is shown, and then the connection is made again
+        except Exception as error:  # any error is shown, and then the connection is opened again
             self._put("lost", str(error))
 
     def _listen(self, connection: DaemonConnection) -> None:

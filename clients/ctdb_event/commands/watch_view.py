@@ -34,13 +34,13 @@ class _Section:
     """A part of the screen."""
 
     title: str
-    """Its first line; a column of this name comes first."""
+    """Its first line; also the head of its first column."""
     heads: tuple[str, ...]
-    """Of the further columns."""
+    """Heads of the other columns."""
     rows: list[_Row]
     """Cells: text and style."""
     more: int = 0
-    """Rows that there are beside these."""
+    """Number of further rows that are not in `rows`."""
 
     @property
     def lines(self) -> int:
@@ -55,8 +55,8 @@ def draw(model: Model, view: View, height: int, now: float, only_ascii: bool = F
         model: The data to show.
         view: Filter and scroll position.
         height: The number of lines of the screen.
-        now: Time of day, in seconds since the epoch.
-        only_ascii: The terminal may not know UTF-8.
+        now: The current time, in seconds since the epoch.
+        only_ascii: Whether the terminal may not support UTF-8.
     """
     sections = [section for section in _filtered(_sections(model, now), view) if section.rows]
     shown = fit([section.lines for section in sections], height - 4 - 2 * len(sections))

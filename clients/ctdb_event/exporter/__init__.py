@@ -1,1 +1,1 @@
-"""`ctdb-event exporter`: metrics for Prometheus, by a process of its own that asks the daemon as any client does."""
+"""`ctdb-event exporter`: metrics for Prometheus, from a separate process that is a client of the daemon."""

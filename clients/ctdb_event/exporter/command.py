@@ -1,4 +1,4 @@
-"""`ctdb-event exporter`: its options, and which form it has."""
+"""`ctdb-event exporter`: parses its options, and selects HTTP or files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _EINVAL = 22
 
 
 def export(session: Session) -> int:
-    """Serves or writes metrics; returns only after writing once.
+    """Serves or writes metrics; returns only if they are written once.
 
     Raises:
-        Failure: It can't.
+        Failure: That is impossible.
     """
     values = session.arguments.values
     file, every, listen = values.get("--textfile"), values.get("--every"), values.get("--listen")
@@ -56,7 +56,7 @@ def export(session: Session) -> int:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Returns the first exception of a group, however deep."""
+    """Returns the first exception of a nested group."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 

@@ -1,6 +1,6 @@
-"""Every metric with its name, its meaning and its labels, made of what the exporter counts and the daemon answers.
+"""All metrics with their names, descriptions and labels, from the exporter's counters and the daemon's replies.
 
-docs/operations.md lists them; the dashboard and the alerts in contrib are made of them.
+docs/operations.md lists them; the dashboard and the alerts in contrib use them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Stats], float]], ...] = (
 
 
 def families(model: Model, answers: Answers | None) -> Iterator[Metric]:
-    """Yields all metrics; without answers of the daemon, only those that the exporter counts itself."""
+    """Yields all metrics; without replies of the daemon, only those that the exporter counts itself."""
     yield GaugeMetricFamily("ctdb_event_up", "The event daemon answers.", value=float(answers is not None))
     yield from _counted(model)
     if answers is not None:

@@ -1,7 +1,7 @@
-"""What the exporter counts: a model that updates of the daemon change. Pure.
+"""The exporter's counters: a model that is updated by notifications of the daemon. Pure.
 
-Everything by label is bounded: names of events, scripts and locks come from whoever asks for them, and a monitoring
-system keeps each combination for weeks.
+All label combinations are limited: clients can request arbitrary names of events, scripts and locks, and a monitoring
+system stores each combination for weeks.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ctdb_eventd.events import CATALOGUE, plan
 __all__ = ["BOUNDS", "OTHER", "Answers", "Counts", "Durations", "Model", "Spread"]
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Upper ends of a histogram's buckets, in seconds; one more is without end."""
+"""Upper limits of a histogram's buckets, in seconds; the last bucket has no limit."""
 OTHER = "other"
-"""The label of what has none of its own."""
+"""The label of unknown events, and of combinations beyond the limit."""
 
 _MOST_ROWS = 500
-"""Combinations of labels of one metric; further ones count together. A node with CTDB's scripts has about 100."""
+"""Maximum number of label combinations of a metric; others are counted together. CTDB's scripts need about 100."""
 _ADDRESS = "address:"
 _RAN = frozenset({"ok", "failed", "killed", "timed-out"})
 _FAILED = frozenset({"failed", "killed", "timed-out", "not-started"})
@@ -34,7 +34,7 @@ Labels: TypeAlias = tuple[str, ...]
 
 @attrs.frozen
 class Answers:
-    """What the daemon said when it was asked."""
+    """The daemon's replies."""
 
     stats: Stats
     overview: Overview
@@ -52,17 +52,17 @@ class Counts:
         self.rows: dict[Labels, int] = {}
 
     def add(self, *labels: str) -> None:
-        """Counts one."""
+        """Increments a counter."""
         labels = _bounded(self.rows, labels)
         self.rows[labels] = self.rows.get(labels, 0) + 1
 
 
 class Spread:
-    """How often something took how long.
+    """A histogram of durations.
 
     Attributes:
-        counts: How often, for each bucket of BOUNDS, and beyond.
-        seconds: How long in all.
+        counts: The number of durations in each bucket of BOUNDS, and beyond.
+        seconds: The sum of durations.
     """
 
     __slots__ = ("counts", "seconds")
@@ -72,7 +72,7 @@ class Spread:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Counts one duration."""
+        """Adds a duration."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
 
@@ -88,7 +88,7 @@ class Durations:
         self.rows: dict[Labels, Spread] = {}
 
     def add(self, seconds: float, *labels: str) -> None:
-        """Counts one duration."""
+        """Adds a duration."""
         self.rows.setdefault(_bounded(self.rows, labels), Spread()).add(seconds)
 
 
@@ -97,17 +97,17 @@ def _bounded(rows: dict[Labels, int] | dict[Labels, Spread], labels: Labels) -> 
 
 
 class Model:
-    """What was counted since the exporter started.
+    """The counters since the exporter's start.
 
     Attributes:
-        runs: How long runs ran, by component and event.
-        waits: How long they waited before, by the same.
-        outcomes: How they ended, by component, event and outcome.
-        scripts: How long scripts ran, by component, event and script.
-        script_failures: Those that failed, by component, event, script and state.
-        lock_waits: How long was waited for locks, by lock; those of addresses count together.
-        updates_lost: Updates that the daemon left out.
-        addresses: Component and address of each public address that the node holds.
+        runs: Durations of runs, by component and event.
+        waits: Waits of runs before their start, by the same labels.
+        outcomes: Numbers of runs by component, event and outcome.
+        scripts: Durations of scripts, by component, event and script.
+        script_failures: Numbers of failed scripts, by component, event, script and state.
+        lock_waits: Waits for locks, by lock; those of addresses are counted together.
+        updates_lost: Number of updates that the daemon dropped.
+        addresses: Component and address of each public address that the node has.
     """
 
     def __init__(self) -> None:
@@ -121,14 +121,14 @@ class Model:
         self.addresses: set[tuple[str, str]] = set()
 
     def know_addresses(self, results: Overview, since: float) -> None:
-        """Takes which addresses are held from their latest results, of runs that were asked for after `since`."""
+        """Derives the current addresses from the latest results of address events that were requested after `since`."""
         self.addresses.clear()
         for run in sorted(results.results, key=lambda run: (run.queued or 0.0) + (run.waited or 0.0)):
             if run.address is not None and run.outcome == "success" and (run.queued or 0.0) >= since:
                 self._moved(run.component, run.event, run.address)
 
     def apply(self, update: Update) -> None:
-        """Counts what happened."""
+        """Counts an update."""
         component, event = update.component or "", update.event or ""
         known = event if event in CATALOGUE else OTHER
         if isinstance(update, Finished):

@@ -1,6 +1,6 @@
-"""The exporter's process: follows the daemon's updates, asks it at each scrape, and serves or writes the metrics.
+"""The exporter's process: subscribes to the daemon, queries it at each scrape, and serves or writes the metrics.
 
-All that touches the model runs in the event loop; the threads of the HTTP server ask it there.
+All code that uses the model runs in the event loop; the threads of the HTTP server call it there.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ctdb_event.words import Kind
 __all__ = ["Exporter", "serve", "write_often", "write_once"]
 
 _RETRY = 1.0
-"""Seconds until the next attempt, when the daemon has gone."""
+"""Seconds until the next attempt after the daemon has exited."""
 _ANSWER_TIMEOUT = 5.0
-"""Seconds within which the daemon has to answer: Prometheus waits 10."""
+"""Seconds until a query of the daemon times out: Prometheus waits 10."""
 _KINDS: tuple[Kind, ...] = ("script-finished", "finished", "lock-acquired")
 
 
 class Exporter:
-    """What one daemon did since this process started, and what it says now."""
+    """The exporter of one daemon: counters since this process's start, and the daemon's current state."""
 
     def __init__(self, path: str) -> None:
-        """Asks nothing yet; `path` is the daemon's socket."""
+        """Connects to nothing yet; `path` is the daemon's socket."""
         self._path = path
         self._model = Model()
         self._trouble = ""
@@ -57,7 +57,7 @@ class Exporter:
                     self._model.apply(update)
 
     async def metrics(self) -> list[Metric]:
-        """Asks the daemon, and returns all metrics; only the exporter's own counters if the daemon doesn't answer."""
+        """Queries the daemon and returns all metrics; only the exporter's own counters if the daemon doesn't answer."""
         return list(families(self._model, await self._answers()))
 
     async def _answers(self) -> Answers | None:
@@ -104,7 +104,7 @@ async def serve(path: str, host: str, port: int) -> None:
     """Serves metrics by HTTP until it is cancelled.
 
     Raises:
-        Failure: There can be no server at this address.
+        Failure: The address can't be used.
     """
     exporter = Exporter(path)
     async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
@@ -122,12 +122,12 @@ async def serve(path: str, host: str, port: int) -> None:
 
 
 async def write_once(path: str, file: str) -> None:
-    """Writes what the daemon says now; there is nothing to be counted."""
+    """Writes the daemon's current state; there are no counters."""
     await _write(Exporter(path), file)
 
 
 async def write_often(path: str, file: str, every: float) -> None:
-    """Writes all metrics again and again until it is cancelled."""
+    """Writes all metrics repeatedly until it is cancelled."""
     exporter = Exporter(path)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(exporter.follow)

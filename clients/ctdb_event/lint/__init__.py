@@ -1,4 +1,5 @@
-"""`ctdb-event lint`: mistakes in event scripts, found before an event finds them.
+"""`ctdb-event lint`: finds mistakes in event scripts before an event does.
 
-`command` is what is typed, `check` looks at components, `files` and `content` at one script, `report` has the checks.
+`command` is the command line, `check` checks components, `files` and `content` check one script, `report` has the
+checks.
 """

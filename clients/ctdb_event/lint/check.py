@@ -1,7 +1,7 @@
-"""What `ctdb-event lint` finds out about component directories, put together from its checks.
+"""Runs all checks of `ctdb-event lint` on component directories.
 
-Works on files alone: no daemon, and not as root either, as far as files can be read. Changes nothing and runs no
-script. Says nothing itself; findings are returned.
+Works on files only: needs no daemon, and no root as far as the files are readable. Changes nothing, runs no script and
+prints nothing; returns findings.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 __all__ = ["Component", "Content", "component_findings", "examine", "left_behind_findings", "line_of", "lock_findings"]
 
 _MOST_READ = 1 << 20
-"""Bytes of a script that are looked at."""
+"""Bytes of a script that are read."""
 
 
 @attrs.frozen(kw_only=True)
 class Content:
-    """What could be read of a script."""
+    """The content of a script, as far as it was read."""
 
     data: bytes
     """Its beginning, at most 1 MiB."""
     is_whole: bool
-    """There is no more."""
+    """Whether `data` is the whole script."""
     declared: tuple[Declaration, ...]
     """Locks that its head declares."""
 
 
 @attrs.frozen(kw_only=True)
 class Component:
-    """A component that was looked at."""
+    """An examined component."""
 
     found: ComponentInspection
-    """What its directory says."""
+    """The inspection of its directory."""
     contents: Mapping[str, Content]
-    """What is in its scripts, by path; those that could not be read are missing."""
+    """The content of its scripts, by path; unreadable ones are missing."""
     trusted: Trusted
     """Who may change it."""
     refuse_unsafe: bool
-    """The daemon doesn't run what others can change."""
+    """Whether the daemon refuses scripts that other users can change."""
     functions: frozenset[str] | None
-    """What CTDB's file `functions` on its node defines; None if that is not known."""
+    """The functions that CTDB's file `functions` on its node defines; None if unknown."""
 
 
 def examine(
@@ -76,11 +76,11 @@ def examine(
     """Reads a component's directory and its scripts; see `inspect_component` for the other arguments.
 
     Args:
-        functions_file: CTDB's shell functions on the scripts' node; None if that may be any.
-        refuse_unsafe: The daemon doesn't run what others can change.
+        functions_file: CTDB's shell functions on the scripts' node; None if the node is unknown.
+        refuse_unsafe: Whether the daemon refuses scripts that other users can change.
 
     Raises:
-        NoSuchComponent: There is no such directory.
+        NoSuchComponent: The directory doesn't exist.
         OSError: The directory can't be read.
     """
     found = inspect_component(directory, component, rule, locks, trusted=trusted)
@@ -93,11 +93,11 @@ def examine(
 def _read(path: str) -> Content | None:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return None  # to open a named pipe would take forever
+            return None  # opening a named pipe could block forever
         with open(path, "rb") as file:
             data = file.read(_MOST_READ + 1)
     except OSError:
-        return None  # the inspection says so
+        return None  # the inspection reports it
     is_whole = len(data) <= _MOST_READ
     return Content(data=data[:_MOST_READ], is_whole=is_whole, declared=tuple(declarations(data)))
 
@@ -106,7 +106,7 @@ def _read(path: str) -> Content | None:
 
 
 def component_findings(component: Component) -> list[Finding]:
-    """Returns everything that is to be said about one component alone, in the order of its files."""
+    """Returns all findings about one component alone, in the order of its files."""
     found = component.found
     names = {script.path: script.name for script in found.scripts}
     placed = [*check_unsafe(found.scripts, found.directory, component.trusted, refused=component.refuse_unsafe)]
@@ -133,20 +133,20 @@ def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Fi
 
 
 def left_behind_findings(events_dir: str) -> list[Finding]:
-    """Finds scripts of a node in the directory of former versions of CTDB."""
+    """Finds scripts of a node in the directory of earlier versions of CTDB."""
     return [attrs.evolve(finding, path=path) for path, finding in check_left_behind(events_dir)]
 
 
-# ---------------------------------------------------------------------- locks of all of them
+# ---------------------------------------------------------------------- locks of all components
 
 
 def lock_findings(components: Iterable[Component], configured: Iterable[str], config_file: str) -> list[Finding]:
-    """Finds names of locks that look like others misspelt.
+    """Finds names of locks that are probably misspelt.
 
-    Known are those that the project itself sets, those of the configuration, and those that two scripts declare.
+    Known names are those that the project itself sets, those of the configuration, and those that two scripts declare.
 
     Args:
-        components: Those that were looked at.
+        components: The examined components.
         configured: The locks of the configuration, with the project's own.
         config_file: The configuration, for the findings about it.
     """
@@ -169,7 +169,7 @@ def lock_findings(components: Iterable[Component], configured: Iterable[str], co
 
 
 def _declared(components: Iterable[Component]) -> dict[str, list[tuple[int, str, str, str]]]:
-    """Returns for each lock where it is declared: line, path, component, script."""
+    """Returns for each lock its declarations: line, path, component, script."""
     declared = defaultdict(list)
     for component in components:
         names = {script.path: script.name for script in component.found.scripts}
@@ -187,12 +187,12 @@ def _unknown(name: str, near: str) -> str:
 
 def _misspelt(name: str, known: Iterable[str]) -> str | None:
     near = nearest(name, known, similarity=0.8)
-    # disk1 and disk2 are two names, not one and a slip
+    # disk1 and disk2 are two names, not a misspelling
     return None if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", name) else near
 
 
 def line_of(name: str, config_file: str) -> int | None:
-    """Returns the line of the configuration that has this key; None if there is none."""
+    """Returns the number of the configuration's line with this key; None if there is none."""
     try:
         with open(config_file, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().split("\n")

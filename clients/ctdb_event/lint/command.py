@@ -1,6 +1,6 @@
-"""`ctdb-event lint`: which components to look at, and how what was found is said.
+"""`ctdb-event lint`: selects the components to check, and prints the findings.
 
-Works without a daemon. One line for each finding, as compilers do, so that editors find the place; or JSON.
+Works without a daemon. Prints one line for each finding, as compilers do, so that editors can show the place; or JSON.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ if TYPE_CHECKING:
 __all__ = ["EXIT_CLEAN", "EXIT_FOUND", "EXIT_NOT_LOOKED", "lint", "look"]
 
 EXIT_CLEAN = 0
-"""Nothing is wrong; notes don't count."""
+"""No errors; notes don't count."""
 EXIT_FOUND = 1
 """There are errors, or warnings with `--strict`."""
 EXIT_NOT_LOOKED = 2
-"""Something could not be looked at, or the command line can't be understood."""
+"""Something could not be examined, or the command line is invalid."""
 
 _FORMAT = 1
-"""Version of the JSON; grows when something in it changes its meaning or goes, not when something is added."""
+"""Version of the JSON; increased when a key is removed or changes its meaning, not when one is added."""
 
 
 @attrs.frozen(kw_only=True)
 class _Place:
-    """A directory that is to be looked at."""
+    """A directory to check."""
 
     directory: str
     component: str
     trusted: Trusted
     is_ours: bool
-    """It is one of this node's, where its daemon looks."""
+    """Whether it is a directory that this node's daemon uses."""
 
 
 def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Looks for mistakes in event scripts, as the command line asks for it.
+    """Checks event scripts, as the command line requests.
 
     Args:
         arguments: Options, directories and components: the command line without the word `lint`.
-        environ: Decides where configuration and scripts lie.
+        environ: Selects the directories of configuration and scripts.
 
     Returns:
         The exit status: one of the constants above.
 
     Raises:
-        Usage: The arguments can't be understood.
-        OutputLost: stdout doesn't take what was found.
+        Usage: The arguments are invalid.
+        OutputLost: Writing to stdout failed.
     """
     command = find(["lint"])
     assert command is not None
@@ -75,7 +75,7 @@ def lint(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 
 def look(arguments: Arguments, environ: Mapping[str, str]) -> int:
-    """Does the same with a command line that was taken apart."""
+    """Does the same with a parsed command line."""
     try:
         paths = find_places(environ)
     except PathsError as error:
@@ -98,7 +98,7 @@ class _Lint:
         self._environ = environ
         self._findings: list[Finding] = []
         self._problems: list[str] = []
-        # a node for tests belongs to whoever runs it
+        # a test node belongs to the user who runs it
         self._trusted = Trusted.by_us() if test_mode(environ) else Trusted()
         self._config = self._load()
 
@@ -127,7 +127,7 @@ class _Lint:
             self._findings += left_behind_findings(self._paths.events_dir)
         configured = self._config.locks if is_ours else {}
         self._findings += lock_findings(looked_at, configured, self._paths.config_file)
-        if not names:  # only who has seen all components knows which script isn't there
+        if not names:  # a missing script can only be found if all components were examined
             self._findings += configured_event_findings(looked_at, self._config.events, self._paths.config_file)
         for problem in self._problems:
             complain(f"ctdb-event lint: {escaped(problem)}")
@@ -147,7 +147,7 @@ class _Lint:
         grave = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
         return EXIT_FOUND if any(finding.severity in grave for finding in self._findings) else EXIT_CLEAN
 
-    # ------------------------------------------------------------------ what to look at
+    # ------------------------------------------------------------------ what to check
 
     def _examine(self, names: list[str]) -> Iterator[tuple[Component, _Place]]:
         for place in self._places(names):
@@ -177,7 +177,7 @@ class _Lint:
                 self._problems.append(str(error))
 
     def _directory(self, directory: str) -> Iterator[_Place]:
-        """Yields a directory of scripts; those below it if it has none itself but they do."""
+        """Yields a directory of scripts; if it has none but its subdirectories do, yields these."""
         below = [] if self._has_scripts(directory) else list(self._below(directory, needs_scripts=True))
         yield from below or [self._place(directory)]
 
@@ -203,19 +203,19 @@ class _Lint:
         real = os.path.realpath(directory)
         component = component or os.path.basename(real)
         homes = {os.path.realpath(home) for home in (self._paths.events_dir, self._paths.provided_dir)}
-        # a component may be a link to elsewhere, and elsewhere may be a link to a component
+        # a component may be a link to another directory, and another directory may be a link to a component
         if {os.path.dirname(real), os.path.realpath(os.path.dirname(os.path.abspath(directory)))} & homes:
             return _Place(directory=directory, component=component, trusted=self._trusted, is_ours=True)
         trusted = _trusted_elsewhere(real)
         return _Place(directory=directory, component=component, trusted=trusted, is_ours=False)
 
-    # ------------------------------------------------------------------ what is said
+    # ------------------------------------------------------------------ output
 
     def _count(self) -> dict[Severity, int]:
         return {severity: sum(finding.severity is severity for finding in self._findings) for severity in Severity}
 
     def _summary(self, components: Sequence[Component]) -> str:
-        """Says how much was looked at: else no finding could also mean that there was no script."""
+        """Returns the number of examined scripts: otherwise no findings could also mean that there was no script."""
         scripts = sum(len(component.found.scripts) for component in components)
         found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
         return f"looked at {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
@@ -244,7 +244,7 @@ def _advice(place: _Place) -> str:
 
 
 def _trusted_elsewhere(directory: str) -> Trusted:
-    """A working copy is its owner's, and of those above; what counts is what is installed. Everybody must not write."""
+    """Trusts the owners of a working copy and its parents, as the installed files matter; not write access for all."""
     users, groups = {0, os.geteuid()}, {0}
     place = directory
     while place:
@@ -281,12 +281,12 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
 def _line(finding: Finding, screen: Screen) -> str:
     where = finding.path if finding.line is None else f"{finding.path}:{finding.line}"
     text = f"{where}: {finding.severity.value}: {finding.message} [{finding.check.value}]"
-    # one line for each, whatever stands in a name
+    # one line for each, even if a name contains line breaks
     return screen.safe(text) if screen.terminal else text.replace("\n", "\\n")
 
 
 def _configured(path: str, text: str, severity: Severity) -> Finding:
-    """Makes a finding of what the configuration's reader says of a line: `FILE:LINE: what it is`."""
+    """Converts an error or warning of the configuration's parser to a finding: `FILE:LINE: TEXT`."""
     line, _, message = text.removeprefix(f"{path}:").partition(": ")
     numbered = line.isdigit()
     return Finding(

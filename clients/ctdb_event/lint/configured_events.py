@@ -1,4 +1,4 @@
-"""What `ctdb-event lint` finds about `[events]` in ctdb.conf: scripts that aren't there, events without a label."""
+"""Checks `[events]` in ctdb.conf for `ctdb-event lint`: missing scripts, and events without a label in the script."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def configured_event_findings(
     """Compares the configuration with the scripts of all components.
 
     Args:
-        components: All of the node's.
+        components: All components of the node.
         configured: The events of scripts, by their shown names.
-        config_file: Where that stands.
+        config_file: Path of the configuration.
     """
     scripts = [(component, script.name, script.path) for component in components for script in component.found.scripts]
     findings: list[Finding] = []

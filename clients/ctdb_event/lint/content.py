@@ -1,6 +1,6 @@
-"""What `ctdb-event lint` finds inside one script: interpreter line, line ends, syntax, declarations, events.
+"""Checks the content of a script for `ctdb-event lint`: interpreter line, line ends, syntax, declarations, events.
 
-Looks at a script's bytes; the only thing that it starts is the script's interpreter, to check the syntax.
+Reads a script's bytes; starts only the script's interpreter, to check the syntax.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["Declaration", "check_content", "declarations"]
 _MACHINE_CODE = b"\x7fELF"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_FIRST_LINE = 255
-"""Bytes that the kernel looks at, less the line's end."""
+"""Bytes that the kernel reads, minus the line end."""
 _HEAD = 4096
-"""Bytes in which `scripts.declared_locks` looks."""
+"""Bytes that `scripts.declared_locks` reads."""
 _TEST_AND = re.compile(r"(?:\[ .* \]|\[\[ .* \]\]|test [^&|;]+)\s*&&")
 _GOES_ON = re.compile(r"[\s})]")
-"""The beginning of a line that goes on with what began above."""
+"""The beginning of a line that continues the previous one."""
 _LOCKS_MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?(?:event[-_ ]?d?[-_ ]?)?locks?\s*[:=]", re.IGNORECASE)
 
 
@@ -41,21 +41,21 @@ class Declaration:
     """A lock that a script's head declares."""
 
     name: str
-    """As it stands there, whether or not a lock can have it."""
+    """As written, valid or not."""
     line: int
-    """Where, counted from 1."""
+    """Its line, counted from 1."""
 
 
 def check_content(
     content: bytes, fault: Remark | None, functions: frozenset[str] | None = None, *, is_whole: bool = True
 ) -> Iterator[Finding]:
-    """Looks at what is in a script.
+    """Checks the content of a script.
 
     Args:
         content: Its bytes.
-        fault: What keeps the kernel from executing it, if anything does.
-        functions: The shell functions that CTDB has on the script's node; None if that is not known.
-        is_whole: These are all of its bytes; what needs the whole is left out otherwise.
+        fault: Why the kernel can't execute it, if so.
+        functions: The shell functions of CTDB on the script's node; None if unknown.
+        is_whole: Whether these are all of its bytes; otherwise checks of the whole script are skipped.
     """
     if content.startswith(_MACHINE_CODE):
         return
@@ -115,7 +115,7 @@ def _check_shell(
         message = f"{len(windows)} lines end in a carriage return, which a shell takes for a part of the last word"
         yield Finding(severity, Check.LINE_ENDS, f"{message}; convert them (sed -i 's/\\r$//')", windows[0])
         if severity is Severity.ERROR:
-            return  # whatever the shell says is about these
+            return  # the shell's complaints are consequences of these
     wrong = False
     for finding in _check_syntax(content, interpreter):
         wrong = wrong or finding.severity is Severity.ERROR
@@ -129,7 +129,7 @@ def _check_shell(
 
 def _check_syntax(content: bytes, interpreter: Interpreter) -> Iterator[Finding]:
     if not interpreter.program.startswith("/") or not os.path.exists(interpreter.program):
-        return  # said already
+        return  # already reported
     try:
         problems = check_syntax(interpreter, content)
     except Unchecked as error:
@@ -155,7 +155,7 @@ def _check_events(text: str) -> Iterator[Finding]:
 
 
 def _check_last_line(text: str) -> Iterator[Finding]:
-    """Looks for a test at the end, whose exit status becomes the script's when it doesn't hold."""
+    """Finds a test as the last command, whose exit status becomes the script's if it is false."""
     lines = list(code_lines(text))
     begin = next((at for at in reversed(range(len(lines))) if not _GOES_ON.match(lines[at][1])), len(lines))
     statement = "\n".join(line for _, line in lines[begin:])
@@ -168,7 +168,7 @@ def _check_last_line(text: str) -> Iterator[Finding]:
 
 
 def declarations(content: bytes) -> list[Declaration]:
-    """Returns the locks that a script's head declares, good and bad, with their lines: see `declared_locks`."""
+    """Returns the locks that a script's head declares, valid or not, with their lines: see `declared_locks`."""
     lines = content[:_HEAD].decode("utf-8", "replace").split("\n")
     return [
         Declaration(name, number)

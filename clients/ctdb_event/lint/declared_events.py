@@ -1,4 +1,4 @@
-"""What `ctdb-event lint` finds about the line in a script's head that declares which events it handles. Pure text."""
+"""Checks the declaration of handled events in a script's head for `ctdb-event lint`. Works on text only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ctdb_eventd.handled import ALL, EVENTS_MARK, bad_event
 __all__ = ["check_handled_events", "check_handled_lines", "differences"]
 
 _HEAD = 4096
-"""Bytes in which `scripts.head_words` looks."""
+"""Bytes that `scripts.head_words` reads."""
 _MEANT = re.compile(r"\s*#+\s*ctdb[-_ ]?event[-_ ]?d?[-_ ]?events?\s*[:=]", re.IGNORECASE)
 
 
 def check_handled_lines(text: str) -> Iterator[Finding]:
-    """Finds declarations that aren't read, and those that don't count."""
+    """Finds declarations that are not read, and those that are ignored."""
     declared = _declared(text)
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(EVENTS_MARK):
@@ -41,7 +41,7 @@ def _check_line(number: int, words: list[str], declared: dict[str, int]) -> Iter
 
 
 def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterator[Finding]:
-    """Compares what a shell script's head declares with the labels of its `case "$1" in`.
+    """Compares the events that a shell script's head declares with the labels of its `case "$1" in`.
 
     Args:
         text: The script.
@@ -61,15 +61,15 @@ def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterat
 
 
 def differences(events: Iterable[str], labels: Sequence[tuple[int, str]]) -> tuple[list[str], list[tuple[int, str]]]:
-    """Compares the events that a script is started for with the labels of its `case "$1" in`.
+    """Compares the events for which a script is started with the labels of its `case "$1" in`.
 
     Args:
         events: Their names.
-        labels: Each alternative with its line, as a pattern of the shell. Without any there is no difference: the
-            script looks at its events in another way.
+        labels: Each alternative with its line, as a pattern of the shell. If there are none, there is no difference:
+            the script examines its event in another way.
 
     Returns:
-        The events that no label has, and the labels that none of the events has.
+        The events without a label, and the labels without an event.
     """
     if not labels:
         return [], []

@@ -1,6 +1,6 @@
-"""What `ctdb-event lint` finds about files without looking inside: names, permissions, links.
+"""Checks files for `ctdb-event lint` without reading them: names, permissions, links.
 
-Judges what the inspection of a component found; looks at file modes, opens nothing.
+Uses the inspection of a component and file modes; opens nothing.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _ANY_EXECUTES = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 def check_unsafe(
     scripts: Sequence[ScriptInspection], directory: str, trusted: Trusted, *, refused: bool
 ) -> Iterator[tuple[str, Finding]]:
-    """Tells which files and directories others could change, each once, however many scripts are there.
+    """Reports files and directories that other users could change, each only once, even if many scripts are in them.
 
     Args:
         scripts: A component's scripts.
         directory: Its directory.
         trusted: Who may change them.
-        refused: The daemon doesn't run what others could change.
+        refused: Whether the daemon refuses scripts that other users can change.
     """
     ways = Ways(trusted)
     unsafe = (script for script in scripts if any(remark.concern is Concern.UNSAFE for remark in script.warnings))
@@ -53,7 +53,7 @@ def check_unsafe(
 
 
 def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptInspection, Finding]]:
-    """Tells which scripts have the same two digits as one before them."""
+    """Reports scripts with the same two digits as a previous one."""
     first: dict[str, ScriptInspection] = {}
     for script in scripts:
         other = first.setdefault(script.name[:2], script)
@@ -63,7 +63,7 @@ def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptI
 
 
 def check_left_behind(events_dir: str) -> Iterator[tuple[str, Finding]]:
-    """Tells which scripts stand in `events.d` beside a node's directory of components, where nobody looks."""
+    """Reports scripts in `events.d` beside a node's directory of components, which nothing reads."""
     directory = f"{os.path.dirname(events_dir)}/events.d"
     try:
         names = sorted(os.listdir(directory), key=os.fsencode)
@@ -78,7 +78,7 @@ def check_left_behind(events_dir: str) -> Iterator[tuple[str, Finding]]:
 
 
 def check_refused(file: RefusedFile) -> Iterator[Finding]:
-    """Looks at a file that is no script: it may have been meant to be one."""
+    """Checks a file that is not a script: it may be intended as one."""
     name = os.path.basename(file.path)
     meant = _MEANT.fullmatch(name)
     is_meant = meant is not None and (meant["number"] is not None or _stem(name).endswith(".script"))
@@ -100,7 +100,7 @@ def check_refused(file: RefusedFile) -> Iterator[Finding]:
 
 
 def _stem(name: str) -> str:
-    """Returns a name without what marks a copy."""
+    """Returns a name without the suffix of a copy."""
     return re.sub(r"(?:~|\.[A-Za-z-]+)$", "", name) if _BACKUP.fullmatch(name) else name
 
 
@@ -113,7 +113,7 @@ def _suggest(meant: re.Match[str] | None) -> str:
 
 
 def check_script(script: ScriptInspection) -> Iterator[Finding]:
-    """Looks at a script's name, mode and link."""
+    """Checks a script's name, mode and link."""
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
             yield Finding(Severity.NOTE, Check.NAME_BARE, remark.text)

@@ -1,7 +1,7 @@
-"""Which program interprets a script, and what that says of the script's syntax.
+"""Finds the program that interprets a script, and checks the script's syntax with it.
 
-Runs shells with `-n` and Python's compiler, with a time limit and an empty environment; a script's own code is never
-executed. An interpreter that others than root could have put there isn't run either.
+Runs shells with `-n` and Python's compiler, with a timeout and an empty environment; a script's own code is never
+executed. An interpreter that other users than root could have replaced isn't run either.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ctdb_eventd.safety import Ways
 __all__ = ["SEARCH_PATH", "Interpreter", "SyntaxProblem", "Unchecked", "check_syntax", "find_interpreter"]
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where `env` looks for programs in a script's environment."""
+"""PATH of `env` in a script's environment."""
 _ENVIRONMENT = {"PATH": SEARCH_PATH, "LC_ALL": "C", "HOME": "/nonexistent"}
 _SECONDS = 10.0
 _MOST_PROBLEMS = 5
 _STDIN = "/dev/stdin"
-"""A script by this name has its lines counted, unlike one without a name; and it is what was read before."""
+"""With this name, shells report line numbers, unlike without a name; it is the content that was read before."""
 _SHELL = re.compile(r"(?:|ba|da|a|z|ya|k|mk|lk)sh(?:[0-9][0-9.]*|-static)?")
 _PYTHON = re.compile(r"python3(?:\.[0-9]+)?")
 _COMPILE = """\
@@ -43,49 +43,49 @@ _NUMBER_INSIDE = re.compile(r": (.*?) at line ([0-9]+): ?(.*)")
 
 @attrs.frozen(kw_only=True)
 class Interpreter:
-    """What the first line of a script means."""
+    """The interpreter that a script's first line selects."""
 
     program: str
-    """The interpreter's path; a bare name if `env` is to find it and doesn't; empty if it is unknown."""
+    """Its path; a bare name if `env` doesn't find it; empty if it is unknown."""
     words: tuple[str, ...] = ()
-    """What goes before the script's name, for an interpreter in an interpreter (busybox sh)."""
+    """Words before the script's name, if the program contains several interpreters (busybox sh)."""
     fault: str = ""
     """Why the first line doesn't work; empty if it does."""
 
     @property
     def is_shell(self) -> bool:
-        """Tells whether it is a shell of the Bourne family."""
+        """Whether it is a shell of the Bourne family."""
         name = os.path.basename(self.program)
         return (name == "busybox" and self.words[:1] in (("sh",), ("ash",))) or _SHELL.fullmatch(name) is not None
 
     @property
     def is_python(self) -> bool:
-        """Tells whether it is a Python 3."""
+        """Whether it is Python 3."""
         return _PYTHON.fullmatch(os.path.basename(self.program)) is not None
 
 
 @attrs.frozen(kw_only=True)
 class SyntaxProblem:
-    """What an interpreter has against a script."""
+    """A syntax error or warning of an interpreter."""
 
     line: int | None
-    """As the interpreter counts; None if it doesn't say."""
+    """Line number of the interpreter; None if it reports none."""
     text: str
-    """In its own words."""
+    """The interpreter's message."""
     is_error: bool = True
-    """It would not run the script."""
+    """Whether the interpreter would refuse to run the script."""
 
 
 class Unchecked(Exception):
-    """The interpreter can't be asked; the text says why."""
+    """The interpreter can't be run; the text is the reason."""
 
 
 def find_interpreter(path: str, option: str) -> Interpreter:
-    """Understands an interpreter line.
+    """Parses an interpreter line.
 
     Args:
-        path: The interpreter that it names.
-        option: Everything behind it, which the kernel passes on as one argument.
+        path: The interpreter in it.
+        option: The rest of the line, which the kernel passes as one argument.
     """
     if os.path.basename(path) == "env":
         return _behind_env(path, option)
@@ -107,7 +107,7 @@ def _behind_env(env: str, option: str) -> Interpreter:
         while words and "=" in words[0]:
             del words[0]
         if not words or words[0].startswith("-"):
-            return Interpreter(program="")  # further options of env; rare, and right for all we know
+            return Interpreter(program="")  # other options of env, which are rare and not checked
     elif len(words) > 1:
         fault = f'{env} looks for a program with the name "{option}": the kernel passes all of it as one argument'
         return Interpreter(program="", fault=f"{fault}; expected #!{env} -S {option}")
@@ -116,15 +116,15 @@ def _behind_env(env: str, option: str) -> Interpreter:
 
 
 def check_syntax(interpreter: Interpreter, content: bytes, *, seconds: float = _SECONDS) -> list[SyntaxProblem]:
-    """Asks the interpreter what it has against a script; nothing if it is no shell and no Python.
+    """Returns the interpreter's complaints about a script; none if it is neither a shell nor Python.
 
     Args:
-        interpreter: The script's own.
-        content: All that is in the script.
-        seconds: Time limit.
+        interpreter: The script's interpreter.
+        content: The whole script.
+        seconds: Timeout.
 
     Raises:
-        Unchecked: It isn't there or isn't safe to run, or took too long.
+        Unchecked: It doesn't exist, isn't safe to run, or timed out.
     """
     if interpreter.is_python:
         return _ask_python(interpreter, content, seconds)

@@ -1,7 +1,8 @@
-"""What shell scripts use that not every version of CTDB has: functions, commands of `ctdb`, the directory events.d.
+"""Finds features in shell scripts that not every version of CTDB has: functions, commands of `ctdb`, events.d.
 
-Line patterns only, so text in quotes and here-documents counts too. The tables say what was observed in Debian's
-packages of CTDB 4.13, 4.17, 4.22, 4.24 and 4.25; tests/interop/test_lint.py compares them with the installed one.
+Searches lines by patterns only, so text in quotes and here-documents counts too. The tables are observations of
+Debian's packages of CTDB 4.13, 4.17, 4.22, 4.24 and 4.25; tests/interop/test_lint.py compares them with the installed
+one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FUNCTIONS_GONE = {
     "ctdb_set_current_debuglevel": '"$CTDB_DEBUGLEVEL"',
     "ctdb_replay_monitor_status": "ctdb event status legacy monitor",
 }
-"""Functions of former versions that 4.13 and later don't have, and what to use instead."""
+"""Functions of earlier versions that 4.13 and later don't have, and their replacements."""
 
 FUNCTIONS_LATER = {
     **dict.fromkeys(
@@ -58,7 +59,7 @@ FUNCTIONS_LATER = {
         ("4.24", "4.25"),
     ),
 }
-"""Functions that came later: the last version that was seen without each, and the first one with it."""
+"""Functions of later versions: the last observed version without each, and the first one with it."""
 
 COMMANDS_GONE = {
     "eventscript": ("4.13", "ctdb event run TIMEOUT legacy EVENT"),
@@ -77,7 +78,7 @@ COMMANDS_GONE = {
     "isnotrecmaster": ("4.17", "ctdb leader, and compare with ctdb pnn"),
     "setrecmasterrole": ("4.17", "ctdb setleaderrole"),
 }
-"""Commands of `ctdb`: the first version that was seen without each, and what to use instead."""
+"""Commands of `ctdb`: the first observed version without each, and its replacement."""
 
 _FUNCTION_CALLED = re.compile(
     r"(?:^|[;&|(){`!]|\b(?:if|then|elif|else|while|until|do)\s)\s*"
@@ -107,11 +108,11 @@ def defined_functions(text: str) -> frozenset[str]:
 
 
 def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Finding]:
-    """Looks for what is gone from CTDB, or came only later.
+    """Finds features that CTDB no longer has, or that only later versions have.
 
     Args:
         text: The shell script.
-        functions: Those that this node's CTDB gives to scripts; None if it isn't known for which node the script is.
+        functions: The functions of this node's CTDB; None if the script's node is unknown.
     """
     lines = list(code_lines(text))
     sources = any(_SOURCES_FUNCTIONS.search(line) for _, line in lines)
@@ -119,7 +120,7 @@ def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Find
     for number, line in lines:
         for name in _FUNCTION_CALLED.findall(line) if sources else ():
             if name not in known:
-                known.add(name)  # once for each script is enough
+                known.add(name)  # one finding for each script is enough
                 yield _function(name, functions is not None, number)
         for name in _CTDB_CALLED.findall(line):
             version, instead = COMMANDS_GONE[name]

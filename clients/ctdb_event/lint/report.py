@@ -1,4 +1,4 @@
-"""What `ctdb-event lint` has to say: its checks, how grave they are, and one finding. Values only."""
+"""The checks and findings of `ctdb-event lint`, and their severities. Values only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["Check", "Finding", "Severity"]
 
 
 class Severity(enum.Enum):
-    """How grave a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
-    """The script can't do what it is there for, or is open to everybody."""
+    """The script can't work, or every user can change it."""
     WARNING = "warning"
-    """Most likely not what was meant."""
+    """Probably not intended."""
     NOTE = "note"
-    """Worth knowing; counts for nothing."""
+    """Information; doesn't change the exit status."""
 
 
 class Check(enum.Enum):
-    """What was checked. The values are stable: scripts of administrators look for them."""
+    """The kind of check. The values are stable: administrators' scripts search for them."""
 
     CONFIGURATION = "configuration"
     NAME = "name"
@@ -58,19 +58,19 @@ class Check(enum.Enum):
 
 @attrs.frozen
 class Finding:
-    """One thing that was found."""
+    """One finding."""
 
     severity: Severity
-    """How grave it is."""
+    """Its severity."""
     check: Check
-    """What was checked."""
+    """The check that found it."""
     message: str
-    """One line: what is wrong and what to do."""
+    """One line: the problem and how to correct it."""
     line: int | None = None
-    """Where in the file, counted from 1; None if it is about the whole."""
+    """The line in the file, counted from 1; None if it is about the whole file."""
     path: str = ""
-    """The file or directory to look at; empty where the caller knows it."""
+    """The file or directory; empty if the caller knows it."""
     component: str | None = None
-    """The component that was looked at; None for the configuration."""
+    """The examined component; None for the configuration."""
     script: str | None = None
-    """The script's name as people see it; None if it is about no script."""
+    """The script's shown name; None if it isn't about a script."""

@@ -1,7 +1,7 @@
-"""The labels of `case "$1" in` in a shell script, with their lines. Pure text.
+"""Finds the labels of `case "$1" in` in a shell script, with their lines. Works on text only.
 
-Looks at lines and a few words, not at the shell's whole grammar. After a label that it can't read it stops: no answer
-is better than a wrong one.
+Parses lines and a few words, not the shell's whole grammar. After a label that it can't parse it stops: no result is
+better than a wrong one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def event_labels(text: str) -> Iterator[tuple[int, str]]:
     in_function, here, label_next = False, "", False
     ends_function: tuple[str, ...] = ()
     events = {"1"}  # variables that hold the event
-    open_cases: list[bool] = []  # for each: it compares the event
+    open_cases: list[bool] = []  # for each: whether it compares the event
     for number, line in code_lines(text):
         if here:
             here = "" if line.lstrip("\t") == here else here

@@ -1,4 +1,4 @@
-"""`ctdb-event timeline`: which runs, and into what they are drawn."""
+"""`ctdb-event timeline`: selects the runs, and the output format."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["timeline"]
 _INVALID = 22
 _UNKNOWN = 2
 _USUAL = "10m"
-"""How far back the picture goes if nobody says."""
+"""Default period that the chart shows."""
 _FILES: dict[str, Callable[[Chart], str]] = {"--html": page, "--svg": picture, "--perfetto": trace}
 
 
 @reads_history
 def timeline(session: Session) -> int:
-    """Draws runs."""
+    """Draws runs as a chart."""
     values = session.arguments.values
     runs = list(_named(session) if session.arguments.operands else _found(session))
     if not runs:
@@ -41,7 +41,7 @@ def timeline(session: Session) -> int:
 
 
 def _named(session: Session) -> Iterator[tuple[str, PastRun]]:
-    """Yields the runs that stand in the command line, and those of the files."""
+    """Yields the runs whose ids are operands, and those of the files."""
     arguments = session.arguments
     which = [option.name for option in arguments.command.options if option.name not in _FILES]
     for option in which:
@@ -49,14 +49,14 @@ def _named(session: Session) -> Iterator[tuple[str, PastRun]]:
             said = f"{option} doesn't go together with runs or files: give it to `ctdb-event history --export`"
             raise Failure(said, _INVALID)
     for given in arguments.operands:
-        if "." in given or "/" in given:  # which no run's id has
+        if "." in given or "/" in given:  # which are not part of run ids
             yield from read_exported(given)
         else:
             yield node_name(), whole_run(one_run(session, given))
 
 
 def _found(session: Session) -> Iterator[tuple[str, PastRun]]:
-    """Yields the runs of the history that the options want."""
+    """Yields the runs of the history that match the options."""
     if "--until" not in session.arguments.values:
         session.arguments.values.setdefault("--since", _USUAL)
     node = node_name()

@@ -1,4 +1,4 @@
-"""Reads runs that `ctdb-event history --export` has written, and makes values of them."""
+"""Reads runs that `ctdb-event history --export` has written, and converts them to values."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["read_exported", "whole_run"]
 
 _INVALID = 22
 _LATEST = 1e11
-"""Seconds since the epoch: the year 5138. Times beyond are none, and would make a picture of nothing."""
+"""Seconds since the epoch: the year 5138. Later times are invalid, and would make the chart useless."""
 _NO_RUN = (ArithmeticError, AttributeError, LookupError, MalformedAnswer, RecursionError, TypeError, ValueError)
-"""What comes of JSON that is something else, or of other text."""
+"""Exceptions that are raised for other JSON, or other text."""
 
 
 def read_exported(path: str) -> Iterator[tuple[str, PastRun]]:
     """Yields the node's name and the run of each line.
 
     Raises:
-        Failure: The file can't be read, or a line of it is no such run.
+        Failure: The file can't be read, or a line of it is not an exported run.
     """
     try:
         with open(path, "rb") as file:
@@ -46,11 +46,11 @@ def _read(line: bytes, where: str) -> tuple[str, PastRun]:
 
 
 def whole_run(value: dict[str, Any]) -> PastRun:
-    """Makes a value of a run as the history has it.
+    """Converts a run in the form of the history to a value.
 
     Raises:
-        MalformedAnswer: It is none.
-        ValueError: A time in it is none.
+        MalformedAnswer: It is not a run.
+        ValueError: A time in it is invalid.
     """
     run = decode(PastRun, value)
     times = [run.queued, run.waited, run.seconds]

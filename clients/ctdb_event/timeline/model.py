@@ -1,4 +1,4 @@
-"""Pure: what there is to draw, rows of bars, whatever draws them. Texts are not escaped yet."""
+"""The model of a chart: rows of bars, independent of the output format. Pure. Texts are not escaped yet."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _KINDS: dict[str | None, Kind] = {
     None: "going-on",
 }
 _STARTED_LATE = 0.001
-"""Seconds; what is less is no wait."""
+"""Seconds between request and start that are shown as a wait; less isn't."""
 _LINES = 25
-"""Of a script's output, the last ones."""
+"""Lines of a script's output that are shown: the last ones."""
 _SHORTEST = 0.001
-"""Seconds that a chart shows at least."""
+"""Minimum duration of a chart in seconds."""
 _DAY = 86400
 _STEPS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
@@ -38,25 +38,25 @@ _STEPS = (
 
 @attrs.frozen(kw_only=True)
 class Bar:
-    """Something that took time."""
+    """A period in a row."""
 
     kind: Kind
     begin: float
     """Seconds since the epoch."""
     end: float
     text: str
-    """In a word or two: the event, why a script failed, what was waited for; may be empty."""
+    """A short text: the event, why a script failed, what it waited for; may be empty."""
     detail: str
-    """All that is known, in lines."""
+    """The full description, in lines."""
 
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """Bars beside one another; one that begins before the former one's end lies within it."""
+    """A row of bars; a bar that begins before the end of the previous one is drawn inside it."""
 
     label: str
     is_script: bool
-    """It belongs to the row above that is none."""
+    """Whether it belongs to the next row above that is not a script's."""
     bars: tuple[Bar, ...]
 
 
@@ -70,20 +70,20 @@ class Node:
 
 @attrs.frozen(kw_only=True)
 class Chart:
-    """A whole picture."""
+    """A whole chart."""
 
     begin: float
     """Seconds since the epoch."""
     end: float
-    """Always later."""
+    """Always later than `begin`."""
     nodes: tuple[Node, ...]
 
 
 def draw(runs: Iterable[tuple[str, PastRun]]) -> Chart:
-    """Makes a chart.
+    """Creates a chart.
 
     Args:
-        runs: At least one: the name of its node, and the run. One that comes twice is drawn once.
+        runs: At least one: the name of its node, and the run. Duplicates are drawn once.
     """
     by_node: dict[str, dict[str, PastRun]] = {}
     for node, run in runs:
@@ -100,7 +100,7 @@ def _end(run: PastRun) -> float:
 
 
 def _rows(runs: Iterable[PastRun], end: float) -> Iterator[Row]:
-    """Yields the rows of a node: for each address, or event without one, its runs and below them their scripts."""
+    """Yields a node's rows: for each address, or event without an address, its runs and below them their scripts."""
     groups: dict[tuple[str, str], list[PastRun]] = {}
     for run in sorted(runs, key=lambda run: run.queued):
         groups.setdefault((run.component, run.address or run.event), []).append(run)
@@ -117,7 +117,7 @@ def _rows(runs: Iterable[PastRun], end: float) -> Iterator[Row]:
 
 
 def _lanes(label: str, is_script: bool, units: list[list[Bar]]) -> Iterator[Row]:
-    """Yields as many rows as are needed for units, which stay together, not to overlap."""
+    """Yields as many rows as necessary so that units don't overlap; the bars of a unit stay together."""
     lanes: list[list[Bar]] = []
     ends: list[float] = []
     for begin, end, unit in sorted(map(_with_extent, units), key=lambda one: one[0]):
@@ -170,7 +170,7 @@ def _wait_shown(wait: Wait) -> str:
 
 
 def _script_bars(run: PastRun, script: Script) -> list[Bar]:
-    """Returns the bars of a script that ran or should have: itself, and its waits before or within that."""
+    """Returns the bars of a script that ran or should have run: its own, and its waits before or within that."""
     begin, end = script.started, _end(run)
     if begin is not None:
         end = begin + script.seconds
@@ -197,7 +197,7 @@ def _output_lines(script: Script) -> list[str]:
 
 
 def _wait_bar(wait: Wait, script_begin: float | None, script_end: float) -> Bar:
-    """Returns a wait's bar, which the script's begin or end bounds: clocks may differ by a little."""
+    """Returns a wait's bar, limited by the script's begin or end: clocks may differ slightly."""
     begin, end = wait.began, wait.began + wait.seconds
     if script_begin is not None:
         is_before = begin < script_begin
@@ -208,11 +208,11 @@ def _wait_bar(wait: Wait, script_begin: float | None, script_end: float) -> Bar:
 
 
 def ticks(chart: Chart, most: int) -> list[tuple[float, str]]:
-    """Returns the marks of the axis: seconds from the chart's begin, and what stands there.
+    """Returns the ticks of the axis: seconds from the chart's begin, and the label.
 
     Args:
-        chart: The whole.
-        most: So many at most, and at least two.
+        chart: The chart.
+        most: Maximum number of ticks, at least two.
     """
     span = chart.end - chart.begin
     step = next((step for step in _STEPS if span / step <= most), math.ceil(span / (most * _DAY)) * _DAY)

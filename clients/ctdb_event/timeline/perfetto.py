@@ -1,4 +1,4 @@
-"""A chart as a trace that Perfetto (ui.perfetto.dev) and Chrome show: a node is a process, a row a thread."""
+"""Exports a chart as a trace for Perfetto (ui.perfetto.dev) and Chrome: a node is a process, a row a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["trace"]
 
 
 def trace(chart: Chart) -> str:
-    """Returns the file's content. Times are microseconds since the epoch."""
+    """Returns the content of the trace file. Times are microseconds since the epoch."""
     described: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     row_number = 0

@@ -1,7 +1,7 @@
-"""A chart as SVG, alone or in an HTML page: one file that loads nothing and runs no script.
+"""Exports a chart as SVG, alone or in an HTML page: one file that loads no other and contains no scripts.
 
-Whatever scripts have printed may be in it: every text is escaped twice, so that no control character is left, which XML
-could not have, and nothing is markup.
+Output of scripts may be in it: every text is escaped twice, so that it contains no control characters, which XML
+forbids, and no markup.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from ctdb_eventd.text import escaped
 __all__ = ["page", "picture"]
 
 _LEFT = 220
-"""Pixels of the labels, at the left."""
+"""Width of the labels at the left, in pixels."""
 _PLOT = 1000
 _RIGHT = 20
 _HEAD = 62
 _NODE_HEIGHT = 26
 _RUN_HEIGHT = 20
 _GAP = 4
-"""Above a run."""
+"""Space above a run, in pixels."""
 _SCRIPT_HEIGHT = 15
 _CHARACTER = 6.3
-"""Pixels of a character of 11 pixels, on average."""
+"""Average width in pixels of a character of 11 pixels."""
 _LONGEST_LABEL = 32
 _TICKS = 10
 _NARROWEST = 1.5
 _INSTANT = 1e-6
-"""Seconds that a bar takes at least."""
+"""Minimum duration of a bar in seconds."""
 _LEGEND: tuple[tuple[str, str], ...] = (
     ("run ok", "run ended well"),
     ("script ok", "script ended well"),
@@ -43,7 +43,7 @@ _LEGEND: tuple[tuple[str, str], ...] = (
     ("going-on", "goes on"),
     ("wait", "waited"),
 )
-# colours by Okabe and Ito, which people who are colour-blind can tell
+# colours by Okabe and Ito, which colour-blind people can distinguish
 _STYLE = """
 .timeline { --ground: #ffffff; --ink: #1b1b1f; --soft: #6b6b76; --line: #e2e2e8; --shade: #c9c9d2; }
 @media (prefers-color-scheme: dark) {
@@ -96,7 +96,7 @@ h2 {{ font-size: 16px; }}
 
 
 def page(chart: Chart) -> str:
-    """Returns an HTML file with the picture, and below it what failed, with output."""
+    """Returns an HTML file with the chart, and below it the failures with output."""
     failures = [
         f"<pre>{_safe(node.name)}: {_safe(bar.detail)}</pre>\n"
         for node in chart.nodes
@@ -192,17 +192,17 @@ def _last(bar: Bar) -> float:
 
 @attrs.frozen
 class _Words:
-    """Where a bar's text stands."""
+    """The position of a bar's text."""
 
     text: str
     x: float
     end: float
-    """Where it ends."""
+    """Its right end."""
     classes: str
 
 
 def _place(bar: Bar, left: float, right: float, free_from: float, free_until: float) -> _Words | None:
-    """Returns where there is room for a bar's text: in it, behind it or before it; at least a failure's cross."""
+    """Returns a free position for a bar's text: in, after or before the bar; for a failure at least a cross."""
     text = f"✗ {bar.text}".rstrip() if bar.kind == "failed" else bar.text
     wide = len(text) * _CHARACTER
     if text and wide + 8 <= right - left:

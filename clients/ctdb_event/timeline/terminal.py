@@ -1,4 +1,4 @@
-"""A chart as lines of text: what bars are about stands beside them, as there is nothing to hover over."""
+"""Formats a chart as lines of text, with the bars' texts beside them, as there is no hovering in a terminal."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _Line = list[tuple[str, str]]
 
 
 def lines(chart: Chart, columns: int, only_ascii: bool) -> Iterator[_Line]:
-    """Yields lines, each as pieces with their style, without anything that a terminal would obey.
+    """Yields lines, each as pieces with their style, without control characters.
 
     Args:
-        chart: What to draw.
-        columns: Of the screen.
-        only_ascii: It may not show other characters.
+        chart: The chart.
+        columns: Width of the screen.
+        only_ascii: Whether the terminal may not support other characters.
     """
     rows = [row for node in chart.nodes for row in node.rows]
     notes = {id(row): _cut(_note(row), min(_MOST_NOTE, columns // 3), only_ascii) for row in rows}
@@ -52,7 +52,7 @@ def _label(row: Row) -> str:
 
 
 def _note(row: Row) -> str:
-    """Returns what failed in a row, or else its longest wait, or how long it took."""
+    """Returns the failure in a row, or else its longest wait, or its duration."""
     for bar in row.bars:
         if bar.kind in ("failed", "stopped", "going-on"):
             return f"{bar.text} {_took(bar)}"
@@ -81,7 +81,7 @@ def _cut(text: str, most: int, only_ascii: bool) -> str:
 
 
 class _Plot:
-    """The part of the lines where time goes from left to right."""
+    """The part of the lines with the time axis."""
 
     def __init__(self, chart: Chart, columns: int, only_ascii: bool) -> None:
         self._chart = chart
@@ -94,7 +94,7 @@ class _Plot:
         return min(max(int(part * self._columns), 0), self._columns - 1)
 
     def pieces(self, row: Row) -> Iterator[tuple[str, str]]:
-        """Yields a row's bars, and what is between them."""
+        """Yields a row's bars, and the gaps between them."""
         cells = [(" ", "")] * self._columns
         for bar in row.bars:
             first, last = self._column(bar.begin), self._column(bar.end)
@@ -111,7 +111,7 @@ class _Plot:
                 begin = column
 
     def axis(self) -> str:
-        """Returns the marks of time."""
+        """Returns the ticks of the axis."""
         line = ""
         for offset, text in ticks(self._chart, max(self._columns // 10, 2)):
             column = self._column(self._chart.begin + offset)
@@ -120,7 +120,7 @@ class _Plot:
         return line
 
     def legend(self) -> Iterator[tuple[str, str]]:
-        """Yields what the marks mean."""
+        """Yields the legend."""
         for kind, words in _WORDS.items():
             yield self._marks[kind], _STYLES[kind]
             yield f" {words}  ", ""

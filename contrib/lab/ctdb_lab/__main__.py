@@ -1,4 +1,4 @@
-"""The lab's command line; `make lab` and its relatives call it."""
+"""The lab's command line; called by `make lab` and the related targets."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _failover(options: argparse.Namespace) -> None:
     print("Waiting until all nodes are healthy", flush=True)
     lab.wait_until_healthy()
     print(f"{'step':<42} {'addresses moved':>16} {'seconds':>8}", flush=True)
-    # closed at once if this is interrupted, so that the node is taken in again
+    # closed at once if this is interrupted, so that the node is taken back in
     with contextlib.closing(demonstrate(lab)) as steps:
         for step in steps:
             print(f"{step.what:<42} {step.moved:>16} {step.seconds:>8.2f}", flush=True)

@@ -1,6 +1,6 @@
-"""Which addresses are on the interfaces of a network namespace: asked of the kernel, without starting a process.
+"""Reads the addresses on the interfaces of a network namespace from the kernel, without starting a process.
 
-A failover is watched with this, and whoever watches must not use the processors that the failover needs.
+It is used to watch a failover, and must not use the processors that the failover needs.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _SCOPE_GLOBAL = 0
 
 
 class State(enum.Enum):
-    """Of an address that an interface has."""
+    """The state of an address of an interface."""
 
     USABLE = "usable"
     TENTATIVE = "tentative"
-    """The kernel still asks whether another host has it."""
+    """The kernel still checks whether another host has it."""
     DUPLICATE = "duplicate"
     """Another host had it."""
 
 
 class AddressReader:
-    """Reads the addresses of one network namespace, which it keeps alive meanwhile."""
+    """Reads the addresses of one network namespace, and keeps the namespace alive meanwhile."""
 
     def __init__(self, namespace: str) -> None:
-        """Opens it.
+        """Opens the namespace.
 
         Args:
             namespace: Path of the network namespace's file.
@@ -51,15 +51,15 @@ class AddressReader:
             OSError: It can't be entered.
         """
         self._socket = _socket_in(namespace)
-        # question and answers belong together, and a watching thread may ask besides others
+        # a request and its replies belong together, and several threads may use this
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Lets the namespace go."""
+        """Releases the namespace."""
         self._socket.close()
 
     def read(self) -> dict[str, State]:
-        """The addresses of global scope as they are now."""
+        """Returns the current addresses of global scope."""
         with self._lock:
             return self._dump()
 
@@ -88,7 +88,7 @@ def _messages(packet: bytes) -> Iterator[tuple[int, bytes]]:
 def _note(body: bytes, found: dict[str, State]) -> None:
     _, _, flags, scope, _ = _ADDRESS.unpack_from(body)
     attributes = dict(_attributes(body[_ADDRESS.size :]))
-    # for IPv4 the local one is the interface's own, for IPv6 there usually is none
+    # for IPv4 the local one is the interface's own; IPv6 usually has none
     address = attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS]
     if scope != _SCOPE_GLOBAL:
         return
@@ -107,14 +107,14 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _socket_in(namespace: str) -> socket.socket:
-    """Opens a netlink socket in another namespace. A socket stays where it was made, so only its maker goes there."""
+    """Opens a netlink socket in another namespace. A socket keeps its namespace: only the creating thread enters it."""
     made: list[socket.socket] = []
     problems: list[OSError] = []
 
     def make() -> None:
         descriptor = os.open(namespace, os.O_RDONLY)
         try:
-            # the calling thread's alone; Python has a function for it from 3.12 on
+            # for the calling thread only; Python has a function for it from 3.12 on
             if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
                 problems.append(OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace))
                 return

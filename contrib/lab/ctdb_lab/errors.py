@@ -1,4 +1,4 @@
-"""The errors of a lab. They have no data, only a text for people."""
+"""The errors of a lab. They have no data, only a text for users."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["LabError", "NoAnswer"]
 
 
 class LabError(Exception):
-    """The lab can't do what was requested; the text says why, and what to do."""
+    """The lab can't do what was requested; the text has the reason, and what to do."""
 
 
 class NoAnswer(LabError):
-    """A command on a node was not over in time."""
+    """A command on a node timed out."""

@@ -47,9 +47,9 @@ def timed_away(lab: Lab, number: int, *command: str) -> float:
 
 
 def timed_back(lab: Lab, number: int, *command: str) -> float:
-    """Takes a node in with a ctdb command; returns the seconds until it hosts its share and nothing is missing.
+    """Takes a node in with a ctdb command; returns the seconds until it hosts its share and all addresses are hosted.
 
-    All releaseip come before the first takeip, so nothing more moves when it has some and every address is hosted.
+    All releaseip run before the first takeip, so no more addresses move when it has some and every address is hosted.
 
     Raises:
         LabError: It took too long, or the command failed.
@@ -95,7 +95,7 @@ def check_for_failover(lab: Lab) -> None:
     """Checks conditions without which the demonstration would only end by a timeout.
 
     Raises:
-        LabError: The lab is too small, or somebody has taken a node out.
+        LabError: The lab is too small, or a node was taken out.
     """
     problem = why_not(lab.plan)
     if problem:
@@ -108,9 +108,9 @@ def check_for_failover(lab: Lab) -> None:
 
 
 def demonstrate(lab: Lab) -> Generator[Step, None, None]:
-    """Takes the last node out and in again in every possible way; yields each step when it is over.
+    """Takes the last node out and in again in every possible way; yields each completed step.
 
-    If it is interrupted, the node is taken in again.
+    If it is interrupted, the node is taken back in.
 
     Raises:
         LabError: It is not possible with this lab, or a step failed.

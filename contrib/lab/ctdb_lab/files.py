@@ -1,4 +1,4 @@
-"""The files of a lab: what each node sees as /etc/ctdb, /var/lib/ctdb, /run and /var/log/ctdb."""
+"""The files of a lab, which each node has as /etc/ctdb, /var/lib/ctdb, /run and /var/log/ctdb."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ctdb_lab.plan import PROVIDED_SCRIPTS, Plan
 __all__ = ["MARK", "create", "remove"]
 
 MARK = ".ctdb-lab"
-"""In every directory that was made for a lab: nothing else is ever removed."""
+"""A file in every directory that was created for a lab: other directories are never removed."""
 
-# What hold-node.sh mounts something over.
+# Directories over which hold-node.sh mounts others.
 _HIDDEN = ("/run", "/proc", "/etc/ctdb", "/var/lib/ctdb", "/var/log/ctdb")
 _EMPTY = ("run/lock", "var/persistent", "var/volatile", "var/state", "log")
 _CONFIGURATION = """[logging]
@@ -32,7 +32,7 @@ def create(directory: Path, plan: Plan) -> None:
     """Writes all files of a lab into a new directory.
 
     Raises:
-        LabError: It is there already, or can't be there.
+        LabError: The directory exists already, or can't be created.
     """
     hidden = next((place for place in _HIDDEN if directory.is_relative_to(place)), None)
     if hidden:
@@ -47,7 +47,7 @@ def create(directory: Path, plan: Plan) -> None:
     plan.save(directory / "plan.json")
     if plan.samba:
         samba.create(directory)
-    # /run is each node's own and empty; on a real one systemd makes CTDB's directories there
+    # each node has its own empty /run; on a real node systemd creates CTDB's directories there
     files = [ask_ctdb(run_here, kind, daemon) for kind in ("socket", "pidfile") for daemon in ("ctdbd", "eventd")]
     socket = files[0]
     places = sorted({str(file.parent.relative_to("/")) for file in files})
@@ -58,10 +58,10 @@ def create(directory: Path, plan: Plan) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Removes a lab's directory; does nothing if there is none.
+    """Removes a lab's directory; does nothing if it doesn't exist.
 
     Raises:
-        LabError: It was not made for a lab.
+        LabError: It was not created for a lab.
     """
     if not directory.exists():
         return

@@ -1,8 +1,8 @@
 #!/bin/sh
-# hold-lab.sh DIRECTORY lab: process 1 of a lab's own namespaces (processes, mounts, network, host name). Makes the
-# bridge, starts a holder for each node, and holds everything: with the end of this process the kernel ends all others
-# and takes the namespaces down, however this end came.
-# Environment: LAB_NODES, how many nodes; LAB_HOLD, the command whose end is the lab's end; LAB_CLIENT, addresses of
+# hold-lab.sh DIRECTORY lab: process 1 of a lab's own namespaces (processes, mounts, network, host name). Creates the
+# bridge, starts a holder for each node, and keeps everything alive: when this process ends, for whatever reason, the
+# kernel ends all others and removes the namespaces.
+# Environment: LAB_NODES, the number of nodes; LAB_HOLD, a command: when it ends, the lab ends; LAB_CLIENT, addresses of
 # the bridge itself, from which clients reach the public addresses (may be empty).
 # SPDX-License-Identifier: Apache-2.0
 
@@ -11,8 +11,8 @@ set -eu
 mount -t proc proc /proc
 hostname lab
 ip link set lo up
-# No spanning tree: ports forward at once. No snooping: it needs a querier, and duplicate address detection needs the
-# multicast that it would hold back.
+# No spanning tree: ports forward at once. No snooping: it needs a querier, and would block the multicast packets that
+# duplicate address detection needs.
 ip link add lab0 type bridge stp_state 0 mcast_snooping 0
 ip link set lab0 up
 for address in $LAB_CLIENT; do
@@ -28,5 +28,5 @@ while [ "$number" -lt "$LAB_NODES" ]; do
 	number=$((number + 1))
 done
 
-# In the foreground and not exec'd: while a shell waits for one child it also buries all that lost their parents.
+# In the foreground and not exec'd: while a shell waits for one child, it also reaps all orphaned processes.
 $LAB_HOLD >/dev/null || :

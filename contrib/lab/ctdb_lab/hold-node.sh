@@ -1,6 +1,6 @@
 #!/bin/sh
-# hold-node.sh DIRECTORY NAME: process 1 of a node, in namespaces of its own. Gives the node its files and its two
-# links to the bridge, says that it is ready, and stays: with its end the node is gone.
+# hold-node.sh DIRECTORY NAME: process 1 of a node, in its own namespaces. Mounts the node's files, creates its two
+# links to the bridge, reports that it is ready, and waits: when it ends, the node ends.
 # Descriptor 3: the bridge's network namespace.
 # SPDX-License-Identifier: Apache-2.0
 
@@ -19,15 +19,15 @@ if [ -d "$directory/samba" ]; then
 		mount --bind "$directory/samba/$place" "/$place/samba"
 	done
 fi
-# The whole of it: the lock of iptables is there, and it is each host's own.
+# All of /run: the lock of iptables is in it, and each host has its own.
 mount --bind "$directory/run" /run
 
 echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries
-# Both links are on one bridge: each answers for its own addresses, or a link that is down takes the other's along.
+# Both links are on one bridge: each must answer only for its own addresses, or a link that is down affects the other.
 echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
 echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce
 ip link set lo up
-# The node's own traffic and what its clients use, as on hosts with two network cards.
+# One for the node's own traffic and one for its clients, as on hosts with two network cards.
 for link in node0 pub0; do
 	far=$2-$link
 	ip link add "$link" type veth peer name "$far" netns "$bridge"

@@ -32,7 +32,7 @@ class Lab:
     """A lab. As a context manager: the lab is up in the block, and is taken down at its end or with this process.
 
     Attributes:
-        directory: All of its files.
+        directory: The directory of all its files.
         plan: The description of the lab.
         nodes: The nodes, in order; empty before it is up.
     """
@@ -41,7 +41,7 @@ class Lab:
         """Describes a lab.
 
         Args:
-            directory: Doesn't exist yet; below one that does.
+            directory: A path that doesn't exist yet, in a directory that does.
             plan: The description of the lab.
         """
         self.directory = directory.resolve()
@@ -54,7 +54,7 @@ class Lab:
         """Attaches to a running lab; `close` detaches from it.
 
         Raises:
-            LabError: There is none.
+            LabError: No lab is running.
         """
         try:
             plan = Plan.load(directory / "plan.json")
@@ -76,13 +76,13 @@ class Lab:
     # Up and down
 
     def up(self, *, detached: bool = False) -> None:
-        """Makes the namespaces and starts ctdbd on every node; returns before they are healthy.
+        """Creates the namespaces and starts ctdbd on every node; returns before they are healthy.
 
         Args:
-            detached: The lab outlives this process, until `take_down`.
+            detached: Whether the lab outlives this process, until `take_down`.
 
         Raises:
-            LabError: It can't be started; it was taken down again.
+            LabError: It can't be started; what was started is taken down.
         """
         problem = missing_requirements(self.plan.eventd, samba=self.plan.samba)
         if problem:
@@ -136,18 +136,18 @@ class Lab:
             self.nodes.append(Node(self.directory, self.plan, number))
 
     def close(self) -> None:
-        """Detaches from the lab, which goes on running."""
+        """Detaches from the lab, which continues to run."""
         for node in self.nodes:
             node.close()
         self.nodes = []
 
     def down(self) -> None:
-        """Ends every process of the lab and with them all namespaces, links and mounts; removes its files."""
+        """Ends all processes of the lab, and thereby all namespaces, links and mounts; removes its files."""
         self.close()
         unshare, self._unshare = self._unshare, None
         if unshare is not None:
-            # its child, process 1 of the lab, is killed with it. `find_holder` could miss that one: its command line is
-            # not there yet at first, and not there any more while the namespace is ending
+            # its child, process 1 of the lab, is killed with it. `find_holder` could miss that one: it doesn't have its
+            # command line yet at first, and no longer while the namespace ends
             with watched_children(unshare.pid) as have_ended:
                 unshare.kill()
                 unshare.wait()
@@ -161,7 +161,7 @@ class Lab:
         """Simulates pulling or plugging a link's cable: at the bridge, where the node can't change it.
 
         Raises:
-            LabError: There is no such link.
+            LabError: The link doesn't exist.
         """
         done = run_here(*self.entering("ip", "link", "set", f"node{number}-{link}", "up" if put_in else "down"))
         if done.returncode != 0:
@@ -171,7 +171,7 @@ class Lab:
         """Returns a command line that runs `argv` in the network namespace of the bridge, otherwise on this machine."""
         return ["nsenter", f"--target={find_holder(self.directory, 'lab')}", "--net", *argv]
 
-    # Looking at it
+    # Inspection
 
     def hosting(self) -> dict[str, dict[int, State]]:
         """Returns for each public address the nodes whose kernel has it."""
@@ -186,7 +186,7 @@ class Lab:
         }
 
     def is_hosted_once(self, on: Collection[int] | None = None) -> bool:
-        """Tells whether every public address is usable on exactly one node, and that one of these.
+        """Returns whether every public address is usable on exactly one node, which is one of these.
 
         Args:
             on: Numbers of nodes; all of them by default.
@@ -198,7 +198,7 @@ class Lab:
         )
 
     def is_agreed(self, on: Collection[int]) -> bool:
-        """Tells whether every ctdbd of these nodes reports the same hosts of addresses as the kernels."""
+        """Returns whether every ctdbd of these nodes reports the same hosts of addresses as the kernels."""
         truth = {address: next(iter(hosts), -1) for address, hosts in self.hosting().items()}
         return all(self.nodes[number].hosts_by_ctdb() == truth for number in on)
 
@@ -206,18 +206,18 @@ class Lab:
         """Waits until every address is hosted once, by these nodes only; returns the seconds that it took.
 
         Raises:
-            LabError: Not within `timeout` seconds.
+            LabError: It took more than `timeout` seconds.
         """
         who = "any node" if on is None else f"the nodes {sorted(on)}"
         what = f"every address to be hosted exactly once, by {who}"
         return wait_until(lambda: self.is_hosted_once(on), timeout, what, self.explain, poll=poll)
 
     def wait_until_healthy(self, timeout: float = HEALTHY_SECONDS) -> float:
-        """Waits until all nodes are healthy, host all addresses, and agree on it; returns the seconds that it took."""
+        """Waits until all nodes are healthy, host all addresses and agree on them; returns the seconds that it took."""
         return self._wait_until_healthy(set(range(self.plan.nodes)), timeout)
 
     def wait_until_healthy_but(self, number: int, timeout: float = HEALTHY_SECONDS) -> float:
-        """As `wait_until_healthy`, without one node, which has been taken out and hosts nothing."""
+        """Like `wait_until_healthy`, without one node, which has been taken out and hosts nothing."""
         return self._wait_until_healthy(set(range(self.plan.nodes)) - {number}, timeout)
 
     def wait_until_settled(self, seconds: float = 3, timeout: float = HEALTHY_SECONDS) -> None:
@@ -270,10 +270,10 @@ def _status(node: Node) -> str:
 
 
 def take_down(directory: Path) -> bool:
-    """Ends the lab in a directory, even if it is only partly up; tells whether there was one.
+    """Ends the lab in a directory, even if it is only partly up; returns whether there was one.
 
     Raises:
-        LabError: Its processes don't end (a kernel that holds one), or the directory is not a lab's.
+        LabError: Its processes don't end (blocked in the kernel), or the directory is not a lab's.
     """
     directory = directory.resolve()
     there = directory.exists()

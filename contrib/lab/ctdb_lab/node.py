@@ -24,9 +24,9 @@ __all__ = ["ANSWER_SECONDS", "Node"]
 START_SECONDS = 60
 STOP_SECONDS = 30
 COMMAND_SECONDS = 60
-"""Timeout of a command on a node, which may wait for a whole takeover."""
+"""Timeout in seconds of a command on a node, which may wait for a whole takeover."""
 ANSWER_SECONDS = 5
-"""Timeout of a query that doesn't wait for anything."""
+"""Timeout in seconds of a query that doesn't wait for anything."""
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _TIMED_OUT = (124, 137)
 _LOG_TAIL = 6000
@@ -48,10 +48,10 @@ class Node:
         Args:
             lab: The lab's directory.
             plan: The lab's description.
-            number: The node's, from 0.
+            number: The node's number, from 0.
 
         Raises:
-            LabError: It doesn't run.
+            LabError: It is not running.
         """
         self.number = number
         self.directory = lab / f"node{number}"
@@ -64,10 +64,10 @@ class Node:
         self._reader = AddressReader(f"/proc/{holder}/ns/net")
 
     def close(self) -> None:
-        """Detaches from the node, which goes on running."""
+        """Detaches from the node, which continues to run."""
         self._reader.close()
 
-    # Using it
+    # Commands
 
     def entering(self, *argv: str) -> list[str]:
         """Returns a command line that runs `argv` on the node."""
@@ -81,10 +81,10 @@ class Node:
         """Runs a command on the node to its end; its output is text.
 
         Raises:
-            NoAnswer: It was not over in `timeout` seconds; it was killed.
+            NoAnswer: It timed out after `timeout` seconds, and was killed.
         """
         environment = {"PATH": _PATH}
-        # `timeout` runs on the node: to kill nsenter would leave the command itself running
+        # `timeout` runs on the node: killing nsenter would leave the command itself running
         limited = self.entering("timeout", "--kill-after=1", f"{timeout:g}", *argv)
         begin = time.monotonic()
         done = subprocess.run(limited, env=environment, capture_output=True, text=True, check=False)
@@ -96,7 +96,7 @@ class Node:
         """Runs the real ctdb tool on the node.
 
         Raises:
-            NoAnswer: It was not over in `timeout` seconds.
+            NoAnswer: It timed out after `timeout` seconds.
         """
         return self.run(CTDB_TOOL, *argv, timeout=timeout)
 
@@ -117,7 +117,7 @@ class Node:
                 f"{done.stdout}{done.stderr}{self.explain()}"
             )
 
-    # Its life
+    # Start and stop
 
     @property
     def eventd(self) -> str:
@@ -142,9 +142,9 @@ class Node:
         self._check_eventd()
 
     def _put_eventd_in_place(self) -> None:
-        """Mounts a launcher for the wanted event daemon over the one that ctdbd starts, on this node only.
+        """Mounts a launcher for the configured event daemon over the one that ctdbd starts, on this node only.
 
-        The launcher is a shell file that executes the daemon, as that of ctdb-eventd-install.
+        The launcher is a shell script that executes the daemon, like that of ctdb-eventd-install.
         """
         self.run("umount", CTDB_HELPER)  # fails if nothing is mounted there, which doesn't matter
         wanted = self.eventd
@@ -163,7 +163,7 @@ class Node:
         return self.is_running()
 
     def _check_eventd(self) -> None:
-        """Checks that the wanted event daemon is running, and no fallback."""
+        """Checks that the configured event daemon is running, and not a fallback."""
         process, wanted = self.daemon("eventd"), self.eventd
         if process is None:
             raise LabError(f"node {self.number}: no event daemon runs\n{self.explain()}")
@@ -189,7 +189,7 @@ class Node:
         wait_until(lambda: not self.processes(), STOP_SECONDS, f"node {self.number} to be empty", self.explain)
 
     def kill(self, process: Process, number: int = signal.SIGKILL) -> bool:
-        """Sends a signal to one of its processes; tells whether it was still there."""
+        """Sends a signal to one of its processes; returns whether the process still existed."""
         return kill_member(self._holder, process.pid, number)
 
     def kill_all(self) -> None:
@@ -198,28 +198,28 @@ class Node:
             self.kill(process)
         self.wait_until_empty()
 
-    # Looking at it
+    # Inspection
 
     def is_running(self) -> bool:
-        """Tells whether ctdbd answers, within a few seconds."""
+        """Returns whether ctdbd answers within a few seconds."""
         try:
             return self.ctdb("ping", timeout=ANSWER_SECONDS).returncode == 0
         except NoAnswer:
             return False
 
     def is_healthy(self) -> bool:
-        """Tells whether ctdbd calls this node OK, within a few seconds."""
+        """Returns whether ctdbd reports this node as OK within a few seconds."""
         try:
             return self.ctdb("nodestatus", timeout=ANSWER_SECONDS).returncode == 0
         except NoAnswer:
             return False
 
     def addresses(self) -> dict[str, State]:
-        """All addresses that the kernel has on this node's interfaces, whatever ctdbd says."""
+        """Returns all addresses that the kernel has on this node's interfaces, independent of ctdbd."""
         return self._reader.read()
 
     def hosts_by_ctdb(self, timeout: float = COMMAND_SECONDS) -> dict[str, int]:
-        """Returns each public address and the node that hosts it by this ctdbd; -1 is none. Empty if ctdbd is down.
+        """Returns each public address and its host as this ctdbd reports it; -1 is none. Empty if ctdbd is down.
 
         Raises:
             NoAnswer: It didn't answer within `timeout` seconds.
@@ -260,11 +260,11 @@ class Node:
         return [process for process in found if not (process.parent == self._holder and _is_sleep(process))]
 
     def daemon(self, name: str) -> Process | None:
-        """The process that a daemon's pid file (`ctdbd`, `eventd`) names; None if it doesn't run."""
+        """Returns the process in a daemon's pid file (`ctdbd`, `eventd`); None if it is not running."""
         return self._of_file(self.run_file("pidfile", name))
 
     def smbd(self) -> Process | None:
-        """Samba's parent process; None if it doesn't run."""
+        """Returns Samba's parent process; None if it is not running."""
         return self._of_file(self.directory / "run/samba/smbd.pid")
 
     def _of_file(self, file: Path) -> Process | None:
@@ -275,7 +275,7 @@ class Node:
         return next((process for process in self.processes() if process.inner == inner), None)
 
     def run_file(self, kind: str, daemon: str) -> Path:
-        """Returns the path of a daemon's file, as the node's CTDB reports it, seen from outside the node.
+        """Returns the path of a daemon's file, as reported by the node's CTDB, for access from outside the node.
 
         Args:
             kind: `socket` or `pidfile`.
@@ -285,12 +285,12 @@ class Node:
             LabError: CTDB doesn't report it.
         """
         if (kind, daemon) not in self._files:
-            # asked on the node: the machine that a person attaches from may have another CTDB, or none
+            # asked on the node: the machine of the user who attaches may have another CTDB, or none
             self._files[kind, daemon] = self.directory / ask_ctdb(self.run, kind, daemon).relative_to("/")
         return self._files[kind, daemon]
 
     def scripts(self) -> list[Process]:
-        """The running event scripts: what the event daemon itself has started from the directory of scripts."""
+        """Returns the running event scripts: children of the event daemon in the directory of scripts."""
         eventd = self.daemon("eventd")
         if eventd is None:
             return []
@@ -298,7 +298,7 @@ class Node:
 
     @property
     def log(self) -> str:
-        """What ctdbd and the event daemon have logged so far."""
+        """The log of ctdbd and the event daemon."""
         path = self.directory / "log" / "log.ctdb"
         return path.read_text(errors="replace") if path.exists() else ""
 

@@ -1,4 +1,4 @@
-"""Where the CTDB of a machine or node has its files: it says so itself; the places differ by version and by builder."""
+"""Asks the CTDB of a machine or node for the paths of its files, which differ by version and by distribution."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def run_here(*argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def ask_ctdb(run: Callable[..., subprocess.CompletedProcess[str]], kind: str, daemon: str) -> Path:
-    """The absolute path of a daemon's file, by the account of CTDB itself.
+    """Returns the absolute path of a daemon's file, as CTDB reports it.
 
     Args:
-        run: Runs a command where that CTDB is: `run_here`, or a node's `run`.
+        run: Runs a command on the machine of that CTDB: `run_here`, or a node's `run`.
         kind: `socket` or `pidfile`.
         daemon: `ctdbd` or `eventd`.
 
     Raises:
-        LabError: CTDB doesn't say.
+        LabError: CTDB doesn't report it.
     """
     asked = run(CTDB_PATH, kind, daemon)
     answer = asked.stdout.strip()

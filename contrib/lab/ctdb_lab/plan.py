@@ -1,4 +1,4 @@
-"""What a lab consists of: pure description, and the numbering of everything in it."""
+"""The description of a lab, and the numbering of everything in it. Pure."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ __all__ = [
 CTDBD = "/usr/sbin/ctdbd"
 CTDB_TOOL = "/usr/bin/ctdb"
 CTDB_HELPERS = "/usr/libexec/ctdb"
-"""Where CTDB has the programs that it starts itself."""
+"""Directory of the programs that CTDB starts itself."""
 CTDB_HELPER = f"{CTDB_HELPERS}/ctdb-eventd"
-"""What every ctdbd starts: CTDB's own event daemon, or what was put in its place."""
+"""The program that every ctdbd starts: CTDB's own event daemon, or a replacement."""
 PROVIDED_SCRIPTS = "/usr/share/ctdb/events/legacy"
 PROVIDED = ("00.ctdb", "10.interface")
-"""Those of CTDB's scripts that every lab runs."""
+"""CTDB's scripts that every lab runs."""
 NODE_INTERFACE = "node0"
 PUBLIC_INTERFACE = "pub0"
 
 
 def own_eventd(helper: str = CTDB_HELPER) -> str:
-    """The path of CTDB's own event daemon; ctdb-eventd-install keeps it beside ours, which has its place then."""
+    """Returns the path of CTDB's own event daemon, which ctdb-eventd-install moves aside when it installs ours."""
     kept = f"{helper}.ctdb"
     return kept if Path(kept).exists() else helper
 
 
 CTDB_EVENTD = own_eventd()
 
-# The recovery suppression after the first recovery (10 s) is most of what a cluster takes to become healthy. A ban
-# of five minutes would outlive most tests. The rest is left alone, the time for a takeover above all.
+# Most of the time until a cluster is healthy is the recovery suppression after the first recovery (10 s). A ban of five
+# minutes would last longer than most tests. Other tunables are not changed, above all the time for a takeover.
 DEFAULT_TUNABLES = {"RerecoveryTimeout": 2, "MonitorInterval": 3, "RecoveryBanPeriod": 10}
 
-# No network of the machine's: nothing of a lab ever leaves its namespaces, but a person reads the numbers.
+# Not a network of this machine: no packet of a lab leaves its namespaces, but users see the numbers.
 _NODE_NETWORK = ipaddress.ip_network("10.99.0.0/24")
 _PUBLIC_4 = ipaddress.ip_network("10.100.0.0/16")
 _PUBLIC_6 = ipaddress.ip_network("fd00:c7db::/64")
 CLIENT_ADDRESSES = (f"{_PUBLIC_4[-2]}/{_PUBLIC_4.prefixlen}", f"{_PUBLIC_6[0xFFFF]}/{_PUBLIC_6.prefixlen}")
-"""The bridge's own: what a client in the lab's network has."""
+"""The bridge's own addresses, which clients in the lab's network use."""
 _MOST_NODES = 16
 
 
@@ -66,11 +66,11 @@ class PublicAddress:
 
     address: str
     bits: int
-    """Of the netmask."""
+    """Length of the netmask."""
 
     @property
     def line(self) -> str:
-        """As it stands in CTDB's file of public addresses."""
+        """Its line in CTDB's file of public addresses."""
         return f"{self.address}/{self.bits} {PUBLIC_INTERFACE}"
 
 
@@ -86,7 +86,7 @@ def _address_count(_: object, __: object, value: int) -> None:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A lab that could be."""
+    """The description of a lab."""
 
     eventd: str
     """Path of the event daemon that every ctdbd starts."""
@@ -94,25 +94,25 @@ class Plan:
     addresses4: int = attrs.field(default=6, validator=_address_count)
     """Public IPv4 addresses."""
     addresses6: int = attrs.field(default=3, validator=_address_count)
-    """Public IPv6 addresses. Each takes two seconds, since the kernel asks the network first whether it is free."""
+    """Public IPv6 addresses. Each takes two seconds, since the kernel first checks whether another host has it."""
     tunables: Mapping[str, int] = attrs.field(factory=dict)
-    """Besides the lab's own, or instead of them."""
+    """Tunables that are added to the lab's own, or replace them."""
     scripts: Mapping[str, str] = attrs.field(factory=dict)
-    """More event scripts: name without `.script`, and text. `@NODE@` becomes the node's directory."""
+    """More event scripts: name without `.script`, and text. `@NODE@` is replaced by the node's directory."""
 
     configuration: str = ""
-    """More of ctdb.conf, with `@NODE@` likewise."""
+    """More lines of ctdb.conf, with the same replacement."""
     samba: bool = False
-    """Each node has an smbd, which 50.samba starts and watches."""
+    """Whether each node has an smbd, which 50.samba starts and monitors."""
 
     @property
     def enabled(self) -> tuple[str, ...]:
-        """CTDB's own scripts that are to run."""
+        """CTDB's own scripts that are enabled."""
         return (*PROVIDED, "50.samba") if self.samba else PROVIDED
 
     @property
     def all_tunables(self) -> dict[str, int]:
-        """What ctdb.tunables shall say."""
+        """The content of ctdb.tunables."""
         return DEFAULT_TUNABLES | dict(self.tunables)
 
     @property
@@ -122,25 +122,25 @@ class Plan:
 
     @property
     def public_addresses(self) -> list[PublicAddress]:
-        """All of them, IPv4 first."""
+        """All public addresses, IPv4 first."""
         four = [PublicAddress(address=str(_PUBLIC_4[256 + number]), bits=16) for number in range(self.addresses4)]
         six = [PublicAddress(address=str(_PUBLIC_6[256 + number]), bits=64) for number in range(self.addresses6)]
         return four + six
 
     def save(self, path: Path) -> None:
-        """Writes it down for whoever attaches to the lab later."""
+        """Saves it for processes that attach to the lab later."""
         path.write_text(json.dumps(attrs.asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Plan:
-        """Reads what `save` wrote."""
+        """Loads the file that `save` wrote."""
         return cls(**json.loads(path.read_text()))
 
 
 def eventd_path(wanted: str) -> str:
-    """The path behind what people write: `ctdb`, `ours` or a path.
+    """Returns the path of an event daemon that a user names as `ctdb`, `ours` or a path.
 
-    Ours is the one beside this interpreter.
+    `ours` is the one beside this interpreter.
     """
     if wanted == "ctdb":
         return own_eventd()

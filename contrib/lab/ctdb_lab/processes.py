@@ -1,6 +1,6 @@
 """Processes of a lab, seen from the machine: found by their namespace, killed only while they are in it.
 
-Process ids are the machine's. Pid files of a node have ids of the node's own namespace, see `Process.inner`.
+Pids are the machine's. Pid files of a node contain pids of the node's own namespace, see `Process.inner`.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Process:
     """A living process of a lab."""
 
     pid: int
-    """As the machine numbers it."""
+    """Its pid on the machine."""
     inner: int
-    """As the innermost namespace numbers it."""
+    """Its pid in the innermost namespace."""
     parent: int
-    """The machine's number of its parent."""
+    """The pid of its parent on the machine."""
     command: str
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ def find_holder(directory: Path, name: str) -> int | None:
 
 
 def _sees_same_directory(pid: int, directory: Path) -> bool:
-    """Tells whether a path is the same directory for a process, which may have another root directory."""
+    """Returns whether a path is the same directory for a process, which may have another root directory."""
     seen = directory if directory.exists() else Path("/")
     try:
         return os.path.samestat(os.stat(f"/proc/{pid}/root{seen}"), os.stat(seen))
@@ -96,7 +96,7 @@ def executable(pid: int) -> str:
 
 
 def catches(pid: int, number: int) -> bool:
-    """Tells whether a process has a handler for a signal; without one, the signal may end it."""
+    """Returns whether a process has a handler for a signal; without one, the signal may end it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except _GONE:
@@ -106,7 +106,7 @@ def catches(pid: int, number: int) -> bool:
 
 
 def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
-    """Sends a signal to a process if it is one of the holder's; tells whether it was."""
+    """Sends a signal to a process if it is a member of the holder's namespace; returns whether it was."""
     with contextlib.suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
@@ -120,7 +120,7 @@ def kill_member(holder: int, pid: int, number: int = signal.SIGKILL) -> bool:
 
 
 def wait_for_end(pid: int, number: int, seconds: float) -> bool:
-    """Sends a signal to a process and waits until it has ended or is a zombie; tells whether that happened in time."""
+    """Sends a signal to a process and waits until it has ended or is a zombie; returns whether it did in time."""
     with contextlib.suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
@@ -136,7 +136,7 @@ def watched_children(pid: int) -> Iterator[Callable[[float], bool]]:
     """Watches the present children of a process during the block.
 
     Yields:
-        A function that waits until all of them have ended, at most so many seconds, and tells whether they have.
+        A function that waits until all of them have ended, up to a number of seconds, and returns whether they have.
     """
     with contextlib.ExitStack() as stack:
         pidfds = []

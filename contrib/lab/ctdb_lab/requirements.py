@@ -1,4 +1,4 @@
-"""What a lab needs of the machine, and how to name what is missing."""
+"""Checks the requirements of a lab, and names what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ctdb_lab.plan import CTDB_EVENTD, CTDB_TOOL, CTDBD, PROVIDED_SCRIPTS
 
 __all__ = ["missing_requirements"]
 
-# What runs in a lab and Debian's package that brings it; 10.interface needs iptables and ethtool.
+# The programs that a lab needs, and Debian's packages that have them; 10.interface needs iptables and ethtool.
 _NEEDED = {
     CTDBD: "ctdb",
     CTDB_TOOL: "ctdb",
@@ -29,9 +29,9 @@ _NEEDED = {
     "pstree": "psmisc",
 }
 _SAMBA = {"smbd": "samba", "/etc/init.d/smbd": "samba", "smbclient": "smbclient"}
-# For tools that a plain user's PATH has not; the message about root comes with it anyway.
+# For tools that are not in an ordinary user's PATH; the message about root is shown anyway.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The same that a lab asks for, and the one thing in it that a container may forbid apart from the namespaces.
+# The namespaces that a lab creates, and the only other operation of a lab that a container may forbid.
 _ATTEMPT = (
     "unshare",
     *("--pid", "--fork", "--kill-child", "--mount", "--net", "--uts"),
@@ -40,11 +40,11 @@ _ATTEMPT = (
 
 
 def missing_requirements(eventd: str = CTDB_EVENTD, *, samba: bool = False) -> str:
-    """Names what this machine lacks and what helps; empty if nothing is missing.
+    """Returns what this machine lacks and how to correct it; empty if nothing is missing.
 
     Args:
-        eventd: The event daemon that is to run.
-        samba: The nodes shall have Samba.
+        eventd: The event daemon that is started.
+        samba: Whether the nodes have Samba.
     """
     problems = []
     if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""Samba in a lab: each node's own configuration and state, one share that all have, and whether smbd runs."""
+"""Samba in a lab: each node's own configuration and state, one common share, and whether smbd runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["CLIENT_FILE", "SHARE", "create", "create_node"]
 SHARE = "lab"
 """The share's name."""
 CLIENT_FILE = "client/smb.conf"
-"""Below the lab's directory: smbclient's configuration."""
+"""Path of smbclient's configuration, below the lab's directory."""
 _FILES = "share"
-"""Below the lab's directory: the share's files, which all nodes have in common as a cluster's file system."""
+"""Path of the share's files, below the lab's directory; all nodes share them like a cluster file system."""
 _OWN = ("etc", "var/lib/private", "var/cache", "var/log")
-"""What each node has of its own, as hold-node.sh mounts it; /run/samba is in its /run anyway."""
+"""Each node's own directories, which hold-node.sh mounts; /run/samba is in the node's /run anyway."""
 
 _SERVER = """[global]
 	netbios name = LAB
@@ -45,7 +45,7 @@ _CLIENT = """[global]
 
 
 def create(directory: Path) -> None:
-    """Makes what the nodes have in common, and what a client outside of them needs."""
+    """Creates the files that all nodes share, and those for a client outside of the nodes."""
     (directory / _FILES).mkdir()
     client = directory / CLIENT_FILE
     client.parent.mkdir()
@@ -53,12 +53,12 @@ def create(directory: Path) -> None:
 
 
 def create_node(directory: Path, node: Path, socket: Path) -> None:
-    """Makes a node's own configuration and state.
+    """Creates a node's own configuration and state.
 
     Args:
-        directory: The lab's.
-        node: The node's.
-        socket: That of ctdbd, as the node sees it.
+        directory: The lab's directory.
+        node: The node's directory.
+        socket: The socket of ctdbd, as a path on the node.
     """
     for place in _OWN:
         (node / "samba" / place).mkdir(mode=0o700, parents=True)

@@ -1,4 +1,4 @@
-"""What `make lab-status` prints."""
+"""The output of `make lab-status`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATE_SECONDS = 3
 
 
 def status(lab: Lab) -> Iterator[str]:
-    """The state of a lab, line by line: the cluster, the addresses, then each node. A sick node costs it seconds."""
+    """Yields the state of a lab by lines: the cluster, the addresses, then each node. Takes seconds if a node hangs."""
     running = [node for node in lab.nodes if node.is_running()]
     if running:
         yield from _command(running[0], "status")
@@ -75,7 +75,7 @@ def _smbd(node: Node) -> str:
 
 
 def _is_ours(eventd: Process) -> bool:
-    """Tells whether it is ours, which tells its state at a signal that ends any other."""
+    """Returns whether it is our daemon, which logs its state at a signal that ends any other daemon."""
     is_python = os.path.basename(executable(eventd.pid)).startswith("python")
     return is_python and catches(eventd.pid, signal.SIGUSR2)
 
@@ -99,7 +99,7 @@ def _usage(pid: int) -> str:
 
 
 def _own_account(node: Node, eventd: Process) -> Iterator[str]:
-    """What our daemon writes to its log when it is asked: what runs, what waits and for what."""
+    """Returns the state that our daemon writes to its log on request: what runs, what waits and for what."""
     begin = len(node.log)
     node.kill(eventd, signal.SIGUSR2)
 

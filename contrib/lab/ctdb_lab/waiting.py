@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a timeout, and an explanation if it fails."""
+"""Waits for a condition, with a timeout, and an explanation if it fails."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def wait_until(
     *,
     poll: float = POLL_SECONDS,
 ) -> float:
-    """Blocks until the condition holds. Polls, since the state of other programs can't be subscribed to.
+    """Blocks until the condition is true. Polls, since other programs don't notify of their state.
 
     Args:
         condition: Called repeatedly until it returns something true.
         timeout: Seconds; the condition is checked once more after them.
-        what: What is waited for, for the error's text.
+        what: The expected state, for the error's text.
         explain: Called on failure only; its text, such as the end of a log, is added.
         poll: Seconds between two checks.
 
@@ -33,7 +33,7 @@ def wait_until(
         The seconds that it took.
 
     Raises:
-        LabError: The timeout is over.
+        LabError: The condition timed out.
     """
     begin = time.monotonic()
     while not condition():

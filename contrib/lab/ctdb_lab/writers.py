@@ -18,11 +18,11 @@ from ctdb_lab.waiting import wait_until
 __all__ = ["Writer", "wait_until_served", "writing"]
 
 _ANSWER_TIMEOUT = 0.6
-"""Seconds after which a client that got no answer tries again with a new connection."""
+"""Seconds without a reply after which a client tries again with a new connection."""
 _PAUSE = 0.02
-"""Seconds between two writes, to leave the processors to the failover."""
+"""Seconds between two writes, so that the failover has enough processor time."""
 _MIN_WRITES = 20
-"""A client counts as served after so many consecutive writes."""
+"""Number of consecutive writes after which a client counts as served."""
 
 
 class Writer:
@@ -55,11 +55,11 @@ class Writer:
         self._thread.join()
 
     def is_served(self, since: float) -> bool:
-        """Tells whether it has written repeatedly since then (`time.monotonic`)."""
+        """Returns whether it has written repeatedly since then (`time.monotonic`)."""
         return len(self._writes) > _MIN_WRITES and self._writes[-_MIN_WRITES] > since
 
     def longest_gap(self, since: float) -> float:
-        """Returns the longest time without a write, in seconds, of those that ended after `since`."""
+        """Returns the longest time without a write, in seconds, among those that ended after `since`."""
         pairs = itertools.pairwise(list(self._writes))
         return max(later - earlier for earlier, later in pairs if later > since)
 
@@ -111,7 +111,7 @@ def wait_until_served(lab: Lab, writers: Collection[Writer], since: float, timeo
     """Waits until each client has written repeatedly since then.
 
     Raises:
-        LabError: Not within `timeout` seconds.
+        LabError: It took more than `timeout` seconds.
     """
     wait_until(
         lambda: all(writer.is_served(since) for writer in writers), timeout, "every client to write", lab.explain

@@ -1,1 +1,1 @@
-"""Turns the command line's table into man pages and a chapter of the documentation."""
+"""Generates man pages and a chapter of the documentation from the command line's table."""

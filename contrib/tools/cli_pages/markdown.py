@@ -16,7 +16,7 @@ _WIDTH = 118
 
 
 def with_reference(page: str) -> str:
-    """Returns the page with the reference between its marks made anew."""
+    """Returns the page with a new reference between its marks."""
     before, begin, rest = page.partition(BEGIN)
     _, end, behind = rest.partition(END)
     if not begin or not end:

@@ -1,4 +1,4 @@
-"""The few forms of roff that the man pages need, with the man macros."""
+"""The roff requests that the man pages need, with the man macros."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _NOTHING = "\\&"
 
 
 def escaped(text: str) -> str:
-    """Makes text safe: dashes stay dashes, and backslashes backslashes."""
+    """Escapes dashes and backslashes, so that they are printed unchanged."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha")
     return _guarded(text.replace("'", "\\(aq"))
 
 
 def _guarded(text: str) -> str:
-    """Keeps lines that begin with a dot from being requests."""
+    """Prevents lines that begin with a dot from being interpreted as requests."""
     return "\n".join("\\&" + line if line.startswith(".") else line for line in text.split("\n"))
 
 
@@ -28,14 +28,14 @@ def _filled(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Turns a sentence with Markdown's marks into roff: code is bold, links lose their targets."""
+    """Converts a sentence with Markdown to roff: code becomes bold, links lose their targets."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
     parts = text.split("`")
     return "".join(f"\\fB{escaped(part)}\\fR" if index % 2 else escaped(part) for index, part in enumerate(parts))
 
 
 def head(name: str, number: int, purpose: str, generated: str) -> str:
-    """Begins a page."""
+    """Formats the head of a page."""
     return (
         f'.\\" {generated}\n.\\" SPDX-License-Identifier: Apache-2.0\n'
         f'.TH "{name.upper()}" "{number}" "" "ctdb\\-eventd {__version__}" "Event broker for CTDB"\n'
@@ -44,25 +44,25 @@ def head(name: str, number: int, purpose: str, generated: str) -> str:
 
 
 def section(title: str) -> str:
-    """Begins a section."""
+    """Formats the heading of a section."""
     return f".SH {title}\n"
 
 
 def subsection(title: str) -> str:
-    """Begins a part of a section."""
+    """Formats the heading of a subsection."""
     return f".SS {escaped(title)}\n"
 
 
 def paragraphs(text: str) -> str:
-    """Writes paragraphs, which blank lines separate."""
+    """Formats paragraphs, which are separated by blank lines."""
     return ".PP\n".join(_filled(part) + "\n" for part in text.strip().split("\n\n"))
 
 
 def tagged(tag: str, text: str) -> str:
-    """Writes an entry of a list: its tag in bold, and what it is."""
+    """Formats an entry of a list: its tag in bold, and its text."""
     return f".TP\n\\fB{escaped(tag)}\\fR\n{_filled(text) or _NOTHING}\n"
 
 
 def continued(text: str) -> str:
-    """Writes a further paragraph of an entry."""
+    """Formats a further paragraph of an entry."""
     return f".IP\n{_filled(text)}\n"

@@ -1,4 +1,4 @@
-"""What the man pages say beyond the table."""
+"""Texts of the man pages that are not in the table."""
 
 from __future__ import annotations
 
