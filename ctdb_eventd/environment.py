@@ -18,6 +18,7 @@ __all__ = [
     "calm_signals",
     "close_on_exec",
     "ensure_standard_descriptors",
+    "leave_signals_to_main_thread",
     "name_process",
     "script_environment",
     "spare_from_oom",
@@ -66,6 +67,15 @@ def calm_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, UPGRADE_SIGNAL):
         signal.signal(number, signal.SIG_IGN)
+
+
+def leave_signals_to_main_thread() -> None:
+    """Has the calling thread, which isn't the main one, get none of the signals that the daemon handles.
+
+    While an upgrade blocks them in the main thread, the kernel would deliver them to another one, and they would be
+    lost with the former program.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
 
 
 def spare_from_oom(path: str = "/proc/self/oom_score_adj") -> bytes | None:

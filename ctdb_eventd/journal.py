@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
+from ctdb_eventd.environment import leave_signals_to_main_thread
 from ctdb_eventd.log_lines import PROGRAM, LossRecord, known, priority
 from ctdb_eventd.private import memory_file
 
@@ -150,6 +151,7 @@ class JournalHandler(logging.Handler):
 
     def _send_held(self) -> None:
         """Sends queued entries, whenever the socket has room, until the queue is empty."""
+        leave_signals_to_main_thread()
         room = select.poll()
         room.register(self._socket, select.POLLOUT)
         while True:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ctdb_eventd.environment import leave_signals_to_main_thread
 from ctdb_eventd.history.records import Bounds, Record, Wanted
 
 __all__ = ["History", "ReadDone"]
@@ -118,6 +119,7 @@ class History:
     # ------------------------------------------------------------------ in the threads
 
     def _read_all(self) -> None:
+        leave_signals_to_main_thread()
         from ctdb_eventd.history import reader  # here, as in `_write_all`
 
         while True:
@@ -154,6 +156,7 @@ class History:
             self._settled.notify_all()
 
     def _write_all(self) -> None:
+        leave_signals_to_main_thread()
         # here, as SQLite would slow the daemon's start
         from ctdb_eventd.history.file import HistoryFile, WriteError
 

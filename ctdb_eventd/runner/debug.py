@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from ctdb_eventd.config import Config
+from ctdb_eventd.environment import leave_signals_to_main_thread
 from ctdb_eventd.logs import log_output
 from ctdb_eventd.runner.process import KILL_TIMEOUT, Child, SpawnContext
 from ctdb_eventd.runs import Job
 from ctdb_eventd.safety import Ways
+
+if TYPE_CHECKING:
+    from ctdb_eventd.processes import Hung
 
 __all__ = ["Debugger"]
 
@@ -64,8 +69,12 @@ class Debugger:
         try:
             from ctdb_eventd.processes import examine  # imported here, as it would slow the daemon's start
 
+            def look() -> Hung | None:
+                leave_signals_to_main_thread()
+                return examine(hung.pid, others)
+
             with anyio.move_on_after(_LOOK_TIMEOUT):
-                found = await anyio.to_thread.run_sync(examine, hung.pid, others, abandon_on_cancel=True)
+                found = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
         except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
             text = "%s: %s is ended without a look at its processes: %s"
             _log.warning(text, job.spec, script, error, extra=job.about(script=script))

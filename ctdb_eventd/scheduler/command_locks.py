@@ -21,6 +21,7 @@ from typing import Any
 
 import attrs
 
+from ctdb_eventd.environment import leave_signals_to_main_thread
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.private import own_file
 
@@ -171,6 +172,7 @@ class _LockFile:
         return False
 
     def _wait(self, fd: int, loop: asyncio.AbstractEventLoop) -> None:
+        leave_signals_to_main_thread()
         fcntl.flock(fd, fcntl.LOCK_EX)
         with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
             loop.call_soon_threadsafe(self._got, fd)

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -506,6 +507,26 @@ async def test_a_daemon_that_is_asked_to_end_in_any_step_ends_with_all_that_it_h
         assert await asyncio.to_thread(daemon.stop) == 0
         assert "received SIGTERM, shutting down" in node.log
         assert not (node.base / "run" / "eventd.pid").exists()
+
+
+async def test_signals_come_to_the_main_thread_alone(node: Node) -> None:
+    """Another thread would take those that wait in the main one for the next program, and they would be lost."""
+    node.script("10.a.script", "exit 0")
+    async with everybody(node) as (daemon, client, native):
+        assert await client.run("startup") == 0
+        await native.call("history", view="runs")
+        main = daemon.process.pid
+        threads = [int(each.name) for each in Path(f"/proc/{main}/task").iterdir() if each.name != str(main)]
+        assert threads
+
+        def blocked(thread: int) -> bool:
+            found = re.search(
+                r"^SigBlk:\s*(\w+)$", Path(f"/proc/{main}/task/{thread}/status").read_text(), re.MULTILINE
+            )
+            return found is not None and bool(int(found[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+        await until(lambda: all(map(blocked, threads)), "threads without signals")
+        assert not blocked(main)
 
 
 @pytest.mark.parametrize("step", STEPS)
