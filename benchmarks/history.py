@@ -9,22 +9,20 @@ their time, so that several pairs of them are measured.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
-from benchmarks.client import burst, call, run_packet, takeip_packets, time_calls
-from benchmarks.daemons import Daemon, DaemonError, node, running
+from benchmarks.client import burst, call, check_results, run_packet, takeip_packets, time_calls
+from benchmarks.daemons import Daemon, node, running
 from benchmarks.results import Figure, Limit, LimitKind, Unit, compared
-from benchmarks.setting import Case, Setting
+from benchmarks.setting import Case, Setting, no_ops
 from benchmarks.timing import in_turn
 
 __all__ = ["CASES"]
 
-_NO_OP = "#!/bin/sh\nexit 0\n"
 _SCRIPTS = 20
 _EVENTS = 25
 """One after another: about a second."""
@@ -40,8 +38,7 @@ def _event(daemon: Daemon) -> float:
     packet = run_packet("legacy", "startup")
     with closing(daemon.connect()) as connection:
         result, length = call(connection, packet)
-        if result != 0:
-            raise DaemonError(f"{daemon.label}: the event failed with {os.strerror(result)}")
+        check_results(daemon, [result])
         seconds = time_calls(connection, packet, length, _EVENTS)
     time.sleep(_PAUSE)
     return seconds
@@ -54,17 +51,16 @@ def _failover(daemon: Daemon) -> float:
     with closing(daemon.connect()) as connection:
         _, results = burst(connection, packets)
     seconds = daemon.loop_time() - before
-    if any(results.values()):
-        raise DaemonError(f"{daemon.label}: a takeip failed")
+    check_results(daemon, results.values())
     time.sleep(_PAUSE)
     return seconds
 
 
 def _without_and_with(setting: Setting, scripts: int, work: Callable[[Daemon], float]) -> list[list[float]]:
     """Returns the times of some work without and with the history, on nodes of so many scripts."""
-    no_ops = {"legacy": {f"{number:02}.no-op": _NO_OP for number in range(scripts)}}
+    components = no_ops(scripts)
     samples: list[list[float]] = [[], []]
-    with node(no_ops, _WITHOUT) as plain, node(no_ops) as keeping:
+    with node(components, _WITHOUT) as plain, node(components) as keeping:
         for _ in range(_PAIRS):
             with running(setting.ours, plain) as without, running(setting.ours, keeping) as with_it:
                 pair = in_turn(max(1, setting.rounds // _PAIRS), partial(work, without), partial(work, with_it))

@@ -112,7 +112,6 @@ class Daemon:
         """
         self._options = options
         self._former = former
-        self._state = None if former is None else former.state
         self._paths = paths
         self._is_test = test_mode(environ)
         self._log = Log(environ, paths)
@@ -165,11 +164,11 @@ class Daemon:
         self._control.access = look_up(self._config.access)
         self._log_places()
         self._log_warnings()
-        if self._state is None:
+        if self._former is None:
             self._pid_file = PidFile(self._paths.pid_file)
             _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
         else:
-            self._pid_file = PidFile.taken_up(self._paths.pid_file, self._state.pid_file)
+            self._pid_file = PidFile.taken_up(self._paths.pid_file, self._former.state.pid_file)
         self._resources.callback(self._pid_file.remove)
         self._handle_signals()
         self._watch_process()
@@ -269,7 +268,7 @@ class Daemon:
             raise StartupError(f"can't write the table of scripts in {where}: {error.strerror}") from error
         self._resources.push_async_callback(self._guardian.shutdown)
         former = environment.spare_from_oom()
-        oom_score_adj = former if self._state is None else self._state.oom_score_adj
+        oom_score_adj = former if self._former is None else self._former.state.oom_score_adj
         stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         spawn = SpawnContext(
             environ=self._script_environment(),
@@ -348,7 +347,7 @@ class Daemon:
             return None
         path = history_file(self._paths.state_dir)
         own_directory(os.path.dirname(path))
-        history = History(path, bounds, goes_on=self._state is not None)
+        history = History(path, bounds, goes_on=self._former is not None)
         self._resources.callback(history.close)
         return history
 
@@ -375,8 +374,8 @@ class Daemon:
         if pid is None:
             return
         try:
-            if self._state is not None and self._state.watched is not None:
-                self._watched = self._state.watched
+            if self._former is not None and self._former.state.watched is not None:
+                self._watched = self._former.state.watched
             else:
                 self._watched = os.pidfd_open(pid)
         except OSError as error:
@@ -408,7 +407,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._on_reload)
         loop.add_signal_handler(signal.SIGUSR2, self._on_show)
         loop.add_signal_handler(environment.UPGRADE_SIGNAL, self._on_upgrade_signal)
-        if self._state is not None:
+        if self._former is not None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, environment.HANDLED_SIGNALS)
 
     def _on_stop_signal(self, number: signal.Signals) -> None:

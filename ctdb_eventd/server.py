@@ -122,14 +122,14 @@ class Server:
             listener.bind(self._path)
         finally:
             os.umask(mask)
-        self._bound = _identity(os.lstat(self._path))
+        self._bound = self._file()
         self._warn_of_directories()
         listener.listen(_BACKLOG)
 
     def use_access(self) -> None:
         """Applies changed access rules: to the socket's mode, and by closing sessions that are not allowed any more."""
         with contextlib.suppress(FileNotFoundError):
-            if _identity(os.lstat(self._path)) == self._bound:  # it may be another daemon's by now
+            if self._is_ours():
                 os.chmod(self._path, 0o666 if self._control.access.is_open else 0o700)
         self._warn_of_directories()
         for session in list(self._sessions):
@@ -157,10 +157,22 @@ class Server:
             self._stop_accepting(listener)
             listener.close()
             with contextlib.suppress(FileNotFoundError):
-                if _identity(os.lstat(self._path)) == self._bound:  # it may be another daemon's by now
+                if self._is_ours():
                     os.unlink(self._path)
         for session in list(self._sessions):
             session.close()
+
+    def _is_ours(self) -> bool:
+        """Tells whether the socket's file is still this daemon's: another one may have made its own.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        return self._file() == self._bound
+
+    def _file(self) -> tuple[int, int]:
+        status = os.lstat(self._path)
+        return status.st_dev, status.st_ino
 
     def _stop_accepting(self, listener: socket.socket) -> None:
         self._loop.remove_reader(listener)
@@ -254,10 +266,6 @@ class Server:
         self._traffic.clients = len(self._sessions)
         if self._pause is not None:
             self._retry_accept()
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
 
 
 def _groups(client: socket.socket, uid: int, gid: int) -> frozenset[int]:

@@ -121,7 +121,7 @@ def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more:
     try:
         for one in kept:
             os.set_inheritable(one, True)
-        os.execve(program[0], [*program, TAKE_OVER, str(fd), *more], os.environ)
+        os.execve(program[0], [*program, TAKE_OVER, str(fd), *more], os.environb)
     except OSError:
         for one in kept:
             os.set_inheritable(one, False)
@@ -132,7 +132,7 @@ class Former:
     """The program that ran in this process before this one.
 
     Attributes:
-        state: Its state.
+        state: Its state, until `forget`.
         refused: The error of the new program if that failed and this is the old one again; else None.
     """
 
@@ -157,9 +157,10 @@ class Former:
             _execute(self.state.program, self._fd, self.state.descriptors, REFUSED, reason)
 
     def forget(self) -> None:
-        """Closes the state: after this `go_back` does nothing, as the former program would answer requests twice."""
+        """Drops the state: after this `go_back` does nothing, as the former program would answer requests twice."""
         os.close(self._fd)
         self._fd = -1
+        del self.state  # with the output of former runs, which would stay in memory
 
 
 # ---------------------------------------------------------------------- the upgrade

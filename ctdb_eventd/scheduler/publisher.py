@@ -31,7 +31,7 @@ class Publisher:
             self._publish("lock-waiting", job, locks=locks, lock=None, text=text, holder=_holder(job))
 
     def lock_acquired(self, job: Job, locks: tuple[str, ...], text: str) -> None:
-        """A job has got its locks after a wait; published only if the wait was."""
+        """A job has got its locks after a wait; published only if that wait was published."""
         since, job.wait_published = job.wait_published, 0.0
         if since:
             self._publish("lock-acquired", job, locks=locks, lock=None, text=text, seconds=time.monotonic() - since)

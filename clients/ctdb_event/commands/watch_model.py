@@ -50,7 +50,7 @@ class Model:
         self.trouble = ""
 
     def apply_note(self, kind: str, data: dict[str, Any]) -> None:
-        """Adds a note to `lately`, unless it is not shown."""
+        """Adds a note to `lately` if it is to be shown."""
         if kind not in _NOT_SHOWN and not _is_usual(kind, data):
             self.lately.append((data["time"], *sentence(kind, data)))
 
