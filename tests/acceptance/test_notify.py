@@ -104,14 +104,16 @@ async def test_a_long_wait_is_told_with_who_was_waited_for(node: Node) -> None:
 
 
 async def test_a_program_that_hangs_delays_no_event_and_is_killed_with_its_group(node: Node) -> None:
-    notify(node, "sleep 1000 & echo $! >$CTDB_BASE/var/child; echo stuck; wait", " timeout = 0.5\n")
+    notify(node, "sleep 1000 & echo $! >>$CTDB_BASE/var/children; echo stuck; wait", " timeout = 0.5\n")
     (node.var / "bad").touch()
     async with running_daemon(node) as daemon, daemon.client() as client:
         for event in ("startup", "shutdown"):
             assert await client.run(event) == errno.ENOEXEC
         await until(lambda: "took longer than 0.5 s" in node.log, "it to be killed")
         assert "notify: stuck" in node.log
-        await until(lambda: not alive(int(node.read("child"))), "its child to be killed")
+        # it was started for both events, one after the other
+        await until(lambda: node.read("children").count("\n") == 2, "the second one")
+        await until(lambda: not any(alive(int(pid)) for pid in node.read("children").split()), "both to be killed")
 
 
 async def test_it_ends_with_the_daemon(node: Node) -> None:

@@ -25,6 +25,8 @@ def test_what_has_found_a_fault_before_finds_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_short_attack_finds_no_fault(tmp_path: Path, seed: int) -> None:
     with daemon_under_attack(tmp_path) as daemon:
+        # what is loaded, cached and counted at first is no leak, and is more where the daemon's coverage is measured
+        Campaign(daemon, 100 + seed).run(packets=3000, seconds=None)
         figures = Campaign(daemon, seed).run(packets=3000, seconds=None)
         assert daemon.process.poll() is None
     assert figures.packets >= 3000
