@@ -161,6 +161,14 @@ def test_a_process_left_behind_is_named_and_ended(site: Site) -> None:
     assert _numbers("sleep 7777") == []
 
 
+def test_a_process_that_ends_by_itself_is_named_and_no_problem(site: Site) -> None:
+    site.script("77.late", '#!/bin/sh\n[ "$1" != takeip ] || sleep 3 >/dev/null 2>&1 &\n')
+    rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
+    assert {each["script"] for each in rehearsed.findings("leaves")} == {"77.late"}
+    assert rehearsed.findings("leaves", problem=True) == []
+    assert rehearsed.status == 0
+
+
 def test_a_service_that_startup_leaves_is_told_with_its_script(site: Site) -> None:
     site.script("77.left", '#!/bin/sh\n[ "$1" != startup ] || sleep 7778 >/dev/null 2>&1 &\n')
     rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")

@@ -126,14 +126,23 @@ def test_locks_of_the_daemon_and_short_waits_are_not_told() -> None:
 
 
 def test_processes_left_behind_are_a_problem_but_for_services() -> None:
-    left = Leftover(event="takeip", script="77.dns", command="sleep 99", count=4)
+    left = Leftover(event="takeip", script="77.dns", command="sleep 99", lasting=True, count=4)
     problem, kind, script, text, _ = _one(observations(leftovers=(left,)))
     assert (problem, kind, script) == (True, "leaves", "77.dns")
     assert text == "77.dns leaves a process running in `takeip`: sleep 99 (4 of them)"
-    service = Leftover(event="startup", script=None, command="dnsd", count=1)
-    problem, _, _, text, _ = _one(observations(leftovers=(service,)))
+    service = Leftover(event="startup", script=None, command="dnsd", lasting=True, count=1)
+    problem, _, _, text, advice = _one(observations(leftovers=(service,)))
     assert not problem
     assert text == "a script leaves a process running in `startup`: dnsd"
+    assert advice == "nothing to do if that is a service"
+
+
+def test_a_process_that_ends_by_itself_is_no_problem() -> None:
+    left = Leftover(event="takeip", script="60.nfs", command="notify", lasting=False, count=1)
+    problem, _, _, text, advice = _one(observations(leftovers=(left,)))
+    assert not problem
+    assert text == "60.nfs leaves a process running in `takeip`: notify"
+    assert advice == "nothing to do if that is meant: it ended by itself, but later than its event"
 
 
 def test_a_file_of_the_system_that_a_script_removes() -> None:

@@ -219,13 +219,18 @@ def _waits(seen: Observations) -> Iterator[Finding]:
 def _leftovers(seen: Observations) -> Iterator[Finding]:
     for each in seen.leftovers:
         times = f" ({each.count} of them)" if each.count > 1 else ""
-        stays = each.event in _MAY_START_SERVICES
+        if not each.lasting:
+            advice = "nothing to do if that is meant: it ended by itself, but later than its event"
+        elif each.event in _MAY_START_SERVICES:
+            advice = "nothing to do if that is a service"
+        else:
+            advice = "have the script wait for it, or end it"
         yield Finding(
-            problem=not stays,
+            problem=each.lasting and each.event not in _MAY_START_SERVICES,
             kind="leaves",
             script=each.script,
             text=f"{each.script or 'a script'} leaves a process running in `{each.event}`: {each.command}{times}",
-            advice="nothing to do if that is a service" if stays else "have the script wait for it, or end it",
+            advice=advice,
         )
 
 

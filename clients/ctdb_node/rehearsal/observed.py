@@ -160,6 +160,8 @@ class Leftover:
     script: str | None
     """Which script started it; None if that isn't known."""
     command: str
+    lasting: bool
+    """It didn't end by itself before the rehearsal did."""
     count: int
 
 

@@ -52,6 +52,8 @@ _EXIT_TIMEOUT = 1.0
 """Seconds after an event in which its processes may still end; then they count as left behind."""
 _POLLS = 20
 """How often /proc is read in that time: nothing notifies of the end of processes that aren't our children."""
+_LAST_EXIT_TIMEOUT = 10.0
+"""Seconds at the end in which those that were left behind may still end by themselves."""
 
 
 class Observer:
@@ -74,8 +76,8 @@ class Observer:
             self._roots, self._read_only = json.load(file)
         self._events: list[Event] = []
         self._rounds: list[Round] = []
-        self._seen_processes: set[tuple[int, int]] = set()
-        self._leftovers: Counter[tuple[str, str | None, str]] = Counter()
+        self._leftovers: dict[tuple[int, int], tuple[str, str | None, str]] = {}
+        """Process id and start time → event, script, command."""
         self._scripts_by_group: dict[int, str] = {}
         self._hosted: dict[str, str] = {}
         self._runs_with_waits: list[tuple[int, str, float]] = []
@@ -106,14 +108,16 @@ class Observer:
         self._report_progress("shutdown")
         await self._single("shutdown")
         await self._fetch_waits()
+        lasting = await self._lasting()
+        leftovers = Counter((*left, process in lasting) for process, left in self._leftovers.items())
         return Observations(
             daemon=" ".join(request.daemon) or "ctdb-eventd",
             native=self._native,
             events=tuple(self._events),
             rounds=tuple(self._rounds),
             leftovers=tuple(
-                Leftover(event=event, script=script, command=command, count=count)
-                for (event, script, command), count in sorted(self._leftovers.items(), key=str)
+                Leftover(event=event, script=script, command=command, lasting=lasting, count=count)
+                for (event, script, command, lasting), count in sorted(leftovers.items(), key=str)
             ),
             calls=dict(sorted(Counter(_lines(CALLS)).items())),
             unanswered=tuple(sorted(set(_lines(f"{STATE}/unanswered")))),
@@ -274,11 +278,22 @@ class Observer:
             if not self._new_processes():
                 return
             await anyio.sleep(_EXIT_TIMEOUT / _POLLS)
-        for pid, (started, group, command) in self._new_processes().items():
-            self._seen_processes.add((pid, started))
-            self._leftovers[event, self._scripts_by_group.get(group), command] += 1
+        for process, (group, command) in self._new_processes().items():
+            self._leftovers[process] = (event, self._scripts_by_group.get(group), command)
 
-    def _new_processes(self) -> dict[int, tuple[int, int, str]]:
+    async def _lasting(self) -> set[tuple[int, int]]:
+        """Returns those that were left behind and don't end by themselves."""
+        for _ in range(_POLLS):
+            if not (lasting := self._leftovers.keys() & self._processes().keys()):
+                break
+            await anyio.sleep(_LAST_EXIT_TIMEOUT / _POLLS)
+        return lasting
+
+    def _new_processes(self) -> dict[tuple[int, int], tuple[int, str]]:
+        return {each: found for each, found in self._processes().items() if each not in self._leftovers}
+
+    def _processes(self) -> dict[tuple[int, int], tuple[int, str]]:
+        """Returns process id and start time → process group and command of those that events have started."""
         own = {1, os.getpid(), self._daemon}
         found = {}
         for name in os.listdir("/proc"):
@@ -288,9 +303,8 @@ class Observer:
             if process is None:
                 continue
             parent, started, group, command = process
-            if parent in (os.getpid(), self._daemon) or (int(name), started) in self._seen_processes:
-                continue
-            found[int(name)] = (started, group, command)
+            if parent not in (os.getpid(), self._daemon):
+                found[int(name), started] = (group, command)
         return found
 
 
