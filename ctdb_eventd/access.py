@@ -125,6 +125,6 @@ def _number(rule: Rule, kind: str, id_kind: str, name: str, find: Callable[[str]
             database = "passwd" if kind == "user" else "group"
             raise rule.line.error(f"there is no {kind} {name} here (getent {database} {name})") from None
     if number == unknown_id(id_kind):
-        why = f"stands for every {kind} that is unknown here, such as those of other namespaces"
+        why = f"represents every {kind} that is unknown here, such as those of other namespaces"
         raise rule.line.error(f"expected a {kind} of its own: {name} ({id_kind} {number}) {why}")
     return number

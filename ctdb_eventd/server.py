@@ -134,7 +134,7 @@ class Server:
         self._warn_of_directories()
         for session in list(self._sessions):
             if not self._control.may_read(session.peer):
-                _log.log(NOTICE, "%s: may not ask any more, connection closed", session.name)
+                _log.log(NOTICE, "%s: has no rights any more, connection closed", session.name)
                 session.close()
 
     def _warn_of_directories(self) -> None:

@@ -238,7 +238,7 @@ class WaitGraph(Generic[J]):
         while parents:
             using = parents & users
             for client in (one for one in using if one not in self._jobs):
-                raise WouldDeadlock(what, str(client), "whose command asks for it and waits")
+                raise WouldDeadlock(what, str(client), "whose command requests it and waits")
             for job in using:
                 raise WouldDeadlock(what, str(job))
             parents = _NOBODY.union(*(self.parents(parent) for parent in parents if parent in self._jobs))

@@ -127,9 +127,7 @@ async def test_the_process_its_connections_and_what_it_knows_stay(node: Node) ->
 async def test_a_signal_asks_for_it_too(node: Node) -> None:
     async with everybody(node) as (daemon, client, native):
         daemon.process.send_signal(UPGRADE)
-        await until(
-            lambda: f"upgraded: version {__version__} goes on instead of {__version__}" in node.log, "an upgrade"
-        )
+        await until(lambda: f"upgraded to version {__version__} from {__version__}" in node.log, "an upgrade")
         assert await serves(client, native)
 
 
@@ -388,7 +386,7 @@ async def test_a_new_program_that_cant_take_over_is_not_executed(node: Node, nam
     async with everybody(node, program(node, text)) as (daemon, client, native):
         assert reason in await refused(native)
         assert await serves(client, native)
-        assert f"not upgraded, the running daemon goes on as before: {sys.executable}" in node.log
+        assert f"not upgraded, the running daemon continues as before: {sys.executable}" in node.log
         assert daemon.children() == []
 
 
@@ -409,11 +407,11 @@ async def test_a_new_program_that_fails_once_it_is_executed_makes_room_for_the_f
         held = await native.call("lock", names=["routes"])
         assert await client.run("fails") == errno.ENOEXEC
         reason = await refused(native)
-        assert reason == f"version {__version__} can't go on: no luck"
+        assert reason == f"version {__version__} can't take over: no luck"
         assert (await client.status("fails")).summary == 1
         assert await serves(client, native)
         assert await native.call("unlock", lock=held["lock"]) == {}
-        assert f"not upgraded, the running daemon goes on as before: {reason}" in node.log
+        assert f"not upgraded, the running daemon continues as before: {reason}" in node.log
 
 
 async def test_a_configuration_that_cant_be_used_keeps_the_daemon_as_it_is(node: Node) -> None:
@@ -453,14 +451,14 @@ async def test_what_takes_too_long_is_named_and_goes_on(node: Node) -> None:
 async def test_it_can_be_given_up_and_what_waited_is_run(node: Node) -> None:
     node.script("10.c.script", SCRIPT, component="other")
     async with everybody(node) as (_, client, native):
-        with pytest.raises(Refused, match="none is under way"):
+        with pytest.raises(Refused, match="no upgrade is in progress"):
             await native.call("upgrade", cancel=True)
         gate(node, "startup")
         first = client.start("startup")
         await until(lambda: "begin startup" in node.read("trace"), "the script")
         upgrade = native.start("upgrade")
         await until(lambda: "waiting for the end of legacy startup" in node.log, "the upgrade to wait")
-        with pytest.raises(Refused, match="an upgrade is under way already"):
+        with pytest.raises(Refused, match="an upgrade is in progress already"):
             await native.call("upgrade")
         held_back = client.start("other", component="other")
         assert await native.call("upgrade", cancel=True) == {}
@@ -483,7 +481,7 @@ async def test_a_daemon_that_is_asked_to_end_meanwhile_ends(node: Node) -> None:
 
 
 SLOW = 'echo "$$" > "$CTDB_BASE/var/pid"; until [ -e "$CTDB_BASE/var/go" ]; do sleep 0.02; done'
-STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "goes on instead of")
+STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "upgraded to version")
 
 
 async def in_step(node: Node, client: Client, native: NativeClient, step: str) -> None:
@@ -582,7 +580,7 @@ async def test_what_the_history_lacks_is_said_to_be_lost(node: Node) -> None:
     async with everybody(node) as (daemon, client, native):
         assert await client.run("monitor") == 0
         await upgraded(daemon, native)
-        assert "the history can't be written: what it doesn't have yet is lost by the upgrade" in node.log
+        assert "the history can't be written: records not written yet are lost by the upgrade" in node.log
 
 
 # ---------------------------------------------------------------------- many

@@ -26,7 +26,7 @@ RECORDED: list[dict[str, Any]] = [
 ]
 WIRE = [vector for vector in RECORDED if "request" in vector]
 FILES_ONLY = [vector for vector in RECORDED if "request" not in vector]
-ALL_GONE = "whether the event ran is unknown; the daemon's log says why it ended or refused"
+ALL_GONE = "whether the event ran is unknown; see the daemon's log for the reason"
 
 Captured = pytest.CaptureFixture[bytes]
 
@@ -134,7 +134,7 @@ def test_run_results(result: int, line: str, code: int, daemon: FakeDaemon, capf
 
 @pytest.mark.parametrize(
     ("result", "explanation"),
-    [(35, b"it would have to wait for the event whose script asks for it"), (16, b"it waited in the queue")],
+    [(35, b"it would have to wait for the event whose script requests it"), (16, b"it waited in the queue")],
 )
 def test_results_that_need_it_are_explained_on_stderr(
     result: int, explanation: bytes, daemon: FakeDaemon, capfdbinary: Captured
@@ -245,7 +245,7 @@ def test_status_times(begin: float, seconds: float, rest: bytes, daemon: FakeDae
 def test_status_time_out_of_range(daemon: FakeDaemon, capfdbinary: Captured) -> None:
     times = struct.pack("=qqqq", 2**62, 0, 2**62, 0)
     out = shown(daemon, capfdbinary, text(b"10.x") + times + struct.pack("=i", 0) + text(None))
-    assert out.endswith(b"OK         0.000 (no such time)\n")
+    assert out.endswith(b"OK         0.000 (invalid time)\n")
 
 
 def test_replies_to_somebody_else_are_passed_over(daemon: FakeDaemon, capfdbinary: Captured) -> None:

@@ -151,7 +151,7 @@ def test_configuration_that_can_not_be_used_does_not_keep_scripts_from_being_swi
     out, err = capfdbinary.readouterr()
     assert out == b""
     assert err.startswith(f"ctdb-event: {node}/ctdb.conf:2: ".encode())
-    assert err.endswith(b"; going on with the default, [eventd] script names = auto\n")
+    assert err.endswith(b"; using the default, [eventd] script names = auto\n")
     assert err.count(b"\n") == 1
 
 
@@ -192,8 +192,8 @@ def test_enable_warns_of_a_link_that_leads_to_no_file(target: str, node: Path, c
     link.symlink_to(target)
     assert script("enable", "one", "20.b") == 0
     expected = (
-        f"ctdb-event: warning: {link} is a link to {target}, which leads to no file: remove it (rm {link}) and enable "
-        "the script again\n"
+        f"ctdb-event: warning: {link} is a link to {target}, whose target does not exist: remove it (rm {link}) "
+        "and enable the script again\n"
     )
     assert capfdbinary.readouterr() == (b"", expected.encode())
     assert os.readlink(link) == target

@@ -111,7 +111,7 @@ def test_parameters_that_it_has_no_words_for(method: str, params: dict[str, Any]
 
 @pytest.mark.parametrize("argument", ["", "a b", "a\0b"])
 def test_arguments_that_it_can_not_say(argument: str) -> None:
-    with pytest.raises(InvalidRequest, match="can't be said in the CTDB dialect, which separates arguments by spaces"):
+    with pytest.raises(InvalidRequest, match="can't be sent in the CTDB dialect, which separates arguments by spaces"):
         CtdbDialect().encode(5, "run", {**RUN, "args": ["eth0", argument]})
 
 
@@ -130,7 +130,7 @@ def test_names_are_checked_here_as_einval_has_other_meanings(method: str, params
 
 
 def test_text_that_stands_for_no_bytes_and_numbers_that_do_not_fit() -> None:
-    with pytest.raises(InvalidRequest, match="stands for no bytes"):
+    with pytest.raises(InvalidRequest, match="can't be encoded"):
         CtdbDialect().encode(5, "run", {**RUN, "args": ["\ud800"]})
     with pytest.raises(LocalProtocolError, match="-1 does not fit"):
         CtdbDialect().encode(5, "run", {**RUN, "timeout": -1})

@@ -51,7 +51,7 @@ def monitor(node: Node, said: str, timeout: int = 30) -> None:
 
 async def test_healthy_and_unhealthy(real: Node) -> None:
     async with running_daemon(real):
-        reason = "no monitor event of legacy has come to an end since the event daemon started"
+        reason = "no monitor event of legacy has completed since the event daemon started"
         assert ask(real) == (2, f"UNKNOWN - {reason}\n")
         assert ask(real, "--nagios") == (3, f"UNKNOWN - {reason}\n")
         monitor(real, "good")

@@ -91,7 +91,7 @@ def refuse(capture: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[int,
 
 def test_a_table_for_people(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert [line.rstrip() for line in say(capfdbinary, "history").splitlines()] == [
-        "RUN   ASKED FOR            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
+        "RUN   REQUESTED            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
         "SCRIPTS THAT FAILED",
         "mb-1  2023-11-14 22:13:30  legacy takeip eth0 10.0.0.1 24  success    1.0s    0.5s  ctdbd",
         "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.9s  python3 (uid 1000)  "
@@ -126,7 +126,7 @@ def test_which_runs(file: str, capfdbinary: pytest.CaptureFixture[bytes], which:
 
 def test_nothing_is_said_to_be_nothing(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert say(capfdbinary, "history", "--component", "x") == "The history has no such run.\n"
-    assert say(capfdbinary, "slow", "--component", "x") == "The history has nothing of that time.\n"
+    assert say(capfdbinary, "slow", "--component", "x") == "The history has no runs of that time.\n"
 
 
 @pytest.mark.parametrize("run", ["mb-2", "failed-before"])
@@ -139,7 +139,7 @@ def test_one_run_with_all_that_is_known(file: str, capfdbinary: pytest.CaptureFi
         "  10.interface         ok                 0.2s, started 2023-11-14 22:13:20",
         "  13.route             exit status 1      0.2s, started 2023-11-14 22:13:20",
         "      no such \\x1b[31mdevice",
-        "  asked for at 2023-11-14 22:13:40 by python3 (uid 1000), process 4711",
+        "  requested at 2023-11-14 22:13:40 by python3 (uid 1000), process 4711",
         "  13.route waited 0.4s for routes, which legacy takeip eth0 10.0.0.1 24 had, from 2023-11-14 22:13:20",
     ]
 
@@ -168,7 +168,7 @@ def test_an_export_that_lacks_runs_says_so(
     assert cli.main(["history", "--export"]) == 0
     out, err = capfdbinary.readouterr()
     assert len(out.splitlines()) == 3
-    said = b"ctdb-event: only the latest 3 runs were taken; for more name a --limit, for others --since and --until\n"
+    said = b"ctdb-event: only the latest 3 runs are included; for more use --limit, for others --since and --until\n"
     assert err == said
 
 
@@ -265,7 +265,7 @@ def test_runs_without_an_earlier_good_one_are_named(monitors: None, capfdbinary:
     ("arguments", "status", "said"),
     [
         (["show", "nope"], 2, "the history has no run nope; `ctdb-event history` lists them"),
-        (["history", "--since", "25:00"], 22, '"25:00" is no time: expected a time of day (02:30)'),
+        (["history", "--since", "25:00"], 22, '"25:00" is not a time: expected a time of day (02:30)'),
         (["history", "--limit", "0"], 22, '--limit "0": expected a number from 1 to 1000000'),
         (["history", "--slower", "x"], 22, '--slower "x": expected seconds, such as 2 or 0.5'),
         (["slow", "--by", "root"], 22, '--by "root": expected ctdbd, or a user\'s number'),
@@ -286,7 +286,7 @@ def test_without_a_history_and_with_a_broken_one_it_says_so(
     code, text = refuse(capfdbinary, "history")
     assert (code, text) == (
         1,
-        f"ctdb-event: can't read the history {path}: there is none: no run has been written to it yet, or "
+        f"ctdb-event: can't read the history {path}: it does not exist: no run has been recorded yet, or "
         "[history] days is 0\n",
     )
     os.makedirs(os.path.dirname(path))

@@ -386,7 +386,7 @@ def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
 def test_lines_when_it_is_no_terminal(
     watched: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is under way, then what happens; the daemon goes, comes back, and is of another kind at last."""
+    """What is in progress, then what happens; the daemon goes, comes back, and is of another kind at last."""
     watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
     count = 0
 

@@ -72,7 +72,7 @@ def test_python_or_the_program_is_replaced_while_it_is_tried(place: Place, what:
     place.install(program, python=str(python))
     # by its new name Python doesn't find the environment's modules
     ended = place.run(environ={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
-    check_fell_back(place, ended, "replaced while it was tried: an upgrade is going on")
+    check_fell_back(place, ended, "replaced while it was tried: an upgrade is in progress")
 
 
 def test_a_module_is_damaged(place: Place) -> None:

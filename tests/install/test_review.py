@@ -97,7 +97,7 @@ def test_programs_of_an_image_are_not_started(rpm_node: FakeNode) -> None:
     write_program(rpm_node.helpers, f"touch {rpm_node.root}/started")
     (finding,) = review_places(places_of(rpm_node))
     assert finding.severity is Severity.WARNING
-    assert f"was not asked for CTDB's places: it is below {rpm_node.root}; the shell file asks" in finding.text
+    assert f"was not run for CTDB's paths: it is below {rpm_node.root}; the shell file asks" in finding.text
     assert not (rpm_node.root / "started").exists()
 
 
@@ -192,7 +192,9 @@ def test_a_node_without_an_enabled_script_is_warned_of(rpm_node: FakeNode) -> No
 def test_a_hidden_name_runs_with_neither(rpm_node: FakeNode) -> None:
     rpm_node.script("60.site")
     rpm_node.script("60.site.script")
-    assert warnings(rpm_node) == [f"{LEGACY}/60.site: runs with neither daemon, {LEGACY}/60.site.script hides it"]
+    assert warnings(rpm_node) == [
+        f"{LEGACY}/60.site: runs with neither daemon, {LEGACY}/60.site.script takes precedence"
+    ]
 
 
 def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) -> None:
@@ -206,8 +208,8 @@ def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) ->
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("echo no first line\n", "is no program, its first line names no interpreter"),
-        ("#!\n", "is no program, its first line names no interpreter"),
+        ("echo no first line\n", "is not a program, its first line does not name an interpreter"),
+        ("#!\n", "is not a program, its first line does not name an interpreter"),
         ("", "is no program"),
         ("#!/bin/sh\r\n", r"its interpreter '/bin/sh\r' does not exist"),
         ("#!/usr/bin/perl -w\n", "its interpreter '/usr/bin/perl' does not exist"),

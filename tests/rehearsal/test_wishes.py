@@ -73,7 +73,7 @@ def test_a_tunable_that_is_no_number(tmp_path: Path, value: str) -> None:
 
 
 def test_a_directory_that_is_not_there() -> None:
-    with pytest.raises(NodeError, match="/nowhere is no directory; --config-dir names"):
+    with pytest.raises(NodeError, match="/nowhere is not a directory; --config-dir names"):
         _wanted(Path("/nowhere"))
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_script(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_no_stub(tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match="--real ls: that is no stub, so it runs as it is; stubs are ctdb apache2"):
+    with pytest.raises(NodeError, match="--real ls: it has no stub, so it runs as it is; stubs are ctdb apache2"):
         _wanted(tmp_path, "--real", "mount", "ls")
     assert _wanted(tmp_path, "--real", "mount", "ctdb").request.real == ("mount", "ctdb")
 

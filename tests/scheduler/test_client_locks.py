@@ -302,7 +302,7 @@ def test_a_client_lock_that_is_behind_another_is_refused_and_leaves_nothing() ->
     node = Node()
     holder = node.ask("routes", text="ctdb-event lock routes")
     behind = node.locks.of({holder.its.pid})
-    with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command asks for it and waits"):
+    with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command requests it and waits"):
         node.locks.request(("other", "routes"), None, 4712, "its child", lambda outcome: None, behind)
     assert len(node.locks) == 1
     assert node.locks.of({4712}) == frozenset()

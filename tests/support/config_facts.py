@@ -256,18 +256,18 @@ FACTS: dict[str, Fact] = {
     "a section with something behind it": Fact(
         b"[logging] log level = bogus\nlog level = INFO\n",
         level="INFO",
-        warnings=('1: "log level = bogus": ignored: expected nothing behind [logging]',),
+        warnings=('1: "log level = bogus": ignored: expected nothing after [logging]',),
     ),
     "a section twice": Fact(
         b"[logging]\nlocation = file:\n[event]\n[logging]\nlog level = INFO\n", level="INFO", location="file:"
     ),
     "a section that isn't closed": Fact(
         b"[logging\nlog level = bogus\n",
-        warnings=(f'1: "[logging": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'1: "[logging": expected "]" after the name of a section; {_VOID}',),
     ),
     "another daemon's section that isn't closed": Fact(
         b"[logging]\nlog level = INFO\n[cluster\n",
-        warnings=(f'3: "[cluster": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'3: "[cluster": expected "]" after the name of a section; {_VOID}',),
     ),
     "sections of ours": Fact(b"[eventd]\nkill grace = 5\n[locks]\nmine = 60.nfs\n", validates=False),
     # ------------------------------------------------------------------ lines
@@ -277,7 +277,7 @@ FACTS: dict[str, Fact] = {
     "line ends of Windows": Fact(b"[logging]\r\nlog level = INFO\r\n", level="INFO"),
     "line ends of old Macs": Fact(
         b"[logging]\rlog level = bogus\r",
-        warnings=('1: "log level = bogus": ignored: expected nothing behind [logging]',),
+        warnings=('1: "log level = bogus": ignored: expected nothing after [logging]',),
     ),
     "a carriage return in a comment": _logging("# x\rlog level = bogus"),
     "vertical tabs and form feeds": _logging("\flog level = INFO\v\f", level="INFO"),
@@ -318,7 +318,7 @@ FACTS: dict[str, Fact] = {
     ),
     "a NUL in a section": Fact(
         b"[logging\0]\nlog level = bogus\n",
-        warnings=(f'1: "[logging": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'1: "[logging": expected "]" after the name of a section; {_VOID}',),
     ),
     "a NUL in a comment": _logging(b"# a\0b"),
     "a byte order mark": Fact(

@@ -77,7 +77,8 @@ _SCRIPTS = Command(
     ),
     json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it; without COMPONENT a list of them. "
     "With `--nodes` an object with `nodes` (those that were queried), `differences` (a list of objects with "
-    "`component`, `name`, `node`, `state`, `owner` and `digest`) and `not_asked` (a list of objects with `node` and `reason`).",
+    "`component`, `name`, `node`, `state`, `owner` and `digest`) and `not_asked` (a list of objects with `node` and "
+    "`reason`).",
 )
 _LINT = Command(
     "lint",

@@ -378,7 +378,8 @@ def _problem(error: BaseException) -> str:
     if gone := [path for path in removed(roots) if is_of_system(path)]:
         more = f" and {len(gone) - _MAX_PATHS_SHOWN} more" if len(gone) > _MAX_PATHS_SHOWN else ""
         text = (
-            f"scripts have removed {', '.join(gone[:_MAX_PATHS_SHOWN])}{more}, and it can't go on without: {text}\n"
+            f"scripts have removed {', '.join(gone[:_MAX_PATHS_SHOWN])}{more}, and it can't continue without them: "
+            f"{text}\n"
             "On the node they would do the same: look for an `rm` with a variable that may be empty."
         )
     return f"{text}\n{_end_of_errors()}".strip()

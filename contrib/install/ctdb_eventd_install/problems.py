@@ -104,7 +104,7 @@ class Busy(InstallError):
     def __str__(self) -> str:
         who = f" ({self.holder} has locked {self.directory})" if self.holder else ""
         other = ", or end that process if it is something else" if self.holder else ""
-        return f"another ctdb-eventd-install is at work on this node{who}: wait until it is through{other}"
+        return f"another ctdb-eventd-install is running on this node{who}: wait until it has ended{other}"
 
 
 class NotAPythonProgram(InstallError):
@@ -155,6 +155,6 @@ class NotUpgraded(InstallError):
 
     def __str__(self) -> str:
         return (
-            f"this version is installed, but the daemon that runs goes on as it is: {self.reason}. "
-            "The next start of CTDB starts this version; `ctdb-event upgrade` tries again without one"
+            f"this version is installed, but the running daemon was not upgraded: {self.reason}. "
+            "The next start of CTDB starts this version; `ctdb-event upgrade` tries again without a restart"
         )

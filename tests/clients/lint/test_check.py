@@ -215,9 +215,7 @@ def test_disabled_scripts(directory: Directory) -> None:
         ("55.pipe.script", None, "warning", "not-a-file"),
     ]
     gone, circle = directory.messages()[2:4]
-    assert gone == (
-        "dangling link to /nonexistent/x; events pass over it; remove the link, or install what it leads to"
-    )
+    assert gone == ("dangling link to /nonexistent/x; events skip it; remove the link, or install what it leads to")
     assert circle.startswith("every event fails: link to 53.round.script that leads round in a circle")
 
 
@@ -361,13 +359,13 @@ def test_a_shell_that_is_not_run_is_a_note(directory: Directory, tmp_path: Path)
 @pytest.mark.parametrize(
     ("label", "severity", "text"),
     [
-        ("relaseip", "warning", '"relaseip" is none of CTDB\'s events, so this never runs; "releaseip"?'),
+        ("relaseip", "warning", '"relaseip" is not one of CTDB\'s events, so this never runs; "releaseip"?'),
         ('"Monitor"', "warning", '"monitor"?'),
         ("montior", "warning", '"monitor"?'),
         ("ipreallocate", "warning", '"ipreallocated"?'),
         ("recovery", "warning", '"recovered"?'),
         ("takeips*", "warning", '"takeip"?'),
-        ("reconfigure", "note", "CTDB never asks for it, only `ctdb-event run` or the script itself can"),
+        ("reconfigure", "note", "CTDB never requests it, only `ctdb-event run` or the script itself can"),
         ("stop", "note", "CTDB never asks for it"),
     ],
 )
@@ -457,7 +455,7 @@ def declare(directory: Directory, name: str, *locks: str) -> None:
 
 def test_a_lock_like_one_that_is_set_from_the_beginning(directory: Directory) -> None:
     declare(directory, "50.web.script", "own", "nfs-calout")
-    text = 'no other script declares a lock "nfs-calout", so it keeps nobody away; "nfs-callout"?'
+    text = 'no other script declares a lock "nfs-calout", so it excludes no other script; did you mean "nfs-callout"?'
     assert locks_of(directory) == [("50.web.script", 2, text)]
 
 

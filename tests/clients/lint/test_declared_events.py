@@ -57,7 +57,7 @@ def test_what_is_declared_has_labels_and_labels_are_declared() -> None:
         (6, '"monitor" is not declared in line 2, so this never runs')
     ]
     assert compared(HEAD, (4, "takeip")) == [
-        (2, '"releaseip" is declared, and no label of a case has it: the script is started for it for nothing')
+        (2, '"releaseip" is declared, but no case label matches it: the script is started for it needlessly')
     ]
 
 

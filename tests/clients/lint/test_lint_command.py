@@ -111,7 +111,7 @@ def test_findings_are_lines_as_of_compilers(node: LintNode) -> None:
     assert (code, complaints) == (EXIT_CLEAN, "")
     assert said.splitlines() == [
         "BASE/events/legacy/50.web.script:3: warning: "
-        '"montior" is none of CTDB\'s events, so this never runs; "monitor"? [event]',
+        '"montior" is not one of CTDB\'s events, so this never runs; "monitor"? [event]',
         "BASE/events/legacy/51-off.script: warning: does not run: its name doesn't start with two digits and a dot; "
         "if it should run, name it 51.off.script [name]",
     ]
@@ -378,7 +378,7 @@ def test_json(node: LintNode) -> None:
                 "line": 3,
                 "severity": "warning",
                 "check": "event",
-                "message": '"montior" is none of CTDB\'s events, so this never runs; "monitor"?',
+                "message": '"montior" is not one of CTDB\'s events, so this never runs; "monitor"?',
                 "component": "legacy",
                 "script": "50.a",
             },

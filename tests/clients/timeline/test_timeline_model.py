@@ -126,7 +126,7 @@ def test_what_is_known_of_a_run_and_of_a_script(monkeypatch: pytest.MonkeyPatch)
     )
     lines = found[0].bars[0].detail.splitlines()
     assert lines[0] == "legacy takeip eth0 10.0.0.1 24: cancelled after 2.0s"
-    assert lines[1].startswith("run a, asked for at 2023-11-1")
+    assert lines[1].startswith("run a, requested at 2023-11-1")
     assert lines[1].endswith(" by ctdbd")
     assert lines[2:] == ["ended: uid 0, ctdb-event 99", "waited 0.5s for queue"]
     lines = found[1].bars[0].detail.splitlines()
