@@ -47,14 +47,14 @@ class AccessControl:
         self._unknown_uid = unknown_id("uid")
 
     def may_all(self, uid: int) -> bool:
-        """Tells whether a user may do everything, whatever the configuration says."""
+        """Returns whether a user may do everything, whatever the configuration says."""
         if uid == 0:
             return True
         # the overflow id may be any user's; only while the socket's mode excludes others it can be trusted
         return uid == self._own_uid and (uid != self._unknown_uid or not self.access.is_open)
 
     def may_read(self, peer: Peer) -> bool:
-        """Tells whether a client may connect and read."""
+        """Returns whether a client may connect and read."""
         uid = peer.uid
         return self.may_all(uid) or (uid != self._unknown_uid and self.access.may_read(uid, peer.groups))
 
@@ -93,7 +93,7 @@ class AccessControl:
         _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra=extra)
 
     def is_ctdbd(self, peer: Peer) -> bool:
-        """Tells whether a client is ctdbd, whose requests are not logged."""
+        """Returns whether a client is ctdbd, whose requests are not logged."""
         return peer.pid == self._ctdbd
 
     def program(self, peer: Peer) -> str:

@@ -264,7 +264,7 @@ class Broker:
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job waits or runs."""
+        """Whether any job waits or runs."""
         return self._scheduler.busy
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:

@@ -134,7 +134,7 @@ def _serve(daemon: Daemon) -> int:
 
 
 def _try_state(arguments: argparse.Namespace) -> int:
-    """Tells the daemon that runs whether this program could take over from it; changes nothing."""
+    """Checks whether this program could take over from the running daemon, and prints why not; changes nothing."""
     from ctdb_eventd import upgrade
     from ctdb_eventd.daemon import Daemon
 

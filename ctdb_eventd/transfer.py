@@ -57,7 +57,7 @@ class Transfer:
     history: History | None
     log: Log
     stopping: Callable[[], bool]
-    """Tells whether the daemon is about to stop."""
+    """Returns whether the daemon is about to stop."""
     helper_dir: str | None
     """CTDB's directory of helper programs; None if that isn't known."""
     socket: str

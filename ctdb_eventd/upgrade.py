@@ -179,7 +179,7 @@ class Steps:
     settle: Callable[[], Awaitable[None]]
     """Stops idle helpers that can't be carried over: the guardian and the history's thread."""
     stopping: Callable[[], bool]
-    """Tells whether the daemon is about to stop."""
+    """Returns whether the daemon is about to stop."""
     flush: Callable[[], None]
     """Writes and sends everything that is buffered; called just before `state`."""
     resume: Callable[[], None]

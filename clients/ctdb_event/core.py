@@ -96,7 +96,7 @@ class Mailbox:
 
     @property
     def waiting(self) -> bool:
-        """Tells whether there is a note to take."""
+        """Whether there is a note to take."""
         return bool(self._notes) or self._gap is not None
 
     def take(self) -> Note | None:

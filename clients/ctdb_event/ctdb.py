@@ -271,7 +271,7 @@ def _run(asked: _Asked, summary: int, scripts: list[dict[str, Any]], seconds: fl
 
 
 def _reached(reports: list[Report]) -> list[tuple[Report, bool]]:
-    """Tells which scripts were not reached: those whose begin is before that of one that runs earlier."""
+    """Returns which scripts were not reached: those whose begin is before that of one that runs earlier."""
     latest, reached = 0, []
     for report in reports:
         _, begin, _, result, _ = report

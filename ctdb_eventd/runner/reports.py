@@ -67,7 +67,7 @@ class Reports:
 
     @property
     def any_ran(self) -> bool:
-        """Tells whether there was a script that was not disabled."""
+        """Whether there was a script that was not disabled."""
         return any(report.result != DISABLED for report in self._reports)
 
     def add(self, report: ScriptReport) -> None:

@@ -276,7 +276,7 @@ class RunningEvent:
     # ------------------------------------------------------------------ cancellation and timeout
 
     def _ended_in_time(self) -> bool:
-        """Tells whether the last script had exited before the timeout was noticed.
+        """Returns whether the last script had exited before the timeout was noticed.
 
         The clock and the scripts continue while this daemon is stopped (SIGSTOP, no processor time): a script that has
         exited meanwhile has not timed out.

@@ -104,7 +104,7 @@ for _eventd_free in 3 4 5 6 7 8 9; do
 done
 : "${_eventd_fd:=9}"
 if ! eval "command exec $_eventd_fd>>\\"\\$_eventd_lock\\"" 2>/dev/null; then
-	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as nothing would keep it alone" >&2
+	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as it could not be serialised" >&2
 	exit 75
 fi
 if ! flock -w @WAIT@ "$_eventd_fd"; then

@@ -105,7 +105,7 @@ class LockTable(Generic[O]):
         return self._names.get(owner, ())
 
     def holds(self, owner: O) -> bool:
-        """Tells whether an owner's request was granted."""
+        """Returns whether an owner's request was granted."""
         return owner in self._held
 
     def blockers(self, owner: O) -> tuple[O, ...]:

@@ -383,7 +383,7 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job exists."""
+        """Whether any job exists."""
         return self.core.busy
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:

@@ -73,7 +73,7 @@ def test_all_of_it(node: Path) -> None:
     ):
         assert line in lines
     heads = [line.split("  ")[0] for line in lines if line.split("  ")[0].isupper()]
-    assert heads == ["COMPONENT", "NOT WELL", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "LATELY"]
+    assert heads == ["COMPONENT", "PROBLEMS", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "RECENT"]
     assert not any(line.startswith("legacy monitor  success") for line in lines), (
         "monitor events that pass are left out"
     )

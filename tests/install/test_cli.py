@@ -260,6 +260,6 @@ def test_a_daemon_from_before_an_upgrade_that_moved_its_pid_file(
 def test_each_error_says_what_to_do() -> None:
     assert str(problems.NoEventDaemon(("/a", "/b"))).startswith("CTDB's event daemon, ctdb-eventd, is not in /a or /b")
     assert "/a and in /b" in str(problems.SeveralHelperDirectories(("/a", "/b")))
-    assert str(problems.KeptIsMissing("/k")).startswith("CTDB's own event daemon has gone, it should be /k")
+    assert str(problems.KeptIsMissing("/k")).startswith("CTDB's own event daemon is missing, it should be /k")
     assert str(problems.ReviewFailed(2)) == "nothing was changed: correct the 2 errors above and run this again"
     assert "or go back with --remove" in str(problems.StepFailed("do it", "no"))

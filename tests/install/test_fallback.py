@@ -155,7 +155,7 @@ def _mount_points() -> list[str]:
 
 
 def _is_mounted(path: str, option: str) -> bool:
-    """Tells whether it is so and nothing else is wrong with it."""
+    """Returns whether it is so and nothing else is wrong with it."""
     both = os.ST_NOEXEC | os.ST_RDONLY
     try:
         return os.path.isdir(path) and os.statvfs(path).f_flag & both == getattr(os, option)

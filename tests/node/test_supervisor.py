@@ -45,7 +45,7 @@ class Manager:
         return [line for datagram in self.read() for line in datagram]
 
     def says(self, text: str) -> bool:
-        """Tells whether the latest status has this in it."""
+        """Returns whether the latest status has this in it."""
         return text in next((line for line in reversed(self.lines) if line.startswith("STATUS=")), "")
 
 

@@ -218,7 +218,7 @@ class _Lint:
         """Returns the number of examined scripts: otherwise no findings could also mean that there was no script."""
         scripts = sum(len(component.found.scripts) for component in components)
         found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
-        return f"looked at {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
+        return f"checked {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
 
     def _as_json(self, components: Iterable[Component]) -> dict[str, Any]:
         count = self._count()

@@ -235,7 +235,7 @@ def _leftovers(seen: Observations) -> Iterator[Finding]:
 
 
 def is_of_system(path: str) -> bool:
-    """Tells whether a file is part of the system, so that no event script should remove it."""
+    """Returns whether a file is part of the system, so that no event script should remove it."""
     return not path.startswith(_SITE_DIRECTORIES)
 
 

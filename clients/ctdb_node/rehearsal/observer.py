@@ -241,7 +241,7 @@ class Observer:
         except ctdb_event.EventError as error:
             run, outcome = error.run, error.run.outcome
         except ctdb_event.BrokerUnavailable as error:
-            raise NodeError(f"the event daemon went away at {event}: {error}\n{_end_of_errors()}") from None
+            raise NodeError(f"the connection to the event daemon was lost at {event}: {error}\n{_end_of_errors()}") from None
         except ctdb_event.BrokerError as error:
             outcome = str(error)
         done = Event(

@@ -164,7 +164,7 @@ def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
 
 
 def is_ours(path: str) -> bool:
-    """Tells whether a file is a launcher, of any version."""
+    """Returns whether a file is a launcher, of any version."""
     return _MARK in _head(path)
 
 

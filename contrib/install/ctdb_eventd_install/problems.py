@@ -57,7 +57,7 @@ class KeptIsMissing(InstallError):
 
     def __str__(self) -> str:
         return (
-            f"CTDB's own event daemon has gone, it should be {self.kept}: install CTDB's package again "
+            f"CTDB's own event daemon is missing, it should be {self.kept}: install CTDB's package again "
             "(Debian: apt-get install --reinstall ctdb; RPM: dnf reinstall ctdb), then repeat this"
         )
 

@@ -67,7 +67,7 @@ class LintNode:
 def without_closing(err: str) -> tuple[str, str]:
     """Returns what was said on stderr without the last line, how much was looked at, and that line."""
     *rest, last = err.splitlines(keepends=True) or [""]
-    is_closing = last.startswith("ctdb-event lint: looked at ")
+    is_closing = last.startswith("ctdb-event lint: checked ")
     return ("".join(rest), last) if is_closing else (err, "")
 
 
@@ -90,7 +90,7 @@ def test_at_the_end_people_are_told_how_much_was_looked_at(node: LintNode, argum
     node.script("60.web.script", ERROR, "events/other")
     node.script("70.web.script", directory="events/other")
     node.run(*arguments)
-    counted = "ctdb-event lint: looked at 3 scripts in 2 components: 1 error, 0 warnings, 1 note\n"
+    counted = "ctdb-event lint: checked 3 scripts in 2 components: 1 error, 0 warnings, 1 note\n"
     assert node.closing == ("" if arguments else counted)
 
 
@@ -438,7 +438,7 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
 def test_the_projects_own_scripts_are_clean(node: LintNode) -> None:
     code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/contrib/events")
     assert (code, complaints) == (EXIT_CLEAN, ""), said
-    assert re.match(r"ctdb-event lint: looked at [1-9]\d* scripts in 1 component: 0 errors, 0 warnings", node.closing)
+    assert re.match(r"ctdb-event lint: checked [1-9]\d* scripts in 1 component: 0 errors, 0 warnings", node.closing)
 
 
 def test_what_the_configurations_reader_passes_over_is_a_warning(node: LintNode) -> None:
