@@ -268,5 +268,5 @@ def _convert(kind: Any, value: Any) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if not isinstance(value, wanted):
-        raise TypeError(f"{value!r} is not a {wanted.__name__}")
+        raise TypeError(f"{value!r} is not of type {wanted.__name__}")
     return value

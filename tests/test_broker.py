@@ -83,7 +83,7 @@ def client() -> Peer:
 def test_what_a_script_asks_for_must_not_wait_for_it(tmp_path: Path) -> None:
     node = Node(tmp_path)
     node.script(node.run("legacy startup"), os.getpid(), "routes")
-    with pytest.raises(WouldDeadlock, match=r"^legacy setup would wait for legacy startup, whose script asks"):
+    with pytest.raises(WouldDeadlock, match=r"^legacy setup would wait for legacy startup, whose script requests"):
         node.run("legacy setup", client())
     with pytest.raises(WouldDeadlock, match="would wait for legacy startup, whose script requests it"):
         node.lock("routes", client())

@@ -63,7 +63,7 @@ def test_circles_in_another_tree_never_leave_it(tmp_path: Path) -> None:
     assert why_disabled(tree, str(elsewhere)) is None
     assert broken(tree, str(elsewhere)) == (
         Concern.BROKEN,
-        f"every event fails: link to {elsewhere} that leads round in a circle, or over more than 40 links; remove it",
+        f"every event fails: link to {elsewhere} that is part of a loop, or of a chain of more than 40; remove it",
     )
 
 
@@ -114,7 +114,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "text"),
     [
-        ("circle", "link to circle that leads round in a circle, or over more than 40 links; remove it"),
+        ("circle", "link to circle that is part of a loop, or of a chain of more than 40; remove it"),
         ("file/x", "link to file/x, which can't be followed (Not a directory); remove it, or correct where it leads"),
         (
             "a" * 300,

@@ -108,7 +108,7 @@ def test_a_link_in_a_circle_is_not_disabled_but_broken(directory: Path) -> None:
     script = only(directory)
     assert script.enabled
     assert [remark.concern for remark in script.warnings] == [Concern.BROKEN]
-    assert said(script)[0].startswith("every event fails: link to 10.net.script that leads round in a circle")
+    assert said(script)[0].startswith("every event fails: link to 10.net.script that is part of a loop")
 
 
 def test_a_file_that_is_not_executable_is_looked_at_too(directory: Path) -> None:

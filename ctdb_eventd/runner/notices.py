@@ -36,7 +36,7 @@ class Notices:
         for script in listing.left_out:
             if script.enabled() and self._first_time("left out", script.path):
                 _log.warning(
-                    "%s does not run: if any script is named NN.name.script, only scripts named so run; if it is no "
+                    "%s does not run: if any script is named NN.name.script, only scripts named so run; if it is not a "
                     "copy, rename it to %s.script, or set [eventd] script names = both",
                     *(script.path, script.name),
                 )

@@ -87,7 +87,7 @@ for _eventd_held in $CTDB_EVENTD_HOLDS; do
 done
 @PREPARE@if ! command -v flock >/dev/null; then
 	printf '%s %s\\n' "@NAME@: flock not found in PATH ($PATH): install util-linux; not run," \\
-		"as nothing would keep it alone" >&2
+		"as it could not be serialised" >&2
 	exit 127
 fi
 # The lock gets the lowest free descriptor, so that it is closed after those that the command opens, should both be

@@ -374,7 +374,7 @@ async def test_the_daemon_starts_with_what_ctdbs_starts_with_and_says_what_is_od
     for warning in (
         '1: log level = "x": ignored: expected a [section] before the first key',
         '2: "[loging]": the unknown section is ignored; did you mean [logging]?',
-        '4: [logging] log level = "n": taken for NOTICE; expected one of ERROR, WARNING, NOTICE, INFO, DEBUG',
+        '4: [logging] log level = "n": treated as NOTICE; expected one of ERROR, WARNING, NOTICE, INFO, DEBUG',
         '6: [logging] "nonsense": ignored: expected "key = value"',
     ):
         assert f"{path}:{warning}" in node.log

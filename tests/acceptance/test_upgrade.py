@@ -371,7 +371,7 @@ async def test_a_new_program_is_the_one_that_is_installed(node: Node) -> None:
 FAILING = {
     "crashes": ("raise SystemExit('no module named x')", "can't take over: no module named x"),
     "says nothing": ("raise SystemExit(7)", "can't take over: exit status 7"),
-    "hangs": ("import time\ntime.sleep(1000)", "did not say within 5 s that it can"),
+    "hangs": ("import time\ntime.sleep(1000)", "did not confirm within 5 s that it can take over"),
     "knows a form of its own only": (
         f"{OURS}from ctdb_eventd import handover\nhandover.FORM = 0\nhandover._OLDEST_READ = 0\nsys.exit(cli.main())",
         "can't read the state that the running daemon has left: it is in form 1, expected one from 0 to 0",
@@ -658,7 +658,7 @@ async def _upgraded_in_time(daemon: Daemon, client: NativeClient) -> bool:
     try:
         await upgraded(daemon, client)
     except Refused as refusal:
-        if "did not say within 5 s" in refusal.message:
+        if "did not confirm within 5 s" in refusal.message:
             return False
         raise
     return True

@@ -215,7 +215,7 @@ async def test_a_stranger_is_hung_up_on_and_that_is_logged_once(node: Node) -> N
     async with running_daemon(node):
         answers = ask(node, STRANGER, ("ping", {}), ("ping", {}))
         assert [code for code, _ in answers] == ["EACCES", "EACCES"]
-        assert f"you (uid {STRANGER}) may not ask" in answers[0][1]
+        assert f"you (uid {STRANGER}) may not use" in answers[0][1]
     lines = [line for line in node.log.splitlines() if "refused, it may neither read nor operate" in line]
     assert len(lines) == 1, lines
     assert f"(uid {STRANGER})" in lines[0]
@@ -348,7 +348,7 @@ async def test_nobody_can_not_be_let_in(node: Node, name: str) -> None:
     allow(node)
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         allow(node, f"[access]\nread = {name}\n")
-        with pytest.raises(Refused, match=r"stands for every (user|group) that is unknown here"):
+        with pytest.raises(Refused, match=r"represents every (user|group) that is unknown here"):
             await client.call("reload")
 
 
@@ -493,11 +493,11 @@ async def test_a_cancel_is_logged_with_what_it_ends(node: Node) -> None:
     assert said == [
         "requested: lock door",
         "requested: lock door,window",
-        f"asked for: run legacy/hold, run id {job}: a b",
-        "asked for: cancel lock door,window",
-        f"asked for: cancel legacy/hold, run id {job}",
-        f"asked for: run legacy/hold, run id {again}",
-        f"asked for: cancel legacy/hold, run id {again}",
+        f"requested: run legacy/hold, run id {job}: a b",
+        "requested: cancel lock door,window",
+        f"requested: cancel legacy/hold, run id {job}",
+        f"requested: run legacy/hold, run id {again}",
+        f"requested: cancel legacy/hold, run id {again}",
     ]
 
 

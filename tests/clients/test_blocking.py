@@ -192,7 +192,7 @@ def test_run_and_status_say_all_their_parameters(broker: FakeBroker) -> None:
 
 def test_parameters_that_cannot_be(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
-        with pytest.raises(InvalidRequest, match="stream and detach don't go together"):
+        with pytest.raises(InvalidRequest, match="stream and detach exclude each other"):
             blocking.run("c", "e", stream=True, detach=True)  # type: ignore[call-overload]
         with pytest.raises(InvalidRequest, match="accepts 1048576"):
             blocking.run("c", "e", "x" * (1 << 20))

@@ -266,7 +266,7 @@ def test_megabytes_of_output_arrive(daemon: FakeDaemon, capfdbinary: Captured) -
         (b"\1\0\0\0rest", "packet length 1 is less than the header's 12 bytes"),
         (b"\xff\xff\xff\xff", "packet of 4294967295 bytes announced, at most 268435456 are accepted"),
         (packet(1, b""), "command: 4 bytes needed, 0 left in the packet"),
-        (packet(1, b"\1\0\0\0\0\0\0\0"), "command 1 answered instead of 2"),
+        (packet(1, b"\1\0\0\0\0\0\0\0"), "reply to command 1 instead of 2"),
         (packet(1, b"\2\0\0\0"), "result: 4 bytes needed, 0 left in the packet"),
         (packet(1, struct.pack("=Iiii", 2, 0, 0, -1)), "script count: -1 is negative"),
         (packet(1, struct.pack("=Iiii", 2, 0, 0, 1 << 30)), "script name: 4 bytes needed, 0 left in the packet"),
@@ -276,14 +276,14 @@ def test_megabytes_of_output_arrive(daemon: FakeDaemon, capfdbinary: Captured) -
 def test_malformed_status_reply(reply: bytes, reason: str, daemon: FakeDaemon, capfdbinary: Captured) -> None:
     daemon.reply(reply)
     assert cli.main(["status", "legacy", "monitor"]) == 1
-    expected = f"ctdb-event: what answers on {daemon.path} does not speak the event protocol: {reason}\n"
+    expected = f"ctdb-event: the program that listens on {daemon.path} does not use the event protocol: {reason}\n"
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 
 def test_malformed_run_reply(daemon: FakeDaemon, capfdbinary: Captured) -> None:
     daemon.reply(plain_reply(2, 0))
     assert cli.main(["run", "30", "legacy", "monitor"]) == 1
-    assert b"command 2 answered instead of 1" in capfdbinary.readouterr().err
+    assert b"reply to command 2 instead of 1" in capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize("reply", [b"", b"\x14\0", plain_reply(1, 0)[:-1], packet(7, b"for somebody else")])

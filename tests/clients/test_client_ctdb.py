@@ -89,7 +89,7 @@ def test_names_that_are_no_text_pass_through() -> None:
 
 @pytest.mark.parametrize("method", ["hello", "ping", "cancel", "components", "lock", "subscribe", "stats", "reload"])
 def test_what_it_has_no_words_for(method: str) -> None:
-    with pytest.raises(NotSupported, match=f"can't say {method}; it can say run"):
+    with pytest.raises(NotSupported, match=f"can't express {method}; it supports run"):
         CtdbDialect().encode(5, method, {})
 
 
@@ -105,7 +105,7 @@ def test_what_it_has_no_words_for(method: str) -> None:
     ],
 )
 def test_parameters_that_it_has_no_words_for(method: str, params: dict[str, Any], words: str) -> None:
-    with pytest.raises(NotSupported, match=f"can't say {words}"):
+    with pytest.raises(NotSupported, match=f"can't express {words}"):
         CtdbDialect().encode(5, method, params)
 
 

@@ -149,4 +149,4 @@ def test_a_component_that_is_asked_for_twice(broker: FakeBroker, capfd: pytest.C
     broker.refuse("status", "EINVAL", "never ran", kind="NeverRan")
     broker.rules["scripts"] = lambda asked: broker.hang_up()
     assert cli.main(["health", "x"]) == 2
-    assert capfd.readouterr().out.startswith("UNKNOWN - no monitor event of x has come to an end")
+    assert capfd.readouterr().out.startswith("UNKNOWN - no monitor event of x has completed")

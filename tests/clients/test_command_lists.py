@@ -305,6 +305,6 @@ def test_an_answer_of_another_form_is_an_error_and_no_traceback(
     if err:
         assert code == (3 if command == "health" else 71)
         assert b"the reply of the event daemon at " in err
-        assert b" can't be read (" in err
+        assert b" can't be decoded (" in err
     else:
         assert code == 0, out  # an empty list, or one that says nothing

@@ -122,7 +122,7 @@ async def test_locks(real: Node) -> None:
             assert loser.stderr is not None
             loser.stdout.readline()
             daemon.stop()
-            assert "lock door lost, and the command goes on without" in loser.stderr.readline()
+            assert "lock door lost; the command continues without" in loser.stderr.readline()
             Path(real.base / "fifo").write_text("\n")
             assert loser.wait(TIMEOUT) == 9
 

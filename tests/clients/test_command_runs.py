@@ -165,7 +165,7 @@ LEFT = "ctdb-event: Ctrl-C: disconnected; the daemon cancels the run\n"
     ("outcome", "code", "said"),
     [
         ("cancelled", 130, "ctdb-event: Ctrl-C: run mb-1 was cancelled\n"),
-        ("success", 0, "ctdb-event: Ctrl-C came too late: run mb-1 is over, it ended as success\n"),
+        ("success", 0, "ctdb-event: Ctrl-C came too late: run mb-1 had already ended: success\n"),
     ],
 )
 @pytest.mark.parametrize("times", [(1,), (1, 2)], ids=["once", "passed on by a wrapper"])

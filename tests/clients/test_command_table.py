@@ -200,7 +200,7 @@ def test_two_dashes_end_options() -> None:
         (["ps", "--jsn"], "unknown option --jsn; did you mean --json?"),
         (["ps", "-x"], "unknown option -x; there are: --json, --plain, --socket, --debug, --help"),
         (["ps", "--json=3"], "option --json takes no value, here it has 3"),
-        (["ps", "--socket"], "option --socket lacks its value, PATH"),
+        (["ps", "--socket"], "option --socket needs a value, PATH"),
         (["ps", "--json", "--plain"], "--json and --plain exclude each other"),
         (["history", "--plain", "--export"], "--export and --plain exclude each other"),
         (["lock", "a", "ls"], "ls is one argument too many; COMMAND must follow --"),
@@ -280,8 +280,8 @@ def test_ctdbs_own_daemon(
     assert code == 1
     assert "speaks only CTDB's own dialect" in said
     assert (
-        "With it work: run, status, health, script list, script enable, script disable. ctdb-eventd-install --status"
-        in said
+        "These commands work with it: run, status, health, script list, script enable, script disable. "
+        "ctdb-eventd-install --status" in said
     )
     assert "administrator" not in said, "it waits to be asked, so this user is not refused"
 
@@ -302,7 +302,7 @@ def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[
 
 def test_nonsense_for_an_answer(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     broker.rules["reload"] = lambda asked: asked.raw(b"\0\0\0\1x")
-    assert "does not speak the event protocol" in failure(capfdbinary, "reload")[1]
+    assert "does not use the event protocol" in failure(capfdbinary, "reload")[1]
 
 
 def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch) -> None:

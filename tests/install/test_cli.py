@@ -139,7 +139,7 @@ def test_two_installers_at_once_are_one_too_many(node: FakeNode, capsys: pytest.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         error = error_of(node, capsys)
-        assert "another ctdb-eventd-install is at work" in error
+        assert "another ctdb-eventd-install is running" in error
         assert f"(process {os.getpid()}, `" in error
         assert f"of user {os.geteuid()} has locked {node.helpers}): wait until it has ended, or end that" in error
     finally:

@@ -56,7 +56,7 @@ def test_broken_lines_are_named_all_at_once(tmp_path: Path) -> None:
         _wanted(tmp_path)
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{tmp_path}/public_addresses:1: '10.0.0.1' has no mask")
-    assert second.startswith(f"{tmp_path}/public_addresses:4: 10.0.0.2 stands in line 3 too")
+    assert second.startswith(f"{tmp_path}/public_addresses:4: 10.0.0.2 is in line 3 too")
 
 
 def test_tunables_of_the_node_count(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_bare_name_that_is_left_out_is_pointed_out_once(
     look(notices, directory, "auto")
     assert caplog.messages == [
         f"{directory}/10.net-orig does not run: if any script is named NN.name.script, only scripts named so run; "
-        "if it is no copy, rename it to 10.net-orig.script, or set [eventd] script names = both"
+        "if it is not a copy, rename it to 10.net-orig.script, or set [eventd] script names = both"
     ]
     assert caplog.records[0].levelname == "WARNING"
 

@@ -438,7 +438,7 @@ def test_a_client_of_a_script_can_not_have_the_scripts_lock(wait: float | None) 
     asker = node.job("legacy startup")
     node.scheduler.want_script(asker, "10.first", ("routes",))
     before = node.core.state
-    with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script asks"):
+    with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script requests"):
         node.ask("routes other", wait, asker=asker)
     assert node.core.state == before
     assert node.ask("other", asker=asker).granted

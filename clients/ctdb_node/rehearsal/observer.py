@@ -241,7 +241,8 @@ class Observer:
         except ctdb_event.EventError as error:
             run, outcome = error.run, error.run.outcome
         except ctdb_event.BrokerUnavailable as error:
-            raise NodeError(f"the connection to the event daemon was lost at {event}: {error}\n{_end_of_errors()}") from None
+            text = f"the connection to the event daemon was lost at {event}: {error}\n{_end_of_errors()}"
+            raise NodeError(text) from None
         except ctdb_event.BrokerError as error:
             outcome = str(error)
         done = Event(

@@ -34,7 +34,8 @@ def test_a_declaration_that_does_not_count() -> None:
         (
             3,
             "error",
-            'no event can be called "a/b", so the script is started for every event; expected names of events, '
+            '"a/b" is not a valid name of an event, so the script is started for every event; expected names of '
+            "events, "
             "separated by blanks",
         ),
     ]

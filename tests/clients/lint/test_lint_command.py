@@ -111,7 +111,7 @@ def test_findings_are_lines_as_of_compilers(node: LintNode) -> None:
     assert (code, complaints) == (EXIT_CLEAN, "")
     assert said.splitlines() == [
         "BASE/events/legacy/50.web.script:3: warning: "
-        '"montior" is not one of CTDB\'s events, so this never runs; "monitor"? [event]',
+        '"montior" is not one of CTDB\'s events, so this never runs; did you mean "monitor"? [event]',
         "BASE/events/legacy/51-off.script: warning: does not run: its name doesn't start with two digits and a dot; "
         "if it should run, name it 51.off.script [name]",
     ]
@@ -281,13 +281,13 @@ def test_a_layout_that_is_not_one(capsys: pytest.CaptureFixture[str]) -> None:
         (["--colour"], "unknown option --colour"),
         (["-x\x1b"], "unknown option -x\\x1b"),
         (["--json", "--plain"], "--json and --plain exclude each other"),
-        (["--socket"], "option --socket lacks its value, PATH"),
+        (["--socket"], "option --socket needs a value, PATH"),
     ],
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_options_that_can_not_be_understood(node: LintNode, arguments: list[str], problem: str, before: bool) -> None:
     code, said, complaints = node.command(
-        *([*arguments, "lint"] if before and "lacks" not in problem else ["lint", *arguments])
+        *([*arguments, "lint"] if before and "needs a value" not in problem else ["lint", *arguments])
     )
     assert (code, said) == (EXIT_NOT_LOOKED, "")
     assert complaints.startswith(f"ctdb-event: {problem}")
@@ -378,7 +378,7 @@ def test_json(node: LintNode) -> None:
                 "line": 3,
                 "severity": "warning",
                 "check": "event",
-                "message": '"montior" is not one of CTDB\'s events, so this never runs; "monitor"?',
+                "message": '"montior" is not one of CTDB\'s events, so this never runs; did you mean "monitor"?',
                 "component": "legacy",
                 "script": "50.a",
             },
@@ -464,8 +464,8 @@ def test_configured_events_are_compared_with_the_scripts(node: LintNode) -> None
     assert (code, said.splitlines()) == (
         EXIT_FOUND,
         [
-            'BASE/events/legacy/50.web.script: warning: BASE/ctdb.conf:2 names "takeip", and no label of a case has '
-            "it: the script is started for it for nothing [event-declared]",
+            'BASE/events/legacy/50.web.script: warning: BASE/ctdb.conf:2 names "takeip", but no case label matches '
+            "it: the script is started for it needlessly [event-declared]",
             'BASE/events/legacy/50.web.script:3: warning: "releaseip" is not among the events of BASE/ctdb.conf:2, so '
             "this never runs [event-declared]",
             'BASE/ctdb.conf:5: warning: no component has a script "80.wbe"; "80.web"? [event-declared]',
