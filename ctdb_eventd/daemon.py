@@ -70,7 +70,7 @@ _COMPLETION_DELAY = 1.0
 """Seconds from the start to the imports that were postponed: by then the first clients have been served."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Options:
     """The daemon's command-line options."""
 
