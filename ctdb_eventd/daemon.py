@@ -85,6 +85,7 @@ class Options:
 def load_the_rest() -> None:
     """Imports the modules that a fast start postpones: an upgrade may replace the files of the running daemon."""
     import hashlib  # noqa: F401
+    import shutil  # noqa: F401
 
     import ctdb_eventd.history.file
     import ctdb_eventd.history.reader
