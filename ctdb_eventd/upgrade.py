@@ -241,7 +241,8 @@ class Upgrade:
                     pass_fds=[fd],
                 )
         except TimeoutError:
-            raise UpgradeFailed(f"{' '.join(program)} did not say within {_TRIAL_TIMEOUT:g} s that it can") from None
+            text = f"{' '.join(program)} did not confirm within {_TRIAL_TIMEOUT:g} s that it can take over"
+            raise UpgradeFailed(text) from None
         finally:
             os.close(fd)
         said = done.stdout.decode(errors="replace").strip().split("\n")[-1][:_MOST_SAID]

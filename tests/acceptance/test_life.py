@@ -202,7 +202,7 @@ async def test_it_ends_with_the_process_it_watches(node: Node) -> None:
         assert daemon.process.wait(TIMEOUT) == 0
         assert daemon.process.stderr is not None
         daemon.process.stderr.close()
-    assert f"process {watched.pid} has gone, shutting down" in node.log
+    assert f"process {watched.pid} has ended, shutting down" in node.log
     assert not Path(node.socket).exists()
 
 

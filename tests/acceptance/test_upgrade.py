@@ -143,7 +143,7 @@ async def test_the_starter_hears_nothing_of_it_and_the_process_it_watches_still_
         os.close(write_end)
         assert os.read(read_end, 4) == bytes(4)
         daemon.send_signal(UPGRADE)
-        await until(lambda: "upgraded: version" in node.log, "an upgrade")
+        await until(lambda: "upgraded to version" in node.log, "an upgrade")
         os.set_blocking(read_end, False)
         with pytest.raises(BlockingIOError):
             os.read(read_end, 1)
@@ -151,7 +151,7 @@ async def test_the_starter_hears_nothing_of_it_and_the_process_it_watches_still_
         watched.wait()
         assert await asyncio.to_thread(daemon.wait, 60) == 0
         assert os.read(read_end, 1) == b""
-        assert f"process {watched.pid} has gone, shutting down" in node.log
+        assert f"process {watched.pid} has ended, shutting down" in node.log
         assert not (node.base / "run" / "eventd.pid").exists()
     finally:
         os.close(read_end)
@@ -537,7 +537,7 @@ async def test_when_ctdbd_ends_in_any_step_the_daemon_ends_too(node: Node, step:
             watched.kill()
             watched.wait()
             assert await asyncio.to_thread(daemon.process.wait, 60) == 0
-            assert f"process {watched.pid} has gone, shutting down" in node.log
+            assert f"process {watched.pid} has ended, shutting down" in node.log
             assert not alive(int(node.read("pid")))
     finally:
         watched.kill()
