@@ -34,7 +34,7 @@ from ctdb_eventd.file_waits import FileWaits
 from ctdb_eventd.history.health import Health
 from ctdb_eventd.history.latest import LatestResults, former_run
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Ended, Started, Wanted
+from ctdb_eventd.history.records import Ended, RunFilter, Started
 from ctdb_eventd.model import MOST_ARGUMENTS, ComponentHealth, EventOutcome, EventSpec, RunRecord, shortened
 from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths
@@ -46,7 +46,7 @@ from ctdb_eventd.scheduler.snapshot import LockSnapshot, snapshot_jobs, snapshot
 from ctdb_eventd.traffic import MOST_DETACHED, MOST_IN_FLIGHT, MOST_SUBSCRIPTIONS, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import Counts, LeftLock, LeftResults, LeftRun, State
+    from ctdb_eventd.handover import Counts, SavedLock, SavedResults, SavedRun, State
 
 __all__ = ["Broker"]
 
@@ -276,7 +276,7 @@ class Broker:
         """Returns each component's health; the same object until something changes."""
         return self._health.components
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
+    def history(self, view: str, wanted: RunFilter, run: str | None, done: ResultDone) -> None:
         """Reads the history in a thread; see Domain.
 
         Raises:
@@ -299,19 +299,19 @@ class Broker:
         else:
             self._upgrade(done, cancel)
 
-    def left(self, known: frozenset[str]) -> tuple[tuple[LeftRun, ...], LeftResults, Counts]:
+    def saved_state(self, known: frozenset[str]) -> tuple[tuple[SavedRun, ...], SavedResults, Counts]:
         """Returns the state that another program needs: queued detached runs, latest results, counts.
 
         Args:
             known: The ids of runs that clients wait for.
         """
-        from ctdb_eventd.handover import Counts, LeftResults  # late: it would slow the start
+        from ctdb_eventd.handover import Counts, SavedResults  # late: it would slow the start
 
         waiting = (job for job in self._scheduler.core.jobs if job.done is not None and job.run not in known)
         scheduler = self._scheduler
         return (
             tuple(_left_run(job) for job in waiting),
-            LeftResults(**self._results.left(), health=self._health.components),
+            SavedResults(**self._results.saved_state(), health=self._health.components),
             Counts(
                 started=self._started,
                 started_monotonic=self._started_monotonic,
@@ -323,10 +323,10 @@ class Broker:
             ),
         )
 
-    def take_up(self, state: State) -> None:
+    def restore(self, state: State) -> None:
         """Restores the results, the health and the counts of a former program."""
-        self._results.take_up(state.results)
-        self._health.take_up(state.results.health)
+        self._results.restore(state.results)
+        self._health.restore(state.results.health)
         counts = state.counts
         self._started, self._started_monotonic = counts.started, counts.started_monotonic
         self.traffic.requests, self.traffic.notes_lost = counts.requests, counts.notes_lost
@@ -335,9 +335,9 @@ class Broker:
             {outcome: counts.outcomes[outcome.word] for outcome in EventOutcome if outcome.word in counts.outcomes}
         )
 
-    def take_up_lock(self, left: LeftLock, peer: Peer) -> None:
+    def restore_lock(self, saved: SavedLock, peer: Peer) -> None:
         """Restores the locks that a client holds since a former program."""
-        lock = self._scheduler.client_locks.take_up(left, peer.pid, self._parents(peer))
+        lock = self._scheduler.client_locks.restore(saved, peer.pid, self._parents(peer))
         peer.locks[lock.number] = lock
 
     @contextmanager
@@ -358,10 +358,10 @@ class Broker:
             self._upgraded, self.feed.muted = None, False
             self.audit = audit
 
-    def repeat(self, left: LeftRun) -> None:
+    def repeat(self, saved: SavedRun) -> None:
         """Repeats the request for a detached run that a former program had accepted."""
-        peer = Peer(left.pid, left.uid, program=left.program)
-        self.run(left.spec, lambda _, details: None, peer, left.run, detached=True)
+        peer = Peer(saved.pid, saved.uid, program=saved.program)
+        self.run(saved.spec, lambda _, details: None, peer, saved.run, detached=True)
 
     # ------------------------------------------------------------------ scripts
 
@@ -480,11 +480,11 @@ def _no_audit(peer: Peer, action: str, subject: str = "", run: str = "", args: S
     pass
 
 
-def _left_run(job: Job) -> LeftRun:
-    from ctdb_eventd.handover import LeftRun
+def _left_run(job: Job) -> SavedRun:
+    from ctdb_eventd.handover import SavedRun
 
     peer = job.asked_by if isinstance(job.asked_by, Peer) else Peer(0, 0)
-    return LeftRun(
+    return SavedRun(
         spec=job.spec,
         run=job.run,
         arrived=job.arrived,

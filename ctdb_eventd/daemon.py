@@ -29,7 +29,7 @@ from ctdb_eventd.dispatcher.values import run_value
 from ctdb_eventd.errors import ConfigError, EventdError, StartupError
 from ctdb_eventd.feed import Feed
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, Examined, Wanted, history_file
+from ctdb_eventd.history.records import Bounds, Examined, RunFilter, history_file
 from ctdb_eventd.logs import NOTICE, Log
 from ctdb_eventd.notify.notifier import Notifier
 from ctdb_eventd.paths import Paths, test_mode
@@ -189,7 +189,7 @@ class Daemon:
         if self._history is not None:
             self._history.startup()
             if self._former is None:
-                self._history.read("latest", Wanted(), None, self._broker.carry)
+                self._history.read("latest", RunFilter(), None, self._broker.carry)
 
     def load_config(self) -> Config:
         """Reads the configuration. Nobody else may be able to change it: it could allow unsafe scripts.
@@ -223,7 +223,7 @@ class Daemon:
     async def _end_former_scripts(self) -> None:
         self._table = own_file(os.path.join(self._paths.run_dir, "eventd.scripts"), "table of scripts")
         self._resources.callback(os.close, self._table)
-        former = leftovers.Table(os.pread(self._table, os.fstat(self._table).st_size, 0))
+        former = leftovers.ScriptTable(os.pread(self._table, os.fstat(self._table).st_size, 0))
         if former.left():
             _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
             try:

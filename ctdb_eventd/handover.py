@@ -28,11 +28,11 @@ from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 __all__ = [
     "FORM",
     "Counts",
-    "LeftCall",
-    "LeftClient",
-    "LeftLock",
-    "LeftResults",
-    "LeftRun",
+    "SavedCall",
+    "SavedClient",
+    "SavedLock",
+    "SavedResults",
+    "SavedRun",
     "State",
     "decode",
     "encode",
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeftRun:
+class SavedRun:
     """A queued run."""
 
     spec: EventSpec
@@ -69,7 +69,7 @@ class LeftRun:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeftCall:
+class SavedCall:
     """A request in progress."""
 
     reqid: int
@@ -95,7 +95,7 @@ class LeftCall:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeftLock:
+class SavedLock:
     """Named locks that a client holds."""
 
     number: int
@@ -108,7 +108,7 @@ class LeftLock:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeftClient:
+class SavedClient:
     """A connected client."""
 
     descriptor: int
@@ -120,12 +120,12 @@ class LeftClient:
     """The bytes of an incomplete request."""
     unsent: bytes = b""
     """Encoded replies that are not sent yet."""
-    calls: tuple[LeftCall, ...] = ()
-    locks: tuple[LeftLock, ...] = ()
+    calls: tuple[SavedCall, ...] = ()
+    locks: tuple[SavedLock, ...] = ()
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeftResults:
+class SavedResults:
     """The latest results, and those of former daemons; the oldest first."""
 
     events: tuple[RunRecord, ...] = ()
@@ -176,11 +176,11 @@ class State:
     """Is written to `oom_score_adj` of scripts; None if they inherit it."""
     next_lock: int = 1
     """The number of the next client lock."""
-    clients: tuple[LeftClient, ...] = ()
-    detached: tuple[LeftRun, ...] = ()
-    results: LeftResults = attrs.field(factory=LeftResults)
+    clients: tuple[SavedClient, ...] = ()
+    detached: tuple[SavedRun, ...] = ()
+    results: SavedResults = attrs.field(factory=SavedResults)
     notices: Any = None
-    """Notices that the notify program hasn't got yet; see `Notices.left`."""
+    """Notices that the notify program hasn't got yet; see `Notices.saved_state`."""
     counts: Counts
 
     @property

@@ -23,7 +23,7 @@ __all__ = [
     "BareLine",
     "JsonLine",
     "LossRecord",
-    "Seldom",
+    "RateLimited",
     "StampedLine",
     "WallClock",
     "harmless",
@@ -167,7 +167,7 @@ class JsonLine(BareLine):
         return json.dumps(value, ensure_ascii=False)
 
 
-class Seldom(logging.Filter):
+class RateLimited(logging.Filter):
     """Passes one line a minute with the same message about the same peer; it has the number of suppressed lines.
 
     Only records with an attribute `seldom` (`extra={"seldom": …}`), which is the peer, are limited.

@@ -27,7 +27,7 @@ from ctdb_eventd.log_lines import (
     BareLine,
     JsonLine,
     LossRecord,
-    Seldom,
+    RateLimited,
     StampedLine,
     WallClock,
     harmless,
@@ -244,7 +244,7 @@ class Log:
         self._paths = paths
         self._target: tuple[str, str] | None = None
         self._handler: logging.Handler | None = None
-        self._seldom = Seldom()
+        self._seldom = RateLimited()
         logging.addLevelName(NOTICE, "NOTICE")
 
     def startup(self, config: Config) -> None:

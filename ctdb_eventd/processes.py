@@ -38,7 +38,7 @@ _MOST_FILES = 32
 _MOST_FRAMES = 24
 _MOST_TEXT = 300
 """Characters of a path or command."""
-_MOST_TOLD = 60 << 10
+_MOST_BYTES = 60 << 10
 """Bytes of all processes together, as JSON. Files, locks and stacks are included only up to half of it."""
 _TIMEOUT = 0.8
 """Seconds after which no further process is examined."""
@@ -131,14 +131,14 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
     look = _Look()
     end = time.monotonic() + _TIMEOUT
     found: list[HungProcess] = []
-    room = _MOST_TOLD
+    room = _MOST_BYTES
     for pid in pids[:_MOST_PROCESSES]:
         if found and time.monotonic() > end:
             break
         process = look.at(pid)
         if process is None:
             continue
-        if room - _size(process) < _MOST_TOLD // 2:
+        if room - _size(process) < _MOST_PROCESSES // 2:
             process = attrs.evolve(process, files=(), locks=(), stack=())
         room -= _size(process)
         if room < 0:

@@ -26,7 +26,7 @@ from ctdb_eventd.session import Session
 from ctdb_eventd.traffic import MOST_CONNECTIONS, Traffic
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftClient, State
+    from ctdb_eventd.handover import SavedClient, State
 
 __all__ = ["Server"]
 
@@ -86,13 +86,13 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(listener, self._on_connection)
 
-    def left(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """Returns the state of listener and sessions for another program: fields of `handover.State`."""
         assert self._listener is not None
-        clients = tuple(session.left() for session in self._sessions)
+        clients = tuple(session.saved_state() for session in self._sessions)
         return {"listener": self._listener.fileno(), "bound": self._bound, "clients": clients}
 
-    def take_up(self, state: State) -> list[tuple[Session, LeftClient]]:
+    def restore(self, state: State) -> list[tuple[Session, SavedClient]]:
         """Restores listener and sessions of a former program; nothing is read before `Session.resume_reading`.
 
         Raises:
@@ -100,14 +100,14 @@ class Server:
         """
         listener = socket.socket(fileno=state.listener)
         self._bound = state.bound
-        found = [(socket.socket(fileno=left.descriptor), left) for left in state.clients]
+        found = [(socket.socket(fileno=saved.descriptor), saved) for saved in state.clients]
         self._listen(listener)
         resumed = []
-        for client, left in found:
+        for client, saved in found:
             session = self._serve(client, self._peer(client))
-            session.peer.program = left.program
-            session.take_up(left)
-            resumed.append((session, left))
+            session.peer.program = saved.program
+            session.restore(saved)
+            resumed.append((session, saved))
         return resumed
 
     def _bind(self, listener: socket.socket) -> None:

@@ -24,7 +24,7 @@ from ctdb_eventd.protocol.messages import Call, Note, Notes, Reply, Request, Run
 from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall, LeftClient
+    from ctdb_eventd.handover import SavedCall, SavedClient
 
 __all__ = ["Session"]
 
@@ -239,44 +239,44 @@ class Session:
 
     # ------------------------------------------------------------------ upgrade
 
-    def left(self) -> LeftClient:
+    def saved_state(self) -> SavedClient:
         """Returns the state of this session for another program in this process."""
-        from ctdb_eventd.handover import LeftClient  # late: it would slow the start
+        from ctdb_eventd.handover import SavedClient  # late: it would slow the start
 
-        is_native, unread = self._connection.left()
+        is_native, unread = self._connection.saved_state()
         calls = [_left_call(call, job) for call, job in self._in_flight.items()]
-        return LeftClient(
+        return SavedClient(
             descriptor=self._fd,
             program=self.peer.program,
             native=is_native,
             unread=unread,
             unsent=bytes(self._unsent),
             calls=tuple(calls),
-            locks=tuple(lock.left() for lock in self.peer.locks.values()),
+            locks=tuple(lock.saved_state() for lock in self.peer.locks.values()),
         )
 
-    def take_up(self, left: LeftClient) -> None:
+    def restore(self, saved: SavedClient) -> None:
         """Restores the state of a former program's session; its calls follow, see `repeat`."""
-        self._connection.take_up(left.native, left.unread)
-        self._unsent += left.unsent
+        self._connection.restore(saved.native, saved.unread)
+        self._unsent += saved.unsent
         if self._unsent:
             self._loop.add_writer(self._fd, self._on_writable)
 
-    def repeat(self, left: LeftCall) -> None:
+    def repeat(self, saved: SavedCall) -> None:
         """Repeats a call that a former program had read, and that has had no effect yet."""
         request: Request
-        if left.spec is not None:
-            request = RunRequest(left.spec, left.run)
+        if saved.spec is not None:
+            request = RunRequest(saved.spec, saved.run)
         else:
-            request = Call(left.reqid, left.method, left.params, left.run)
-        call = _Call(self, left.reqid, request, left.size)
-        call.arrived = left.arrived
+            request = Call(saved.reqid, saved.method, saved.params, saved.run)
+        call = _Call(self, saved.reqid, request, saved.size)
+        call.arrived = saved.arrived
         job = self._dispatcher.handle(request, call.reply, self.peer)
-        if left.lost_until is not None:
-            number, moment = left.lost_until
-            call.lost, call.last_lost = left.lost, Note("gap", number, {"time": moment})
+        if saved.lost_until is not None:
+            number, moment = saved.lost_until
+            call.lost, call.last_lost = saved.lost, Note("gap", number, {"time": moment})
         if job is not None:
-            job.take_up(left)
+            job.restore(saved)
         self._keep(call, job)
 
     def resume_reading(self) -> None:
@@ -324,8 +324,8 @@ class Session:
         self._resume()
 
 
-def _left_call(call: _Call, job: Cancellable | None) -> LeftCall:
-    from ctdb_eventd.handover import LeftCall
+def _left_call(call: _Call, job: Cancellable | None) -> SavedCall:
+    from ctdb_eventd.handover import SavedCall
 
     request = call.request
     fields: dict[str, Any] = {}
@@ -334,7 +334,7 @@ def _left_call(call: _Call, job: Cancellable | None) -> LeftCall:
     elif isinstance(request, Call):
         fields["method"], fields["params"] = request.method, request.params
     if job is not None:
-        fields |= job.left()
+        fields |= job.saved_state()
     if call.last_lost is not None:
         fields["lost"], fields["lost_until"] = call.lost, (call.last_lost.number, call.last_lost.data["time"])
-    return LeftCall(reqid=call.reqid, size=call.size, arrived=call.arrived, **fields)
+    return SavedCall(reqid=call.reqid, size=call.size, arrived=call.arrived, **fields)

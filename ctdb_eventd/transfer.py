@@ -30,7 +30,7 @@ from ctdb_eventd.scheduler.service import Scheduler
 from ctdb_eventd.server import Server
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall, LeftRun, State
+    from ctdb_eventd.handover import SavedCall, SavedRun, State
     from ctdb_eventd.upgrade import Former, Upgrade
 
 __all__ = ["Transfer"]
@@ -123,9 +123,11 @@ class Transfer:
         from ctdb_eventd.upgrade import own_program
 
         self.runner.spawn.cgroups.enter(None)  # the next child is not a script
-        listening = self.server.left()
+        listening = self.server.saved_state()
         clients = listening["clients"]
-        detached, results, counts = self.broker.left(frozenset(call.run for one in clients for call in one.calls))
+        detached, results, counts = self.broker.saved_state(
+            frozenset(call.run for one in clients for call in one.calls)
+        )
         return State(
             version=__version__,
             program=own_program(),
@@ -140,7 +142,7 @@ class Transfer:
             **listening,
             detached=detached,
             results=results,
-            notices=self.notifier.notices.left(),
+            notices=self.notifier.notices.saved_state(),
             counts=counts,
         )
 
@@ -168,15 +170,15 @@ class Transfer:
     def restore(self, former: Former) -> None:
         """Continues where the former program in this process stopped; it can't be executed again after this."""
         state = former.state
-        self.broker.take_up(state)
+        self.broker.restore(state)
         if state.notices is not None:
-            self.notifier.notices.take_up(state.notices)
-        clients = self.server.take_up(state)
+            self.notifier.notices.restore(state.notices)
+        clients = self.server.restore(state)
         former.forget()
         self.scheduler.client_locks.next_number = state.next_lock
         held = [(lock, session.peer) for session, client in clients for lock in client.locks]
         for lock, peer in sorted(held, key=lambda pair: pair[0].number):
-            self.broker.take_up_lock(lock, peer)
+            self.broker.restore_lock(lock, peer)
         now = time.monotonic()
         upgraded: dict[str, object] | UpgradeFailed = {
             "former": state.version,
@@ -187,15 +189,15 @@ class Transfer:
         if former.refused is not None:
             upgraded = UpgradeFailed(former.refused)
         self.scheduler.pause()
-        requests: list[tuple[Callable[[], None], LeftCall | LeftRun]] = [
+        requests: list[tuple[Callable[[], None], SavedCall | SavedRun]] = [
             (partial(session.repeat, call), call) for session, client in clients for call in client.calls
         ]
         requests += [(partial(self.broker.repeat, run), run) for run in state.detached]
         with self.broker.repeating(upgraded):
-            for repeat, left in sorted(requests, key=lambda pair: pair[1].arrived):
+            for repeat, saved in sorted(requests, key=lambda pair: pair[1].arrived):
                 repeat()
-                if left.run:
-                    self.scheduler.backdate(left.run, left.arrived, left.queued)
+                if saved.run:
+                    self.scheduler.backdate(saved.run, saved.arrived, saved.queued)
         if isinstance(upgraded, dict):
             self.broker.feed.publish("upgraded", None, None, None, (), dict(upgraded))
         self.scheduler.resume()

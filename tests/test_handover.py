@@ -14,11 +14,11 @@ from ctdb_eventd.errors import StateUnreadable
 from ctdb_eventd.handover import (
     FORM,
     Counts,
-    LeftCall,
-    LeftClient,
-    LeftLock,
-    LeftResults,
-    LeftRun,
+    SavedCall,
+    SavedClient,
+    SavedLock,
+    SavedResults,
+    SavedRun,
     State,
     decode,
     encode,
@@ -65,22 +65,24 @@ STATE = State(
     oom_score_adj=b"0",
     next_lock=9,
     clients=(
-        LeftClient(
+        SavedClient(
             descriptor=8,
             program="ctdbd",
             native=True,
             unread=b"\0\1",
             unsent=b"x",
             calls=(
-                LeftCall(reqid=1, size=20, arrived=1.0, spec=SPEC, run="t-2", queued=3.5),
-                LeftCall(reqid=2, size=9, arrived=2.0, method="subscribe", params={"kinds": None}, lost_until=(4, 1.5)),
+                SavedCall(reqid=1, size=20, arrived=1.0, spec=SPEC, run="t-2", queued=3.5),
+                SavedCall(
+                    reqid=2, size=9, arrived=2.0, method="subscribe", params={"kinds": None}, lost_until=(4, 1.5)
+                ),
             ),
-            locks=(LeftLock(number=3, names=("iptables",), text="x", requested=0.5, files=(("iptables", 11, 99),)),),
+            locks=(SavedLock(number=3, names=("iptables",), text="x", requested=0.5, files=(("iptables", 11, 99),)),),
         ),
-        LeftClient(descriptor=9),
+        SavedClient(descriptor=9),
     ),
-    detached=(LeftRun(spec=SPEC, run="t-3", arrived=1.0, queued=2.0, pid=4, uid=5, program=None),),
-    results=LeftResults(
+    detached=(SavedRun(spec=SPEC, run="t-3", arrived=1.0, queued=2.0, pid=4, uid=5, program=None),),
+    results=SavedResults(
         events=(RECORD,),
         health=(ComponentHealth(component="legacy", healthy=False, since=1.0, script="10.a", result=1),),
     ),

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ctdb_eventd.dispatcher.peer import NamedLock, Peer
 from ctdb_eventd.feed import Feed
-from ctdb_eventd.history.records import Wanted
+from ctdb_eventd.history.records import RunFilter
 from ctdb_eventd.model import ComponentHealth, EventSpec, RunRecord
 from ctdb_eventd.runs import Done, Job, LockDone
 from ctdb_eventd.scheduler.snapshot import JobSnapshot, LeftOut, LockSnapshot
@@ -96,7 +96,7 @@ class Domain(Protocol):
     def health(self) -> Sequence[ComponentHealth]:
         """Returns each component's health; the same object until something changes."""
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
+    def history(self, view: str, wanted: RunFilter, run: str | None, done: ResultDone) -> None:
         """Reads the history; `done` is called later with what the view shows, see history.reader.read."""
 
     def set_script(self, component: str, script: str, enable: bool) -> None:

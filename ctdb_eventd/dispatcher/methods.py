@@ -23,7 +23,7 @@ from ctdb_eventd.errors import (
     RequestError,
 )
 from ctdb_eventd.feed import KINDS, Filter
-from ctdb_eventd.history.records import Wanted
+from ctdb_eventd.history.records import RunFilter
 from ctdb_eventd.model import EventOutcome, EventSpec, RunRecord
 from ctdb_eventd.names import check_name
 from ctdb_eventd.protocol import frames
@@ -197,7 +197,7 @@ class Methods:
         run = params.optional_text("run")
         if view == "ended" and run is None:
             raise InvalidParameter("run", "the id of the run after whose end the others ended")
-        wanted = Wanted(
+        wanted = RunFilter(
             component=params.optional_text("component"),
             event=params.optional_text("event"),
             address=params.optional_text("address"),

@@ -18,7 +18,7 @@ from ctdb_eventd.runs import Job
 from ctdb_eventd.traffic import MOST_SUBSCRIPTIONS
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall
+    from ctdb_eventd.handover import SavedCall
 
 __all__ = ["LockCall", "RunCall", "WatchCall"]
 
@@ -50,17 +50,17 @@ class _Ongoing(ABC):
     def revoke(self) -> bool:
         """Cancels it with a reply, as another call requests."""
 
-    def left(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """Returns its state for another program; see Cancellable."""
         if self._notes is None:
             return {}
         number, delivered = self._notes.position
         return {"next_note": number, "delivered": delivered}
 
-    def take_up(self, left: LeftCall) -> None:
+    def restore(self, saved: SavedCall) -> None:
         """Restores its state from a former program."""
         if self._notes is not None:
-            self._notes.go_on_from(left.next_note, left.delivered)
+            self._notes.go_on_from(saved.next_note, saved.delivered)
 
 
 class RunCall(_Ongoing):
@@ -116,10 +116,10 @@ class RunCall(_Ongoing):
         assert self._job is not None
         return self._domain.revoke_run(self._job, self._peer)
 
-    def left(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """Returns its state for another program; see Cancellable."""
         assert self._job is not None
-        return {**super().left(), "run": self._job.run, "queued": self._job.queued}
+        return {**super().saved_state(), "run": self._job.run, "queued": self._job.queued}
 
 
 class LockCall(_Ongoing):
@@ -165,7 +165,7 @@ class LockCall(_Ongoing):
         assert self._lock is not None
         return self._lock.revoke()
 
-    def left(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """Returns its state for another program: the same request, with the rest of its timeout."""
         wait = None if self._until is None else max(0.0, self._until - time.monotonic())
         return {"params": {"names": self._names, "wait": wait}}

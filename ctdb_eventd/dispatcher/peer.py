@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall, LeftLock
+    from ctdb_eventd.handover import SavedCall, SavedLock
 
 __all__ = ["Cancellable", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
@@ -19,10 +19,10 @@ class Cancellable(Protocol):
     def cancel(self) -> None:
         """Cancels it without a reply."""
 
-    def left(self) -> Mapping[str, Any]:
-        """Returns its state for another program, besides the request: fields of `handover.LeftCall`."""
+    def saved_state(self) -> Mapping[str, Any]:
+        """Returns its state for another program, besides the request: fields of `handover.SavedCall`."""
 
-    def take_up(self, left: LeftCall) -> None:
+    def restore(self, saved: SavedCall) -> None:
         """Restores its state from a former program."""
 
 
@@ -51,7 +51,7 @@ class NamedLock(Revocable, Protocol):
     def number(self) -> int:
         """Its number, unique in this daemon."""
 
-    def left(self) -> LeftLock:
+    def saved_state(self) -> SavedLock:
         """Returns its state for another program."""
 
 

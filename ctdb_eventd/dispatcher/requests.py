@@ -30,7 +30,7 @@ from ctdb_eventd.runs import Job
 from ctdb_eventd.text import shown
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftCall
+    from ctdb_eventd.handover import SavedCall
 
 __all__ = ["Dispatcher"]
 
@@ -107,11 +107,11 @@ class _RunUnderWay:
         """Cancels it without a reply."""
         self.domain.cancel_run(self.job)
 
-    def left(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """Returns its state for another program."""
         return {"run": self.job.run, "queued": self.job.queued}
 
-    def take_up(self, left: LeftCall) -> None:
+    def restore(self, saved: SavedCall) -> None:
         """Restores its state: there is none besides the request."""
 
 

@@ -25,7 +25,7 @@ class Health:
         self._known: dict[str, ComponentHealth] = {}
         self.components: tuple[ComponentHealth, ...] = ()
 
-    def take_up(self, components: Iterable[ComponentHealth]) -> None:
+    def restore(self, components: Iterable[ComponentHealth]) -> None:
         """Restores the `components` of a previous program."""
         self._known = {health.component: health for health in components}
         self.components = tuple(self._known.values())

@@ -12,7 +12,7 @@ from ctdb_eventd.errors import NeverRan
 from ctdb_eventd.model import NOT_REACHED, EventOutcome, EventReport, EventSpec, LastRun, RunRecord, ScriptReport
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftResults
+    from ctdb_eventd.handover import SavedResults
 
 __all__ = ["LatestResults", "former_run"]
 
@@ -74,8 +74,8 @@ class LatestResults:
             if record.address is not None:
                 self._former_addresses.store((*key, record.address), record)
 
-    def left(self) -> dict[str, Any]:
-        """Returns the state for another program: fields of `handover.LeftResults`."""
+    def saved_state(self) -> dict[str, Any]:
+        """Returns the state for another program: fields of `handover.SavedResults`."""
         return {
             "events": self._events.records,
             "addresses": self._addresses.records,
@@ -83,12 +83,12 @@ class LatestResults:
             "former_addresses": self._former_addresses.records,
         }
 
-    def take_up(self, left: LeftResults) -> None:
+    def restore(self, saved: SavedResults) -> None:
         """Restores the state of a previous program."""
-        for records, events in (left.events, self._events), (left.former_events, self._former_events):
+        for records, events in (saved.events, self._events), (saved.former_events, self._former_events):
             for record in records:
                 events.store((record.spec.component, record.spec.event), record)
-        for records, addresses in (left.addresses, self._addresses), (left.former_addresses, self._former_addresses):
+        for records, addresses in (saved.addresses, self._addresses), (saved.former_addresses, self._former_addresses):
             for record in records:
                 addresses.store((record.spec.component, record.spec.event, record.address or ""), record)
 

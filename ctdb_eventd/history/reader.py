@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ctdb_eventd.history.records import Wanted, storable
+from ctdb_eventd.history.records import RunFilter, storable
 
 __all__ = [
     "NothingWritten",
@@ -49,7 +49,7 @@ class NothingWritten(Unreadable):
     """No run has been written yet."""
 
 
-def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float | None = None) -> Any:
+def read(path: str, view: str, wanted: RunFilter, run: str | None, timeout: float | None = None) -> Any:
     """Returns one view of the history.
 
     Args:
@@ -72,7 +72,7 @@ def read(path: str, view: str, wanted: Wanted, run: str | None, timeout: float |
         return read_slow(connection, wanted) if view == "slow" else read_runs(connection, wanted)
 
 
-def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
+def read_whole_runs(path: str, wanted: RunFilter) -> Iterator[dict[str, Any]]:
     """Yields the latest matching runs, the oldest first, each with its scripts and waits.
 
     Args:
@@ -116,7 +116,7 @@ def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+def read_runs(connection: sqlite3.Connection, wanted: RunFilter) -> list[dict[str, Any]]:
     """Returns the latest matching runs, the oldest first, without their scripts."""
     where, values = _where(wanted)
     found = connection.execute(
@@ -128,7 +128,7 @@ def read_runs(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, 
     return [_run(row) for row in reversed(found)]
 
 
-def _where(wanted: Wanted) -> tuple[str, list[object]]:
+def _where(wanted: RunFilter) -> tuple[str, list[object]]:
     """Returns an SQL condition, and the values of its parameters."""
     conditions = ["outcome IS NOT 'success'" if wanted.failed else "TRUE"]
     values: list[object] = []
@@ -198,7 +198,7 @@ def _script(row: sqlite3.Row) -> dict[str, Any]:
     return script
 
 
-def read_ended(connection: sqlite3.Connection, run: str | None, wanted: Wanted) -> list[dict[str, Any]] | None:
+def read_ended(connection: sqlite3.Connection, run: str | None, wanted: RunFilter) -> list[dict[str, Any]] | None:
     """Returns the first runs that ended after the given one, in that order, with scripts; None if it is unknown."""
     last = connection.execute("SELECT ended FROM run WHERE run = ?", (storable(run),)).fetchone()
     if last is None or last["ended"] is None:
@@ -227,7 +227,7 @@ def read_latest(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     return [run for run in runs if run is not None]
 
 
-def read_slow(connection: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+def read_slow(connection: sqlite3.Connection, wanted: RunFilter) -> list[dict[str, Any]]:
     """Returns statistics of the durations of scripts and waits, ordered by the total, the largest first.
 
     Each has `kind` (`script` or `wait`), `name`, `event` (None for a wait), `count`, `total`, `median`, `most95` (95 %

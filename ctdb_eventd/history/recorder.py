@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ctdb_eventd.environment import leave_signals_to_main_thread
-from ctdb_eventd.history.records import Bounds, Record, Wanted
+from ctdb_eventd.history.records import Bounds, Record, RunFilter
 
 __all__ = ["History", "ReadDone"]
 
@@ -43,7 +43,7 @@ _READ_TIMEOUT = 5.0
 
 ReadDone = Callable[[Any, str | None], None]
 """Called once with the result, or with the reason why the history can't be read."""
-_Question = tuple[str, Wanted, str | None, int, ReadDone, asyncio.AbstractEventLoop]
+_Question = tuple[str, RunFilter, str | None, int, ReadDone, asyncio.AbstractEventLoop]
 
 
 class History:
@@ -109,7 +109,7 @@ class History:
             self.startup()
         return self._has_written(put, timeout)
 
-    def read(self, view: str, wanted: Wanted, run: str | None, done: ReadDone) -> None:
+    def read(self, view: str, wanted: RunFilter, run: str | None, done: ReadDone) -> None:
         """Reads the file in another thread, one question after the other; see `reader.read`."""
         if self._reader is None:
             self._reader = threading.Thread(target=self._read_all, name="history reader", daemon=True)

@@ -8,7 +8,7 @@ import attrs
 
 from ctdb_eventd.model import ScriptReport, Wait
 
-__all__ = ["Bounds", "Ended", "Examined", "Record", "Started", "Wanted", "history_file", "storable"]
+__all__ = ["Bounds", "Ended", "Examined", "Record", "RunFilter", "Started", "history_file", "storable"]
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -71,7 +71,7 @@ Record = Started | Ended | Examined
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Wanted:
+class RunFilter:
     """A filter of runs. None, and False, mean no restriction."""
 
     component: str | None = None

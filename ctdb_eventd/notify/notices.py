@@ -169,19 +169,19 @@ class Notices:
         due, _, count = self._waiting.get(key, (now if sent is None else max(now, sent + _INTERVAL), None, 0))
         self._waiting[key] = due, notice, count + 1
 
-    def left(self) -> dict[str, Any]:
-        """Returns the queue as plain values, for another program; see `take_up`."""
+    def saved_state(self) -> dict[str, Any]:
+        """Returns the queue as plain values, for another program; see `restore`."""
         return {
             "waiting": [[due, attrs.asdict(notice), count] for due, notice, count in self._waiting.values()],
             "sent": [[list(key), sent] for key, sent in self._sent.items()],
         }
 
-    def take_up(self, left: Mapping[str, Any]) -> None:
+    def restore(self, saved: Mapping[str, Any]) -> None:
         """Restores the queue of a previous program."""
-        for due, fields, count in left["waiting"]:
+        for due, fields, count in saved["waiting"]:
             notice = Notice(**{**fields, "arguments": tuple(fields["arguments"])})
             self._waiting[notice.key] = due, notice, count
-        self._sent.update({tuple(key): sent for key, sent in left["sent"]})
+        self._sent.update({tuple(key): sent for key, sent in saved["sent"]})
 
     @property
     def due(self) -> float | None:

@@ -117,15 +117,15 @@ class Connection:
     def _use_native(self) -> None:
         self._length, self._decode, self._encode = frames.frame_length, native.decode_request, native.encode
 
-    def left(self) -> tuple[bool | None, bytes]:
+    def saved_state(self) -> tuple[bool | None, bytes]:
         """Returns the state for another program: whether the dialect is the native one, and the bytes of an incomplete
         message. The former is None if it isn't known yet.
         """
         unread = bytes(self._partial) or self._data[self._position :]
         return self._encode is native.encode if self._recognised else None, unread
 
-    def take_up(self, is_native: bool | None, unread: bytes) -> None:
-        """Restores the state of another connection, before any data is received; see `left`."""
+    def restore(self, is_native: bool | None, unread: bytes) -> None:
+        """Restores the state of another connection, before any data is received; see `saved_state`."""
         self._recognised = is_native is not None
         if is_native:
             self._use_native()

@@ -15,7 +15,7 @@ from ctdb_eventd.model import EventReport, EventSpec
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
 from ctdb_eventd.runner.listing import Listings
-from ctdb_eventd.runner.notices import Notices
+from ctdb_eventd.runner.notices import ScriptWarnings
 from ctdb_eventd.runner.process import SpawnContext
 from ctdb_eventd.runner.run import RunContext, RunningEvent
 from ctdb_eventd.runs import Job, RunListener, RunResult
@@ -51,7 +51,7 @@ class EventRunner:
         self.spawn = spawn
         self._debugger = debugger
         self._declarations = Declarations(os.path.dirname(events_dir))
-        self._notices = Notices(events_dir)
+        self._notices = ScriptWarnings(events_dir)
         self._listings = Listings(events_dir, self._notices)
         self._tasks = tasks
 

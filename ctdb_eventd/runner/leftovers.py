@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEAD_SIZE",
     "LINE_SIZE",
-    "Table",
+    "ScriptTable",
     "Unended",
     "empty_line",
     "ending",
@@ -117,7 +117,7 @@ def _processes() -> dict[int, _Process]:
     return found
 
 
-class Table:
+class ScriptTable:
     """The contents of a daemon's table."""
 
     def __init__(self, data: bytes) -> None:
@@ -206,7 +206,7 @@ class Unended(Exception):
     """Processes don't end; `args` are their pids."""
 
 
-def ending(table: Table, grace: float) -> Iterator[float]:
+def ending(table: ScriptTable, grace: float) -> Iterator[float]:
     """Ends the remaining processes: TERM, a grace period, KILL. Yields seconds to wait before it continues.
 
     Args:
@@ -260,7 +260,7 @@ def _tell(target: int, number: signal.Signals) -> None:
 def _guard(grace: float) -> None:
     while os.read(0, 1):
         pass
-    table = Table(os.pread(_TABLE_FD, os.fstat(_TABLE_FD).st_size, 0))
+    table = ScriptTable(os.pread(_TABLE_FD, os.fstat(_TABLE_FD).st_size, 0))
     try:
         for pause in ending(table, grace):
             time.sleep(pause)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctdb_eventd import scripts
 from ctdb_eventd.errors import NoSuchComponent, UnreadableComponent
-from ctdb_eventd.runner.notices import Notices
+from ctdb_eventd.runner.notices import ScriptWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ _Stamp = tuple[int, int, int, int, str]
 class Listings:
     """Lists components' scripts. Whether each may run is not cached: that is checked just before its start."""
 
-    def __init__(self, events_dir: str, notices: Notices) -> None:
+    def __init__(self, events_dir: str, notices: ScriptWarnings) -> None:
         """Reads directories below `events_dir`, and reports their contents to `notices`."""
         self._events_dir = events_dir
         self._known: dict[str, tuple[_Stamp, Sequence[scripts.Script]]] = {}

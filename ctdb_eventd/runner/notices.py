@@ -10,7 +10,7 @@ from ctdb_eventd.model import EventSpec
 from ctdb_eventd.safety import Unsafe
 from ctdb_eventd.scripts import Listing, Script
 
-__all__ = ["Notices"]
+__all__ = ["ScriptWarnings"]
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _EXPECTED_TO_RUN = frozenset(kind.name for kind in CATALOGUE.values() if kind.mo
 """If no script runs for one of these, the node has no addresses or isn't monitored, and yet looks healthy."""
 
 
-class Notices:
+class ScriptWarnings:
     """Logs each warning once."""
 
     def __init__(self, events_dir: str) -> None:

@@ -24,7 +24,7 @@ from ctdb_eventd.model import DISABLED, ScriptReport
 from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
-from ctdb_eventd.runner.notices import Notices
+from ctdb_eventd.runner.notices import ScriptWarnings
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runner.reports import Reports, how_ended, wall_clock
 from ctdb_eventd.runs import Job, Progress, RunListener, RunResult
@@ -60,7 +60,7 @@ class RunContext:
     """Examines a script that hangs."""
     declarations: Declarations
     """Knows the locks that scripts need, and the events that they handle."""
-    notices: Notices
+    notices: ScriptWarnings
     """Warns about scripts that don't run."""
 
 

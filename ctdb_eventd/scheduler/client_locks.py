@@ -19,7 +19,7 @@ from ctdb_eventd.scheduler.core import Core
 from ctdb_eventd.scheduler.publisher import Publisher
 
 if TYPE_CHECKING:
-    from ctdb_eventd.handover import LeftLock
+    from ctdb_eventd.handover import SavedLock
 
 __all__ = ["NOTABLE_WAIT", "ClientLock", "ClientLocks"]
 
@@ -97,25 +97,25 @@ class ClientLocks:
             self._settle()  # its parents' slots may have gone to others
         return lock
 
-    def take_up(self, left: LeftLock, pid: int, parents: frozenset[Hashable]) -> ClientLock:
+    def restore(self, saved: SavedLock, pid: int, parents: frozenset[Hashable]) -> ClientLock:
         """Restores the locks that a client holds since a former program of this process."""
         lock = ClientLock(
-            number=left.number,
-            names=left.names,
+            number=saved.number,
+            names=saved.names,
             pid=pid,
-            text=left.text,
+            text=saved.text,
             done=None,
-            requested=left.requested,
+            requested=saved.requested,
             locks=self,
         )
-        self._core.request_locks(lock, left.names, parents)
+        self._core.request_locks(lock, saved.names, parents)
         self._locks[lock.number] = lock
         self._of_process.setdefault(pid, {})[lock] = None
-        self._command_locks.take_up(lock, left.files)
+        self._command_locks.restore(lock, saved.files)
         return lock
 
     def files(self, lock: ClientLock) -> tuple[tuple[str, int, int], ...]:
-        """Returns the value of `LeftLock.files`."""
+        """Returns the value of `SavedLock.files`."""
         return self._command_locks.files(lock)
 
     def granted(self, lock: ClientLock) -> None:
@@ -233,11 +233,11 @@ class ClientLock:
         """Cancels the request, with a reply that says so; returns False, as it had not been granted."""
         return self._locks.revoke(self)
 
-    def left(self) -> LeftLock:
+    def saved_state(self) -> SavedLock:
         """Returns its state for another program."""
-        from ctdb_eventd.handover import LeftLock  # late: it would slow the start
+        from ctdb_eventd.handover import SavedLock  # late: it would slow the start
 
-        return LeftLock(
+        return SavedLock(
             number=self.number,
             names=self.names,
             text=self.text,

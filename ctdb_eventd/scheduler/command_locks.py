@@ -82,9 +82,11 @@ class CommandLocks:
         request = self._of_owner.get(owner)
         if request is None:
             return ()
-        return tuple((name, *self._files[name].left()) for name in request.names if name not in request.waits_for)
+        return tuple(
+            (name, *self._files[name].saved_state()) for name in request.names if name not in request.waits_for
+        )
 
-    def take_up(self, owner: Hashable, files: Iterable[tuple[str, int, int]]) -> None:
+    def restore(self, owner: Hashable, files: Iterable[tuple[str, int, int]]) -> None:
         """Restores the files that a former program of this process has locked for an owner; see `files`."""
         files = tuple(files)
         if files:
@@ -93,7 +95,7 @@ class CommandLocks:
             )
         for name, descriptor, offset in files:
             file = self._files.setdefault(name, _LockFile(os.path.join(self.directory, name)))
-            file.take_up(descriptor, offset)
+            file.restore(descriptor, offset)
 
     def owner(self, name: str, *, waits: bool) -> Any:
         """Returns the owner that holds the file of this lock, or, if `waits`, waits for it; None if there is none."""
@@ -194,11 +196,11 @@ class _LockFile:
         self._descriptor, self._offset = fd, next(self._offsets)
         os.lseek(fd, self._offset, os.SEEK_SET)
 
-    def left(self) -> tuple[int, int]:
+    def saved_state(self) -> tuple[int, int]:
         """Returns the descriptor, which has to stay open for another program, and its offset."""
         return self._descriptor, self._offset
 
-    def take_up(self, descriptor: int, offset: int) -> None:
+    def restore(self, descriptor: int, offset: int) -> None:
         """Restores the state of a former program; the mark stays the same, as its holder's commands know it."""
         self._descriptor, self._offset = descriptor, offset
 

@@ -28,7 +28,7 @@ from ctdb_event import cli
 from ctdb_event.commands import watch
 from ctdb_event.commands.connection import DaemonConnection
 from ctdb_event.commands.watch_keys import View
-from ctdb_event.commands.watch_model import Model, Snapshot
+from ctdb_event.commands.watch_model import Snapshot, WatchState
 from ctdb_event.commands.watch_source import Source
 from ctdb_event.commands.watch_view import draw, fit
 
@@ -42,7 +42,7 @@ def snapshot(**status: Any) -> Snapshot:
     return Snapshot(components=COMPONENTS, status=samples.status(**status), locks=[lock])
 
 
-def shown(model: Model, height: int = 60, only_ascii: bool = False, view: View | None = None) -> str:
+def shown(model: WatchState, height: int = 60, only_ascii: bool = False, view: View | None = None) -> str:
     console = Console(width=140, height=height, record=True, file=open(os.devnull, "w"))
     with console.file:
         console.print(draw(model, view or View(), height, samples.BEGIN, only_ascii))
@@ -50,7 +50,7 @@ def shown(model: Model, height: int = 60, only_ascii: bool = False, view: View |
 
 
 def test_all_of_it(node: Path) -> None:
-    model = Model()
+    model = WatchState()
     model.server = "ctdb-eventd 1"
     jobs = [samples.job(left=1.0), samples.job(run="mb-5", timeout=0, left=None, state="ending"), samples.queued()]
     model.apply_snapshot(
@@ -84,7 +84,7 @@ def test_locks_that_are_waited_for_come_first_and_an_address_s_own_is_left_out()
     own = {"name": "address:10.0.0.1", "kind": "address", "holder": samples.owner(), "waiting": []}
     free = {"name": "iptables", "kind": "named", "holder": samples.owner(), "waiting": []}
     wanted = [{**lock, "name": f"{lock['kind']} wanted", "waiting": [samples.owner(text="b")]} for lock in (own, free)]
-    model = Model()
+    model = WatchState()
     model.apply_snapshot(Snapshot(components=COMPONENTS, status=samples.status(), locks=[own, free, *wanted]))
     assert [lock["name"] for lock in model.locks()] == ["address wanted", "named wanted", "iptables"]
 
@@ -98,14 +98,14 @@ def test_locks_that_are_waited_for_come_first_and_an_address_s_own_is_left_out()
     ],
 )
 def test_of_monitor_events_only_what_went_wrong_is_told(kind: str, more: dict[str, Any], shown: bool) -> None:
-    model = Model()
+    model = WatchState()
     times = {"seconds": 1.0, "waited": 0.0, "summary": 0, "script": "10.a", "text": "legacy monitor", "lock": None}
     model.apply_note(kind, {**samples.note(event="monitor"), **times, **more})
     assert len(model.lately) == shown
 
 
 def test_health_of_a_component(node: Path) -> None:
-    model = Model()
+    model = WatchState()
     healthy = {**UNHEALTHY, "healthy": True}
     broken = {**COMPONENTS[0], "name": "x", "error": "x can't be read"}
     model.apply_snapshot(Snapshot(components=[*COMPONENTS, broken], status=samples.status(health=[healthy]), locks=[]))
@@ -115,7 +115,7 @@ def test_health_of_a_component(node: Path) -> None:
 
 
 def test_before_the_first_snapshot_and_in_trouble() -> None:
-    model = Model()
+    model = WatchState()
     assert not model.busy
     assert model.jobs("running") == model.results(good=True) == model.locks() == []
     assert model.health() == {}
@@ -140,7 +140,7 @@ def test_the_longest_sections_are_cut(rows: list[int], room: int, shares: list[i
 
 
 def test_a_cut_section_says_how_many_more_there_are() -> None:
-    model = Model()
+    model = WatchState()
     model.apply_snapshot(snapshot(jobs=[samples.queued(run=f"mb-{number}") for number in range(50)]))
     lines = shown(model, height=24).splitlines()
     assert len(lines) <= 24
@@ -148,7 +148,7 @@ def test_a_cut_section_says_how_many_more_there_are() -> None:
 
 
 def test_what_the_daemon_left_out_is_counted_too() -> None:
-    model = Model()
+    model = WatchState()
     left = [{"component": name, "running": 7, "queued": 1000, "oldest": samples.BEGIN} for name in ("a", "b")]
     model.apply_snapshot(
         snapshot(jobs=[samples.job(), *(samples.queued(waits_for_more=3) for _ in range(50))], more=left)
@@ -188,7 +188,7 @@ def test_only_q_leaves() -> None:
 
 
 def test_a_section_that_is_cut_can_be_scrolled_to_its_end() -> None:
-    model = Model()
+    model = WatchState()
     jobs = [samples.queued(args=[str(number)]) for number in range(50)]
     model.apply_snapshot(snapshot(jobs=jobs))
     lines = shown(model, height=24, view=View(skipped=3)).splitlines()
@@ -200,7 +200,7 @@ def test_a_section_that_is_cut_can_be_scrolled_to_its_end() -> None:
 
 
 def test_only_rows_with_a_text() -> None:
-    model = Model()
+    model = WatchState()
     model.apply_snapshot(snapshot(jobs=[samples.job(args=["one"]), samples.job(args=["two"])], results=[FAILED]))
     lines = shown(model, view=View(text="TWO")).splitlines()
     assert [line.split()[2] for line in lines if line.startswith("legacy")] == ["two"]

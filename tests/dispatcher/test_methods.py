@@ -27,7 +27,7 @@ from ctdb_eventd.errors import (
     WouldDeadlock,
 )
 from ctdb_eventd.feed import KINDS, Feed
-from ctdb_eventd.history.records import Wanted
+from ctdb_eventd.history.records import RunFilter
 from ctdb_eventd.model import ComponentHealth, EventReport, EventSpec, RunRecord, ScriptReport
 from ctdb_eventd.protocol.messages import Call, Failure, Notes, Packed, Reply, Result
 from ctdb_eventd.runs import Done, LockDone
@@ -142,7 +142,7 @@ class FakeDomain(Rights):
     def health(self) -> Sequence[ComponentHealth]:
         return self.healths
 
-    def history(self, view: str, wanted: Wanted, run: str | None, done: ResultDone) -> None:
+    def history(self, view: str, wanted: RunFilter, run: str | None, done: ResultDone) -> None:
         self.ask("history", view, wanted, run)
         done(self.past)
 
@@ -719,10 +719,10 @@ def test_the_history_is_asked_for_what_is_wanted() -> None:
     client.call("history", view="run", run="t-1")
     client.call("history", view="ended", run="t-1", limit=2)
     assert client.domain.asked == [
-        ("history", "runs", Wanted(limit=50), None),
-        ("history", "slow", Wanted(**wanted), None),
-        ("history", "run", Wanted(limit=50), "t-1"),
-        ("history", "ended", Wanted(limit=2), "t-1"),
+        ("history", "runs", RunFilter(limit=50), None),
+        ("history", "slow", RunFilter(**wanted), None),
+        ("history", "run", RunFilter(limit=50), "t-1"),
+        ("history", "ended", RunFilter(limit=2), "t-1"),
     ]
 
 

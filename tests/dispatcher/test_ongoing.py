@@ -14,7 +14,7 @@ from ctdb_eventd.dispatcher.ongoing import LockCall, RunCall, WatchCall
 from ctdb_eventd.dispatcher.peer import Peer
 from ctdb_eventd.errors import Cancelled, LockTimeout, QueueTimeout, RequestError, TooManySubscriptions, WouldDeadlock
 from ctdb_eventd.feed import KINDS, Feed, Filter
-from ctdb_eventd.handover import LeftLock
+from ctdb_eventd.handover import SavedLock
 from ctdb_eventd.model import EventReport, EventSpec, RunRecord
 from ctdb_eventd.protocol.messages import Failure, Note, Notes, Reply, Result
 from ctdb_eventd.runs import Done, LockDone
@@ -42,8 +42,8 @@ class Ongoing:
         self.calls.append("revoke")
         return True
 
-    def left(self) -> LeftLock:
-        return LeftLock(number=self.number, names=("routes",), text="x", requested=0.0)
+    def saved_state(self) -> SavedLock:
+        return SavedLock(number=self.number, names=("routes",), text="x", requested=0.0)
 
 
 class FakeDomain:

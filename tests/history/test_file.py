@@ -18,7 +18,7 @@ from nodes import TIMEOUT
 
 from ctdb_eventd.history.reader import read
 from ctdb_eventd.history.recorder import History
-from ctdb_eventd.history.records import Bounds, Ended, Examined, Started, Wanted
+from ctdb_eventd.history.records import Bounds, Ended, Examined, RunFilter, Started
 from ctdb_eventd.model import ScriptReport, Wait
 
 FOR_EVER = Bounds(days=1e9)
@@ -106,9 +106,9 @@ def test_what_is_no_text_is_written_all_the_same(path: str) -> None:
     script = ScriptReport(name="10.\udcff", begin=1, end=2, result=0)
     history.record(ended(1, scripts=(script,), waits=(wait,)))
     history.close()
-    [run] = read(path, "runs", Wanted(component="\udcffa", event="\udcfe"), None)
+    [run] = read(path, "runs", RunFilter(component="\udcffa", event="\udcfe"), None)
     assert (run["component"], run["event"], run["args"]) == (r"\udcffa", r"\udcfe", ["\udcfd"])
-    shown = read(path, "run", Wanted(), "a-1")
+    shown = read(path, "run", RunFilter(), "a-1")
     assert shown is not None
     assert shown["scripts"][0]["name"] == r"10.\udcff"
     assert shown["waits"][0]["holder"] == r"h\udcff"
@@ -242,7 +242,7 @@ def test_a_file_of_a_former_version_is_brought_up_to_date(
     assert rows(path, "SELECT name, output, known_from, hung FROM script") == [
         ("10.a", b"it said", None, '{"summary": "it sleeps"}')
     ]
-    assert [run["run"] for run in read(path, "ended", Wanted(), "a-1")] == ["a-2"]
+    assert [run["run"] for run in read(path, "ended", RunFilter(), "a-1")] == ["a-2"]
     assert not caplog.records
 
 
@@ -255,7 +255,7 @@ def test_runs_are_found_in_the_order_in_which_they_ended(path: str) -> None:
     history.close()
 
     def after(run: str, **wanted: Any) -> list[str] | None:
-        found = read(path, "ended", Wanted(**wanted), run)
+        found = read(path, "ended", RunFilter(**wanted), run)
         return None if found is None else [one["run"] for one in found]
 
     assert after("a-3") == ["a-1", "a-6", "a-2"]
@@ -271,7 +271,7 @@ def test_runs_are_found_in_the_order_in_which_they_ended(path: str) -> None:
     history.record(ended(7))
     history.close()
     assert after("a-2") == ["a-4", "a-5", "a-7"]
-    assert read(path, "ended", Wanted(), "a-2")[0]["outcome"] == "interrupted"
+    assert read(path, "ended", RunFilter(), "a-2")[0]["outcome"] == "interrupted"
 
 
 async def ask(history: History, run: str) -> tuple[Any, str | None]:
@@ -283,7 +283,7 @@ async def ask(history: History, run: str) -> tuple[Any, str | None]:
         answers.append((found, error))
         come.set()
 
-    history.read("ended", Wanted(), run, done)
+    history.read("ended", RunFilter(), run, done)
     await asyncio.wait_for(come.wait(), TIMEOUT)
     return answers[0]
 

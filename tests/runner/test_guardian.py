@@ -80,13 +80,13 @@ def kill_a_daemon(
 
 
 def left_in(table: Path) -> dict[int, list[int]]:
-    return leftovers.Table(table.read_bytes()).left()
+    return leftovers.ScriptTable(table.read_bytes()).left()
 
 
 def finish(table: Path, grace: float = 60) -> int:
     """Ends what is left, as the next daemon does; returns how often it had to wait."""
     pauses = 0
-    for pause in leftovers.ending(leftovers.Table(table.read_bytes()), grace):
+    for pause in leftovers.ending(leftovers.ScriptTable(table.read_bytes()), grace):
         time.sleep(pause)
         pauses += 1
     return pauses
@@ -321,7 +321,7 @@ def test_a_group_without_its_leader_is_found(table: Path) -> None:
 )
 def test_a_table_without_sense_names_nobody(data: bytes) -> None:
     """Least of all process 1, or everybody."""
-    assert leftovers.Table(data).left() == {}
+    assert leftovers.ScriptTable(data).left() == {}
 
 
 def test_what_the_kernel_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:

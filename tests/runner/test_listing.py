@@ -12,7 +12,7 @@ import pytest
 from ctdb_eventd import scripts
 from ctdb_eventd.errors import NoSuchComponent, UnreadableComponent
 from ctdb_eventd.runner.listing import Listings
-from ctdb_eventd.runner.notices import Notices
+from ctdb_eventd.runner.notices import ScriptWarnings
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def add(directory: Path, *names: str) -> None:
 
 
 def make_listings(events_dir: str) -> Listings:
-    return Listings(events_dir, Notices(events_dir))
+    return Listings(events_dir, ScriptWarnings(events_dir))
 
 
 def names(listings: Listings, rule: scripts.NameRule = "both") -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from ctdb_eventd import scripts
 from ctdb_eventd.model import EventSpec
-from ctdb_eventd.runner.notices import Notices
+from ctdb_eventd.runner.notices import ScriptWarnings
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-def notices(directory: Path) -> Notices:
-    return Notices(os.fspath(directory.parent))
+def notices(directory: Path) -> ScriptWarnings:
+    return ScriptWarnings(os.fspath(directory.parent))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def make(directory: Path, *names: str, mode: int = 0o755) -> None:
         (directory / name).chmod(mode)
 
 
-def look(notices: Notices, directory: Path, rule: scripts.NameRule = "both") -> None:
+def look(notices: ScriptWarnings, directory: Path, rule: scripts.NameRule = "both") -> None:
     notices.look_at(directory.name, scripts.discover(os.fspath(directory), directory.name, rule))
 
 
@@ -46,7 +46,7 @@ def look(notices: Notices, directory: Path, rule: scripts.NameRule = "both") -> 
 
 
 def test_a_bare_name_that_runs_is_pointed_out_once(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(directory, "10.bare", "20.usual.script")
     look(notices, directory)
@@ -59,7 +59,7 @@ def test_a_bare_name_that_runs_is_pointed_out_once(
 
 @pytest.mark.parametrize("rule", ["auto", "both"])
 def test_a_hidden_bare_name_is_pointed_out_once(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
 ) -> None:
     make(directory, "10.both", "10.both.script")
     look(notices, directory, rule)
@@ -69,7 +69,7 @@ def test_a_hidden_bare_name_is_pointed_out_once(
 
 
 def test_a_bare_name_that_is_left_out_is_pointed_out_once(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(directory, "10.net-orig", "10.net.script", "README")
     make(directory, "11.off", mode=0o644)
@@ -83,7 +83,7 @@ def test_a_bare_name_that_is_left_out_is_pointed_out_once(
 
 
 def test_with_auto_bare_names_that_run_are_pointed_out(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(directory, "10.net")
     look(notices, directory, "auto")
@@ -92,7 +92,7 @@ def test_with_auto_bare_names_that_run_are_pointed_out(
 
 @pytest.mark.parametrize("rule", ["auto", "suffix", "both"])
 def test_usual_names_are_not_worth_a_word(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
 ) -> None:
     make(directory, "10.usual.script", "README")
     look(notices, directory, rule)
@@ -100,7 +100,7 @@ def test_usual_names_are_not_worth_a_word(
 
 
 def test_a_bare_name_is_pointed_out_once_it_is_enabled(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(directory, "10.bare", mode=0o644)
     look(notices, directory)
@@ -112,7 +112,7 @@ def test_a_bare_name_is_pointed_out_once_it_is_enabled(
 
 @pytest.mark.parametrize("rule", ["auto", "both"])
 def test_a_bare_name_that_was_hidden_is_pointed_out_when_it_runs(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture, rule: scripts.NameRule
 ) -> None:
     make(directory, "10.both", "10.both.script")
     look(notices, directory, rule)
@@ -124,7 +124,7 @@ def test_a_bare_name_that_was_hidden_is_pointed_out_when_it_runs(
 # ---------------------------------------------------------------------- links to nothing
 
 
-def run(notices: Notices, directory: Path) -> None:
+def run(notices: ScriptWarnings, directory: Path) -> None:
     """Does what an event does with the scripts that it comes to."""
     for script in scripts.discover(os.fspath(directory), directory.name).scripts:
         if script.look() is None:
@@ -134,7 +134,7 @@ def run(notices: Notices, directory: Path) -> None:
 
 
 def test_a_dangling_link_is_pointed_out_once(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     target = directory.parent / "target"
     (directory / "10.gone.script").symlink_to(target)
@@ -148,7 +148,7 @@ def test_a_dangling_link_is_pointed_out_once(
 
 
 def test_a_dangling_link_that_led_somewhere_meanwhile_is_pointed_out_again(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (directory / "10.gone.script").symlink_to("../target")
     run(notices, directory)
@@ -161,7 +161,7 @@ def test_a_dangling_link_that_led_somewhere_meanwhile_is_pointed_out_again(
 
 
 def test_a_dangling_link_that_went_and_came_back_is_pointed_out_again(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = directory.parent / "other"
     other.mkdir()
@@ -181,7 +181,7 @@ def test_a_dangling_link_that_went_and_came_back_is_pointed_out_again(
 
 
 def test_what_was_disabled_on_purpose_is_not_worth_a_word(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(directory, "10.off.script", mode=0o644)
     make(directory.parent, "target", mode=0o644)
@@ -201,7 +201,7 @@ def spec(event: str, component: str = "legacy") -> EventSpec:
 
 @pytest.mark.parametrize("event", ["monitor", "takeip", "releaseip", "updateip"])
 def test_an_event_without_an_enabled_script_is_pointed_out_once(
-    notices: Notices, directory: Path, caplog: pytest.LogCaptureFixture, event: str
+    notices: ScriptWarnings, directory: Path, caplog: pytest.LogCaptureFixture, event: str
 ) -> None:
     for name in (event, "monitor", event):
         notices.completed(spec(name), ran=False)
@@ -213,13 +213,15 @@ def test_an_event_without_an_enabled_script_is_pointed_out_once(
     assert caplog.records[0].levelname == "WARNING"
 
 
-def test_it_is_pointed_out_again_after_a_script_has_run(notices: Notices, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_pointed_out_again_after_a_script_has_run(
+    notices: ScriptWarnings, caplog: pytest.LogCaptureFixture
+) -> None:
     for component, ran in (("a", False), ("b", False), ("a", True), ("b", False), ("a", False)):
         notices.completed(spec("monitor", component), ran=ran)
     assert [text.split()[0] for text in caplog.messages] == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize("event", ["init", "startup", "ipreallocated", "shutdown", "a-site's own"])
-def test_other_events_may_run_nothing(notices: Notices, caplog: pytest.LogCaptureFixture, event: str) -> None:
+def test_other_events_may_run_nothing(notices: ScriptWarnings, caplog: pytest.LogCaptureFixture, event: str) -> None:
     notices.completed(spec(event), ran=False)
     assert caplog.messages == []

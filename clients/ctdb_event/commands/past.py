@@ -15,7 +15,7 @@ from ctdb_event.commands.results import print_scripts
 from ctdb_event.commands.times import at, lasting
 from ctdb_event.console import Failure, complain
 from ctdb_eventd.history.reader import Unreadable, read, read_whole_runs
-from ctdb_eventd.history.records import Wanted, history_file
+from ctdb_eventd.history.records import RunFilter, history_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def moment(given: str, now: float) -> float:
     raise Failure(f'"{given}" is not a time: {_WHEN}', _INVALID)
 
 
-def _wanted(session: Session, limit: int) -> Wanted:
+def _wanted(session: Session, limit: int) -> RunFilter:
     values, now = session.arguments.values, time.time()
     by = values.get("--by")
     if by is not None and by != "ctdbd" and not by.isdecimal():
         raise Failure(f'--by "{by}": expected ctdbd, or a user\'s number', _INVALID)
     since, until = (values.get(name) for name in ("--since", "--until"))
-    return Wanted(
+    return RunFilter(
         component=optional_text(values.get("--component")),
         event=optional_text(values.get("--event")),
         address=optional_text(values.get("--address")),
@@ -105,7 +105,7 @@ def _limit(values: dict[str, str], otherwise: int) -> int:
     return int(value)
 
 
-def _found(session: Session, view: str, wanted: Wanted, run: str | None = None) -> Any:
+def _found(session: Session, view: str, wanted: RunFilter, run: str | None = None) -> Any:
     """Reads the file, or asks the daemon if this user may not read it or another daemon's history is requested."""
     if path := _own_file(session):
         return read(path, view, wanted, run)
@@ -151,7 +151,7 @@ def whole_runs(session: Session) -> Iterator[dict[str, Any]]:
         complain(f"ctdb-event: only the latest {count} runs are included; {advice}")
 
 
-def _each_whole_run(session: Session, wanted: Wanted) -> Iterator[dict[str, Any]]:
+def _each_whole_run(session: Session, wanted: RunFilter) -> Iterator[dict[str, Any]]:
     if path := _own_file(session):
         yield from read_whole_runs(path, wanted)
         return
@@ -259,7 +259,7 @@ def one_run(session: Session, given: str) -> dict[str, Any]:
         Failure: There is no such run.
         Unreadable: The history can't be read.
     """
-    wanted = Wanted(failed=given == "failed")
+    wanted = RunFilter(failed=given == "failed")
     run: dict[str, Any] | None = _found(session, "run", wanted, None if given in ("last", "failed") else text(given))
     if run is None:
         what = {"last": "no run that is over", "failed": "no run that failed"}.get(given, f"no run {given}")
@@ -279,7 +279,7 @@ def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
         Unreadable: The history can't be read.
     """
     same = {name: run[name] for name in ("component", "event", "address")}
-    found = _found(session, "runs", Wanted(**same, until=run["queued"], limit=_MAX_RUNS))
+    found = _found(session, "runs", RunFilter(**same, until=run["queued"], limit=_MAX_RUNS))
     good = [one["run"] for one in found if one["outcome"] == "success"]
     if not good:
         which = f"of {event_shown(run)} before {run['run']}"

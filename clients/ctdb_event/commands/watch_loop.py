@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ctdb_event.commands.watch_keys import View
-from ctdb_event.commands.watch_model import Model
+from ctdb_event.commands.watch_model import WatchState
 from ctdb_event.commands.watch_source import RETRY, Source
 from ctdb_event.commands.watch_view import draw
 
@@ -102,9 +102,9 @@ class _Loop:
         self._live = live
         self._keyboard = keyboard
         self._wakeup, self._wake = pipe
-        self._model = Model()
+        self._model = WatchState()
         self._view = View()
-        self._paused: tuple[Model, float] | None = None
+        self._paused: tuple[WatchState, float] | None = None
         self._source: Source | None = None
         self._retry = 0.0
         self._asked_at = 0.0

@@ -13,7 +13,7 @@ from ctdb_event.commands.notes import sentence
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Model", "Snapshot"]
+__all__ = ["Snapshot", "WatchState"]
 
 _LATELY = 100
 _NOT_SHOWN = ("script-started", "output")
@@ -33,7 +33,7 @@ class Snapshot:
     """Reply to `locks`."""
 
 
-class Model:
+class WatchState:
     """The state that is shown.
 
     Attributes:

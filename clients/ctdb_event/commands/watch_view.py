@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctdb_event.commands.watch_keys import View
-    from ctdb_event.commands.watch_model import Model
+    from ctdb_event.commands.watch_model import WatchState
 
 __all__ = ["draw", "fit"]
 
@@ -48,7 +48,7 @@ class _Section:
         return len(self.rows) + bool(self.more)
 
 
-def draw(model: Model, view: View, height: int, now: float, only_ascii: bool = False) -> Group:
+def draw(model: WatchState, view: View, height: int, now: float, only_ascii: bool = False) -> Group:
     """Draws the whole screen.
 
     Args:
@@ -74,7 +74,7 @@ def _filtered(sections: list[_Section], view: View) -> list[_Section]:
     ]
 
 
-def _head(model: Model, now: float) -> Text:
+def _head(model: WatchState, now: float) -> Text:
     head = Text(f"{escaped(model.server)}  {at(now)}", style="bold", no_wrap=True, overflow="ellipsis")
     if model.trouble:
         head.append(f"\n{escaped(model.trouble)}", style="red")
@@ -123,7 +123,7 @@ def _table(section: _Section, lines: int, skipped: int, only_ascii: bool) -> Tab
     return table
 
 
-def _sections(model: Model, now: float) -> list[_Section]:
+def _sections(model: WatchState, now: float) -> list[_Section]:
     if model.snapshot is None:
         return []
     running = [_job(job) for job in model.jobs("running", "ending")]
@@ -147,7 +147,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
     ]
 
 
-def _components(model: Model) -> list[_Row]:
+def _components(model: WatchState) -> list[_Row]:
     assert model.snapshot is not None
     health = model.health()
     rows = []

@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from ctdb_event.broker import Stats
-from ctdb_event.exporter.model import BOUNDS, Answers, Counts, Durations, Model
+from ctdb_event.exporter.model import BOUNDS, Answers, Counts, Durations, Metrics
 from ctdb_event.results import Overview
 
 __all__ = ["families"]
@@ -36,7 +36,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Stats], float]], ...] = (
 )
 
 
-def families(model: Model, answers: Answers | None) -> Iterator[Metric]:
+def families(model: Metrics, answers: Answers | None) -> Iterator[Metric]:
     """Yields all metrics; without replies of the daemon, only those that the exporter counts itself."""
     yield GaugeMetricFamily("ctdb_event_up", "The event daemon answers.", value=float(answers is not None))
     yield from _counted(model)
@@ -51,7 +51,7 @@ def families(model: Model, answers: Answers | None) -> Iterator[Metric]:
         )
 
 
-def _counted(model: Model) -> Iterator[Metric]:
+def _counted(model: Metrics) -> Iterator[Metric]:
     event, script = ("component", "event"), ("component", "event", "script")
     yield _histogram("run_duration_seconds", "How long runs ran.", event, model.runs)
     yield _histogram("run_wait_seconds", "How long runs waited before they started.", event, model.waits)

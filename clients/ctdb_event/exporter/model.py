@@ -16,7 +16,7 @@ from ctdb_event.results import Overview
 from ctdb_event.updates import Finished, Gap, LockAcquired, ScriptFinished, Update
 from ctdb_eventd.events import CATALOGUE, plan
 
-__all__ = ["BOUNDS", "OTHER", "Answers", "Counts", "Durations", "Model", "Spread"]
+__all__ = ["BOUNDS", "OTHER", "Answers", "Counts", "Durations", "Metrics", "Spread"]
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper limits of a histogram's buckets, in seconds; the last bucket has no limit."""
@@ -96,7 +96,7 @@ def _bounded(rows: dict[Labels, int] | dict[Labels, Spread], labels: Labels) -> 
     return labels if labels in rows or len(rows) < _MOST_ROWS else (OTHER,) * len(labels)
 
 
-class Model:
+class Metrics:
     """The counters since the exporter's start.
 
     Attributes:

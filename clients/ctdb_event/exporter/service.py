@@ -16,7 +16,7 @@ from ctdb_event.aio.client import connect
 from ctdb_event.console import Failure, complain, flush, say
 from ctdb_event.errors import BrokerError
 from ctdb_event.exporter.families import families
-from ctdb_event.exporter.model import Answers, Model
+from ctdb_event.exporter.model import Answers, Metrics
 from ctdb_event.words import Kind
 
 __all__ = ["Exporter", "serve", "write_often", "write_once"]
@@ -34,7 +34,7 @@ class Exporter:
     def __init__(self, path: str) -> None:
         """Connects to nothing yet; `path` is the daemon's socket."""
         self._path = path
-        self._model = Model()
+        self._model = Metrics()
         self._trouble = ""
 
     async def follow(self) -> None:

@@ -29,7 +29,15 @@ from ctdb_eventd.text import nearest
 if TYPE_CHECKING:
     from ctdb_eventd.scripts import NameRule
 
-__all__ = ["Component", "Content", "component_findings", "examine", "left_behind_findings", "line_of", "lock_findings"]
+__all__ = [
+    "Content",
+    "ExaminedComponent",
+    "component_findings",
+    "examine",
+    "left_behind_findings",
+    "line_of",
+    "lock_findings",
+]
 
 _MOST_READ = 1 << 20
 """Bytes of a script that are read."""
@@ -48,7 +56,7 @@ class Content:
 
 
 @attrs.frozen(kw_only=True)
-class Component:
+class ExaminedComponent:
     """An examined component."""
 
     found: ComponentInspection
@@ -72,7 +80,7 @@ def examine(
     functions_file: str | None = None,
     *,
     refuse_unsafe: bool = True,
-) -> Component:
+) -> ExaminedComponent:
     """Reads a component's directory and its scripts; see `inspect_component` for the other arguments.
 
     Args:
@@ -87,7 +95,9 @@ def examine(
     contents = {script.path: content for script in found.scripts if (content := _read(script.path)) is not None}
     library = None if functions_file is None else _read(functions_file)
     functions = None if library is None else defined_functions(library.data.decode("utf-8", "surrogateescape"))
-    return Component(found=found, contents=contents, trusted=trusted, refuse_unsafe=refuse_unsafe, functions=functions)
+    return ExaminedComponent(
+        found=found, contents=contents, trusted=trusted, refuse_unsafe=refuse_unsafe, functions=functions
+    )
 
 
 def _read(path: str) -> Content | None:
@@ -105,7 +115,7 @@ def _read(path: str) -> Content | None:
 # ---------------------------------------------------------------------- one component
 
 
-def component_findings(component: Component) -> list[Finding]:
+def component_findings(component: ExaminedComponent) -> list[Finding]:
     """Returns all findings about one component alone, in the order of its files."""
     found = component.found
     names = {script.path: script.name for script in found.scripts}
@@ -120,7 +130,7 @@ def component_findings(component: Component) -> list[Finding]:
     return sorted(findings, key=lambda finding: (os.fsencode(finding.path), finding.line or 0))
 
 
-def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Finding]:
+def _check_inside(script: ScriptInspection, component: ExaminedComponent) -> Iterator[Finding]:
     content = component.contents.get(script.path)
     if content is None:
         return
@@ -140,7 +150,9 @@ def left_behind_findings(events_dir: str) -> list[Finding]:
 # ---------------------------------------------------------------------- locks of all components
 
 
-def lock_findings(components: Iterable[Component], configured: Iterable[str], config_file: str) -> list[Finding]:
+def lock_findings(
+    components: Iterable[ExaminedComponent], configured: Iterable[str], config_file: str
+) -> list[Finding]:
     """Finds names of locks that are probably misspelt.
 
     Known names are those that the project itself sets, those of the configuration, and those that two scripts declare.
@@ -168,7 +180,7 @@ def lock_findings(components: Iterable[Component], configured: Iterable[str], co
     return findings
 
 
-def _declared(components: Iterable[Component]) -> dict[str, list[tuple[int, str, str, str]]]:
+def _declared(components: Iterable[ExaminedComponent]) -> dict[str, list[tuple[int, str, str, str]]]:
     """Returns for each lock its declarations: line, path, component, script."""
     declared = defaultdict(list)
     for component in components:

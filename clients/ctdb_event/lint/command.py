@@ -17,7 +17,7 @@ from ctdb_event.commands.catalogue import find
 from ctdb_event.commands.jsonic import document
 from ctdb_event.commands.screen import Screen
 from ctdb_event.console import complain
-from ctdb_event.lint.check import Component, component_findings, examine, left_behind_findings, lock_findings
+from ctdb_event.lint.check import ExaminedComponent, component_findings, examine, left_behind_findings, lock_findings
 from ctdb_event.lint.configured_events import configured_event_findings
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import Config, load
@@ -149,7 +149,7 @@ class _Lint:
 
     # ------------------------------------------------------------------ what to check
 
-    def _examine(self, names: list[str]) -> Iterator[tuple[Component, _Place]]:
+    def _examine(self, names: list[str]) -> Iterator[tuple[ExaminedComponent, _Place]]:
         for place in self._places(names):
             try:
                 component = examine(
@@ -214,13 +214,13 @@ class _Lint:
     def _count(self) -> dict[Severity, int]:
         return {severity: sum(finding.severity is severity for finding in self._findings) for severity in Severity}
 
-    def _summary(self, components: Sequence[Component]) -> str:
+    def _summary(self, components: Sequence[ExaminedComponent]) -> str:
         """Returns the number of examined scripts: otherwise no findings could also mean that there was no script."""
         scripts = sum(len(component.found.scripts) for component in components)
         found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
         return f"checked {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
 
-    def _as_json(self, components: Iterable[Component]) -> dict[str, Any]:
+    def _as_json(self, components: Iterable[ExaminedComponent]) -> dict[str, Any]:
         count = self._count()
         return {
             "format": _FORMAT,
@@ -256,7 +256,7 @@ def _trusted_elsewhere(directory: str) -> Trusted:
     return Trusted(users=frozenset(users), groups=frozenset(groups))
 
 
-def _component_as_json(component: Component) -> dict[str, Any]:
+def _component_as_json(component: ExaminedComponent) -> dict[str, Any]:
     scripts = component.found.scripts
     return {
         "component": component.found.component,

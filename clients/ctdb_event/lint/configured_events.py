@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ctdb_event.lint.check import Component, line_of
+from ctdb_event.lint.check import ExaminedComponent, line_of
 from ctdb_event.lint.declared_events import differences
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_event.lint.shell_cases import event_labels
@@ -15,7 +15,7 @@ __all__ = ["configured_event_findings"]
 
 
 def configured_event_findings(
-    components: Iterable[Component], configured: Mapping[str, tuple[str, ...]], config_file: str
+    components: Iterable[ExaminedComponent], configured: Mapping[str, tuple[str, ...]], config_file: str
 ) -> list[Finding]:
     """Compares the configuration with the scripts of all components.
 
@@ -38,7 +38,9 @@ def configured_event_findings(
     return findings
 
 
-def _compare(component: Component, path: str, name: str, events: tuple[str, ...], where: str) -> Iterator[Finding]:
+def _compare(
+    component: ExaminedComponent, path: str, name: str, events: tuple[str, ...], where: str
+) -> Iterator[Finding]:
     content = component.contents.get(path)
     if content is None or ALL in events:
         return

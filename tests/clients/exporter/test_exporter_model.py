@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from ctdb_event.exporter.model import BOUNDS, OTHER, Counts, Durations, Model
+from ctdb_event.exporter.model import BOUNDS, OTHER, Counts, Durations, Metrics
 from ctdb_event.results import Overview, Run
 from ctdb_event.updates import Finished, Gap, LockAcquired, ScriptFinished
 from ctdb_event.words import Outcome
@@ -46,7 +46,7 @@ def counted(durations: Durations) -> dict[tuple[str, ...], tuple[int, float]]:
 
 
 def test_a_run_that_ended() -> None:
-    model = Model()
+    model = Metrics()
     model.apply(FINISHED)
     assert counted(model.runs) == {("legacy", "takeip"): (1, 1.5)}
     assert counted(model.waits) == {("legacy", "takeip"): (1, 0.25)}
@@ -64,7 +64,7 @@ def test_a_bucket_includes_its_upper_end() -> None:
 
 
 def test_scripts_that_ran_and_those_that_failed() -> None:
-    model = Model()
+    model = Metrics()
     for state in ("ok", "failed", "killed", "timed-out", "disabled", "not-reached", "not-handled", "not-started"):
         model.apply(attrs.evolve(SCRIPT, state=state))
     about = ("legacy", "takeip", "10.interface")
@@ -75,7 +75,7 @@ def test_scripts_that_ran_and_those_that_failed() -> None:
 
 
 def test_an_event_that_ctdb_does_not_have_is_another() -> None:
-    model = Model()
+    model = Metrics()
     for event in ("a", "b"):
         model.apply(attrs.evolve(FINISHED, event=event))
     assert model.outcomes.rows == {("legacy", OTHER, "success"): 2}
@@ -95,21 +95,21 @@ def test_labels_that_anybody_can_make_up_are_bounded() -> None:
 
 
 def test_locks_of_addresses_count_together() -> None:
-    model = Model()
+    model = Metrics()
     for locks in (("address:10.0.0.1",), ("address:10.0.0.2",), ("iptables", "route-table")):
         model.apply(attrs.evolve(LOCK, locks=locks))
     assert counted(model.lock_waits) == {("address",): (2, 6.0), ("iptables",): (1, 3.0), ("route-table",): (1, 3.0)}
 
 
 def test_updates_that_were_lost() -> None:
-    model = Model()
+    model = Metrics()
     model.apply(Gap(number=0, time=1.0, run=None, component=None, event=None, args=(), lost=7))
     assert model.updates_lost == 7
 
 
 @pytest.mark.parametrize(("event", "outcome", "held"), [("releaseip", "success", False), ("releaseip", "failed", True)])
 def test_an_address_is_held_until_it_was_released(event: str, outcome: Outcome, held: bool) -> None:
-    model = Model()
+    model = Metrics()
     model.apply(FINISHED)
     assert model.addresses == {HELD}
     model.apply(attrs.evolve(FINISHED, event=event, outcome=outcome))
@@ -117,7 +117,7 @@ def test_an_address_is_held_until_it_was_released(event: str, outcome: Outcome, 
 
 
 def test_an_address_that_could_not_be_taken_is_not_held() -> None:
-    model = Model()
+    model = Metrics()
     model.apply(attrs.evolve(FINISHED, outcome="failed"))
     model.apply(attrs.evolve(FINISHED, args=("eth0", "nonsense", "24")))
     model.apply(attrs.evolve(FINISHED, event="updateip", args=("eth0", "eth1", "10.0.0.1", "24")))
@@ -149,7 +149,7 @@ def test_addresses_are_known_from_results_of_this_daemon() -> None:
         result("takeip", "10.0.0.4", 50.0, "failed"),
         result("releaseip", "10.0.0.2", 20.0),
     )
-    model = Model()
+    model = Metrics()
     model.apply(attrs.evolve(FINISHED, args=("eth0", "10.9.9.9", "24")))
     model.know_addresses(Overview(results=results, jobs=(), health=()), since=10.0)
     assert model.addresses == {("legacy", "10.0.0.2")}, "of the others one was released, one failed, one is of before"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ctdb_event.lint import check
-from ctdb_event.lint.check import Component, component_findings, examine, lock_findings
+from ctdb_event.lint.check import ExaminedComponent, component_findings, examine, lock_findings
 from ctdb_event.lint.report import Check, Finding, Severity
 from ctdb_eventd.config import parse
 from ctdb_eventd.safety import Trusted
@@ -38,7 +38,7 @@ class Directory:
         file.chmod(mode)
         return file
 
-    def look(self) -> Component:
+    def look(self) -> ExaminedComponent:
         place, rule, refuse = str(self.path), self.rule, self.refuse_unsafe
         return examine(place, "legacy", rule, {}, self.trusted, refuse_unsafe=refuse)  # type: ignore[arg-type]
 
