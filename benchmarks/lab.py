@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         title = "ctdb disable on one of three nodes: a third of the addresses moves"
         draw(options.plot, [panels], title, "seconds until every address is usable again")
     elif options.plot:
-        print(f"no case was measured to its end: {options.plot} is not drawn", file=sys.stderr)
+        print(f"no failover of both sides was measured to its end: {options.plot} is not drawn", file=sys.stderr)
     return 1 if options.check and missed else 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import statistics
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -43,9 +45,9 @@ esac
 
 
 # In place of the services whose ports 40.vsftpd and 41.httpd check: without a listener the nodes would be unhealthy.
-_LISTENING_SCRIPT = """#!/bin/sh
+_LISTENING_SCRIPT = f"""#!/bin/sh
 [ "$1" = startup ] || exit 0
-setsid python3 -c '
+setsid {shlex.quote(sys.executable)} -c '
 import signal, socket
 listeners = [socket.create_server(("", port)) for port in (21, 80)]
 signal.pause()
@@ -111,6 +113,7 @@ CASES = (
         family=4,
         at_most=0.5,
         plotted=(15, 45),
+        rounds=6,
         provided=tuple(name.removesuffix(".script") for name in scripts_but(NEED_SERVICE)),
         scripts={"39.listening": _LISTENING_SCRIPT},
     ),

@@ -27,6 +27,13 @@ def test_only_the_first_ipreallocated_after_the_last_takeip_belongs_to_it() -> N
     assert takeover_seconds([losing, gaining], 2) == 5.75
 
 
+def test_ipreallocated_may_begin_before_the_last_takeip_has_quite_ended() -> None:
+    """The answer comes first."""
+    losing = [*_RELEASED, _ipreallocated(14.75, 15.25), _ipreallocated(20, 21)]
+    gaining = [*_TAKEN, _ipreallocated(14.75, 15.5), _ipreallocated(20, 21)]
+    assert takeover_seconds([losing, gaining], 2) == 5.25
+
+
 @pytest.mark.parametrize(
     ("losing", "gaining"),
     [
