@@ -20,8 +20,16 @@ __all__ = ["NEED_SERVICE", "measure", "scripts_but"]
 _COUNT = 60
 _MONITORS = 5
 _NEED_NFS = ("06.nfs", "60.nfs")
-NEED_SERVICE = (*_NEED_NFS, "31.clamd", "47.samba-dcerpcd", "48.netbios", "49.winbind", "50.samba")
-"""Their monitor event fails without the service; for other scripts a stub reports that their port is open."""
+NEED_SERVICE = (
+    *_NEED_NFS,
+    "31.clamd",
+    "46.update-keytabs",
+    "47.samba-dcerpcd",
+    "48.netbios",
+    "49.winbind",
+    "50.samba",
+)
+"""They fail without the service, above all in monitor; for other scripts a stub reports that their port is open."""
 
 
 @attrs.frozen(kw_only=True)
