@@ -18,7 +18,7 @@ _HIGHEST_ID = 0xFFFFFFFE
 """The one above means `no change` to the kernel."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Rule:
     """A line of `[access]`."""
 
@@ -29,7 +29,7 @@ class Rule:
     """Users, and groups with an @ in front, by name or number."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Members:
     """Users and groups, by number."""
 
@@ -41,7 +41,7 @@ class Members:
         return uid in self.users or not self.groups.isdisjoint(groups)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Access:
     """What users other than root and the daemon's own may do. Without any rule they may do nothing."""
 

@@ -149,16 +149,18 @@ def _try_state(arguments: argparse.Namespace) -> int:
 
 def _take_over(arguments: argparse.Namespace) -> int:
     """Goes on where a former program in this process was, or becomes that again."""
+    environment.close_on_exec()
+    # CTDB answers while the rest is loaded
+    inquiry = Inquiry(os.environ, arguments.helper_dir)
     from ctdb_eventd import upgrade
 
-    environment.close_on_exec()
     former = upgrade.Former(arguments.take_over, arguments.refused)
     try:
         from ctdb_eventd.daemon import Daemon
 
-        paths = Inquiry(os.environ, arguments.helper_dir).paths()
-        daemon = Daemon(_options(arguments), os.environ, paths, former)
+        daemon = Daemon(_options(arguments), os.environ, inquiry.paths(), former)
     except Exception as error:
+        inquiry.end()
         former.go_back(error)
         raise
     return _serve(daemon)

@@ -40,7 +40,7 @@ NOTIFY_KINDS = ("failed", "timed-out", "health", "stuck", "waited")
 """Kinds of notices for an administrator."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Limits:
     """Limits of all processes of a component together; None is no limit."""
 
@@ -50,7 +50,7 @@ class Limits:
     """Processes and threads."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Config:
     """All settings; the defaults apply if the file doesn't exist."""
 
@@ -116,7 +116,7 @@ class Config:
     """Mistakes without consequences, to be logged."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Doubtful:
     """A value that CTDB accepts, but whose meaning there is probably not the intended one."""
 

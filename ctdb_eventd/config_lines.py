@@ -34,7 +34,7 @@ _READS_NOTHING = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Line:
     """A line in a section that this daemon reads, or before the first section."""
 
@@ -65,7 +65,7 @@ class Line:
         return self.remark(expected)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Text:
     """A parsed file."""
 

@@ -70,7 +70,7 @@ _COMPLETION_DELAY = 1.0
 """Seconds from the start to the imports that were postponed: by then the first clients have been served."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Options:
     """The daemon's command-line options."""
 
@@ -85,6 +85,7 @@ class Options:
 def load_the_rest() -> None:
     """Imports the modules that a fast start postpones: an upgrade may replace the files of the running daemon."""
     import hashlib  # noqa: F401
+    import shutil  # noqa: F401
 
     import ctdb_eventd.history.file
     import ctdb_eventd.history.reader

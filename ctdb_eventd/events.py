@@ -22,7 +22,7 @@ class Mode(enum.Enum):
     """It runs alone and yields: it is refused while other events wait or run, and ended when another one arrives."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class EventKind:
     """A known event."""
 

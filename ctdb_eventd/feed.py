@@ -54,7 +54,7 @@ Describe = Callable[[RunRecord], Mapping[str, Any]]
 _About = tuple[str | None, str | None, str | None]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Filter:
     """What a subscriber wants to be notified of. None means all."""
 
@@ -83,7 +83,7 @@ class Filter:
         return self.run, self.component, self.event
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Notification:
     kind: str
     about: _About

@@ -14,7 +14,7 @@ _LINE = re.compile(
 )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class FileLock:
     """One lock on a file, or a wait for one."""
 

@@ -133,7 +133,7 @@ def _end(job: Job, wait: FileWait) -> None:
         job.waits.append(Wait(what=wait.name, holder=wait.held_by, script=wait.script, began=began, seconds=seconds))
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class _Look:
     """The result of one check of the list."""
 

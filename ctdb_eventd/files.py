@@ -58,7 +58,7 @@ class Concern(enum.Enum):
     """By the current user; root may be able to read it."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Remark:
     """A remark on a script for the administrator."""
 
@@ -73,7 +73,7 @@ class Remark:
         return self.text
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Tree:
     """The files of a node: this machine's, or those below a directory that is the node's root."""
 

@@ -53,7 +53,7 @@ class Origin(enum.Enum):
     """The table: it is one of CTDB's own scripts, unchanged."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Handled:
     """The events that a script handles, if it doesn't handle all of them."""
 
@@ -78,7 +78,7 @@ class Handled:
 # ---------------------------------------------------------------------- the table of CTDB's own scripts
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Row:
     """An entry of the table for one of CTDB's scripts with a given content."""
 

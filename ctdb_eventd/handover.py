@@ -52,7 +52,7 @@ _HEAD = struct.Struct(f"={len(_MAGIC)}sHHQI")
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftRun:
     """A queued run."""
 
@@ -68,7 +68,7 @@ class LeftRun:
     program: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftCall:
     """A request under way."""
 
@@ -94,7 +94,7 @@ class LeftCall:
     """Number and time of the last dropped one; None if none was dropped."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftLock:
     """Named locks that a client holds."""
 
@@ -107,7 +107,7 @@ class LeftLock:
     """Those of commands: name, descriptor of the locked file, and its offset."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftClient:
     """A connected client."""
 
@@ -124,7 +124,7 @@ class LeftClient:
     locks: tuple[LeftLock, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftResults:
     """The latest results, and those of former daemons; the oldest first."""
 
@@ -135,7 +135,7 @@ class LeftResults:
     health: tuple[ComponentHealth, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Counts:
     """Counters of `stats` since the start."""
 
@@ -149,7 +149,7 @@ class Counts:
     outcomes: Mapping[str, int] = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class State:
     """The whole state."""
 

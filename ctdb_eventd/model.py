@@ -66,7 +66,7 @@ class EventOutcome(enum.Enum):
         return self.name.lower().replace("_", "-")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class LastRun:
     """The last result of a script."""
 
@@ -179,7 +179,7 @@ def shortened(args: tuple[str, ...], characters: int) -> tuple[str, ...]:
 
 # Not frozen, as setting frozen fields takes four times as long, and ctdbd requests many trivial runs one by one.
 # Compared by identity, so that encodings can be cached for each.
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class RunRecord:
     """One run of an event that has ended. Treat as immutable."""
 
@@ -203,7 +203,7 @@ class RunRecord:
     """It was run by a former daemon, and read from the history."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Wait:
     """A wait of a run or script."""
 
@@ -218,7 +218,7 @@ class Wait:
     """The script that waited; None if it was the run, before its start."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ComponentHealth:
     """One component's health."""
 

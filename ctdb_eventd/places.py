@@ -93,10 +93,14 @@ class Inquiry:
         deadline = time.monotonic() + LIMIT
         return [process.answer(deadline) for process in self._processes]
 
-    def _give_up(self, problem: str) -> None:
-        self.problem = problem
+    def end(self) -> None:
+        """Ends what still runs. Idempotent."""
         for process in self._processes:
             process.end()
+
+    def _give_up(self, problem: str) -> None:
+        self.problem = problem
+        self.end()
 
 
 def ask(environ: Mapping[str, str], helper_dir: str | None = None) -> Paths:

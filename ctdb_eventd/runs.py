@@ -48,7 +48,7 @@ LockDone = Callable[[float | RequestError], None]
 # ---------------------------------------------------------------------- the handle of a run
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Progress:
     """The current state of a run."""
 
@@ -83,7 +83,7 @@ class RunHandle(Protocol):
 # ---------------------------------------------------------------------- the job
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LockOwner:
     """The job or client that holds a lock or waits for it."""
 
@@ -104,7 +104,7 @@ class LockOwner:
         return self.text
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class FileWait:
     """A wait for the lock on a file."""
 
@@ -130,7 +130,7 @@ class FileWait:
         return self.name if self.holder is None else f"{self.name} held by {self.held_by}"
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class Job:
     """A request to run an event, until its last process has ended. Only the scheduler changes it."""
 
@@ -294,7 +294,7 @@ def _in_base_36(number: int) -> str:
 # ---------------------------------------------------------------------- the listener of a run
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RunResult:
     """The result of a run."""
 

@@ -22,7 +22,7 @@ _SET_ID = stat.S_ISUID | stat.S_ISGID
 _ACL = "system.posix_acl_access"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Trusted:
     """Users and groups that may change scripts."""
 
@@ -41,7 +41,7 @@ class Trusted:
         return cls(users=frozenset({0, user}), groups=frozenset({0, os.getegid()} if user else {0}))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Unsafe:
     """How other users could change a file, link or directory, or why its mode is refused."""
 

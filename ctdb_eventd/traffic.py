@@ -28,7 +28,7 @@ MOST_UNSENT_NOTES = 1 << 18
 """Bytes of unsent replies of a client from which on notes to it are dropped."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Traffic:
     """Counters."""
 

@@ -41,7 +41,7 @@ _FLUSH_TIMEOUT = 5.0
 """Seconds that an upgrade waits for the history to be written."""
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Transfer:
     """Transfers the daemon's state from one program to the next in the same process."""
 

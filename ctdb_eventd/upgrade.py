@@ -166,7 +166,7 @@ class Former:
 # ---------------------------------------------------------------------- the upgrade
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Steps:
     """Callbacks into the daemon, for the steps of an upgrade."""
 

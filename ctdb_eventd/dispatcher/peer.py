@@ -55,7 +55,7 @@ class NamedLock(Revocable, Protocol):
         """Returns its state for another program."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Peer:
     """The process at the other end of a session."""
 

@@ -96,7 +96,7 @@ class Dispatcher:
         return ScriptReply(0)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _RunUnderWay:
     """A run, as the session sees it."""
 

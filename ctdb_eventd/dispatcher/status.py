@@ -22,7 +22,7 @@ from ctdb_eventd.protocol.messages import Packed, Result
 __all__ = ["Status"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Wanted:
     """The parameters; None stands for all."""
 

@@ -11,7 +11,7 @@ from ctdb_eventd.model import ScriptReport, Wait
 __all__ = ["Bounds", "Ended", "Examined", "Record", "Started", "Wanted", "history_file", "storable"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Bounds:
     """How much is kept; older or further runs are deleted."""
 
@@ -24,7 +24,7 @@ class Bounds:
 
 
 # Two are made for every run, and frozen fields take four times as long to set.
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Started:
     """A run was requested. Treat as immutable."""
 
@@ -41,7 +41,7 @@ class Started:
     program: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Ended:
     """A run is over. Treat as immutable."""
 
@@ -57,7 +57,7 @@ class Ended:
     """Who cancelled it, or why it had to yield."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Examined:
     """The processes of a hung script were examined. Follows the run's end."""
 
@@ -70,7 +70,7 @@ class Examined:
 Record = Started | Ended | Examined
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Wanted:
     """A filter of runs. None, and False, mean no restriction."""
 

@@ -18,7 +18,7 @@ _MOST_WAITING = 100
 """Maximum number of keys with queued notices; more notices are dropped."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Notice:
     """A notification for an administrator."""
 

@@ -97,7 +97,7 @@ class Call:
     """The id of the requested run, if a previous program in this process has assigned it; else empty."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Packed:
     """An encoded value: a value that is sent often is encoded only once."""
 
@@ -134,7 +134,7 @@ class Note:
     data: Mapping[str, Any]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Notes:
     """Several notes at once. Compared by identity, so that subscribers to the same events share its encoding."""
 

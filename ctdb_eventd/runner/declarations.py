@@ -26,7 +26,7 @@ _SETTLED_NS = 1_000_000_000
 _Stamp = tuple[int, int, int, int, int]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _File:
     """The declarations in a script's file."""
 

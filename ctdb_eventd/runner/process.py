@@ -41,7 +41,7 @@ Printed = Callable[[bytes], None]
 _DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class SpawnContext:
     """Environment and descriptors of every child."""
 

@@ -48,7 +48,7 @@ _UNKILLABLE_WAIT = 2.0
 """Seconds after KILL until other jobs may start. A killed process ends at once, except in state D (in the kernel)."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RunContext:
     """What a run needs of its surroundings."""
 

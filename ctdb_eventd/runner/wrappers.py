@@ -34,7 +34,6 @@ import contextlib
 import logging
 import os
 import shlex
-import shutil
 import time
 
 from ctdb_eventd.config import Config
@@ -274,6 +273,8 @@ class Wrappers:
 
     def remove(self) -> None:
         """Removes the wrappers. The lock files stay: a new file would not exclude holders of the old one."""
+        import shutil
+
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -281,4 +282,6 @@ def _remove(path: str) -> None:
     try:
         os.unlink(path)
     except IsADirectoryError:
+        import shutil
+
         shutil.rmtree(path)

@@ -26,7 +26,7 @@ _FREE_BESIDES = 16
 _RUNNABLE_PER_PROCESSOR = 3
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Load:
     """The current load of the machine."""
 
@@ -34,7 +34,7 @@ class Load:
     """Running and runnable processes, without this one."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class AdmissionState:
     """A snapshot of the policy, for display."""
 

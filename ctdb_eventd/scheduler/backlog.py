@@ -27,7 +27,7 @@ __all__ = ["Backlog", "Decision"]
 J = TypeVar("J", bound=Hashable)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Decision(Generic[J]):
     """What the caller has to do now, in this order. False if nothing."""
 

@@ -189,7 +189,7 @@ class ClientLocks:
         self._publisher.client_lock(kind, lock.names, lock.number, lock.text, **data)
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class ClientLock:
     """A client's request for locks, until they are released. Only `ClientLocks` changes it."""
 

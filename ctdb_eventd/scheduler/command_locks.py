@@ -114,7 +114,7 @@ class CommandLocks:
         return " ".join(f"{name}:{self._files[name].mark}" for name in names)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Request:
     """The files of one owner."""
 

@@ -20,7 +20,7 @@ __all__ = ["LockState", "LockTable"]
 O = TypeVar("O", bound=Hashable)  # noqa: E741  (an owner)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class LockState(Generic[O]):
     """A snapshot of one lock."""
 

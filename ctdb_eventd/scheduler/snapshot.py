@@ -49,7 +49,7 @@ _MOST_LINES = 100
 # ---------------------------------------------------------------------- jobs
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class JobSnapshot:
     """A job; all times in seconds, `queued` and `started` by the wall clock."""
 
@@ -78,7 +78,7 @@ class JobSnapshot:
     """Seconds that its scripts have waited since then."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftOut:
     """The number of a component's jobs that are not shown."""
 
@@ -161,7 +161,7 @@ def _snapshot_job(core: Core[Job], job: Job, now: float, blockers: tuple[Job, ..
 # ---------------------------------------------------------------------- locks and slots
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LockSnapshot:
     """A lock that is held or has waiters."""
 
@@ -188,7 +188,7 @@ def _snapshot_lock(kind: str, lock: LockState[Any], now: float) -> LockSnapshot:
     return LockSnapshot(lock.name, kind, holder, waiting, lock.more)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class QueueSnapshot:
     """The number of waiting and running runs, and the state of the slots for scripts."""
 

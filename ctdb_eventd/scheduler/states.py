@@ -68,7 +68,7 @@ class Action(enum.Enum):
     """Reply to a client that its queued lock request is granted."""
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Entry:
     """The core's data about a job."""
 
@@ -95,7 +95,7 @@ class Entry:
         self.stage = stage
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class CoreState(Generic[J]):
     """A snapshot: the stage of each job, and the owners and waiters of each lock."""
 

@@ -18,7 +18,7 @@ CLI = os.path.join(os.path.dirname(sys.executable), "ctdb-event")
 # Says that it runs, waits until as many as the test wants do, and says that it is over.
 MEETING = """
 echo "begin $1 $3" >> $CTDB_BASE/var/trace
-while [ -e $CTDB_BASE/var/hold ]; do sleep 0.02; done
+while [ -e $CTDB_BASE/var/hold ]; do sleep 0.1; done
 echo "end $1 $3" >> $CTDB_BASE/var/trace
 """
 
