@@ -44,7 +44,8 @@ esac
 """
 
 
-# In place of the services whose ports 40.vsftpd and 41.httpd check: without a listener the nodes would be unhealthy.
+# In place of the services whose ports 40.vsftpd and 41.httpd check: without a listener the nodes would be unhealthy. It
+# removes itself, so that it costs no failover anything: what is measured is CTDB's scripts.
 _LISTENING_SCRIPT = f"""#!/bin/sh
 [ "$1" = startup ] || exit 0
 setsid {shlex.quote(sys.executable)} -c '
@@ -52,6 +53,7 @@ import signal, socket
 listeners = [socket.create_server(("", port)) for port in (21, 80)]
 signal.pause()
 ' </dev/null >/dev/null 2>&1 &
+rm "$0"
 """
 
 
