@@ -37,7 +37,7 @@ class Members:
     groups: frozenset[int] = frozenset()
 
     def include(self, uid: int, groups: frozenset[int]) -> bool:
-        """Tells whether a user is one of them, or in one of the groups."""
+        """Returns whether a user is one of them, or in one of the groups."""
         return uid in self.users or not self.groups.isdisjoint(groups)
 
 
@@ -51,15 +51,15 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Tells whether any user has a right."""
+        """Whether any user has a right."""
         return any(members != Members() for members in (self.read, *self.operate.values()))
 
     def may_read(self, uid: int, groups: frozenset[int]) -> bool:
-        """Tells whether a user may read; every user who may operate anything may."""
+        """Returns whether a user may read; every user who may operate anything may."""
         return any(members.include(uid, groups) for members in (self.read, *self.operate.values()))
 
     def may_operate(self, uid: int, groups: frozenset[int], component: str = "", event: str = "") -> bool:
-        """Tells whether a user may operate everything, or at least this event."""
+        """Returns whether a user may operate everything, or at least this event."""
         keys = ("", event, f"{component}/*", f"{component}/{event}") if event else ("",)
         return any(key in self.operate and self.operate[key].include(uid, groups) for key in keys)
 
@@ -125,6 +125,6 @@ def _number(rule: Rule, kind: str, id_kind: str, name: str, find: Callable[[str]
             database = "passwd" if kind == "user" else "group"
             raise rule.line.error(f"there is no {kind} {name} here (getent {database} {name})") from None
     if number == unknown_id(id_kind):
-        why = f"stands for every {kind} that is unknown here, such as those of other namespaces"
+        why = f"represents every {kind} that is unknown here, such as those of other namespaces"
         raise rule.line.error(f"expected a {kind} of its own: {name} ({id_kind} {number}) {why}")
     return number

@@ -30,7 +30,7 @@ class AccessControl:
     """Decides what each client may do.
 
     Attributes:
-        access: What the configuration in force says; may be replaced.
+        access: What the configuration in effect says; may be replaced.
     """
 
     def __init__(self, config_file: str, ctdbd: int | None = None) -> None:
@@ -47,14 +47,14 @@ class AccessControl:
         self._unknown_uid = unknown_id("uid")
 
     def may_all(self, uid: int) -> bool:
-        """Tells whether a user may do everything, whatever the configuration says."""
+        """Returns whether a user may do everything, whatever the configuration says."""
         if uid == 0:
             return True
         # the overflow id may be any user's; only while the socket's mode excludes others it can be trusted
         return uid == self._own_uid and (uid != self._unknown_uid or not self.access.is_open)
 
     def may_read(self, peer: Peer) -> bool:
-        """Tells whether a client may connect and read."""
+        """Returns whether a client may connect and read."""
         uid = peer.uid
         return self.may_all(uid) or (uid != self._unknown_uid and self.access.may_read(uid, peer.groups))
 
@@ -84,7 +84,7 @@ class AccessControl:
 
     def _refusal(self, peer: Peer, asked: str, right: str) -> NotAllowed:
         user = _user_name(peer.uid)
-        self.log_refusal(peer, f"may not {asked[:_SHOWN]}: [access] of {self._config_file} doesn't say that it may")
+        self.log_refusal(peer, f"may not {asked[:_SHOWN]}: [access] in {self._config_file} doesn't allow it")
         return NotAllowed(peer.uid, user, asked, right, self._config_file)
 
     def log_refusal(self, peer: Peer, why: str) -> None:
@@ -93,7 +93,7 @@ class AccessControl:
         _log.warning("client %d (uid %d): refused, %s", peer.pid, peer.uid, why, extra=extra)
 
     def is_ctdbd(self, peer: Peer) -> bool:
-        """Tells whether a client is ctdbd, whose requests are not logged."""
+        """Returns whether a client is ctdbd, whose requests are not logged."""
         return peer.pid == self._ctdbd
 
     def program(self, peer: Peer) -> str:
@@ -115,7 +115,7 @@ class AccessControl:
         if args:
             text += f": {' '.join(args)[:_SHOWN]}"
         about = {**self._about(peer), "action": action, "subject": subject or None, "run": run or None}
-        _log.log(NOTICE, "%s asked for: %s", peer.label, text, extra={"about": about})
+        _log.log(NOTICE, "%s requested: %s", peer.label, text, extra={"about": about})
 
     def _about(self, peer: Peer) -> dict[str, object]:
         return {"client_uid": peer.uid, "client_pid": peer.pid, "client_program": self.program(peer)}

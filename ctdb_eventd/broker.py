@@ -60,7 +60,7 @@ class Broker:
     """Carries out what clients ask for.
 
     Attributes:
-        config: The configuration in force; may be replaced.
+        config: The configuration in effect; may be replaced.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Broker:
 
         Args:
             paths: Where every file is.
-            config: The configuration in force.
+            config: The configuration in effect.
             control: Knows which client may request what.
             feed: Notifies subscribers.
             traffic: Counts requests and notifications.
@@ -248,7 +248,7 @@ class Broker:
         if error is None:
             self._results.carry(map(former_run, found))
         else:
-            _log.warning("what ran before the start is not known: %s", error)
+            _log.warning("results of before the start are not known: %s", error)
 
     def former(self, component: str, event: str) -> RunRecord | None:
         """Returns what a former daemon ran last, None if that isn't known."""
@@ -264,7 +264,7 @@ class Broker:
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job waits or runs."""
+        """Whether any job waits or runs."""
         return self._scheduler.busy
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:

@@ -38,10 +38,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("-P", "--pid", type=_number, metavar="PID", help="end when this process ends")
     parser.add_argument(
-        "-S", "--startup-fd", type=_number, metavar="FD", help="descriptor that is written to when the daemon listens"
+        "-S",
+        "--startup-fd",
+        type=_number,
+        metavar="FD",
+        help="descriptor to which four zero bytes are written when the daemon listens",
     )
     parser.add_argument(
-        "--helper-dir", metavar="DIR", help="where CTDB's helper programs are, if that is no usual place"
+        "--helper-dir", metavar="DIR", help="directory of CTDB's helper programs, if it is not a usual one"
     )
     for option in environment.TRY, environment.TAKE_OVER:
         parser.add_argument(option, type=_number, help=argparse.SUPPRESS)
@@ -130,7 +134,7 @@ def _serve(daemon: Daemon) -> int:
 
 
 def _try_state(arguments: argparse.Namespace) -> int:
-    """Tells the daemon that runs whether this program could take over from it; changes nothing."""
+    """Checks whether this program could take over from the running daemon, and prints why not; changes nothing."""
     from ctdb_eventd import upgrade
     from ctdb_eventd.daemon import Daemon
 

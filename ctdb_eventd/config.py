@@ -173,7 +173,7 @@ def _debug_script(line: Line) -> str | _Doubtful | None:
     name = os.path.basename(line.value.rstrip("/"))
     path = os.path.join(directory, name)
     if not os.path.isfile(path):
-        raise line.error(f"expected an executable file, but {path} does not exist or is none")
+        raise line.error(f"expected an executable file, but {path} does not exist or is not a file")
     if not os.access(path, os.X_OK):
         raise line.error(f"expected an executable file, but {path} is not executable (chmod +x {path})")
     if name == line.value:
@@ -289,7 +289,7 @@ def _variables(line: Line) -> tuple[str, ...]:
             raise line.error(f'expected names of variables, separated by blanks: not "{name}"')
         if is_for_scripts(name):
             known = ", ".join(sorted(NOT_FOR_SCRIPTS))
-            raise line.error(f"scripts get {name} anyway; expected names of what is kept from them: {known}")
+            raise line.error(f"scripts get {name} anyway; expected names of variables that are removed: {known}")
     return names
 
 
@@ -466,7 +466,7 @@ def _take(line: Line, values: dict[str, Any]) -> ConfigError | None:
         value = parser(line)
         if isinstance(value, _Doubtful):
             values[field] = value.value
-            return line.error(f"taken for {value.value}; {value.expected}")
+            return line.error(f"treated as {value.value}; {value.expected}")
         values[field] = value
     elif line.section == _LOCKS:
         values["locks"][line.key] = _lock(line)

@@ -115,11 +115,11 @@ class _Reader:
         self._section = section or "[]"  # not empty, as before the first section
         if not closed:
             self._shared_is_void = True
-            self._warn(number, f'expected "]" behind the name of a section; {_READS_NOTHING}', text)
+            self._warn(number, f'expected "]" after the name of a section; {_READS_NOTHING}', text)
         elif section not in _KNOWN:
             self._warn(number, f"the unknown section is ignored; {_advice(section)}", f"[{name}]")
         elif section not in _OTHERS and (rest := rest.strip(_BLANKS)) and rest[0] not in "#;":
-            self._warn(number, f"ignored: expected nothing behind [{section}]", rest)
+            self._warn(number, f"ignored: expected nothing after [{section}]", rest)
 
     def _take_key(self, number: int, text: str) -> None:
         key, equals, value = text.partition("=")

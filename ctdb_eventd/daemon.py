@@ -213,8 +213,8 @@ class Daemon:
         paths = self._paths
         if paths.problem:
             places = f"{paths.socket}, {paths.config_file}, {paths.events_dir}"
-            _log.warning("can't find out from CTDB where its places are: %s", paths.problem)
-            _log.warning("going on with the built-in places, which may be wrong: %s", places)
+            _log.warning("can't get CTDB's paths: %s", paths.problem)
+            _log.warning("using the built-in paths, which may be wrong: %s", places)
 
     def _log_warnings(self) -> None:
         for warning in self._config.warnings:
@@ -417,7 +417,7 @@ class Daemon:
 
     def _on_watched_exit(self, watched: int, pid: int) -> None:
         asyncio.get_running_loop().remove_reader(watched)
-        _log.log(NOTICE, "process %d has gone, shutting down", pid)
+        _log.log(NOTICE, "process %d has ended, shutting down", pid)
         self._stop.set()
 
     def _on_reopen(self) -> None:
@@ -425,7 +425,7 @@ class Daemon:
         _log.log(NOTICE, "log reopened")
 
     def _on_reload(self) -> None:
-        _log.log(NOTICE, "SIGUSR1 asked for: reload")
+        _log.log(NOTICE, "SIGUSR1 requested: reload")
         try:
             self._reload()
         except EventdError:
@@ -439,7 +439,7 @@ class Daemon:
                 self._scheduler.command_locks.names = self._wrappers.write(config)
                 use_log()
         except EventdError as error:
-            _log.error("configuration not reloaded, the former one stays in force: %s", error)
+            _log.error("configuration not reloaded, the former one stays in effect: %s", error)
             raise
         self._config = self._runner.config = self._broker.config = self._notifier.config = config
         spawn = attrs.evolve(self._runner.spawn, environ=self._script_environment())
@@ -459,7 +459,7 @@ class Daemon:
         return list(config.warnings)
 
     def _on_upgrade_signal(self) -> None:
-        _log.log(NOTICE, "SIGRTMIN+1 asked for: upgrade")
+        _log.log(NOTICE, "SIGRTMIN+1 requested: upgrade")
         self._transfer.begin(lambda outcome: None)
 
     def _on_show(self) -> None:

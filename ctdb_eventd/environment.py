@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 UPGRADE_SIGNAL = signal.SIGRTMIN + 1
-"""Asks the daemon to go on as the program that is installed now."""
+"""Requests an upgrade to the installed program."""
 HANDLED_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, UPGRADE_SIGNAL)
 """Those to which a daemon that runs does something. They wait while one program replaces another in its process."""
 TRY, TAKE_OVER, REFUSED = "--try-state", "--take-over", "--refused"

@@ -192,7 +192,7 @@ class VersionNotSupported(RemoteProtocolError):
 
     def __str__(self) -> str:
         known = ", ".join(map(str, self.versions))
-        return f"version {self.version} of the native dialect is not spoken here, only {known}"
+        return f"version {self.version} of the native dialect is not supported here, only {known}"
 
 
 class RequestError(EventdError):
@@ -304,7 +304,7 @@ class WouldDeadlock(RequestError):
 
     errno = _errno.EDEADLK
 
-    def __init__(self, asked: str, asker: str, why: str = "whose script asks for it and waits") -> None:
+    def __init__(self, asked: str, asker: str, why: str = "whose script requests it and waits") -> None:
         self.asked = asked
         self.asker = asker
         self.why = why
@@ -415,7 +415,7 @@ class UpgradeFailed(RequestError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"not upgraded, the running daemon goes on as before: {self.reason}"
+        return f"not upgraded, the running daemon continues as before: {self.reason}"
 
 
 class TooMuchDetached(RequestError):
@@ -444,7 +444,7 @@ class TooManySubscriptions(RequestError):
     def __str__(self) -> str:
         return (
             f"this connection has {self.limit} subscriptions, as many as it may; "
-            f"cancel one, or leave out `event` and `run` to be told of all of them by one"
+            f"cancel one, or subscribe without `event` and `run`, to get all notes by one"
         )
 
 
@@ -461,7 +461,7 @@ class NoSuchRun(NotThere):
         self.run = run
 
     def __str__(self) -> str:
-        return f"no run {shown(self.run)} waits or runs; it is over, or never was"
+        return f"no run {shown(self.run)} waits or runs; it has ended, or never existed"
 
 
 class NoSuchPastRun(NotThere):
@@ -471,17 +471,20 @@ class NoSuchPastRun(NotThere):
         self.run = run
 
     def __str__(self) -> str:
-        return f"no run {shown(self.run)} is over and in the history; it had no scripts, was deleted, or never was"
+        return (
+            f"no run {shown(self.run)} has ended and is in the history; "
+            "it had no scripts, was deleted, or never existed"
+        )
 
 
 class NoSuchCall(NotThere):
-    """No call of that id, of those that can be cancelled, is under way on this connection."""
+    """No call of that id, of those that can be cancelled, is in progress on this connection."""
 
     def __init__(self, call: int) -> None:
         self.call = call
 
     def __str__(self) -> str:
-        return f"no run, lock or subscribe of id {self.call} is under way on this connection"
+        return f"no run, lock or subscribe of id {self.call} is in progress on this connection"
 
 
 class NoSuchLock(NotThere):

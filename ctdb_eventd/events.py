@@ -105,7 +105,7 @@ def _address_of(kind: EventKind, args: tuple[str, ...]) -> IPv4Address | IPv6Add
             raise ValueError
         address = ip_address(text)
     except ValueError:
-        raise ValueError(f'"{text[:_USUAL_LENGTH]}" is no IP address') from None
+        raise ValueError(f'"{text[:_USUAL_LENGTH]}" is not an IP address') from None
     if not (len(bits) <= _USUAL_LENGTH and bits.isascii() and bits.isdigit() and int(bits) <= address.max_prefixlen):
-        raise ValueError(f'"{bits[:_USUAL_LENGTH]}" is no number of netmask bits from 0 to {address.max_prefixlen}')
+        raise ValueError(f'"{bits[:_USUAL_LENGTH]}" is not a number of netmask bits from 0 to {address.max_prefixlen}')
     return address

@@ -70,7 +70,7 @@ class Filter:
     """`finished` contains the whole run."""
 
     def wants(self, kind: str, data: Mapping[str, Any]) -> bool:
-        """Tells whether a note is wanted whose run, component and event match."""
+        """Returns whether a note is wanted whose run, component and event match."""
         return (
             kind in self.kinds
             and (self.outcomes is None or data.get("outcome") in self.outcomes)
@@ -206,7 +206,7 @@ class Feed:
         self._delay = min(max(_DELAY, self.subscribers * _DELAY_EACH), _LONGEST_DELAY)
 
     def wants_output(self, run: str, component: str, event: str) -> bool:
-        """Tells whether any subscriber wants the output of this run's scripts."""
+        """Returns whether any subscriber wants the output of this run's scripts."""
         return self.active and any(
             "output" in channel.filter.kinds for channel in self._interested((run, component, event))
         )

@@ -163,13 +163,13 @@ def why_broken(tree: Tree, path: str) -> Remark | None:
     except FileNotFoundError:
         if link is None:
             return None  # it has just vanished
-        text = "events pass over it; remove the link, or install what it leads to"
+        text = "events skip it; remove the link, or install what it leads to"
         return Remark(concern=Concern.DANGLING, place=path, text=text)
     except OSError as error:
         if link is None:
-            text = f"can't be looked at ({error.strerror})"
+            text = f"can't be examined ({error.strerror})"
         elif error.errno == errno.ELOOP:
-            text = f"link to {link} that leads round in a circle, or over more than {MOST_LINKS} links; remove it"
+            text = f"link to {link} that is part of a loop, or of a chain of more than {MOST_LINKS}; remove it"
         else:
             text = f"link to {link}, which can't be followed ({error.strerror}); remove it, or correct where it leads"
         return Remark(concern=Concern.BROKEN, place=path, text=f"every event fails: {text}")
@@ -191,7 +191,7 @@ def why_no_program(tree: Tree, path: str) -> Remark | None:
         return None
     interpreter, _ = shebang(head)
     if not interpreter:
-        text = "is no program, its first line names no interpreter (such as #!/bin/sh)"
+        text = "is not a program, its first line does not name an interpreter (such as #!/bin/sh)"
         return Remark(concern=Concern.NO_INTERPRETER, place=path, text=text)
     fault = _interpreters_fault(tree, interpreter)
     text = f"its interpreter {shown(interpreter)} {fault}"
@@ -200,9 +200,9 @@ def why_no_program(tree: Tree, path: str) -> Remark | None:
 
 def _interpreters_fault(tree: Tree, interpreter: str) -> str | None:
     if not interpreter.startswith("/"):
-        return "is no absolute path"
+        return "is not an absolute path"
     try:
         mode = tree.status(interpreter).st_mode
     except OSError:
         return "does not exist"
-    return None if stat.S_ISREG(mode) and mode & _ANY_EXECUTES else "is no executable file"
+    return None if stat.S_ISREG(mode) and mode & _ANY_EXECUTES else "is not an executable file"

@@ -70,7 +70,7 @@ class LeftRun:
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class LeftCall:
-    """A request under way."""
+    """A request in progress."""
 
     reqid: int
     size: int
@@ -254,13 +254,13 @@ def _convert(kind: Any, value: Any) -> Any:
         return _convert(kind, value)
     if origin is tuple:
         if not isinstance(value, list):
-            raise TypeError(f"{value!r} is no list")
+            raise TypeError(f"{value!r} is not a list")
         if arguments[-1] is Ellipsis:
             return tuple([_convert(arguments[0], one) for one in value])
         return tuple([_convert(one_kind, one) for one_kind, one in zip(arguments, value, strict=True)])
     if attrs.has(kind):
         if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is no map of {kind.__name__}")
+            raise TypeError(f"{value!r} is not a map of {kind.__name__}")
         return kind(**{name: _convert(its, value[name]) for name, its in _fields(kind).items() if name in value})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(value)
@@ -268,5 +268,5 @@ def _convert(kind: Any, value: Any) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if not isinstance(value, wanted):
-        raise TypeError(f"{value!r} is no {wanted.__name__}")
+        raise TypeError(f"{value!r} is not of type {wanted.__name__}")
     return value

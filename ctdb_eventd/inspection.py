@@ -247,13 +247,13 @@ class _Look:
         if fault is not None:
             yield fault
         if bare:
-            text = f"runs only here: CTDB's own daemon wants the name {os.path.basename(path)}{_SUFFIX}"
+            text = f"runs only here: CTDB's own daemon requires the name {os.path.basename(path)}{_SUFFIX}"
             yield Remark(concern=Concern.ONLY_HERE, place=path, text=text)
 
     def refused(self, name: str, hidden: bool) -> RefusedFile | None:
         """Returns None for a script."""
         if hidden:
-            refusal, reason = Refusal.HIDDEN, f"hidden by {name}{_SUFFIX}, which has the same name and wins"
+            refusal, reason = Refusal.HIDDEN, f"hidden by {name}{_SUFFIX}, which has the same name and takes precedence"
         elif shown_name(name, self.form) is not None:
             return None
         else:

@@ -144,7 +144,7 @@ class FileHandler(logging.Handler):
         try:
             fd = self._open()
         except OSError as error:
-            _log.error("can't reopen the log: %s; going on in the old file", error)
+            _log.error("can't reopen the log: %s; continuing in the old file", error)
             return
         os.close(self._fd)
         self._fd = fd

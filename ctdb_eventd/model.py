@@ -102,7 +102,7 @@ class ScriptReport:
 
     @property
     def failed(self) -> bool:
-        """Tells whether this result makes its event fail."""
+        """Whether this result makes its event fail."""
         return self.result not in (0, DISABLED, NOT_REACHED)
 
     @property

@@ -38,7 +38,7 @@ _DROPPED_PREFIXES = tuple(name[:-1] for name in NOT_FOR_SCRIPTS if name.endswith
 
 
 def is_for_scripts(variable: str) -> bool:
-    """Tells whether scripts get this variable of the daemon's environment without being configured to."""
+    """Returns whether scripts get this variable of the daemon's environment without being configured to."""
     return variable not in _DROPPED_NAMES and variable != HELD_LOCKS and not variable.startswith(_DROPPED_PREFIXES)
 
 

@@ -69,7 +69,7 @@ class PidFile:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 if not is_daemon:
                     # older daemons let every user read the file, and so lock it: it is replaced by another file
-                    _log.warning("somebody who is no event daemon had locked %s: it is made anew", path)
+                    _log.warning("a process that is not an event daemon had locked %s: it is created again", path)
                     os.unlink(path)
                     return False
                 raise AlreadyRunning(path, int(holder) if holder.strip().isdigit() else None) from None

@@ -46,7 +46,7 @@ def own_directory(path: str, mode: int = 0o700) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise StartupError(f"{path} must be a directory of ctdb-eventd's own, and is none; rm {path}") from error
+            raise StartupError(f"{path} must be a directory of ctdb-eventd's own, and is not; rm {path}") from error
         raise StartupError(f"can't open the directory {path}: {error.strerror}") from error
     try:
         _make_ours(fd, path, mode)
@@ -72,11 +72,11 @@ def own_file(path: str, what: str = "file") -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is none; rm -r {path}") from error
+            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is not; rm -r {path}") from error
         raise StartupError(f"can't open the {what} {path}: {error.strerror}") from error
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is none; rm {path}")
+            raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is not; rm {path}")
         _make_ours(fd, path, 0o600)
     except BaseException:
         os.close(fd)

@@ -134,7 +134,7 @@ class Server:
         self._warn_of_directories()
         for session in list(self._sessions):
             if not self._control.may_read(session.peer):
-                _log.log(NOTICE, "%s: may not ask any more, connection closed", session.name)
+                _log.log(NOTICE, "%s: has no rights any more, connection closed", session.name)
                 session.close()
 
     def _warn_of_directories(self) -> None:
@@ -163,7 +163,7 @@ class Server:
             session.close()
 
     def _is_ours(self) -> bool:
-        """Tells whether the socket's file is still this daemon's: another one may have made its own.
+        """Returns whether the socket's file is still this daemon's: another one may have made its own.
 
         Raises:
             FileNotFoundError: There is none.
@@ -224,7 +224,7 @@ class Server:
         return Peer(pid, uid, frozenset() if self._control.may_all(uid) else _groups(client, uid, gid))
 
     def _has_room(self, descriptor: int) -> bool:
-        """Tells whether enough descriptors are left for scripts if a client has this one.
+        """Returns whether enough descriptors are left for scripts if a client has this one.
 
         Raises the limit step by step, only as far as needed: scripts inherit it, and some old program may still use
         select().

@@ -143,7 +143,7 @@ class Session:
         try:
             self._serve()
         except RemoteProtocolError as error:
-            text = "%s: broken packet, connection closed: %s"
+            text = "%s: invalid packet, connection closed: %s"
             _log.warning(text, self.name, error, extra={"seldom": self.peer.uid})
             closing_message = self._connection.closing_message()
             if closing_message and not self._unsent:
@@ -155,7 +155,7 @@ class Session:
             self.close()
 
     def _serve(self) -> None:
-        """Handles the complete requests, until there are none or the client has too many under way."""
+        """Handles the complete requests, until there are none or the client has too many in progress."""
         next_message = self._connection.next_message
         while (received := next_message()) is not None:
             self._carry_out(*received)
@@ -184,7 +184,7 @@ class Session:
         look = select.poll()
         look.register(self._fd, select.POLLRDHUP)
         if look.poll(0):
-            _log.info("%s: gone with %d requests under way", self.name, len(self._in_flight))
+            _log.info("%s: disconnected with %d requests in progress", self.name, len(self._in_flight))
             self.close()
         else:
             self._schedule_hangup_check()
@@ -299,7 +299,7 @@ class Session:
             self._loop.add_writer(self._fd, self._on_writable)
         elif len(self._unsent) > _MOST_KEPT:
             _log.warning(
-                "%s: does not read its answers, %d MiB of them wait: connection closed",
+                "%s: does not read its replies, %d MiB are unread: connection closed",
                 *(self.name, len(self._unsent) >> 20),
             )
             self.close()
@@ -313,7 +313,7 @@ class Session:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            _log.info("%s: gone before its reply: %s", self.name, os.strerror(error.errno or 0))
+            _log.info("%s: disconnected before its reply: %s", self.name, os.strerror(error.errno or 0))
             self._loop.call_soon(self.close)
             return len(data)
 

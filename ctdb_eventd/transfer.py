@@ -51,13 +51,13 @@ class Transfer:
     server: Server
     scheduler: Scheduler
     runner: EventRunner
-    """Has the configuration in force as well."""
+    """Has the configuration in effect as well."""
     guardian: Guardian
     notifier: Notifier
     history: History | None
     log: Log
     stopping: Callable[[], bool]
-    """Tells whether the daemon is about to stop."""
+    """Returns whether the daemon is about to stop."""
     helper_dir: str | None
     """CTDB's directory of helper programs; None if that isn't known."""
     socket: str
@@ -71,7 +71,7 @@ class Transfer:
     oom_score_adj: bytes | None
     """What is written to `oom_score_adj` of scripts; None if they inherit it."""
     _upgrade: Upgrade | None = attrs.field(init=False, default=None)
-    """The upgrade that is under way."""
+    """The upgrade that is in progress."""
     _settled: bool = attrs.field(init=False, default=False)
     """Guardian and history are idle: see `_settle`."""
 
@@ -82,7 +82,7 @@ class Transfer:
         from ctdb_eventd.upgrade import Steps, Upgrade, program_to_start
 
         if self._upgrade is not None:
-            done(UpgradeFailed("an upgrade is under way already"))
+            done(UpgradeFailed("an upgrade is in progress already"))
             return
         self._upgrade = upgrade = Upgrade(
             Steps(
@@ -107,9 +107,9 @@ class Transfer:
         self.tasks.start_soon(run, name="upgrade")
 
     def cancel(self, done: ResultDone) -> None:
-        """Cancels the upgrade that is under way; `done` gets the result of that."""
+        """Cancels the upgrade that is in progress; `done` gets the result of that."""
         if self._upgrade is None or not self._upgrade.cancel("it was cancelled"):
-            done(UpgradeFailed("none is under way"))
+            done(UpgradeFailed("no upgrade is in progress"))
         else:
             done({})
 
@@ -155,7 +155,7 @@ class Transfer:
         self.broker.feed.flush()
         self.log.drain()
         if self.history is not None and not self.history.flush(_FLUSH_TIMEOUT):
-            _log.error("the history can't be written: what it doesn't have yet is lost by the upgrade")
+            _log.error("the history can't be written: records not written yet are lost by the upgrade")
 
     def _resume(self) -> None:
         if self._settled:
@@ -201,7 +201,7 @@ class Transfer:
         self.scheduler.resume()
         for session, _ in clients:
             session.resume_reading()
-        text = "upgraded: version %s goes on instead of %s, %d clients waited %.3f s for it"
+        text = "upgraded to version %s from %s; %d clients waited %.3f s"
         if former.refused is None:
             _log.log(NOTICE, text, __version__, state.version, len(clients), now - state.stopped)
         else:

@@ -107,7 +107,7 @@ def read_state(fd: int) -> State:
         size = os.fstat(fd).st_size
         return decode(os.pread(fd, size, 0))
     except OSError as error:
-        raise StateUnreadable(f"descriptor {fd} is no file of a state: {error.strerror}") from error
+        raise StateUnreadable(f"descriptor {fd} is not a state file: {error.strerror}") from error
 
 
 def _execute(program: Sequence[str], fd: int, descriptors: Sequence[int], *more: str) -> NoReturn:
@@ -153,7 +153,7 @@ class Former:
             OSError: It can't be executed.
         """
         if self.refused is None and self._fd >= 0:
-            reason = f"version {__version__} can't go on: {error}"
+            reason = f"version {__version__} can't take over: {error}"
             _execute(self.state.program, self._fd, self.state.descriptors, REFUSED, reason)
 
     def forget(self) -> None:
@@ -179,7 +179,7 @@ class Steps:
     settle: Callable[[], Awaitable[None]]
     """Stops idle helpers that can't be carried over: the guardian and the history's thread."""
     stopping: Callable[[], bool]
-    """Tells whether the daemon is about to stop."""
+    """Returns whether the daemon is about to stop."""
     flush: Callable[[], None]
     """Writes and sends everything that is buffered; called just before `state`."""
     resume: Callable[[], None]
@@ -196,7 +196,7 @@ class Upgrade:
         self._cancel_reason = ""
 
     def cancel(self, reason: str) -> bool:
-        """Cancels the upgrade that is under way; returns False if there is none."""
+        """Cancels the upgrade that is in progress; returns False if there is none."""
         if self._scope is None:
             return False
         self._cancel_reason = reason
@@ -241,7 +241,8 @@ class Upgrade:
                     pass_fds=[fd],
                 )
         except TimeoutError:
-            raise UpgradeFailed(f"{' '.join(program)} did not say within {_TRIAL_TIMEOUT:g} s that it can") from None
+            text = f"{' '.join(program)} did not confirm within {_TRIAL_TIMEOUT:g} s that it can take over"
+            raise UpgradeFailed(text) from None
         finally:
             os.close(fd)
         said = done.stdout.decode(errors="replace").strip().split("\n")[-1][:_MOST_SAID]

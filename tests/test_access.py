@@ -105,7 +105,7 @@ NOBODY = unknown_id("uid")
         ("read = 99999999999999999999", "expected at most 4294967294"),
         (
             f"read = {NOBODY}",
-            f"expected a user of its own: {NOBODY} (uid {NOBODY}) stands for every user that is unknown",
+            f"expected a user of its own: {NOBODY} (uid {NOBODY}) represents every user that is unknown",
         ),
         (f"operate x = @{unknown_id('gid')}", "expected a group of its own"),
     ],

@@ -102,19 +102,19 @@ def test_who_asks_is_named_by_the_system(control: AccessControl, caplog: pytest.
     control.audit(Peer(os.getpid(), 0), "run", "legacy/monitor", "t-1", ("a b", "c"))
     control.audit(Peer(0x3FFFFFFF, 61234), "reload")
     assert caplog.messages == [
-        f"uid=0 (root) pid={os.getpid()} ({program}) asked for: run legacy/monitor, run id t-1: a b c",
-        f"uid=61234 (?) pid={0x3FFFFFFF} (?) asked for: reload",
+        f"uid=0 (root) pid={os.getpid()} ({program}) requested: run legacy/monitor, run id t-1: a b c",
+        f"uid=61234 (?) pid={0x3FFFFFFF} (?) requested: reload",
     ]
 
 
 def test_names_can_not_pretend_to_be_the_words_around_them(
     control: AccessControl, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_control, "program_of", lambda pid: "x) asked for:\n")
+    monkeypatch.setattr(access_control, "program_of", lambda pid: "x) requested:\n")
     control.audit(Peer(1, 0), "cancel", "legacy/x, run id t-2\n\u00e9\udcff", "t-1")
     [line] = caplog.messages
     odd = "legacy/x,\\x20run\\x20id\\x20t-2\\x0a\\xe9\\xdcff"
-    assert line == f"uid=0 (root) pid=1 (x\\x29\\x20asked\\x20for:\\x0a) asked for: cancel {odd}, run id t-1"
+    assert line == f"uid=0 (root) pid=1 (x\\x29\\x20requested:\\x0a) requested: cancel {odd}, run id t-1"
 
 
 def test_lines_are_bounded(control: AccessControl, caplog: pytest.LogCaptureFixture) -> None:

@@ -83,9 +83,9 @@ def client() -> Peer:
 def test_what_a_script_asks_for_must_not_wait_for_it(tmp_path: Path) -> None:
     node = Node(tmp_path)
     node.script(node.run("legacy startup"), os.getpid(), "routes")
-    with pytest.raises(WouldDeadlock, match=r"^legacy setup would wait for legacy startup, whose script asks"):
+    with pytest.raises(WouldDeadlock, match=r"^legacy setup would wait for legacy startup, whose script requests"):
         node.run("legacy setup", client())
-    with pytest.raises(WouldDeadlock, match="would wait for legacy startup, whose script asks for it"):
+    with pytest.raises(WouldDeadlock, match="would wait for legacy startup, whose script requests it"):
         node.lock("routes", client())
     node.lock("other", client())
     assert node.has_locks
@@ -112,10 +112,10 @@ def test_what_the_command_of_a_lock_asks_for_must_not_wait_for_the_lock(tmp_path
     with subprocess.Popen(["sleep", "1000"]) as command:
         try:
             child = Peer(pid=command.pid, uid=0)
-            with pytest.raises(WouldDeadlock, match="whose command asks for it and waits"):
+            with pytest.raises(WouldDeadlock, match="whose command requests it and waits"):
                 node.lock("routes", child)
             job = node.run("legacy startup", child)
-            with pytest.raises(WouldDeadlock, match="whose command asks for it and waits"):
+            with pytest.raises(WouldDeadlock, match="whose command requests it and waits"):
                 node.scheduler.want_script(job, "10.x", ("routes",))
         finally:
             command.kill()

@@ -304,7 +304,7 @@ def test_log_formats(form: str) -> None:
 def test_another_log_format_keeps_no_node_from_starting(form: str) -> None:
     """CTDB's own daemon would start with it."""
     config = parse(text_of("logging", "format", form), "c")
-    warning = f'c:2: [logging] format = "{form}": taken for text; expected one of text, json, journal'
+    warning = f'c:2: [logging] format = "{form}": treated as text; expected one of text, json, journal'
     assert (config.log_format, config.warnings) == ("text", (warning,))
 
 
@@ -512,18 +512,18 @@ def test_an_empty_debug_script_is_none(tmp_path: Path) -> None:
 
 
 def test_a_debug_script_with_a_slash_is_looked_for_by_its_base_name(tmp_path: Path) -> None:
-    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is none"
+    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is not a file"
     assert debug_script_refused(tmp_path, "../debug.sh") == text
 
 
 def test_a_debug_script_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is none"
+    text = f"an executable file, but {tmp_path}/debug.sh does not exist or is not a file"
     assert debug_script_refused(tmp_path, "debug.sh") == text
 
 
 def test_a_directory_is_no_debug_script(tmp_path: Path) -> None:
     (tmp_path / "debug.d").mkdir()
-    assert debug_script_refused(tmp_path, "debug.d").endswith("does not exist or is none")
+    assert debug_script_refused(tmp_path, "debug.d").endswith("does not exist or is not a file")
 
 
 def test_a_debug_script_that_is_not_executable_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ TEXTS: list[tuple[EventdError, str]] = [
     (InvalidName("event", "x" * 301, "it is too long"), f"event name '{'x' * 300}'... is invalid: it is too long"),
     (NeverRan("legacy", "monitor"), "event monitor has never run in legacy"),
     (
-        WouldDeadlock("legacy monitor", "ctdb-event lock x", "whose command asks for it and waits"),
-        "legacy monitor would wait for ctdb-event lock x, whose command asks for it and waits",
+        WouldDeadlock("legacy monitor", "ctdb-event lock x", "whose command requests it and waits"),
+        "legacy monitor would wait for ctdb-event lock x, whose command requests it and waits",
     ),
     (
         NotAllowed(1000, "alice", "run legacy/monitor", "operate legacy/monitor", "/etc/ctdb/ctdb.conf"),
@@ -92,10 +92,10 @@ TEXTS: list[tuple[EventdError, str]] = [
         "you (uid 1000) may not use status on this daemon; ask its administrator for `read = 1000` in [access] of "
         "/etc/ctdb/ctdb.conf",
     ),
-    (VersionNotSupported(3, (1, 2)), "version 3 of the native dialect is not spoken here, only 1, 2"),
+    (VersionNotSupported(3, (1, 2)), "version 3 of the native dialect is not supported here, only 1, 2"),
     (
         WouldDeadlock("legacy ipreallocated", "legacy takeip eth0 10.0.0.1 24"),
-        "legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, whose script asks for it and waits",
+        "legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, whose script requests it and waits",
     ),
 ]
 
@@ -136,15 +136,15 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
     (
         NoSuchPastRun("x-1"),
         errno.ENOENT,
-        "no run 'x-1' is over and in the history; it had no scripts, was deleted, or never was",
+        "no run 'x-1' has ended and is in the history; it had no scripts, was deleted, or never existed",
     ),
-    (NoSuchRun("x-1"), errno.ENOENT, "no run 'x-1' waits or runs; it is over, or never was"),
-    (NoSuchCall(7), errno.ENOENT, "no run, lock or subscribe of id 7 is under way on this connection"),
+    (NoSuchRun("x-1"), errno.ENOENT, "no run 'x-1' waits or runs; it has ended, or never existed"),
+    (NoSuchCall(7), errno.ENOENT, "no run, lock or subscribe of id 7 is in progress on this connection"),
     (
         TooManySubscriptions(100),
         errno.EMFILE,
         "this connection has 100 subscriptions, as many as it may; "
-        "cancel one, or leave out `event` and `run` to be told of all of them by one",
+        "cancel one, or subscribe without `event` and `run`, to get all notes by one",
     ),
     (HistoryUnreadable("/h: no"), errno.EIO, "can't read the history /h: no"),
     (
@@ -157,7 +157,7 @@ REFUSALS: list[tuple[RequestError, int, str]] = [
     (
         UpgradeFailed("it was cancelled"),
         errno.EAGAIN,
-        "not upgraded, the running daemon goes on as before: it was cancelled",
+        "not upgraded, the running daemon continues as before: it was cancelled",
     ),
 ]
 

@@ -106,12 +106,12 @@ def test_an_address_event_with_another_number_of_arguments_runs_alone_with_a_war
 
 def test_the_arguments_of_another_address_event_do_not_fit() -> None:
     assert warning_of("updateip", "eth0", "10.0.0.1", "24") == f"3 arguments instead of 4; {UPDATEIP}"
-    assert warning_of("updateip", "eth0", "10.0.0.1", "24", "x") == f'"24" is no IP address; {UPDATEIP}'
+    assert warning_of("updateip", "eth0", "10.0.0.1", "24", "x") == f'"24" is not an IP address; {UPDATEIP}'
 
 
 @pytest.mark.parametrize("address", ["", "eth0", "10.0.0", "10.0.0.256", "010.0.0.1", "1", "10.0.0.1/24", "::g"])
 def test_what_is_no_address_makes_the_event_run_alone_with_a_warning(address: str) -> None:
-    assert warning_of("takeip", "eth0", address, "24") == f'"{address}" is no IP address; {TAKEIP}'
+    assert warning_of("takeip", "eth0", address, "24") == f'"{address}" is not an IP address; {TAKEIP}'
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_no_address_makes_the_event_run_alone_with_a_warning(address: st
     ],
 )
 def test_netmask_bits_out_of_bounds_make_the_event_run_alone_with_a_warning(address: str, bits: str, most: int) -> None:
-    expected = f'"{bits}" is no number of netmask bits from 0 to {most}; {TAKEIP}'
+    expected = f'"{bits}" is not a number of netmask bits from 0 to {most}; {TAKEIP}'
     assert warning_of("takeip", "eth0", address, bits) == expected
 
 

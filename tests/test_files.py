@@ -63,7 +63,7 @@ def test_circles_in_another_tree_never_leave_it(tmp_path: Path) -> None:
     assert why_disabled(tree, str(elsewhere)) is None
     assert broken(tree, str(elsewhere)) == (
         Concern.BROKEN,
-        f"every event fails: link to {elsewhere} that leads round in a circle, or over more than 40 links; remove it",
+        f"every event fails: link to {elsewhere} that is part of a loop, or of a chain of more than 40; remove it",
     )
 
 
@@ -99,7 +99,7 @@ def test_a_socket_is_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert why_disabled(OWN, "socket") == "not a regular file but a socket"
 
 
-DANGLING = (Concern.DANGLING, "events pass over it; remove the link, or install what it leads to")
+DANGLING = (Concern.DANGLING, "events skip it; remove the link, or install what it leads to")
 
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "text"),
     [
-        ("circle", "link to circle that leads round in a circle, or over more than 40 links; remove it"),
+        ("circle", "link to circle that is part of a loop, or of a chain of more than 40; remove it"),
         ("file/x", "link to file/x, which can't be followed (Not a directory); remove it, or correct where it leads"),
         (
             "a" * 300,
@@ -148,7 +148,7 @@ def test_what_must_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found == [None, None]
     link = "link to there, which can't be followed (Permission denied); remove it, or correct where it leads"
     assert remarks == [
-        (Concern.BROKEN, "every event fails: can't be looked at (Permission denied)"),
+        (Concern.BROKEN, "every event fails: can't be examined (Permission denied)"),
         (Concern.BROKEN, f"every event fails: {link}"),
     ]
 
@@ -173,12 +173,20 @@ def test_the_interpreter_line_is_read_as_the_kernel_does(line: bytes, read: tupl
 @pytest.mark.parametrize(
     ("text", "concern", "fault"),
     [
-        ("echo\n", Concern.NO_INTERPRETER, "is no program, its first line names no interpreter (such as #!/bin/sh)"),
-        ("", Concern.NO_INTERPRETER, "is no program, its first line names no interpreter (such as #!/bin/sh)"),
+        (
+            "echo\n",
+            Concern.NO_INTERPRETER,
+            "is not a program, its first line does not name an interpreter (such as #!/bin/sh)",
+        ),
+        (
+            "",
+            Concern.NO_INTERPRETER,
+            "is not a program, its first line does not name an interpreter (such as #!/bin/sh)",
+        ),
         ("#!/no/where\n", Concern.NO_SUCH_INTERPRETER, "its interpreter '/no/where' does not exist"),
-        ("#!sh\n", Concern.NO_SUCH_INTERPRETER, "its interpreter 'sh' is no absolute path"),
-        ("#!/bin\n", Concern.NO_SUCH_INTERPRETER, "its interpreter '/bin' is no executable file"),
-        ("#!/etc/passwd\n", Concern.NO_SUCH_INTERPRETER, "its interpreter '/etc/passwd' is no executable file"),
+        ("#!sh\n", Concern.NO_SUCH_INTERPRETER, "its interpreter 'sh' is not an absolute path"),
+        ("#!/bin\n", Concern.NO_SUCH_INTERPRETER, "its interpreter '/bin' is not an executable file"),
+        ("#!/etc/passwd\n", Concern.NO_SUCH_INTERPRETER, "its interpreter '/etc/passwd' is not an executable file"),
     ],
 )
 def test_what_the_kernel_would_not_run(tmp_path: Path, text: str, concern: Concern, fault: str) -> None:

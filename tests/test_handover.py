@@ -138,11 +138,11 @@ def test_what_an_earlier_program_didn_t_know_has_its_default() -> None:
         (packed({}, form=0, readable_since=0), "it is in form 0, expected 1 or a later one"),
         (encode(STATE)[:-1], "bytes after its head, expected"),
         (encode(STATE)[:-1] + b"?", "its check sum is wrong"),
-        (packed([]), "[] is no map of State"),
+        (packed([]), "[] is not a map of State"),
         (packed({}), "missing"),
-        (packed({**body(), "clients": 7}), "7 is no list"),
-        (packed({**body(), "listener": "5"}), "'5' is no int"),
-        (packed({**body(), "counts": {"started": None, "started_monotonic": 1.0}}), "None is no float"),
+        (packed({**body(), "clients": 7}), "7 is not a list"),
+        (packed({**body(), "listener": "5"}), "'5' is not of type int"),
+        (packed({**body(), "counts": {"started": None, "started_monotonic": 1.0}}), "None is not of type float"),
     ],
 )
 def test_what_cant_be_read_is_said(data: bytes, reason: str) -> None:

@@ -99,7 +99,7 @@ def test_a_links_target_is_where_it_leads_in_the_end(directory: Path, tmp_path: 
     assert (good.target, good.reason) == (os.path.realpath(file), None)
     assert (gone.target, gone.reason) == ("/nonexistent/x", "dangling link to /nonexistent/x")
     assert [remark.concern for remark in gone.warnings] == [Concern.DANGLING]
-    assert said(gone) == ["events pass over it; remove the link, or install what it leads to"]
+    assert said(gone) == ["events skip it; remove the link, or install what it leads to"]
     assert not gone.enabled
 
 
@@ -108,7 +108,7 @@ def test_a_link_in_a_circle_is_not_disabled_but_broken(directory: Path) -> None:
     script = only(directory)
     assert script.enabled
     assert [remark.concern for remark in script.warnings] == [Concern.BROKEN]
-    assert said(script)[0].startswith("every event fails: link to 10.net.script that leads round in a circle")
+    assert said(script)[0].startswith("every event fails: link to 10.net.script that is part of a loop")
 
 
 def test_a_file_that_is_not_executable_is_looked_at_too(directory: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_bare_name_runs_only_here(directory: Path) -> None:
     write(directory, "10.net")
     script = only(directory)
     assert script.bare
-    assert said(script) == ["runs only here: CTDB's own daemon wants the name 10.net.script"]
+    assert said(script) == ["runs only here: CTDB's own daemon requires the name 10.net.script"]
 
 
 @pytest.mark.parametrize(("refuse", "judgement"), [(False, "unsafe"), (True, "every event fails")])
@@ -257,7 +257,7 @@ def test_a_hidden_script_is_none(directory: Path, rule: NameRule) -> None:
     assert [script.path for script in found.scripts] == [f"{directory}/50.net.script"]
     (refused,) = found.refused
     assert (refused.path, refused.refusal) == (f"{directory}/50.net", Refusal.HIDDEN)
-    assert refused.reason == "hidden by 50.net.script, which has the same name and wins"
+    assert refused.reason == "hidden by 50.net.script, which has the same name and takes precedence"
 
 
 # ---------------------------------------------------------------------- directories

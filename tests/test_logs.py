@@ -402,7 +402,7 @@ def test_a_log_that_cannot_be_reopened_stays_in_use_and_says_so(tmp_path: Path) 
     log.error("after")
     complaint, after = texts(rotated)
     assert complaint.startswith("can't reopen the log: [Errno 21] Is a directory")
-    assert complaint.endswith("; going on in the old file")
+    assert complaint.endswith("; continuing in the old file")
     assert after == "after"
 
 

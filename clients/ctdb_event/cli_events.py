@@ -31,10 +31,11 @@ _RECEIVE_SIZE = 1 << 16
 
 # Explanations of results for which CTDB's line on stdout has no words.
 _EXPLANATIONS = {
-    errno.EDEADLK: "refused: it would have to wait for the event whose script asks for it, and which waits in turn; "
-    "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
-    errno.EBUSY: "not run: it waited in the queue for as long as [eventd] queue timeout allows, or its address is held "
-    "by a script that can't be ended; the daemon's log says which, and names what is in the way",
+    errno.EDEADLK: "refused: it would have to wait for the event whose script requests it, and which waits for it (a "
+    "deadlock); do the work in the script itself, or request it from a process that is not a child of the script "
+    "(setsid -f)",
+    errno.EBUSY: "not run: it waited in the queue longer than [eventd] queue timeout allows, or its address is held "
+    "by a script that can't be ended; the daemon's log says which, and names what blocks it",
 }
 
 
@@ -147,7 +148,7 @@ def _take_result(reply: bytes, command: int) -> tuple[packet.Fields, int]:
     fields = packet.Fields(reply, packet.HEADER_SIZE)
     answered = fields.u32("command")
     if answered != command:
-        raise RemoteProtocolError(f"command {answered} answered instead of {command}")
+        raise RemoteProtocolError(f"reply to command {answered} instead of {command}")
     return fields, fields.i32("result")
 
 
@@ -156,13 +157,13 @@ def _no_answer(path: str, reason: str) -> Failure:
     from ctdb_event.refusal import may_not
 
     if refuses(path):
-        return Failure(may_not(f"ask the event daemon at {path}"), errno.EACCES)
-    advice = "whether the event ran is unknown; the daemon's log says why it ended or refused"
+        return Failure(may_not(f"use the event daemon at {path}"), errno.EACCES)
+    advice = "whether the event ran is unknown; see the daemon's log for the reason"
     return Failure(f"no answer on {path}: connection {reason}; {advice}")
 
 
 def _malformed(path: str, error: RemoteProtocolError) -> Failure:
-    return Failure(f"what answers on {path} does not speak the event protocol: {error}")
+    return Failure(f"the program that listens on {path} does not use the event protocol: {error}")
 
 
 def _run_message(result: int, component: str, event: str) -> str:
@@ -221,7 +222,7 @@ def _local_time(microseconds: int) -> str:
     try:
         return time.ctime(microseconds // 1_000_000)
     except (OverflowError, ValueError, OSError):
-        return "(no such time)"
+        return "(invalid time)"
 
 
 def _indented(output: bytes) -> bytes:

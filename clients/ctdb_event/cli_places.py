@@ -30,7 +30,7 @@ def find_socket(given: str | None, environ: Mapping[str, str]) -> str:
     paths = _find(environ)
     if paths.problem and not os.path.exists(paths.socket):
         advice = "or name the daemon's socket with --socket PATH"
-        raise Failure(f"can't find out from CTDB where the event daemon listens: {paths.problem}; {advice}")
+        raise Failure(f"can't get the path of the event daemon's socket from CTDB: {paths.problem}; {advice}")
     return paths.socket
 
 
@@ -51,8 +51,8 @@ def node_paths(environ: Mapping[str, str]) -> Paths:
     """
     paths = _find(environ)
     if paths.problem:
-        goes_on = f"going on with the built-in places, {paths.config_file} and {paths.events_dir}"
-        complain(f"ctdb-event: can't find out from CTDB where its files are: {paths.problem}; {goes_on}")
+        goes_on = f"using the built-in paths, {paths.config_file} and {paths.events_dir}"
+        complain(f"ctdb-event: can't get CTDB's paths: {paths.problem}; {goes_on}")
     return paths
 
 

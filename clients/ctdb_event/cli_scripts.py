@@ -53,7 +53,7 @@ def name_rule(paths: Paths) -> NameRule:
     except ConfigError as error:
         # Disabling a script that causes problems must work, whatever else is wrong on this node.
         rule = Config().script_names
-        complain(f"ctdb-event: {error}; going on with the default, [eventd] script names = {rule}")
+        complain(f"ctdb-event: {error}; using the default, [eventd] script names = {rule}")
         return rule
 
 
@@ -133,10 +133,10 @@ def _switch(paths: Paths, action: str, component: str, name: str, rule: NameRule
     # with `auto`, the first name with .script that appears, or the last that goes, decides whether bare names are
     # scripts
     if action == "enable" and (lost := " ".join(sorted(map(os.path.basename, before - after)))):
-        why = "where there are names of the form NN.name.script only those run; rename it to end in .script"
+        why = "if any script is named NN.name.script, only scripts named so run; rename it to end in .script"
         complain(f"ctdb-event: warning: does not run any more: {lost}: {why}, or set [eventd] script names = both")
     if action == "disable" and (new := " ".join(sorted(map(os.path.basename, after - before)))):
-        why = "there is no name of the form NN.name.script left, so those without .script run"
+        why = "no script is named NN.name.script any more, so those without .script run"
         complain(f"ctdb-event: warning: runs from now on: {new}: {why}, unless you set [eventd] script names = suffix")
     if action == "enable" and code == 0:
         _check_link(scripts.find(scripts.component_directory(paths.events_dir, component), name, rule))
@@ -148,7 +148,7 @@ def _check_link(script: scripts.Script | None) -> None:
     if script is not None and os.path.islink(script.path) and not os.path.exists(script.path):
         target = _link_target(script.path)
         advice = f"remove it (rm {script.path}) and enable the script again"
-        complain(f"ctdb-event: warning: {script.path} is a link to {target}, which leads to no file: {advice}")
+        complain(f"ctdb-event: warning: {script.path} is a link to {target}, whose target does not exist: {advice}")
 
 
 def _enabled(paths: Paths, component: str, rule: NameRule) -> set[str]:

@@ -82,7 +82,7 @@ def _harmless(data: bytes, terminal: TextIO) -> bytes:
 
 
 def is_utf8(stream: TextIO | None) -> bool:
-    """Tells whether what reads a stream is known to take UTF-8."""
+    """Returns whether what reads a stream is known to take UTF-8."""
     encoding = (stream.encoding if stream is not None else None) or "utf-8"
     return encoding.lower().replace("-", "") == "utf8"
 

@@ -96,7 +96,7 @@ class Mailbox:
 
     @property
     def waiting(self) -> bool:
-        """Tells whether there is a note to take."""
+        """Whether there is a note to take."""
         return bool(self._notes) or self._gap is not None
 
     def take(self) -> Note | None:
@@ -193,7 +193,7 @@ class Core:
                 self._route(request_id, incoming)
         except RemoteProtocolError as error:
             self.protocol_error = error
-            self.end(f"what answers there does not keep to the {self.dialect} dialect: {error}")
+            self.end(f"what answers there violates the {self.dialect} dialect: {error}")
 
     def receive_eof(self) -> None:
         """Records that the broker closed the connection."""

@@ -45,7 +45,7 @@ Report = tuple[bytes, int, int, int, bytes]
 
 @attrs.frozen
 class _Asked:
-    """A request that is under way."""
+    """A request that is in progress."""
 
     method: str
     params: Mapping[str, Any]
@@ -101,7 +101,7 @@ class CtdbDialect:
         expected = packet.COMMAND_STATUS if asked.outcome else _COMMANDS[asked.method]
         command, result = fields.u32("command"), abs(fields.i32("result"))
         if command != expected:
-            raise RemoteProtocolError(f"command {command} answered instead of {expected}")
+            raise RemoteProtocolError(f"reply to command {command} instead of {expected}")
         if asked.outcome:
             return _run_result(asked, fields if result == 0 else None)
         if asked.method == "run" and result in (errno.ENOEXEC, errno.ETIMEDOUT):
@@ -115,9 +115,9 @@ class CtdbDialect:
 
 
 def _not_supported(what: str) -> NotSupported:
-    text = f"the CTDB dialect, which this connection speaks, can't say {what}"
+    text = f"the CTDB dialect, which this connection uses, can't express {what}"
     unsupported = NotSupported("EOPNOTSUPP", text, {"dialect": "ctdb"})
-    unsupported.advice = "it can say run, status of an event, enable and disable; let ctdbd start ctdb-eventd for more"
+    unsupported.advice = "it supports run, status of an event, enable and disable; let ctdbd start ctdb-eventd for more"
     return unsupported
 
 
@@ -133,12 +133,12 @@ def _bytes(value: str) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise InvalidRequest("EINVAL", f"{shown(value)} stands for no bytes") from None
+        raise InvalidRequest("EINVAL", f"{shown(value)} can't be encoded") from None
 
 
 def _argument(value: str) -> bytes:
     if not value or " " in value or "\0" in value:
-        text = f"argument {shown(value)} can't be said in the CTDB dialect, which separates arguments by spaces"
+        text = f"argument {shown(value)} can't be sent in the CTDB dialect, which separates arguments by spaces"
         raise InvalidRequest("EINVAL", text, {"kind": "InvalidParameter", "parameter": "args"})
     return _bytes(value)
 
@@ -202,7 +202,7 @@ def _after_run(asked: _Asked, result: int, fields: packet.Fields) -> Incoming:
         errno.ENOENT: _NO_COMPONENT,
         errno.EBUSY: ("event {event} in {component} waited in the queue for as long as it may", "QueueTimeout"),
         errno.EACCES: ("event {event} in {component} " + _NOT_ALLOWED + "`operate {component}/{event}`", "NotAllowed"),
-        errno.EDEADLK: ("event {event} in {component} would wait for whoever asks for it", "WouldDeadlock"),
+        errno.EDEADLK: ("event {event} in {component} would wait for the client that requests it", "WouldDeadlock"),
     }
     return _refused(asked, result, meanings)
 
@@ -271,7 +271,7 @@ def _run(asked: _Asked, summary: int, scripts: list[dict[str, Any]], seconds: fl
 
 
 def _reached(reports: list[Report]) -> list[tuple[Report, bool]]:
-    """Tells which scripts were not reached: those whose begin is before that of one that runs earlier."""
+    """Returns which scripts were not reached: those whose begin is before that of one that runs earlier."""
     latest, reached = 0, []
     for report in reports:
         _, begin, _, result, _ = report

@@ -9,7 +9,7 @@ BrokerError                    code, message, data, advice
 │   ├── EventTimedOut              it did not end within its timeout
 │   └── EventCancelled             it was ended, or removed from the queue, before its end
 ├── InvalidRequest             a parameter or name is invalid; nothing was done
-│   └── ConfigRejected             the configuration can't be used; the former one stays in force
+│   └── ConfigRejected             the configuration can't be used; the former one stays in effect
 ├── NeverRan                   no result of that event is known
 ├── NoSuchComponent
 ├── NoSuchScript
@@ -98,7 +98,7 @@ class NotSupported(BrokerError):
 class MalformedAnswer(BrokerError, RemoteProtocolError):
     """The broker's answer doesn't conform to the protocol."""
 
-    advice = "one of the two is broken, or they are of versions that don't go together"
+    advice = "one of the two is broken, or their versions are incompatible"
 
     def __init__(self, message: str) -> None:
         super().__init__("EPROTO", message)
@@ -127,7 +127,7 @@ class EventError(BrokerError):
 class EventFailed(EventError):
     """A script failed."""
 
-    advice = "what it printed is in `run.scripts`; mend that, and run the event again"
+    advice = "what it printed is in `run.scripts`; correct that, and run the event again"
 
 
 class EventTimedOut(EventError):
@@ -139,7 +139,7 @@ class EventTimedOut(EventError):
 class EventCancelled(EventError):
     """The event was ended early: by its client, by `cancel`, or as a monitor event that had to give way."""
 
-    advice = "a monitor gives way to any other event, so run it again later"
+    advice = "a monitor is cancelled when another event arrives, so run it again later"
 
 
 class InvalidRequest(BrokerError):
@@ -149,7 +149,7 @@ class InvalidRequest(BrokerError):
 
 
 class ConfigRejected(InvalidRequest):
-    """The configuration can't be used: the former one stays in force."""
+    """The configuration can't be used: the former one stays in effect."""
 
     advice = "correct that line and reload again"
 
@@ -163,13 +163,13 @@ class NeverRan(BrokerError):
 class NoSuchComponent(BrokerError):
     """There is no such directory of event scripts."""
 
-    advice = "components() lists those that there are"
+    advice = "components() lists them"
 
 
 class NoSuchScript(BrokerError):
     """The component has no script of that name, neither provided nor local."""
 
-    advice = "scripts(component) lists those that there are"
+    advice = "scripts(component) lists them"
 
 
 class NoSuchRun(BrokerError):
@@ -205,10 +205,12 @@ class LockTimeout(BrokerError):
 class NotAllowed(BrokerError):
     """The user that the client runs as may not do that, or nothing at all. Nothing was done."""
 
-    advice = "a change of `[access]` counts after a reload"
+    advice = "a change of `[access]` takes effect after a reload"
 
 
 class WouldDeadlock(BrokerError):
     """A script asks for an event or lock that would have to wait for that script itself."""
 
-    advice = "do the work in the script itself, or ask from a process that is no child of it (setsid -f)"
+    advice = (
+        "do the work in the script itself, or request it from a process that is not a child of the script (setsid -f)"
+    )

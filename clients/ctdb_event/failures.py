@@ -106,7 +106,7 @@ def check_run(run: Run) -> Run:
 def _explain(state: str, result: int) -> str:
     if state == "failed":
         return f"exited with status {result}"
-    words = {"killed": "was killed by a signal", "timed-out": "was running when the time was over"}
+    words = {"killed": "was killed by a signal", "timed-out": "was running when the event timed out"}
     return words.get(state, f"was not started ({reason(-result)})")
 
 
@@ -153,7 +153,7 @@ def result_of(core: Core, mailbox: Mailbox) -> Any:
 
 def refused(path: str) -> NotAllowed:
     """Returns the exception for a daemon that closes this user's connections."""
-    return NotAllowed("EACCES", may_not(f"ask the broker at {path}"), {"kind": NOT_ALLOWED})
+    return NotAllowed("EACCES", may_not(f"use the broker at {path}"), {"kind": NOT_ALLOWED})
 
 
 def speaks_only_ctdb(path: str) -> NotSupported:

@@ -36,7 +36,7 @@ def default_path(environ: Mapping[str, str]) -> str:
     except PathsError as error:
         raise InvalidRequest("EINVAL", str(error)) from None
     if paths.problem and not os.path.exists(paths.socket):
-        raise BrokerUnavailable("ENOENT", f"can't find out from CTDB where the broker listens: {paths.problem}")
+        raise BrokerUnavailable("ENOENT", f"can't get the path of the broker's socket from CTDB: {paths.problem}")
     return paths.socket
 
 
@@ -47,5 +47,5 @@ def choose_dialects(dialect: str) -> tuple[Callable[[], Dialect], ...]:
         InvalidRequest: The dialect is unknown.
     """
     if dialect not in _CHOICES:
-        raise InvalidRequest("EINVAL", f"dialect {dialect!r} is none, {', '.join(_CHOICES)} were expected")
+        raise InvalidRequest("EINVAL", f"unknown dialect {dialect!r}, expected one of {', '.join(_CHOICES)}")
     return _CHOICES[dialect]

@@ -14,7 +14,7 @@ _ANSWER_TIMEOUT = 1.0
 
 
 def hangs_up_on_native(path: str) -> bool:
-    """Tells whether the server that listens there closes the connection at once when it gets the native preface.
+    """Returns whether the server that listens there closes the connection at once when it gets the native preface.
 
     The end of an earlier connection doesn't prove that: our own daemon sends nothing either before its first answer.
     """
@@ -22,7 +22,7 @@ def hangs_up_on_native(path: str) -> bool:
 
 
 def refuses(path: str) -> bool:
-    """Tells whether the daemon closes every connection of this user.
+    """Returns whether the daemon closes every connection of this user.
 
     Ours does so for a user without any rights, before the first request; CTDB's own only after invalid bytes.
     """
@@ -34,7 +34,7 @@ def refuses(path: str) -> bool:
 
 
 def _hangs_up(path: str, data: bytes) -> bool:
-    """Tells whether the server answers these bytes by closing the connection.
+    """Returns whether the server answers these bytes by closing the connection.
 
     Tries twice: a connection in the accept queue of a daemon that is being killed is closed too, but only once.
     """

@@ -93,7 +93,7 @@ def _text(name: str, value: object) -> str:
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        _refuse(name, "a text that stands for bytes", value)
+        _refuse(name, "text that can be encoded", value)
     return value
 
 
@@ -171,7 +171,7 @@ def detach(component: str, event: str, args: tuple[str, ...], timeout: float, ru
 
 def both_stream_and_detach() -> InvalidRequest:
     """Returns the exception for a run with both `stream` and `detach`."""
-    return InvalidRequest("EINVAL", "stream and detach don't go together: a detached run has nobody who watches")
+    return InvalidRequest("EINVAL", "stream and detach exclude each other: a detached run has no client to notify")
 
 
 def cancel(run: str) -> Request[str]:

@@ -38,7 +38,7 @@ class _Whole:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None and not isinstance(error, BrokerError):
-            self._transport.end("an interruption put it out of step")
+            self._transport.end("it was interrupted in the middle of a message")
 
 
 class Transport:
@@ -118,7 +118,7 @@ class Transport:
 
     def close(self) -> None:
         """Closes the connection."""
-        self.end("it was closed here")
+        self.end("closed by the client")
 
     def _send(self) -> None:
         """Sends everything that is queued; reads in between, since the peer may block until its own data is read.

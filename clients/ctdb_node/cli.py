@@ -26,12 +26,12 @@ _WRONG_USAGE = 2
 """argparse's exit status, which means something else for `health`."""
 
 _COMMANDS = {
-    "status": "show all that is known of the node",
-    "health": "tell whether the node is healthy, by the exit status too: 0 yes, 1 no, 2 not known yet, 3 no answer",
-    "addresses": "list the public addresses, where they are, and where the kernel has them otherwise",
+    "status": "show the state of the node",
+    "health": "show whether the node is healthy; exit status: 0 yes, 1 no, 2 not known yet, 3 no answer",
+    "addresses": "list the public addresses with their interfaces, and where the kernel differs",
     "reallocate": "run the events of a reallocation",
-    "stop": "give all addresses up",
-    "continue": "take addresses again",
+    "stop": "release all addresses",
+    "continue": "take addresses again, after stop",
     "recover": "run startrecovery and recovered, then a reallocation",
     "shutdown": "end the node, after its shutdown event",
 }
@@ -86,15 +86,13 @@ def _printed(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Returns the option parser, from which the man page and completions are made too."""
-    parser = argparse.ArgumentParser(
-        prog="ctdb-node", description="The life of a CTDB node on one machine, without ctdbd."
-    )
+    parser = argparse.ArgumentParser(prog="ctdb-node", description="Runs a CTDB node on one machine, without ctdbd.")
     parser.add_argument("--socket", metavar="PATH", help="the control socket (node.socket beside the event daemon's)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="start the event daemon and live until told to end")
+    run = commands.add_parser("run", help="start the event daemon and run the node until it is shut down")
     run.add_argument("--no-interfaces", action="store_true", help="don't ask the kernel: all interfaces count as up")
-    rehearse = "try the scripts one after another and side by side, where nothing outside can change"
+    rehearse = "run the scripts one after another and side by side in namespaces, without effects outside"
     add_arguments(commands.add_parser("rehearse", help=rehearse, description=f"As root: {rehearse}."))
     for name, what in _COMMANDS.items():
         commands.add_parser(name, help=what)

@@ -77,7 +77,7 @@ def _words(line: bytes) -> list[str]:
     """Decodes a command and its arguments; raises ValueError if the line is no list of strings."""
     words = json.loads(line)
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise ValueError("no list of words")
+        raise ValueError("not a list of strings")
     return words
 
 
@@ -89,7 +89,7 @@ def _execute(node: Node, asked: list[str]) -> dict[str, Any]:
         elif command in _ACTIONS:
             _ACTIONS[command](node)
         elif command != "status":
-            raise NodeError(f"this ctdb-node knows no command {command!r}")
+            raise NodeError(f"unknown command {command!r}")
     except NodeError as error:
         return {"error": str(error)}
     return node.describe()
@@ -126,7 +126,7 @@ def ask(path: str, command: str, *arguments: str) -> dict[str, Any]:
             with connection.makefile("rb") as reader:
                 answer: dict[str, Any] = json.loads(reader.readline())
                 if not isinstance(answer, dict):
-                    raise ValueError("what it says is no object of JSON")
+                    raise ValueError("its reply is not a JSON object")
     except (OSError, ValueError) as error:
         advice = "start one with `ctdb-node run`" if not os.path.exists(path) else "see its log"
         raise NodeError(f"no ctdb-node answers on {path}: {error}; {advice}") from None

@@ -41,7 +41,7 @@ def parse(text: str, path: str, existing: frozenset[str] | None = None) -> tuple
         try:
             read = _line(line.split(), existing)
             if read.address in found:
-                raise NodeError(f"{read.address} stands in line {found[read.address][0]} too; remove one of them")
+                raise NodeError(f"{read.address} is in line {found[read.address][0]} too; remove one of them")
         except NodeError as error:
             problems.append(f"{path}:{number}: {error}")
         else:
@@ -59,10 +59,10 @@ def _line(words: list[str], existing: frozenset[str] | None) -> PublicAddress:
     try:
         parsed = ipaddress.ip_interface(words[0])
     except ValueError as error:
-        raise NodeError(f"{words[0]!r} is no address with a mask: {error}") from None
+        raise NodeError(f"{words[0]!r} is not an address with a mask: {error}") from None
     interfaces = tuple(words[1].split(","))
     if "" in interfaces:
         raise NodeError(f"{words[1]!r} has an interface without a name; remove the comma")
     if missing := [name for name in interfaces if existing is not None and name not in existing]:
-        raise NodeError(f"there is no interface {missing[0]!r}; see `ip link` for those that there are")
+        raise NodeError(f"there is no interface {missing[0]!r}; `ip link` lists the interfaces")
     return PublicAddress(str(parsed.ip), parsed.network.prefixlen, interfaces)

@@ -158,7 +158,7 @@ async def _reload(
     client: ctdb_event.AsyncClient,
     hosting: Hosting,
 ) -> None:
-    """Reloads the configuration on request; if the new one is invalid, the former one stays in force."""
+    """Reloads the configuration on request; if the new one is invalid, the former one stays in effect."""
     async for _ in reloads:
         is_ready = node.state not in _BEFORE_READY
         if is_ready:
@@ -166,11 +166,11 @@ async def _reload(
         try:
             await client.reload()
         except ctdb_event.BrokerError as error:
-            _log.error("ctdb-eventd goes on with its former configuration: %s", error)
+            _log.error("ctdb-eventd continues with its former configuration: %s", error)
         try:
             hosting.replace(await read())
         except NodeError as error:
-            _log.error("going on with the former public addresses: %s", error)
+            _log.error("continuing with the former public addresses: %s", error)
         else:
             _log.info("public addresses were read again: %d", len(hosting.addresses))
             node.want()

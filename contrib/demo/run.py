@@ -207,11 +207,11 @@ class Demo:
         self.step("ctdb-node set MonitorInterval=15", text="MonitorInterval=15\n")
         moved = 0
         if self.real:
-            self.heading("An interface goes down, and a reallocation is asked for: its addresses move to the other one")
+            self.heading("An interface goes down, and a reallocation is requested: its addresses move to the other one")
             self.step("ip link set eth0 down")
             moved = ADDRESSES // 2
         else:
-            self.heading("A reallocation is asked for, with nothing to move")
+            self.heading("A reallocation is requested, with nothing to move")
         self.step("ctdb-node reallocate")
         node.wait_for(f"{moved} moved, 0 taken; {ADDRESSES} of {ADDRESSES} are here")
         if self.real:

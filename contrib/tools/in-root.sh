@@ -59,7 +59,7 @@ make_root()
 {
 	"$here/need-packages.sh" debootstrap debian-archive-keyring >&2
 	url="$(archive)"
-	[ -n "$url" ] || fail "apt knows no archive of Debian on this machine: name one, DEBIAN_ARCHIVE=URL"
+	[ -n "$url" ] || fail "apt has no archive of Debian on this machine: name one, DEBIAN_ARCHIVE=URL"
 	scripts=/usr/share/debootstrap/scripts
 	# A debootstrap older than the release; they all use the same script.
 	[ -e "$scripts/$suite" ] || ln -s sid "$scripts/$suite" 2>/dev/null || fail "debootstrap knows no $suite"

@@ -75,7 +75,7 @@ elif "$python" -c 'import venv' 2>/dev/null && command -v apt-get >/dev/null && 
 	echo "That did not work, see above; with its module ensurepip $python needs none of it. As root:" >&2
 	echo "    apt-get install $package" >&2
 else
-	echo "$python can make no virtual environment: its module ensurepip is missing. On Debian or Ubuntu, as root:" >&2
+	echo "$python can't create a virtual environment: its module ensurepip is missing. On Debian or Ubuntu, as root:" >&2
 	echo "    apt-get install $package" >&2
 	exit 1
 fi

@@ -29,7 +29,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 chmod 755 "$scratch"
 git -C "$here" bundle create --quiet "$scratch/project.bundle" HEAD
-[ -z "$(git -C "$here" status --porcelain)" ] || echo "try-fresh.sh: what is not committed is not tried" >&2
+[ -z "$(git -C "$here" status --porcelain)" ] || echo "try-fresh.sh: uncommitted changes are not tested" >&2
 
 echo "=== $release as $who: make $*"
 began=$(date +%s)

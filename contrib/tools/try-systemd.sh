@@ -3,7 +3,7 @@
 # of its own, in a virtual machine: its unit with the drop-in contrib/systemd/ctdb-eventd.conf.
 #
 # It checks: the node becomes healthy and has its addresses; scripts use iptables, ip, modprobe and mount; processes
-# that left a timed-out script by setsid are ended; [limits] are in force (from systemd 254 on) and don't apply to the
+# that left a timed-out script by setsid are ended; [limits] are in effect (from systemd 254 on) and don't apply to the
 # daemon; a stop leaves no processes. Then the same machine runs a node without ctdbd, ctdb-node.service: it starts,
 # reports its state, reloads, is restarted when its event daemon hangs, and stops. Needs root, and 1 GiB of memory;
 # without KVM (KVM=yes uses it) it takes a few minutes.
@@ -135,13 +135,13 @@ check "what it mounted is seen outside" mountpoint /run/shown
 check "a timeout is one" run '! ctdb-event run 20 trial stray'
 check "what left it is ended" soon gone "$(cat /run/stray)"
 if [ "$(systemctl --version | awk 'NR == 1 { print $2 }' | cut -d. -f1)" -ge 254 ]; then
-	check "limits are in force" run "! grep 'not in force' $log"
+	check "limits are in effect" run "! grep 'not in effect' $log"
 	event forks
 	check "the limit of processes was reached" soon grep 'pids: [0-9]* times' $log
 	check "a script with too much memory fails" run '! event memory'
 	check "the limit of memory was reached" soon grep 'memory: the kernel killed 1 ' $log
 else
-	check "that limits are not in force is told" grep '\[limits\] of component trial are not in force' $log
+	check "that limits are not in effect is told" grep '\[limits\] of component trial are not in effect' $log
 fi
 check "the daemon is the same" [ "$(cat /run/ctdb/eventd.pid)" = "$daemon" ]
 check "it is at home" run "! grep component /proc/$daemon/cgroup"

@@ -118,7 +118,7 @@ kind_of()
 # The running node still runs events, whatever has been replaced since its start.
 check_goes_on()
 {
-	kill -0 "$eventd_pid" || fail "$1: the event daemon that ran has gone"
+	kill -0 "$eventd_pid" || fail "$1: the event daemon that ran has ended"
 	: >"$noted"
 	wait_for 30 "a monitor event of the node that runs, $1" grep -qx monitor "$noted"
 	[ "$(kind_of "$eventd_pid")" = "$2" ] || fail "$1: $(kind_of "$eventd_pid") runs, not $2"

@@ -88,7 +88,7 @@ class Domain(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job waits or runs."""
+        """Whether any job waits or runs."""
 
     def jobs(self, component: str | None, event: str | None, address: str | None) -> Jobs:
         """Returns the waiting and running jobs, up to a limit, and how many are left out. None stands for all."""

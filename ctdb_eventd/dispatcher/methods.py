@@ -152,7 +152,7 @@ class Methods:
         check_spec(spec)
         stream, detach = params.flag("stream"), params.flag("detach")
         if stream and detach:
-            raise InvalidParameter("detach", "no `stream` beside it, as nobody is left to be told")
+            raise InvalidParameter("detach", "no `stream` with it, since there is no client to notify")
         run = self._domain.admit_run(peer, spec, call.run or self._domain.new_run())
         if detach:
             self._detach(spec, run, reply, peer)

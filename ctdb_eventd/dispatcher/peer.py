@@ -1,4 +1,4 @@
-"""A client as the dispatcher knows it: its process, its requests under way, and the locks that it holds."""
+"""A client as the dispatcher knows it: its process, its requests in progress, and the locks that it holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Cancellable", "NamedLock", "OwnCall", "Peer", "Revocable"]
 
 
 class Cancellable(Protocol):
-    """A request under way."""
+    """A request in progress."""
 
     def cancel(self) -> None:
         """Cancels it without a reply."""
@@ -74,7 +74,7 @@ class Peer:
     locks: dict[int, NamedLock] = attrs.field(factory=dict)
     """The locks that it holds, by number."""
     subscriptions: int = 0
-    """Calls of `subscribe` under way."""
+    """Calls of `subscribe` in progress."""
 
     def release_locks(self) -> None:
         """Releases its locks, as it has disconnected."""

@@ -126,7 +126,7 @@ def _canonical(address: str | None) -> str | None:
 def _wanted(params: Params) -> _Wanted:
     component, event = params.optional_text("component"), params.optional_text("event")
     if event is not None and component is None:
-        raise InvalidParameter("component", "a text beside `event`")
+        raise InvalidParameter("component", "text, together with `event`")
     if component is not None:
         check_name("component", component)
         if event is not None:

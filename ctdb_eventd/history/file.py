@@ -169,7 +169,7 @@ class HistoryFile:
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 os.rename(self._path + suffix, kept + suffix)
-        _log.error("the history %s can't be used: %s; it is kept as %s, and a new one begun", self._path, why, kept)
+        _log.error("the history %s can't be used: %s; it is kept as %s, and a new one started", self._path, why, kept)
 
     def close(self) -> None:
         """Closes the file. Idempotent."""

@@ -92,12 +92,12 @@ def read_whole_runs(path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def _opened(path: str, timeout: float | None) -> Iterator[sqlite3.Connection]:
     if not os.path.exists(path):
-        raise NothingWritten(f"{path}: there is none: no run has been written to it yet, or [history] days is 0")
+        raise NothingWritten(f"{path}: it does not exist: no run has been recorded yet, or [history] days is 0")
     try:
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                raise NothingWritten(f"{path}: no run has been written to it yet")
+                raise NothingWritten(f"{path}: no run has been recorded yet")
             connection.row_factory = sqlite3.Row
             if timeout is not None:
                 end = time.monotonic() + timeout
@@ -106,7 +106,9 @@ def _opened(path: str, timeout: float | None) -> Iterator[sqlite3.Connection]:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        text = f"not found within {timeout:g} s: ask for less" if str(error) == "interrupted" else str(error)
+        text = (
+            f"not found within {timeout:g} s: use a shorter time range" if str(error) == "interrupted" else str(error)
+        )
         raise Unreadable(f"{path}: {text}") from error
 
 

@@ -175,7 +175,9 @@ class History:
                     self._drop_first(waiting)
             except WriteError as error:
                 if not trouble:
-                    _log.error("can't write the history %s: %s; events go on, and records wait", self.path, error)
+                    _log.error(
+                        "can't write the history %s: %s; events continue, and records are queued", self.path, error
+                    )
                 trouble = str(error)
                 self._settle(0, trouble)
                 if closing:

@@ -61,7 +61,7 @@ class Notifier:
             return
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
             reason = "it is not executable" if os.path.isfile(path) else "there is no such file"
-            _log.error("notify program %s can't be started: %s; nobody is told of failures", path, reason)
+            _log.error("notify program %s can't be started: %s; no notifications are sent", path, reason)
             return
         flaw = Ways().flaw(path)
         if flaw is None:
@@ -119,7 +119,7 @@ class Notifier:
     async def _send(self, path: str, notice: Notice, count: int) -> None:
         trouble = await self._run(path, self._text(notice, count))
         if trouble is not None and self._trouble is None:
-            _log.error("notify program %s: %s; the log is silent about it until it succeeds", path, trouble)
+            _log.error("notify program %s: %s; further failures are not logged until it succeeds", path, trouble)
         elif trouble is None and self._trouble is not None:
             _log.warning("notify program %s succeeds again", path)
         self._trouble = trouble

@@ -40,7 +40,7 @@ def _bytes(value: str) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise LocalProtocolError(f"{shown(value)} stands for no bytes") from None
+        raise LocalProtocolError(f"{shown(value)} can't be encoded") from None
 
 
 def decode_request(data: bytes) -> tuple[int, Request]:

@@ -65,7 +65,7 @@ def check_preface(data: bytes) -> int:
         RemoteProtocolError: Only its first bytes are those of a preface.
     """
     if data[:-1] != _MAGIC:
-        raise RemoteProtocolError(f"preface {data.hex(' ')} is none, {PREFACE.hex(' ')} was expected")
+        raise RemoteProtocolError(f"invalid preface {data.hex(' ')}, expected {PREFACE.hex(' ')}")
     return data[-1]
 
 
@@ -92,7 +92,7 @@ def packed(value: Any) -> bytes:
     try:
         data: bytes = _packer.pack(value)
     except (TypeError, ValueError, OverflowError) as problem:
-        raise LocalProtocolError(f"{shown(value)} can't be said: {problem}") from None
+        raise LocalProtocolError(f"{shown(value)} can't be encoded: {problem}") from None
     return data
 
 

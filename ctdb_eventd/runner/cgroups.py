@@ -89,7 +89,7 @@ class Cgroups:
             try:
                 self._limit(component, limits.get(component, Limits()))
             except (OSError, NoCgroups) as error:
-                _log.error("[limits] of component %s are not in force: %s", component, error)
+                _log.error("[limits] of component %s are not applied: %s", component, error)
 
     def _limit(self, component: str, limits: Limits) -> None:
         if self.base is None:

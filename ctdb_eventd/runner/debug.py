@@ -76,7 +76,7 @@ class Debugger:
             with anyio.move_on_after(_LOOK_TIMEOUT):
                 found = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
         except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
-            text = "%s: %s is ended without a look at its processes: %s"
+            text = "%s: %s is ended without examining its processes: %s"
             _log.warning(text, job.spec, script, error, extra=job.about(script=script))
             return
         if found is None:
@@ -99,7 +99,7 @@ class Debugger:
         with anyio.move_on_after(_TURN_TIMEOUT) as scope:
             await self._turn.acquire()
         if scope.cancelled_caught:
-            text = "%s: process %d is ended without a look: the debug script is busy with others"
+            text = "%s: process %d is ended without being examined: the debug script is busy with others"
             _log.warning(text, path, hung.pid, extra=job.about(process=hung.pid))
             return
         try:

@@ -86,12 +86,12 @@ class Declarations:
 def _check_locks(path: str, names: list[str]) -> None:
     for name in names:
         if not is_lock_name(name):
-            _log.error("%s: its head declares a lock that can't be one, it is ignored: %s", path, shown(name))
+            _log.error("%s: its head declares an invalid lock name, which is ignored: %s", path, shown(name))
 
 
 def _check_events(path: str, words: list[str]) -> None:
     wrong = bad_event(words)
     if words and wrong is None:
         return
-    what = "no event" if wrong is None else f"an event that can't be one: {shown(wrong)}"
+    what = "no event" if wrong is None else f"an invalid event name: {shown(wrong)}"
     _log.error("%s: its head declares %s; it is started for every event, as if it declared nothing", path, what)

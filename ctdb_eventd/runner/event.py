@@ -31,7 +31,7 @@ class EventRunner:
     """Starts events.
 
     Attributes:
-        config: The configuration in force; may be replaced, which takes effect for events started later.
+        config: The configuration in effect; may be replaced, which takes effect for events started later.
         spawn: Environment and descriptors of every script; likewise.
     """
 
@@ -41,7 +41,7 @@ class EventRunner:
         """Prepares for running.
 
         Args:
-            config: The configuration in force.
+            config: The configuration in effect.
             events_dir: Has one directory of scripts for each component; is in the configuration directory.
             tasks: Where events run; must outlive them.
             spawn: Environment and descriptors of every script.

@@ -93,7 +93,9 @@ class Guardian:
         try:
             self._start(grace)
         except OSError as error:
-            _log.error("no guardian (%s): should this daemon be killed, its scripts run on until the next one", error)
+            _log.error(
+                "no guardian (%s): if this daemon is killed, its scripts continue until the next one starts", error
+            )
             self._close_pipe()
             self._restart = asyncio.get_running_loop().call_later(_RETRY_PAUSE, self.startup, grace)
             return

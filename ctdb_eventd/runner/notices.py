@@ -32,18 +32,18 @@ class Notices:
         """Logs new warnings about names: scripts that run only here, are hidden by a `.script`, or are left out."""
         for path in listing.shadowed:
             if self._first_time("hidden", path):
-                _log.warning("%s is ignored: %s.script has the same name and wins", path, path)
+                _log.warning("%s is ignored: %s.script has the same name and takes precedence", path, path)
         for script in listing.left_out:
             if script.enabled() and self._first_time("left out", script.path):
                 _log.warning(
-                    "%s does not run: where there are names of the form NN.name.script only those run; if it is no "
+                    "%s does not run: if any script is named NN.name.script, only scripts named so run; if it is not a "
                     "copy, rename it to %s.script, or set [eventd] script names = both",
                     *(script.path, script.name),
                 )
         for script in listing.scripts:
             if script.bare and script.enabled() and self._first_time("bare", script.path):
                 _log.warning(
-                    "%s runs here, but not under CTDB's own event daemon: that wants the name %s.script",
+                    "%s runs here, but not under CTDB's own event daemon: that requires the name %s.script",
                     *(script.path, script.name),
                 )
         if self._dangling:
@@ -76,7 +76,7 @@ class Notices:
         elif script.path not in self._dangling:
             self._dangling.add(script.path)
             _log.warning(
-                "%s is passed over: it is a dangling link to %s; remove the link, or install what it leads to",
+                "%s is ignored: it is a dangling link to %s; remove the link, or install what it leads to",
                 *(script.path, os.path.realpath(script.path)),
             )
 

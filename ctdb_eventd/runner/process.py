@@ -197,7 +197,7 @@ class Child:
             raise
 
     def look(self) -> bool:
-        """Tells whether the process has exited, by a look at it: the event loop may not have come to that yet."""
+        """Returns whether the process has exited, by a look at it: the event loop may not have come to that yet."""
         if not self._exited and os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             self._loop.remove_reader(self._pidfd)
             self._exited = True

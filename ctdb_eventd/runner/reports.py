@@ -67,7 +67,7 @@ class Reports:
 
     @property
     def any_ran(self) -> bool:
-        """Tells whether there was a script that was not disabled."""
+        """Whether there was a script that was not disabled."""
         return any(report.result != DISABLED for report in self._reports)
 
     def add(self, report: ScriptReport) -> None:
@@ -198,11 +198,11 @@ def how_ended(status: int) -> str:
 def _why_not_started(number: int, error: OSError | ValueError) -> str:
     """Describes why a script could not be started: `number` is the errno of `error`."""
     if number == errno.ENOEXEC:
-        return "it is no program, and its first line does not name an interpreter (such as #!/bin/sh)"
+        return "it is not a program, and its first line does not name an interpreter (such as #!/bin/sh)"
     if number == errno.ENOENT:
         return "the interpreter that its first line names (#!) does not exist"
     if number == errno.ELOOP:
-        return "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it"
+        return "a link is part of a loop, or of a chain of more than 40 (namei shows them); remove it"
     if number == errno.ENOTDIR:
         return "its path, or that of its interpreter, leads through a file as if it were a directory (namei shows it)"
     if number == errno.ETXTBSY:

@@ -53,7 +53,7 @@ class RunContext:
     """What a run needs of its surroundings."""
 
     config: Config
-    """The one in force when it was started; a reload doesn't change it."""
+    """The one in effect when it was started; a reload doesn't change it."""
     spawn: SpawnContext
     """Environment and descriptors of every script."""
     debugger: Debugger
@@ -144,7 +144,7 @@ class RunningEvent:
                 self._context.notices.completed(self._spec, ran=self._reports.any_ran)
                 self._report(self._reports.completed())
         except Exception:
-            text = "%s: broke off: this is a bug in ctdb-eventd, please report it"
+            text = "%s: aborted: this is a bug in ctdb-eventd, please report it"
             _log.exception(text, self._spec, extra=self._job.about())
         finally:
             await self._clean_up()
@@ -266,7 +266,7 @@ class RunningEvent:
                 if deadline is None:
                     deadline = anyio.current_time() + _WRITTEN_WAIT
                     _log.info(
-                        *("%s: %s is open for writing; it starts when that is over", self._spec, script.name),
+                        *("%s: %s is open for writing; it starts when it is closed", self._spec, script.name),
                         extra=self._job.about(script=script.name),
                     )
                 elif anyio.current_time() >= deadline:
@@ -276,7 +276,7 @@ class RunningEvent:
     # ------------------------------------------------------------------ cancellation and timeout
 
     def _ended_in_time(self) -> bool:
-        """Tells whether the last script had exited before the timeout was noticed.
+        """Returns whether the last script had exited before the timeout was noticed.
 
         The clock and the scripts continue while this daemon is stopped (SIGSTOP, no processor time): a script that has
         exited meanwhile has not timed out.
@@ -321,7 +321,8 @@ class RunningEvent:
                 await cgroup.end(grace.deadline)
         if scope.cancelled_caught:
             _log.error(
-                "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); going on without it",
+                "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); "
+                "continuing without it",
                 *(self._spec, child.pid, child.pid),
                 extra=self._job.about(process=child.pid),
             )

@@ -86,7 +86,7 @@ for _eventd_held in $CTDB_EVENTD_HOLDS; do
 done
 @PREPARE@if ! command -v flock >/dev/null; then
 	printf '%s %s\\n' "@NAME@: flock not found in PATH ($PATH): install util-linux; not run," \\
-		"as nothing would keep it alone" >&2
+		"as it could not be serialised" >&2
 	exit 127
 fi
 # The lock gets the lowest free descriptor, so that it is closed after those that the command opens, should both be
@@ -103,7 +103,7 @@ for _eventd_free in 3 4 5 6 7 8 9; do
 done
 : "${_eventd_fd:=9}"
 if ! eval "command exec $_eventd_fd>>\\"\\$_eventd_lock\\"" 2>/dev/null; then
-	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as nothing would keep it alone" >&2
+	printf '%s\\n' "@NAME@: can't open the lock $_eventd_lock; not run, as it could not be serialised" >&2
 	exit 75
 fi
 if ! flock -w @WAIT@ "$_eventd_fd"; then

@@ -93,7 +93,7 @@ class Admission(Generic[T]):
 
     @property
     def wants_load(self) -> bool:
-        """Tells whether a script waits only for an idle processor: then `admit` has to be called again."""
+        """Whether a script waits only for an idle processor: then `admit` has to be called again."""
         return bool(self._where) and self.free_limit <= len(self._running) < self.limit
 
     def request(self, member: T, component: str, *, begun: bool) -> bool:
@@ -116,7 +116,7 @@ class Admission(Generic[T]):
         return False
 
     def waits(self, member: T) -> bool:
-        """Tells whether a member waits for a slot."""
+        """Returns whether a member waits for a slot."""
         return member in self._where
 
     def release(self, member: T) -> None:

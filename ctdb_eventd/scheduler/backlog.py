@@ -67,7 +67,7 @@ class Backlog(Generic[J]):
 
     @property
     def idle(self) -> bool:
-        """Tells whether nothing runs and nothing waits."""
+        """Whether nothing runs and nothing waits."""
         return not self._running and not self._waiting
 
     @property

@@ -157,7 +157,11 @@ class _LockFile:
             try:
                 fd = own_file(self._path, "lock")
             except (StartupError, OSError) as error:
-                _log.error("can't lock %s: %s; its commands may run beside who has that lock", self._path, error)
+                _log.error(
+                    "can't lock %s: %s; its commands may run concurrently with the holder of that lock",
+                    self._path,
+                    error,
+                )
                 return True
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

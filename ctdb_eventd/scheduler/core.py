@@ -111,7 +111,7 @@ class Core(Generic[J]):
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job exists."""
+        """Whether any job exists."""
         return bool(self._jobs)
 
     @property
@@ -129,7 +129,7 @@ class Core(Generic[J]):
         return self._addresses.snapshot(most, waiting), self._scripts.snapshot(most, waiting)
 
     def idle(self, component: str) -> bool:
-        """Tells whether nothing of a component runs or waits."""
+        """Returns whether nothing of a component runs or waits."""
         backlog = self._backlogs.get(component)
         return backlog is None or backlog.idle
 
@@ -151,7 +151,7 @@ class Core(Generic[J]):
         return self._scripts.first_obstacle(client)
 
     def waits(self, job: J) -> bool:
-        """Tells whether a job waits to be started."""
+        """Returns whether a job waits to be started."""
         entry = self._jobs.get(job)
         return entry is not None and entry.stage in (Stage.QUEUED, Stage.LOCKING)
 
@@ -170,7 +170,7 @@ class Core(Generic[J]):
         return None if obstacle is None else obstacle[0]
 
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether a job with these parents could start only after one of them has ended."""
+        """Returns whether a job with these parents could start only after one of them has ended."""
         return self.graph.would_deadlock(component, plan, parents)
 
     def wants(self, job: J) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ class WaitGraph(Generic[J]):
 
     @property
     def has_parents(self) -> bool:
-        """Tells whether any request has parents."""
+        """Whether any request has parents."""
         return bool(self._children)
 
     def parents(self, one: Hashable) -> frozenset[Hashable]:
@@ -170,13 +170,13 @@ class WaitGraph(Generic[J]):
         return () if self._scripts.holds(job) else self._scripts.names(job)
 
     def waits_for_stuck(self, job: J) -> bool:
-        """Tells whether the address that a job waits for is held by a script that can't be killed."""
+        """Returns whether the address that a job waits for is held by a script that can't be killed."""
         return any(self._jobs[holder].stuck for holder in self._addresses.holders(self._jobs[job].plan.resources))
 
     # ------------------------------------------------------------------ deadlocks
 
     def would_deadlock(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether a new job would wait for one of its parents, which wait for it.
+        """Returns whether a new job would wait for one of its parents, which wait for it.
 
         Args:
             component: Its component.
@@ -197,7 +197,7 @@ class WaitGraph(Generic[J]):
         return False
 
     def is_free(self, component: str, plan: Plan, parents: frozenset[Hashable]) -> bool:
-        """Tells whether the cache has that such a job would be no deadlock."""
+        """Returns whether the cache has that such a job would be no deadlock."""
         return self._searched == parents and (component, plan.mode) in self._free
 
     def check_client(self, parents: frozenset[Hashable], locks: tuple[str, ...]) -> None:
@@ -238,7 +238,7 @@ class WaitGraph(Generic[J]):
         while parents:
             using = parents & users
             for client in (one for one in using if one not in self._jobs):
-                raise WouldDeadlock(what, str(client), "whose command asks for it and waits")
+                raise WouldDeadlock(what, str(client), "whose command requests it and waits")
             for job in using:
                 raise WouldDeadlock(what, str(job))
             parents = _NOBODY.union(*(self.parents(parent) for parent in parents if parent in self._jobs))

@@ -71,7 +71,7 @@ class LoadWatch:
 
     @property
     def pending(self) -> bool:
-        """Tells whether the timer runs."""
+        """Whether the timer runs."""
         return self._next is not None
 
     def look(self) -> None:

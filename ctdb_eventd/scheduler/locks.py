@@ -70,7 +70,7 @@ class LockTable(Generic[O]):
             True if they are granted now, False if the owner waits; then a call of `release` returns it later.
         """
         if owner in self._names:
-            raise ValueError(f"{owner!r} has asked for locks already")
+            raise ValueError(f"{owner!r} has already requested locks")
         self._names[owner] = wanted = tuple(dict.fromkeys(names))
         self._numbers[owner] = self._next_number
         self._next_number += 1
@@ -105,7 +105,7 @@ class LockTable(Generic[O]):
         return self._names.get(owner, ())
 
     def holds(self, owner: O) -> bool:
-        """Tells whether an owner's request was granted."""
+        """Returns whether an owner's request was granted."""
         return owner in self._held
 
     def blockers(self, owner: O) -> tuple[O, ...]:

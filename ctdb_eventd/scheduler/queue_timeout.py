@@ -33,7 +33,7 @@ class QueueTimers:
             self._timers[job] = asyncio.get_running_loop().call_later(self.limit, self._on_timer, job, self.limit)
 
     def runs(self, job: Job) -> bool:
-        """Tells whether a job's timer runs."""
+        """Returns whether a job's timer runs."""
         return job in self._timers
 
     def stop(self, job: Job) -> None:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _QUEUE_TIMED_OUT = errno.EBUSY
 """Reply to a request that waited too long. Not ETIMEDOUT: it means that scripts ran, and ctdbd treats it as success."""
-_YIELDED = "gave way to another event"
+_YIELDED = "cancelled for another event"
 _NOTHING_RAN = EventReport(summary=0, scripts=())
 
 StartRun = Callable[[Job, RunListener], RunHandle | None]
@@ -383,7 +383,7 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Tells whether any job exists."""
+        """Whether any job exists."""
         return self.core.busy
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
@@ -442,7 +442,7 @@ class Scheduler:
             self._drop(job, errno.ECANCELED)
         elif action is Action.DEADLOCK:
             error = WouldDeadlock(
-                str(job), "an event", "which now needs a lock of the script that asks for it and waits"
+                str(job), "an event", "which now needs a lock of the script that requests it and waits"
             )
             _log.warning("%s: not run: %s", job, error, extra=job.about(outcome="cancelled"))
             self._drop(job, error.errno, error)

@@ -216,8 +216,8 @@ def describe(core: Core[Job]) -> Iterator[str]:
     slots = state.admission
     busy = "; the processors are busy" if slots.held_back and slots.running < slots.limit else ""
     yield (
-        f"{len(state.stages)} events; {slots.running} scripts run ({slots.free_limit} may whatever the load is, "
-        f"{slots.limit} at the most), {slots.waiting} wait for a slot{busy}"
+        f"{len(state.stages)} events; {slots.running} scripts run ({slots.free_limit} may run at any load, "
+        f"at most {slots.limit}), {slots.waiting} wait for a slot{busy}"
     )
     for job, stage in state.stages[:_MOST_LINES]:
         yield f"{job}: {_stage(core, job, stage)}, arrived {time.monotonic() - job.arrived:.1f} s ago"

@@ -235,4 +235,4 @@ async def test_a_file_that_can_not_be_locked_is_told_of(node: Place) -> None:
         held = await client.call("lock", names=["iptables"], wait=0)
         await client.call("unlock", lock=held["lock"])
         assert f"can't lock {path}: " in node.log
-        assert "; its commands may run beside who has that lock" in node.log
+        assert "; its commands may run concurrently with the holder of that lock" in node.log

@@ -99,7 +99,7 @@ async def test_an_event_that_no_script_handles_has_run_scripts(node: Node) -> No
 
 
 @pytest.mark.parametrize(
-    ("line", "what"), [("", "no event"), ("takeip a/b", "an event that can't be one: 'a/b'"), ("all", None)]
+    ("line", "what"), [("", "no event"), ("takeip a/b", "an invalid event name: 'a/b'"), ("all", None)]
 )
 async def test_a_declaration_that_can_not_be_meant_does_not_count(node: Node, line: str, what: str | None) -> None:
     path = node.script("10.declares.script", f"# ctdb-eventd-events: {line}\n{NOTES_EVENT}")

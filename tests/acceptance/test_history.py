@@ -195,4 +195,6 @@ async def test_a_follower_that_saw_a_run_of_which_nothing_is_known_is_told_so(no
         command = [sys.executable, "-m", "ctdb_event", "subscribe", "--since", "mb-1"]
         done = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2
-    assert "no run 'mb-1' is over and in the history; it had no scripts, was deleted, or never was" in done.stderr
+    assert (
+        "no run 'mb-1' has ended and is in the history; it had no scripts, was deleted, or never existed" in done.stderr
+    )

@@ -183,7 +183,7 @@ async def test_a_look_that_fails_changes_nothing_else(node: Node, daemon: Daemon
         former = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (0, former[1]))
         assert await client.result(asked) == errno.ETIMEDOUT
-        await until(lambda: "10.hangs is ended without a look at its processes: " in node.log, "the line in the log")
+        await until(lambda: "10.hangs is ended without examining its processes: " in node.log, "the line in the log")
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, former)
         await until((node.base / "var/tidied").exists, "the script was asked to end")
     assert "this is a bug" not in node.log

@@ -202,7 +202,7 @@ async def test_it_ends_with_the_process_it_watches(node: Node) -> None:
         assert daemon.process.wait(TIMEOUT) == 0
         assert daemon.process.stderr is not None
         daemon.process.stderr.close()
-    assert f"process {watched.pid} has gone, shutting down" in node.log
+    assert f"process {watched.pid} has ended, shutting down" in node.log
     assert not Path(node.socket).exists()
 
 
@@ -338,7 +338,7 @@ async def test_sigusr1_reloads_the_configuration_and_keeps_the_former_one_if_it_
     async with running_daemon(node) as daemon, daemon.client() as client:
         node.configure("[eventd]\n script names = none\n")
         daemon.process.send_signal(signal.SIGUSR1)
-        await until(lambda: "configuration not reloaded, the former one stays in force" in node.log, "the complaint")
+        await until(lambda: "configuration not reloaded, the former one stays in effect" in node.log, "the complaint")
         assert await client.run("monitor") == 0
         assert len((await client.status("monitor")).scripts) == 1
         node.configure("[eventd]\n script names = suffix\n")
@@ -374,7 +374,7 @@ async def test_the_daemon_starts_with_what_ctdbs_starts_with_and_says_what_is_od
     for warning in (
         '1: log level = "x": ignored: expected a [section] before the first key',
         '2: "[loging]": the unknown section is ignored; did you mean [logging]?',
-        '4: [logging] log level = "n": taken for NOTICE; expected one of ERROR, WARNING, NOTICE, INFO, DEBUG',
+        '4: [logging] log level = "n": treated as NOTICE; expected one of ERROR, WARNING, NOTICE, INFO, DEBUG',
         '6: [logging] "nonsense": ignored: expected "key = value"',
     ):
         assert f"{path}:{warning}" in node.log
@@ -539,7 +539,7 @@ async def test_a_broken_packet_ends_its_connection_with_one_line_and_harms_nobod
             client.sendall(BROKEN[name])
             assert client.recv(100) == b""
         assert await bystander.result(running) == 0
-    assert node.log.count("broken packet, connection closed") == 1
+    assert node.log.count("invalid packet, connection closed") == 1
 
 
 async def test_a_packet_that_ends_early_is_logged(node: Node) -> None:

@@ -123,14 +123,14 @@ def test_without_an_answer_the_command_line_says_why_it_finds_nothing(elsewhere:
     for command in (["status", "legacy", "monitor"], ["ps"]):
         done = elsewhere.cli(*command)
         assert done.returncode == 1
-        assert "can't find out from CTDB where the event daemon listens: `" in done.stderr
+        assert "can't get the path of the event daemon's socket from CTDB: `" in done.stderr
         assert f"{elsewhere.helpers}/ctdb-path config` ended with exit status 1" in done.stderr
         assert "--socket PATH" in done.stderr
-    with pytest.raises(ctdb_event.BrokerUnavailable, match="can't find out from CTDB where the broker listens: `"):
+    with pytest.raises(ctdb_event.BrokerUnavailable, match="can't get the path of the broker's socket from CTDB: `"):
         ctdb_event.Client(environ=elsewhere.environ)
     listed = elsewhere.cli("script", "list", "no-such-component")
-    assert "going on with the built-in places, /etc/ctdb/ctdb.conf and /etc/ctdb/events" in listed.stderr
-    assert "looking in the built-in ones, /etc/ctdb/ctdb.conf" in elsewhere.cli("lint", "no-such-component").stderr
+    assert "using the built-in paths, /etc/ctdb/ctdb.conf and /etc/ctdb/events" in listed.stderr
+    assert "using the built-in ones, /etc/ctdb/ctdb.conf" in elsewhere.cli("lint", "no-such-component").stderr
 
 
 def test_with_the_socket_named_nobody_is_asked(elsewhere: Elsewhere) -> None:
@@ -145,8 +145,8 @@ def test_without_an_answer_the_daemon_warns_and_goes_on(tmp_path: Path) -> None:
     node = Node(tmp_path)
     with _started(node.environ, "-c", _WITH_A_PROBLEM):
         pass
-    assert "can't find out from CTDB where its places are: `/x/ctdb-path vardir` ended with exit status 1" in node.log
-    assert f"going on with the built-in places, which may be wrong: {node.socket}, " in node.log
+    assert "can't get CTDB's paths: `/x/ctdb-path vardir` ended with exit status 1" in node.log
+    assert f"using the built-in paths, which may be wrong: {node.socket}, " in node.log
 
 
 @pytest.mark.parametrize("buffered", ["", "1"])

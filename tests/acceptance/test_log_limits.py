@@ -56,7 +56,7 @@ async def test_broken_packets_are_logged_once_a_minute(tmp_path: Path) -> None:
                 client.sendall(frames.PREFACE + b"\0")
                 client.shutdown(1)
                 assert client.recv(1) == b""
-    assert node.log.count("broken packet, connection closed") == 1
+    assert node.log.count("invalid packet, connection closed") == 1
     assert node.log.count("connection ended inside a packet") == 1
 
 

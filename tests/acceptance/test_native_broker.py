@@ -284,7 +284,7 @@ async def test_a_configuration_that_can_not_be_carried_out_changes_nothing(node:
         wrappers.write_text("in the way")
         error = await refused(client, "reload")
         assert error.kind == "StartupError"
-        assert f"the former one stays in force: {wrappers} must be a directory of" in node.log
+        assert f"the former one stays in effect: {wrappers} must be a directory of" in node.log
         assert (tmp_path / "other.log").read_text() == ""
         assert (await client.call("stats"))["slots"]["limit"] == 256
         descriptors = daemon.descriptors()
@@ -328,7 +328,7 @@ async def test_what_is_no_frame_closes_its_own_connection_with_one_line_in_the_l
             client.sendall(frames.PREFACE + frames.request(7, "ping", {}) + bad + frames.request(8, "ping", {}))
             assert contents(await asyncio.to_thread(read_all, client)) == [{"id": 7, "result": {}}]
         assert await other.call("ping") == {}
-        assert node.log.count("broken packet, connection closed") == 1
+        assert node.log.count("invalid packet, connection closed") == 1
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])

@@ -127,14 +127,14 @@ async def test_a_command_under_a_lock_can_not_run_what_needs_the_lock(node: Node
         await process.communicate()
         assert process.returncode == 8, "the event fails at once instead of waiting for ever"
         assert "would wait for" in node.log
-        assert "whose command asks for it and waits" in node.log
+        assert "whose command requests it and waits" in node.log
 
 
 # ---------------------------------------------------------------------- clients that are not read on
 
 
 async def test_the_end_of_a_client_that_is_not_read_on_is_noticed(node: Node) -> None:
-    """It has as many requests under way as it may, so what is left of it in the socket, its end too, isn't read."""
+    """It has as many requests in progress as it may, so what is left of it in the socket, its end too, isn't read."""
     async with running_daemon(node) as daemon, native_client(daemon) as other:
         async with native_client(daemon) as client:
             await client.call("lock", names=["routes"])
@@ -143,7 +143,7 @@ async def test_the_end_of_a_client_that_is_not_read_on_is_noticed(node: Node) ->
             await client.writer.drain()
             await until_async(lambda: _waiting(other, MOST_IN_FLIGHT), "all of them to wait")
         await until_async(lambda: _waiting(other, None), "the locks to be given back")
-    assert f"gone with {MOST_IN_FLIGHT} requests under way" in node.log
+    assert f"disconnected with {MOST_IN_FLIGHT} requests in progress" in node.log
 
 
 async def _waiting(client: NativeClient, count: int | None) -> bool:
@@ -157,7 +157,7 @@ async def test_a_client_that_never_takes_its_answers_is_let_go(node: Node) -> No
         async with native_client(daemon) as client:
             for _ in range(60):
                 client.start("run", component="legacy", event="startup", args=[], timeout=30)
-            await until(lambda: "does not read its answers" in node.log, "the connection to be closed")
+            await until(lambda: "does not read its replies" in node.log, "the connection to be closed")
         await until_async(lambda: _idle(other), "what is left of its runs to go")
 
 

@@ -183,7 +183,7 @@ async def test_a_run_is_cancelled_by_its_id_from_another_connection(node: Node) 
         assert states(cancelled) == {"10.first": "killed", "20.second": "not-reached", "30.off": "not-reached"}
         assert cancelled["scripts"][0]["output"] == b"<slow>\n"
         await until(lambda: not alive(pid), "the script's end")
-        with pytest.raises(Refused, match="it is over, or never was") as caught:
+        with pytest.raises(Refused, match="it has ended, or never existed") as caught:
             await other.call("cancel", run=first["run"])
         assert (caught.value.code, caught.value.kind) == ("ENOENT", "NoSuchRun")
         assert (await other.call("status"))["results"] == [], "a cancelled run is no result"

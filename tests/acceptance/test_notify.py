@@ -161,7 +161,7 @@ async def test_a_program_that_is_missing_keeps_no_node_from_starting(node: Node)
     program.unlink()
     (node.var / "bad").touch()
     async with running_daemon(node) as daemon, daemon.client() as client:
-        line = f"notify program {program} can't be started: there is no such file; nobody is told of failures"
+        line = f"notify program {program} can't be started: there is no such file; no notifications are sent"
         assert line in node.log
         assert await client.run("one") == errno.ENOEXEC
         await until(lambda: f"notify program {program}: " in node.log, "the line about the one that could not be told")

@@ -146,7 +146,7 @@ async def test_an_address_event_with_unfit_arguments_runs_alone_with_a_warning(n
         assert trace(node) == ["begin takeip 10.0.0.1"]
         go(node)
         assert [await client.result(first), await client.result(odd)] == [0, 0]
-    assert 'legacy takeip eth0 not-an-address 24: "not-an-address" is no IP address; expected: takeip' in node.log
+    assert 'legacy takeip eth0 not-an-address 24: "not-an-address" is not an IP address; expected: takeip' in node.log
 
 
 async def test_the_status_of_a_batch_is_its_worst_run_until_the_next_batch(node: Node) -> None:
@@ -264,8 +264,8 @@ async def test_a_script_that_asks_for_what_would_wait_for_it_is_told_at_once(nod
         assert await client.run("ipreallocated") == 0
     assert node.read("status") == f"{errno.EDEADLK}\n"
     assert node.read("out") == f"Failed to run event ipreallocated in legacy, result={errno.EDEADLK}\n"
-    assert "it would have to wait for the event whose script asks for it" in node.read("err")
-    assert "legacy ipreallocated would wait for legacy startup, whose script asks for it" in node.log
+    assert "it would have to wait for the event whose script requests it" in node.read("err")
+    assert "legacy ipreallocated would wait for legacy startup, whose script requests it" in node.log
 
 
 async def test_a_detour_through_another_component_is_seen_through(node: Node) -> None:

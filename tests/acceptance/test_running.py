@@ -130,7 +130,7 @@ async def test_a_dangling_link_is_warned_of_once_and_again_when_it_comes_back(no
             link.symlink_to(target)
             for _ in range(2):
                 assert await client.run("monitor") == 0
-            warning = f"{link} is passed over: it is a dangling link to {os.path.realpath(target)}; remove the link"
+            warning = f"{link} is ignored: it is a dangling link to {os.path.realpath(target)}; remove the link"
             assert node.log.count(warning) == number
             link.unlink()
             assert await client.run("monitor") == 0
@@ -198,7 +198,7 @@ async def test_a_copy_beside_the_script_does_not_run(node: Node) -> None:
         for _ in range(3):
             assert await client.run("monitor") == 0
         assert results(await client.status("monitor")) == {"10.net": 0}
-        assert node.log.count(f"{copy} does not run: where there are names of the form NN.name.script") == 1
+        assert node.log.count(f"{copy} does not run: if any script is named NN.name.script") == 1
         # where there is no other name they run
         (copy.parent / "10.net.script").unlink()
         assert await client.run("monitor") == errno.ENOEXEC
@@ -525,7 +525,7 @@ async def test_a_log_for_programs(node: Node) -> None:
     assert output["message"] == "10.slow: early"
     assert output["came"] < output["time"]
     assert (failed["outcome"], failed["status"], failed["arguments"]) == ("failed", 1, ["eth0", "10.0.0.1", "24"])
-    assert {f"daemon started, pid={daemon.process.pid}", "SIGUSR1 asked for: reload"} <= {
+    assert {f"daemon started, pid={daemon.process.pid}", "SIGUSR1 requested: reload"} <= {
         value["message"] for value in values
     }
     assert not lines[-1].startswith("{")

@@ -127,9 +127,7 @@ async def test_the_process_its_connections_and_what_it_knows_stay(node: Node) ->
 async def test_a_signal_asks_for_it_too(node: Node) -> None:
     async with everybody(node) as (daemon, client, native):
         daemon.process.send_signal(UPGRADE)
-        await until(
-            lambda: f"upgraded: version {__version__} goes on instead of {__version__}" in node.log, "an upgrade"
-        )
+        await until(lambda: f"upgraded to version {__version__} from {__version__}" in node.log, "an upgrade")
         assert await serves(client, native)
 
 
@@ -145,7 +143,7 @@ async def test_the_starter_hears_nothing_of_it_and_the_process_it_watches_still_
         os.close(write_end)
         assert os.read(read_end, 4) == bytes(4)
         daemon.send_signal(UPGRADE)
-        await until(lambda: "upgraded: version" in node.log, "an upgrade")
+        await until(lambda: "upgraded to version" in node.log, "an upgrade")
         os.set_blocking(read_end, False)
         with pytest.raises(BlockingIOError):
             os.read(read_end, 1)
@@ -153,7 +151,7 @@ async def test_the_starter_hears_nothing_of_it_and_the_process_it_watches_still_
         watched.wait()
         assert await asyncio.to_thread(daemon.wait, 60) == 0
         assert os.read(read_end, 1) == b""
-        assert f"process {watched.pid} has gone, shutting down" in node.log
+        assert f"process {watched.pid} has ended, shutting down" in node.log
         assert not (node.base / "run" / "eventd.pid").exists()
     finally:
         os.close(read_end)
@@ -373,7 +371,7 @@ async def test_a_new_program_is_the_one_that_is_installed(node: Node) -> None:
 FAILING = {
     "crashes": ("raise SystemExit('no module named x')", "can't take over: no module named x"),
     "says nothing": ("raise SystemExit(7)", "can't take over: exit status 7"),
-    "hangs": ("import time\ntime.sleep(1000)", "did not say within 5 s that it can"),
+    "hangs": ("import time\ntime.sleep(1000)", "did not confirm within 5 s that it can take over"),
     "knows a form of its own only": (
         f"{OURS}from ctdb_eventd import handover\nhandover.FORM = 0\nhandover._OLDEST_READ = 0\nsys.exit(cli.main())",
         "can't read the state that the running daemon has left: it is in form 1, expected one from 0 to 0",
@@ -388,7 +386,7 @@ async def test_a_new_program_that_cant_take_over_is_not_executed(node: Node, nam
     async with everybody(node, program(node, text)) as (daemon, client, native):
         assert reason in await refused(native)
         assert await serves(client, native)
-        assert f"not upgraded, the running daemon goes on as before: {sys.executable}" in node.log
+        assert f"not upgraded, the running daemon continues as before: {sys.executable}" in node.log
         assert daemon.children() == []
 
 
@@ -409,11 +407,11 @@ async def test_a_new_program_that_fails_once_it_is_executed_makes_room_for_the_f
         held = await native.call("lock", names=["routes"])
         assert await client.run("fails") == errno.ENOEXEC
         reason = await refused(native)
-        assert reason == f"version {__version__} can't go on: no luck"
+        assert reason == f"version {__version__} can't take over: no luck"
         assert (await client.status("fails")).summary == 1
         assert await serves(client, native)
         assert await native.call("unlock", lock=held["lock"]) == {}
-        assert f"not upgraded, the running daemon goes on as before: {reason}" in node.log
+        assert f"not upgraded, the running daemon continues as before: {reason}" in node.log
 
 
 async def test_a_configuration_that_cant_be_used_keeps_the_daemon_as_it_is(node: Node) -> None:
@@ -453,14 +451,14 @@ async def test_what_takes_too_long_is_named_and_goes_on(node: Node) -> None:
 async def test_it_can_be_given_up_and_what_waited_is_run(node: Node) -> None:
     node.script("10.c.script", SCRIPT, component="other")
     async with everybody(node) as (_, client, native):
-        with pytest.raises(Refused, match="none is under way"):
+        with pytest.raises(Refused, match="no upgrade is in progress"):
             await native.call("upgrade", cancel=True)
         gate(node, "startup")
         first = client.start("startup")
         await until(lambda: "begin startup" in node.read("trace"), "the script")
         upgrade = native.start("upgrade")
         await until(lambda: "waiting for the end of legacy startup" in node.log, "the upgrade to wait")
-        with pytest.raises(Refused, match="an upgrade is under way already"):
+        with pytest.raises(Refused, match="an upgrade is in progress already"):
             await native.call("upgrade")
         held_back = client.start("other", component="other")
         assert await native.call("upgrade", cancel=True) == {}
@@ -483,7 +481,7 @@ async def test_a_daemon_that_is_asked_to_end_meanwhile_ends(node: Node) -> None:
 
 
 SLOW = 'echo "$$" > "$CTDB_BASE/var/pid"; until [ -e "$CTDB_BASE/var/go" ]; do sleep 0.02; done'
-STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "goes on instead of")
+STEPS = ("trying", "can take over", "waiting for the end", "nothing runs, executing", "upgraded to version")
 
 
 async def in_step(node: Node, client: Client, native: NativeClient, step: str) -> None:
@@ -539,7 +537,7 @@ async def test_when_ctdbd_ends_in_any_step_the_daemon_ends_too(node: Node, step:
             watched.kill()
             watched.wait()
             assert await asyncio.to_thread(daemon.process.wait, 60) == 0
-            assert f"process {watched.pid} has gone, shutting down" in node.log
+            assert f"process {watched.pid} has ended, shutting down" in node.log
             assert not alive(int(node.read("pid")))
     finally:
         watched.kill()
@@ -582,7 +580,7 @@ async def test_what_the_history_lacks_is_said_to_be_lost(node: Node) -> None:
     async with everybody(node) as (daemon, client, native):
         assert await client.run("monitor") == 0
         await upgraded(daemon, native)
-        assert "the history can't be written: what it doesn't have yet is lost by the upgrade" in node.log
+        assert "the history can't be written: records not written yet are lost by the upgrade" in node.log
 
 
 # ---------------------------------------------------------------------- many
@@ -660,7 +658,7 @@ async def _upgraded_in_time(daemon: Daemon, client: NativeClient) -> bool:
     try:
         await upgraded(daemon, client)
     except Refused as refusal:
-        if "did not say within 5 s" in refusal.message:
+        if "did not confirm within 5 s" in refusal.message:
             return False
         raise
     return True

@@ -215,7 +215,7 @@ async def test_a_stranger_is_hung_up_on_and_that_is_logged_once(node: Node) -> N
     async with running_daemon(node):
         answers = ask(node, STRANGER, ("ping", {}), ("ping", {}))
         assert [code for code, _ in answers] == ["EACCES", "EACCES"]
-        assert f"you (uid {STRANGER}) may not ask" in answers[0][1]
+        assert f"you (uid {STRANGER}) may not use" in answers[0][1]
     lines = [line for line in node.log.splitlines() if "refused, it may neither read nor operate" in line]
     assert len(lines) == 1, lines
     assert f"(uid {STRANGER})" in lines[0]
@@ -271,7 +271,7 @@ async def test_a_reload_counts_for_connections_that_are_open(node: Node) -> None
                 await client.result(watch)
         async with native_client(daemon) as root:
             assert await root.call("locks") == []
-        assert "may not ask any more, connection closed" in node.log
+        assert "has no rights any more, connection closed" in node.log
 
 
 async def test_a_user_that_does_not_exist_is_no_reload(node: Node) -> None:
@@ -348,7 +348,7 @@ async def test_nobody_can_not_be_let_in(node: Node, name: str) -> None:
     allow(node)
     async with running_daemon(node) as daemon, native_client(daemon) as client:
         allow(node, f"[access]\nread = {name}\n")
-        with pytest.raises(Refused, match=r"stands for every (user|group) that is unknown here"):
+        with pytest.raises(Refused, match=r"represents every (user|group) that is unknown here"):
             await client.call("reload")
 
 
@@ -388,8 +388,8 @@ async def test_monitoring_that_may_not_ask_says_so(node: Node) -> None:
         done = command(node, STRANGER, "health", "--nagios")
     assert (done.returncode, done.stderr) == (3, "")
     advice = f"ask its administrator for `read = {STRANGER}` in [access] of its ctdb.conf"
-    reason = f"you (uid {STRANGER}) may not ask the event daemon at {node.socket}; {advice}"
-    assert done.stdout == f"UNKNOWN - {reason}; it counts after ctdb-event reload\n"
+    reason = f"you (uid {STRANGER}) may not use the event daemon at {node.socket}; {advice}"
+    assert done.stdout == f"UNKNOWN - {reason}; a change takes effect after ctdb-event reload\n"
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
@@ -402,7 +402,7 @@ async def test_the_command_line_says_which_line_is_missing(node: Node, options: 
         assert f"`operate legacy/startup = {ALICE}` in [access] of " in done.stderr
         done = command(node, STRANGER, "run", *options, "30", "legacy", "startup")
         assert done.returncode == 13
-        assert f"you (uid {STRANGER}) may not ask the event daemon at {node.socket}" in done.stderr
+        assert f"you (uid {STRANGER}) may not use the event daemon at {node.socket}" in done.stderr
 
 
 async def test_a_socket_that_is_root_s_alone_is_told_apart(node: Node) -> None:
@@ -436,7 +436,7 @@ for act in (ask_blocking, lambda: anyio.run(ask)):
     [
         (ALICE, "auto", "may not run legacy/startup on this daemon"),
         (ALICE, "ctdb", "may not be run by this user"),
-        (STRANGER, "auto", "may not ask the broker at"),
+        (STRANGER, "auto", "may not use the broker at"),
     ],
 )
 async def test_the_library_says_so_too(node: Node, uid: int, dialect: str, text: str) -> None:
@@ -454,7 +454,7 @@ async def test_the_library_says_so_too(node: Node, uid: int, dialect: str, text:
 
 
 def audited(node: Node) -> list[str]:
-    return [line.partition("]: ")[2] for line in node.log.splitlines() if " asked for: " in line]
+    return [line.partition("]: ")[2] for line in node.log.splitlines() if " requested: " in line]
 
 
 async def test_what_others_than_ctdbd_have_done_is_logged(node: Node) -> None:
@@ -464,10 +464,10 @@ async def test_what_others_than_ctdbd_have_done_is_logged(node: Node) -> None:
         os.kill(daemon.process.pid, signal.SIGUSR1)
         await until(lambda: node.log.count("configuration reloaded") == 2, "the second reload")
         lines = audited(node)
-    who = lines[0].partition(" asked for: ")[0]
+    who = lines[0].partition(" requested: ")[0]
     assert who.startswith(f"uid={BOB} (?) pid=")
     assert who.endswith(" (python3)") or "(python" in who
-    assert [line.partition(" asked for: ")[2] for line in lines] == [
+    assert [line.partition(" requested: ")[2] for line in lines] == [
         f"run legacy/startup, run id {answers[0]['run']}",
         "lock door",
         "enable legacy/50.say",
@@ -475,7 +475,7 @@ async def test_what_others_than_ctdbd_have_done_is_logged(node: Node) -> None:
         "reload",
         "reload",
     ]
-    assert lines[-1] == "SIGUSR1 asked for: reload"
+    assert lines[-1] == "SIGUSR1 requested: reload"
 
 
 async def test_a_cancel_is_logged_with_what_it_ends(node: Node) -> None:
@@ -491,13 +491,13 @@ async def test_a_cancel_is_logged_with_what_it_ends(node: Node) -> None:
         await client.call("cancel", run=again)
         said = [line.partition(f"uid=0 (root) pid={os.getpid()} (")[2].partition(") ")[2] for line in audited(node)]
     assert said == [
-        "asked for: lock door",
-        "asked for: lock door,window",
-        f"asked for: run legacy/hold, run id {job}: a b",
-        "asked for: cancel lock door,window",
-        f"asked for: cancel legacy/hold, run id {job}",
-        f"asked for: run legacy/hold, run id {again}",
-        f"asked for: cancel legacy/hold, run id {again}",
+        "requested: lock door",
+        "requested: lock door,window",
+        f"requested: run legacy/hold, run id {job}: a b",
+        "requested: cancel lock door,window",
+        f"requested: cancel legacy/hold, run id {job}",
+        f"requested: run legacy/hold, run id {again}",
+        f"requested: cancel legacy/hold, run id {again}",
     ]
 
 
@@ -509,7 +509,7 @@ async def test_what_ctdbd_has_done_is_not_logged_and_its_dialect_else_is(node: N
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("startup") == 0
         [line] = audited(node)
-        assert ") asked for: run legacy/startup, run id " in line
+        assert ") requested: run legacy/startup, run id " in line
 
 
 async def reload(daemon: Daemon) -> None:

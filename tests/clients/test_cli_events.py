@@ -26,7 +26,7 @@ RECORDED: list[dict[str, Any]] = [
 ]
 WIRE = [vector for vector in RECORDED if "request" in vector]
 FILES_ONLY = [vector for vector in RECORDED if "request" not in vector]
-ALL_GONE = "whether the event ran is unknown; the daemon's log says why it ended or refused"
+ALL_GONE = "whether the event ran is unknown; see the daemon's log for the reason"
 
 Captured = pytest.CaptureFixture[bytes]
 
@@ -134,7 +134,7 @@ def test_run_results(result: int, line: str, code: int, daemon: FakeDaemon, capf
 
 @pytest.mark.parametrize(
     ("result", "explanation"),
-    [(35, b"it would have to wait for the event whose script asks for it"), (16, b"it waited in the queue")],
+    [(35, b"it would have to wait for the event whose script requests it"), (16, b"it waited in the queue")],
 )
 def test_results_that_need_it_are_explained_on_stderr(
     result: int, explanation: bytes, daemon: FakeDaemon, capfdbinary: Captured
@@ -245,7 +245,7 @@ def test_status_times(begin: float, seconds: float, rest: bytes, daemon: FakeDae
 def test_status_time_out_of_range(daemon: FakeDaemon, capfdbinary: Captured) -> None:
     times = struct.pack("=qqqq", 2**62, 0, 2**62, 0)
     out = shown(daemon, capfdbinary, text(b"10.x") + times + struct.pack("=i", 0) + text(None))
-    assert out.endswith(b"OK         0.000 (no such time)\n")
+    assert out.endswith(b"OK         0.000 (invalid time)\n")
 
 
 def test_replies_to_somebody_else_are_passed_over(daemon: FakeDaemon, capfdbinary: Captured) -> None:
@@ -266,7 +266,7 @@ def test_megabytes_of_output_arrive(daemon: FakeDaemon, capfdbinary: Captured) -
         (b"\1\0\0\0rest", "packet length 1 is less than the header's 12 bytes"),
         (b"\xff\xff\xff\xff", "packet of 4294967295 bytes announced, at most 268435456 are accepted"),
         (packet(1, b""), "command: 4 bytes needed, 0 left in the packet"),
-        (packet(1, b"\1\0\0\0\0\0\0\0"), "command 1 answered instead of 2"),
+        (packet(1, b"\1\0\0\0\0\0\0\0"), "reply to command 1 instead of 2"),
         (packet(1, b"\2\0\0\0"), "result: 4 bytes needed, 0 left in the packet"),
         (packet(1, struct.pack("=Iiii", 2, 0, 0, -1)), "script count: -1 is negative"),
         (packet(1, struct.pack("=Iiii", 2, 0, 0, 1 << 30)), "script name: 4 bytes needed, 0 left in the packet"),
@@ -276,14 +276,14 @@ def test_megabytes_of_output_arrive(daemon: FakeDaemon, capfdbinary: Captured) -
 def test_malformed_status_reply(reply: bytes, reason: str, daemon: FakeDaemon, capfdbinary: Captured) -> None:
     daemon.reply(reply)
     assert cli.main(["status", "legacy", "monitor"]) == 1
-    expected = f"ctdb-event: what answers on {daemon.path} does not speak the event protocol: {reason}\n"
+    expected = f"ctdb-event: the program that listens on {daemon.path} does not use the event protocol: {reason}\n"
     assert capfdbinary.readouterr() == (b"", expected.encode())
 
 
 def test_malformed_run_reply(daemon: FakeDaemon, capfdbinary: Captured) -> None:
     daemon.reply(plain_reply(2, 0))
     assert cli.main(["run", "30", "legacy", "monitor"]) == 1
-    assert b"command 2 answered instead of 1" in capfdbinary.readouterr().err
+    assert b"reply to command 2 instead of 1" in capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize("reply", [b"", b"\x14\0", plain_reply(1, 0)[:-1], packet(7, b"for somebody else")])

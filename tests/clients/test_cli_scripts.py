@@ -60,16 +60,14 @@ def test_the_first_and_the_last_name_with_script_decide_about_others(node: Path,
     assert script("enable", "one", "50.c") == 0
     out, err = capfdbinary.readouterr()
     assert (out, err.count(b"\n")) == (b"", 1)
-    assert err.startswith(b"ctdb-event: warning: does not run any more: 20.b 20.b-orig 30.bare: where there are names")
+    assert err.startswith(b"ctdb-event: warning: does not run any more: 20.b 20.b-orig 30.bare: if any script is named")
     assert script("enable", "one", "20.b") == 0
     assert script("disable", "one", "20.b") == 0
     assert capfdbinary.readouterr() == (b"", b"")
     assert script("disable", "one", "50.c") == 0
     out, err = capfdbinary.readouterr()
     assert (out, err.count(b"\n")) == (b"", 1)
-    assert err.startswith(
-        b"ctdb-event: warning: runs from now on: 20.b 20.b-orig 30.bare: there is no name of the form"
-    )
+    assert err.startswith(b"ctdb-event: warning: runs from now on: 20.b 20.b-orig 30.bare: no script is named")
 
 
 def test_list_marks_no_link_in_a_circle(node: Path, capfdbinary: Captured) -> None:
@@ -151,7 +149,7 @@ def test_configuration_that_can_not_be_used_does_not_keep_scripts_from_being_swi
     out, err = capfdbinary.readouterr()
     assert out == b""
     assert err.startswith(f"ctdb-event: {node}/ctdb.conf:2: ".encode())
-    assert err.endswith(b"; going on with the default, [eventd] script names = auto\n")
+    assert err.endswith(b"; using the default, [eventd] script names = auto\n")
     assert err.count(b"\n") == 1
 
 
@@ -192,8 +190,8 @@ def test_enable_warns_of_a_link_that_leads_to_no_file(target: str, node: Path, c
     link.symlink_to(target)
     assert script("enable", "one", "20.b") == 0
     expected = (
-        f"ctdb-event: warning: {link} is a link to {target}, which leads to no file: remove it (rm {link}) and enable "
-        "the script again\n"
+        f"ctdb-event: warning: {link} is a link to {target}, whose target does not exist: remove it (rm {link}) "
+        "and enable the script again\n"
     )
     assert capfdbinary.readouterr() == (b"", expected.encode())
     assert os.readlink(link) == target

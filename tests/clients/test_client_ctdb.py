@@ -89,7 +89,7 @@ def test_names_that_are_no_text_pass_through() -> None:
 
 @pytest.mark.parametrize("method", ["hello", "ping", "cancel", "components", "lock", "subscribe", "stats", "reload"])
 def test_what_it_has_no_words_for(method: str) -> None:
-    with pytest.raises(NotSupported, match=f"can't say {method}; it can say run"):
+    with pytest.raises(NotSupported, match=f"can't express {method}; it supports run"):
         CtdbDialect().encode(5, method, {})
 
 
@@ -105,13 +105,13 @@ def test_what_it_has_no_words_for(method: str) -> None:
     ],
 )
 def test_parameters_that_it_has_no_words_for(method: str, params: dict[str, Any], words: str) -> None:
-    with pytest.raises(NotSupported, match=f"can't say {words}"):
+    with pytest.raises(NotSupported, match=f"can't express {words}"):
         CtdbDialect().encode(5, method, params)
 
 
 @pytest.mark.parametrize("argument", ["", "a b", "a\0b"])
 def test_arguments_that_it_can_not_say(argument: str) -> None:
-    with pytest.raises(InvalidRequest, match="can't be said in the CTDB dialect, which separates arguments by spaces"):
+    with pytest.raises(InvalidRequest, match="can't be sent in the CTDB dialect, which separates arguments by spaces"):
         CtdbDialect().encode(5, "run", {**RUN, "args": ["eth0", argument]})
 
 
@@ -130,7 +130,7 @@ def test_names_are_checked_here_as_einval_has_other_meanings(method: str, params
 
 
 def test_text_that_stands_for_no_bytes_and_numbers_that_do_not_fit() -> None:
-    with pytest.raises(InvalidRequest, match="stands for no bytes"):
+    with pytest.raises(InvalidRequest, match="can't be encoded"):
         CtdbDialect().encode(5, "run", {**RUN, "args": ["\ud800"]})
     with pytest.raises(LocalProtocolError, match="-1 does not fit"):
         CtdbDialect().encode(5, "run", {**RUN, "timeout": -1})

@@ -90,7 +90,7 @@ def test_success_is_no_error() -> None:
     [
         ("failed", 7, "10.a exited with status 7"),
         ("killed", -errno.EINTR, "10.a was killed by a signal"),
-        ("timed-out", -errno.ETIMEDOUT, "10.a was running when the time was over"),
+        ("timed-out", -errno.ETIMEDOUT, "10.a was running when the event timed out"),
         ("not-started", -errno.EACCES, "10.a was not started (Permission denied)"),
         ("not-started", -(1 << 31), "10.a was not started (error 2147483648)"),
         ("not-started", 1 << 63, f"10.a was not started (error {-(1 << 63)})"),

@@ -171,7 +171,7 @@ def health(path: str, capfd: pytest.CaptureFixture[str], *arguments: str) -> tup
 
 
 def test_health(path: str, node: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    unknown = "UNKNOWN - no monitor event of one has come to an end since the event daemon started\n"
+    unknown = "UNKNOWN - no monitor event of one has completed since the event daemon started\n"
     assert health(path, capfd, "one") == (2, unknown)
     assert health(path, capfd, "nope")[0] == 2
     with Client(path) as client:

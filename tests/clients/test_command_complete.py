@@ -48,7 +48,7 @@ def test_what_the_table_says(words: tuple[str, ...], expected: list[str], node: 
 
 def test_every_candidate_is_described(node: Path, capfdbinary: Captured) -> None:
     cli.main(["complete", "--", "sub"])
-    assert b"subscribe\tPrint what happens, a line for each thing.\n" in capfdbinary.readouterr().out
+    assert b"subscribe\tPrint notifications as they come, one per line.\n" in capfdbinary.readouterr().out
 
 
 def test_runs_tell_what_they_are(broker: FakeBroker, capfdbinary: Captured) -> None:

@@ -51,7 +51,7 @@ def monitor(node: Node, said: str, timeout: int = 30) -> None:
 
 async def test_healthy_and_unhealthy(real: Node) -> None:
     async with running_daemon(real):
-        reason = "no monitor event of legacy has come to an end since the event daemon started"
+        reason = "no monitor event of legacy has completed since the event daemon started"
         assert ask(real) == (2, f"UNKNOWN - {reason}\n")
         assert ask(real, "--nagios") == (3, f"UNKNOWN - {reason}\n")
         monitor(real, "good")
@@ -149,4 +149,4 @@ def test_a_component_that_is_asked_for_twice(broker: FakeBroker, capfd: pytest.C
     broker.refuse("status", "EINVAL", "never ran", kind="NeverRan")
     broker.rules["scripts"] = lambda asked: broker.hang_up()
     assert cli.main(["health", "x"]) == 2
-    assert capfd.readouterr().out.startswith("UNKNOWN - no monitor event of x has come to an end")
+    assert capfd.readouterr().out.startswith("UNKNOWN - no monitor event of x has completed")

@@ -74,8 +74,8 @@ def test_scripts_against_events(said: FakeBroker, capfdbinary: pytest.CaptureFix
     assert say(capfdbinary, "scripts", "--events", "legacy") == (
         "SCRIPT   STATE     monitor  takeip  made-up  KNOWN FROM\n"
         "00.ctdb  enabled   yes      yes     yes\n"
-        "50.x     disabled  -        yes     yes      says its head\n"
-        "60.nfs   enabled   yes      -       yes      a script of CTDB's, known by its content\n"
+        "50.x     disabled  -        yes     yes      declared in its head\n"
+        "60.nfs   enabled   yes      -       yes      a script of CTDB, recognised by its content\n"
     )
     assert json.loads(say(capfdbinary, "scripts", "--events", "--json", "legacy")) == SOME_EVENTS
     plain = [line.split("\t") for line in say(capfdbinary, "scripts", "--events", "--plain", "legacy").splitlines()]
@@ -89,7 +89,7 @@ def test_scripts_say_for_which_events_they_are_started(
 ) -> None:
     said.reply("scripts", SOME_EVENTS)
     shown = say(capfdbinary, "scripts", "legacy").splitlines()
-    assert shown[2].endswith("runs only here; not safe; only for made-up takeip (says its head)")
+    assert shown[2].endswith("runs only here; not safe; only for made-up takeip (declared in its head)")
 
 
 def test_scripts_of_all_components(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -258,7 +258,7 @@ def test_ping(said: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> No
 
 def test_reload(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     broker.reply("reload", {"warnings": ["ctdb.conf:3: unknown\x1b key"]})
-    in_force = "The configuration was read again and is in force.\n"
+    in_force = "The configuration was reloaded.\n"
     assert say(capfdbinary, "reload") == "warning: ctdb.conf:3: unknown\\x1b key\n" + in_force
     assert json.loads(say(capfdbinary, "reload", "--json")) == {"warnings": ["ctdb.conf:3: unknown\x1b key"]}
 
@@ -304,7 +304,7 @@ def test_an_answer_of_another_form_is_an_error_and_no_traceback(
     out, err = capfdbinary.readouterr()
     if err:
         assert code == (3 if command == "health" else 71)
-        assert b"the answer of the event daemon at " in err
-        assert b" can't be read (" in err
+        assert b"the reply of the event daemon at " in err
+        assert b" can't be decoded (" in err
     else:
         assert code == 0, out  # an empty list, or one that says nothing

@@ -195,7 +195,7 @@ def test_the_daemon_goes_while_the_command_runs(locks: FakeBroker) -> None:
         assert process.stderr is not None
         assert process.stdin is not None
         said = process.stderr.readline()
-        assert said.startswith(b"ctdb-event: lock a lost, and the command goes on without: connection to ")
+        assert said.startswith(b"ctdb-event: lock a lost; the command continues without: connection to ")
         process.stdin.write(b"\n")
         process.stdin.close()
         assert process.wait(TIMEOUT) == 7

@@ -132,7 +132,7 @@ async def test_a_node_that_cannot_be_asked(tmp_path: Path, onnode: str) -> None:
         code, out, err = cluster.scripts()
         reason = "ssh: connect to host gone port 22: No route to host"
         assert (code, out) == (2, "The scripts of 2 nodes are alike.\n")
-        assert err == f"ctdb-event: node gone could not be asked: {reason}\n"
+        assert err == f"ctdb-event: node gone could not be queried: {reason}\n"
         found = json.loads(cluster.scripts("--json")[1])
         not_asked = [{"node": "gone", "reason": reason}]
         assert found == {"nodes": ["n0", "n1"], "differences": [], "not_asked": not_asked}
@@ -152,7 +152,7 @@ async def test_without_a_daemon_on_a_node(tmp_path: Path, onnode: str) -> None:
         cluster.list_nodes("n0", "idle")
         code, _, err = cluster.scripts()
         assert code == 2
-        assert "node idle could not be asked: ctdb-event: " in err
+        assert "node idle could not be queried: ctdb-event: " in err
 
 
 async def test_without_onnode_or_nodes(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_without_onnode_or_nodes(tmp_path: Path) -> None:
     _program(tmp_path / "bin" / "onnode", "echo 'onnode: unable to open nodes file' >&2; exit 1\n")
     code, out, err = cluster.scripts()
     assert (code, out) == (2, "")
-    assert "onnode names no nodes: onnode: unable to open nodes file; " in err
+    assert "onnode lists no nodes: onnode: unable to open nodes file; " in err
     _program(tmp_path / "bin" / "onnode", "exit 3\n")
     assert "it printed nothing, exit status 3" in cluster.scripts()[2]
 

@@ -91,13 +91,13 @@ def refuse(capture: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[int,
 
 def test_a_table_for_people(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert [line.rstrip() for line in say(capfdbinary, "history").splitlines()] == [
-        "RUN   ASKED FOR            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
+        "RUN   REQUESTED            EVENT                           OUTCOME    TOOK  WAITED  BY                  "
         "SCRIPTS THAT FAILED",
         "mb-1  2023-11-14 22:13:30  legacy takeip eth0 10.0.0.1 24  success    1.0s    0.5s  ctdbd",
         "mb-2  2023-11-14 22:13:40  legacy takeip eth0 10.0.0.2 24  failed     2.0s    0.9s  python3 (uid 1000)  "
         "13.route",
         "mb-3  2023-11-14 22:13:50  legacy takeip eth0 10.0.0.3 24  cancelled  0.0s    0.5s  ctdbd",
-        "mb-4  2023-11-14 22:14:00  legacy takeip eth0 10.0.0.4 24  going on                 ctdbd",
+        "mb-4  2023-11-14 22:14:00  legacy takeip eth0 10.0.0.4 24  running                  ctdbd",
     ]
 
 
@@ -126,7 +126,7 @@ def test_which_runs(file: str, capfdbinary: pytest.CaptureFixture[bytes], which:
 
 def test_nothing_is_said_to_be_nothing(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert say(capfdbinary, "history", "--component", "x") == "The history has no such run.\n"
-    assert say(capfdbinary, "slow", "--component", "x") == "The history has nothing of that time.\n"
+    assert say(capfdbinary, "slow", "--component", "x") == "The history has no runs of that time.\n"
 
 
 @pytest.mark.parametrize("run", ["mb-2", "failed-before"])
@@ -139,8 +139,8 @@ def test_one_run_with_all_that_is_known(file: str, capfdbinary: pytest.CaptureFi
         "  10.interface         ok                 0.2s, started 2023-11-14 22:13:20",
         "  13.route             exit status 1      0.2s, started 2023-11-14 22:13:20",
         "      no such \\x1b[31mdevice",
-        "  asked for at 2023-11-14 22:13:40 by python3 (uid 1000), process 4711",
-        "  13.route waited 0.4s for routes, which legacy takeip eth0 10.0.0.1 24 had, from 2023-11-14 22:13:20",
+        "  requested at 2023-11-14 22:13:40 by python3 (uid 1000), process 4711",
+        "  13.route waited 0.4s for routes, held by legacy takeip eth0 10.0.0.1 24, from 2023-11-14 22:13:20",
     ]
 
 
@@ -168,12 +168,12 @@ def test_an_export_that_lacks_runs_says_so(
     assert cli.main(["history", "--export"]) == 0
     out, err = capfdbinary.readouterr()
     assert len(out.splitlines()) == 3
-    said = b"ctdb-event: only the latest 3 runs were taken; for more name a --limit, for others --since and --until\n"
+    said = b"ctdb-event: only the latest 3 runs are included; for more use --limit, for others --since and --until\n"
     assert err == said
 
 
 def test_a_run_that_goes_on_is_shown_too(file: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    head = "legacy takeip eth0 10.0.0.4 24: going on, asked for 2023-11-14 22:14:00, run mb-4"
+    head = "legacy takeip eth0 10.0.0.4 24: running, requested 2023-11-14 22:14:00, run mb-4"
     assert say(capfdbinary, "show", "mb-4").splitlines()[0] == head
 
 
@@ -231,8 +231,8 @@ def test_what_differs_from_the_last_good_run(monitors: None, capfdbinary: pytest
         "script  50.samba         exit status 1  ok       0.2s  0.2s  +0.0s",
         "wait    50.samba: samba                          0.8s",
         "",
-        "--- 50.samba, m-1, asked for 2023-11-14 22:13:21",
-        "+++ 50.samba, m-4, asked for 2023-11-14 22:13:24",
+        "--- 50.samba, m-1, requested 2023-11-14 22:13:21",
+        "+++ 50.samba, m-4, requested 2023-11-14 22:13:24",
         "@@ -1,2 +1,2 @@",
         " smbd: 3 clients",
         "-winbind: up",
@@ -255,7 +255,7 @@ def test_two_runs_compared_for_programs(monitors: None, capfdbinary: pytest.Capt
 
 
 def test_runs_without_an_earlier_good_one_are_named(monitors: None, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    said = "ctdb-event: no run of legacy monitor before m-1 ended well\n"
+    said = "ctdb-event: no run of legacy monitor before m-1 succeeded\n"
     assert refuse(capfdbinary, "diff", "m-1", "good") == (2, said)
     said = "ctdb-event: the history has no run m-9; `ctdb-event history` lists them\n"
     assert refuse(capfdbinary, "diff", "m-1", "m-9") == (2, said)
@@ -265,7 +265,7 @@ def test_runs_without_an_earlier_good_one_are_named(monitors: None, capfdbinary:
     ("arguments", "status", "said"),
     [
         (["show", "nope"], 2, "the history has no run nope; `ctdb-event history` lists them"),
-        (["history", "--since", "25:00"], 22, '"25:00" is no time: expected a time of day (02:30)'),
+        (["history", "--since", "25:00"], 22, '"25:00" is not a time: expected a time of day (02:30)'),
         (["history", "--limit", "0"], 22, '--limit "0": expected a number from 1 to 1000000'),
         (["history", "--slower", "x"], 22, '--slower "x": expected seconds, such as 2 or 0.5'),
         (["slow", "--by", "root"], 22, '--by "root": expected ctdbd, or a user\'s number'),
@@ -286,7 +286,7 @@ def test_without_a_history_and_with_a_broken_one_it_says_so(
     code, text = refuse(capfdbinary, "history")
     assert (code, text) == (
         1,
-        f"ctdb-event: can't read the history {path}: there is none: no run has been written to it yet, or "
+        f"ctdb-event: can't read the history {path}: it does not exist: no run has been recorded yet, or "
         "[history] days is 0\n",
     )
     os.makedirs(os.path.dirname(path))
@@ -313,5 +313,5 @@ def test_times_on_the_command_line(given: str, meant: float) -> None:
 
 @pytest.mark.parametrize("given", ["", "24:61", "yesterday", "-5m", "2023-13-01"])
 def test_what_is_no_time_is_refused(given: str) -> None:
-    with pytest.raises(Failure, match="is no time: expected a time of day"):
+    with pytest.raises(Failure, match="is not a time: expected a time of day"):
         moment(given, T)

@@ -56,8 +56,8 @@ async def test_lists(real: Node) -> None:
         assert "not executable" in call(real, "scripts", "legacy").splitlines()[3]
         assert call(real, "events", "--plain").splitlines()[7].startswith("takeip\taddress\tinterface address")
         assert call(real, "locks") == "No lock is held.\n"
-        assert call(real, "results") == "No event has come to an end since the daemon started.\n"
-        assert call(real, "reload") == "The configuration was read again and is in force.\n"
+        assert call(real, "results") == "No event has completed since the daemon started.\n"
+        assert call(real, "reload") == "The configuration was reloaded.\n"
         assert call(real, "ping").startswith("ctdb-eventd ")
         figures = dict(line.split("\t") for line in call(real, "stats", "--plain").splitlines())
         assert figures["runs.success"] == "0"
@@ -122,7 +122,7 @@ async def test_locks(real: Node) -> None:
             assert loser.stderr is not None
             loser.stdout.readline()
             daemon.stop()
-            assert "lock door lost, and the command goes on without" in loser.stderr.readline()
+            assert "lock door lost; the command continues without" in loser.stderr.readline()
             Path(real.base / "fifo").write_text("\n")
             assert loser.wait(TIMEOUT) == 9
 

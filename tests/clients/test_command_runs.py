@@ -157,15 +157,15 @@ def until_cancelled(outcome: str) -> Callable[[ReceivedRequest], None]:
     return run
 
 
-CANCELLING = "ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once\n"
-LEFT = "ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it\n"
+CANCELLING = "ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again exits at once\n"
+LEFT = "ctdb-event: Ctrl-C: disconnected; the daemon cancels the run\n"
 
 
 @pytest.mark.parametrize(
     ("outcome", "code", "said"),
     [
         ("cancelled", 130, "ctdb-event: Ctrl-C: run mb-1 was cancelled\n"),
-        ("success", 0, "ctdb-event: Ctrl-C came too late: run mb-1 is over, it ended as success\n"),
+        ("success", 0, "ctdb-event: Ctrl-C came too late: run mb-1 had already ended: success\n"),
     ],
 )
 @pytest.mark.parametrize("times", [(1,), (1, 2)], ids=["once", "passed on by a wrapper"])
@@ -350,8 +350,8 @@ def test_results_of_one_event(broker: FakeBroker, capfdbinary: Capture) -> None:
 @pytest.mark.parametrize(
     ("known_from", "shown"),
     [
-        ("head", "says its head"),
-        ("configuration", "says [events] in ctdb.conf"),
+        ("head", "declared in its head"),
+        ("configuration", "set by [events] in ctdb.conf"),
         ("of later brokers", "of later brokers"),
     ],
 )
@@ -368,8 +368,8 @@ def test_a_script_that_does_not_handle_the_event(
 
 def test_no_results(broker: FakeBroker, capfdbinary: Capture) -> None:
     broker.reply("status", samples.status())
-    assert say(capfdbinary, "results")[0] == "No event has come to an end since the daemon started.\n"
-    nothing = "No event for 10.0.0.1 has come to an end since the daemon started.\n"
+    assert say(capfdbinary, "results")[0] == "No event has completed since the daemon started.\n"
+    nothing = "No event for 10.0.0.1 has completed since the daemon started.\n"
     assert say(capfdbinary, "results", "--address", "10.0.0.1")[0] == nothing
 
 
@@ -517,7 +517,7 @@ def test_since_a_run_only_wanted_outcomes_are_printed(broker: FakeBroker, capfdb
 )
 def test_since_a_run_nothing_but_ends_can_be_told(options: list[str], broker: FakeBroker, capfdbinary: Capture) -> None:
     _, err = say(capfdbinary, "subscribe", "--since", "mb-1", *options, code=22)
-    assert "--since is for ends of runs alone: leave out --run, --output and other --kinds" in err
+    assert "--since prints only the ends of runs: leave out --run, --output and other --kinds" in err
 
 
 def test_ctrl_c_ends_a_subscription(broker: FakeBroker, capfdbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,12 +200,12 @@ def test_two_dashes_end_options() -> None:
         (["ps", "--jsn"], "unknown option --jsn; did you mean --json?"),
         (["ps", "-x"], "unknown option -x; there are: --json, --plain, --socket, --debug, --help"),
         (["ps", "--json=3"], "option --json takes no value, here it has 3"),
-        (["ps", "--socket"], "option --socket lacks its value, PATH"),
+        (["ps", "--socket"], "option --socket needs a value, PATH"),
         (["ps", "--json", "--plain"], "--json and --plain exclude each other"),
         (["history", "--plain", "--export"], "--export and --plain exclude each other"),
-        (["lock", "a", "ls"], "ls is one argument too many; COMMAND stands behind --"),
-        (["lock", "a"], "COMMAND is missing; it stands behind --"),
-        (["lock", "a", "--"], "COMMAND is missing; it stands behind --"),
+        (["lock", "a", "ls"], "ls is one argument too many; COMMAND must follow --"),
+        (["lock", "a"], "COMMAND is missing; it must follow --"),
+        (["lock", "a", "--"], "COMMAND is missing; it must follow --"),
         (["lock", "--", "ls"], "NAME[,NAME...] is missing"),
     ],
 )
@@ -280,8 +280,8 @@ def test_ctdbs_own_daemon(
     assert code == 1
     assert "speaks only CTDB's own dialect" in said
     assert (
-        "With it work: run, status, health, script list, script enable, script disable. ctdb-eventd-install --status"
-        in said
+        "These commands work with it: run, status, health, script list, script enable, script disable. "
+        "ctdb-eventd-install --status" in said
     )
     assert "administrator" not in said, "it waits to be asked, so this user is not refused"
 
@@ -297,28 +297,28 @@ def test_the_daemon_goes(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[
     code, said = failure(capfdbinary, "ping")
     assert code == 1
     assert said.startswith("ctdb-event: no answer from the event daemon: connection to ")
-    assert said.endswith("its log says why it ended or refused\n")
+    assert said.endswith("see its log for the reason\n")
 
 
 def test_nonsense_for_an_answer(broker: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     broker.rules["reload"] = lambda asked: asked.raw(b"\0\0\0\1x")
-    assert "does not speak the event protocol" in failure(capfdbinary, "reload")[1]
+    assert "does not use the event protocol" in failure(capfdbinary, "reload")[1]
 
 
 def test_what_cannot_be_said(broker: FakeBroker, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ctdb_event.commands import problems
     from ctdb_event.errors import InvalidRequest
 
-    assert str(problems.explained("p", InvalidRequest("EINVAL", "too long"))) == "this can't be asked: too long"
+    assert str(problems.explained("p", InvalidRequest("EINVAL", "too long"))) == "this request can't be sent: too long"
 
 
 @pytest.mark.parametrize(
     ("kind", "code", "status", "advice"),
     [
         ("NoSuchRun", "ENOENT", 2, "; ctdb-event ps lists what runs and waits"),
-        ("NoSuchPastRun", "ENOENT", 2, "; ctdb-event history lists what is"),
+        ("NoSuchPastRun", "ENOENT", 2, "; ctdb-event history lists those that are"),
         ("NeverRan", "EINVAL", 22, "; ctdb-event results lists the events that have"),
-        ("NoSuchMethod", "ENOSYS", 38, "; the daemon is of another version than this program: restart CTDB after an"),
+        ("NoSuchMethod", "ENOSYS", 38, "; the daemon has another version than this program: restart CTDB after an"),
         ("Bug", "EIO", 5, "; the daemon's log has more; please report it"),
         ("OfLater", "EIEIO", 1, "\n"),
     ],
@@ -337,7 +337,7 @@ def test_refusals(
     [
         ([{"name": "legacy"}, {"name": "x\x1b"}], "there are: legacy, x\\x1b"),
         ([], "there is none: is CTDB's package installed?"),
-        (None, "ctdb-event components lists those there are"),
+        (None, "ctdb-event components lists them"),
     ],
 )
 def test_an_unknown_component(

@@ -73,7 +73,7 @@ def test_all_of_it(node: Path) -> None:
     ):
         assert line in lines
     heads = [line.split("  ")[0] for line in lines if line.split("  ")[0].isupper()]
-    assert heads == ["COMPONENT", "NOT WELL", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "LATELY"]
+    assert heads == ["COMPONENT", "PROBLEMS", "LOCK", "RUNNING", "QUEUED", "LAST RESULT", "RECENT"]
     assert not any(line.startswith("legacy monitor  success") for line in lines), (
         "monitor events that pass are left out"
     )
@@ -386,7 +386,7 @@ def test_a_daemon_that_does_not_answer(watched: FakeBroker) -> None:
 def test_lines_when_it_is_no_terminal(
     watched: FakeBroker, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is under way, then what happens; the daemon goes, comes back, and is of another kind at last."""
+    """What is in progress, then what happens; the daemon goes, comes back, and is of another kind at last."""
     watched.reply("status", samples.status(jobs=[samples.job(), samples.queued()]))
     count = 0
 

@@ -61,7 +61,7 @@ class Shell:
         return ended(self.start(script, *args, environ=environ))
 
     def due(self, service: str = "nfs") -> bool:
-        """Tells whether a service has to be reconfigured, as another script sees it."""
+        """Returns whether a service has to be reconfigured, as another script sees it."""
         status, out, errors = self.run(f"ctdb_service_needs_reconfigure {service}")
         assert (out, errors) == ("", "")
         return status == 0

@@ -187,7 +187,7 @@ class FakeDomain(Rights):
 
     def upgrade(self, done: ResultDone, *, cancel: bool) -> None:
         self.ask("upgrade", cancel)
-        done(UpgradeFailed("none is under way") if cancel else {"former": "1", "version": "2"})
+        done(UpgradeFailed("no upgrade is in progress") if cancel else {"former": "1", "version": "2"})
 
 
 class Client:
@@ -763,7 +763,7 @@ def test_upgrade_answers_what_came_of_it() -> None:
     client = Client()
     assert client.call("upgrade") == {"former": "1", "version": "2"}
     failure = client.refused("upgrade", cancel=True)
-    assert (failure.code, failure.data) == ("EAGAIN", {"kind": "UpgradeFailed", "reason": "none is under way"})
+    assert (failure.code, failure.data) == ("EAGAIN", {"kind": "UpgradeFailed", "reason": "no upgrade is in progress"})
     assert client.domain.asked == [("upgrade", False), ("upgrade", True)]
     assert client.domain.audited == ["upgrade", "cancel of the upgrade"]
 

@@ -117,7 +117,7 @@ def test_a_script_that_asks_for_what_would_wait_for_it_is_answered_edeadlk_and_t
             "ctdb_eventd.dispatcher.requests",
             logging.WARNING,
             "RunRequest refused: legacy ipreallocated would wait for legacy takeip eth0 10.0.0.1 24, "
-            "whose script asks for it and waits",
+            "whose script requests it and waits",
         )
     ]
 

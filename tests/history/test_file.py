@@ -203,7 +203,7 @@ def test_a_broken_file_is_kept_aside_and_a_new_one_begun(
     assert kept.read_bytes() == content
     [line] = [record.message for record in caplog.records]
     assert line == (
-        f"the history {path} can't be used: file is not a database; it is kept as {kept}, and a new one begun"
+        f"the history {path} can't be used: file is not a database; it is kept as {kept}, and a new one started"
     )
 
 

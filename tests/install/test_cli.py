@@ -139,9 +139,9 @@ def test_two_installers_at_once_are_one_too_many(node: FakeNode, capsys: pytest.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         error = error_of(node, capsys)
-        assert "another ctdb-eventd-install is at work" in error
+        assert "another ctdb-eventd-install is running" in error
         assert f"(process {os.getpid()}, `" in error
-        assert f"of user {os.geteuid()} has locked {node.helpers}): wait until it is through, or end that" in error
+        assert f"of user {os.geteuid()} has locked {node.helpers}): wait until it has ended, or end that" in error
     finally:
         os.close(descriptor)
     assert node.run() == 0
@@ -222,10 +222,10 @@ def test_who_runs_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = PermissionError(13, "Permission denied")
     with monkeypatch.context() as patch:
         patch.setattr(os, "readlink", Mock(side_effect=refused))
-        text = f"an event daemon, process {os.getpid()}; only root can tell which (sudo)"
+        text = f"an event daemon, process {os.getpid()}; only root can see which (sudo)"
         assert running_daemon(str(pid_file)) == text
         patch.setattr("builtins.open", Mock(side_effect=refused))
-        assert running_daemon(str(pid_file)) == "only root can tell (sudo)"
+        assert running_daemon(str(pid_file)) == "only root can see it (sudo)"
     own = tmp_path / "ctdb-eventd.ctdb"
     own.write_bytes(Path("/bin/sleep").read_bytes())
     own.chmod(0o755)
@@ -249,7 +249,7 @@ def test_a_daemon_from_before_an_upgrade_that_moved_its_pid_file(
     assert running_daemon(now, elsewhere) == f"{who}, {why}: `ctdb event` doesn't find it until CTDB is restarted"
     with monkeypatch.context() as patch:
         patch.setattr("builtins.open", Mock(side_effect=[FileNotFoundError, PermissionError]))
-        assert running_daemon(now, elsewhere) == "only root can tell (sudo)"
+        assert running_daemon(now, elsewhere) == "only root can see it (sudo)"
     Path(now).write_text(f"{os.getpid()}\n")
     assert running_daemon(now, elsewhere) == who
 
@@ -260,6 +260,6 @@ def test_a_daemon_from_before_an_upgrade_that_moved_its_pid_file(
 def test_each_error_says_what_to_do() -> None:
     assert str(problems.NoEventDaemon(("/a", "/b"))).startswith("CTDB's event daemon, ctdb-eventd, is not in /a or /b")
     assert "/a and in /b" in str(problems.SeveralHelperDirectories(("/a", "/b")))
-    assert str(problems.KeptIsMissing("/k")).startswith("CTDB's own event daemon has gone, it should be /k")
+    assert str(problems.KeptIsMissing("/k")).startswith("CTDB's own event daemon is missing, it should be /k")
     assert str(problems.ReviewFailed(2)) == "nothing was changed: correct the 2 errors above and run this again"
     assert "or go back with --remove" in str(problems.StepFailed("do it", "no"))

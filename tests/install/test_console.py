@@ -70,5 +70,5 @@ def test_an_interrupt_needs_no_traceback(node: FakeNode, tmp_path: Path) -> None
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == cli.EXIT_INTERRUPTED
-    assert said == "ctdb-eventd-install: interrupted; --status tells whether something is half done\n"
+    assert said == "ctdb-eventd-install: interrupted; --status shows whether an operation is incomplete\n"
     assert node.helper.read_text() == OWN_DAEMON

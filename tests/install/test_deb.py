@@ -187,7 +187,7 @@ def test_an_upgrade_of_the_package_upgrades_the_daemon_that_runs_and_ctdbd_notic
         NODE + "start; wait_for 'ctdb nodestatus'; cat $pid; ctdb uptime | sed -n '/start time/s/([^)]*)//p'"
     )
     said = machine.run(NODE + "dpkg -i /newer.deb 2>&1; cat $pid; ctdb uptime | sed -n '/start time/s/([^)]*)//p'")
-    assert f"Version 9.9.9 goes on instead of {__version__}: " in said
+    assert f"Upgraded to version 9.9.9 from {__version__}: " in said
     assert "systemctl restart ctdb" not in said
     assert said.endswith(began)
     assert "ctdb-eventd 9.9.9" in machine.run("ctdb-event ping --plain")
@@ -205,7 +205,7 @@ def test_an_upgrade_of_the_package_to_one_that_cant_take_over_leaves_the_daemon_
     )
     machine.run(NODE + "start; wait_for 'ctdb nodestatus'")
     said = machine.run(NODE + "dpkg -i /newer.deb 2>&1; ctdb-event ping --plain; ctdb-eventd-install --status")
-    assert "this version is installed, but the daemon that runs goes on as it is" in said
+    assert "this version is installed, but the running daemon was not upgraded" in said
     assert "it is in form 1, expected 9 or a later one" in said
     assert f"ctdb-eventd {__version__}\t" in said
     assert f", version {__version__}; version 9.9.9 is installed: `ctdb-event upgrade` has the daemon go on" in said
@@ -298,7 +298,7 @@ def test_a_node_that_cant_take_it_keeps_what_it_has(machine: Machine) -> None:
     before = machine.run(f"sha256sum <{HELPER}")
     said = machine.run("dpkg -i /ctdb-eventd.deb")
     assert "expected seconds" in said
-    assert "this node goes on with the event daemon that it has" in said
+    assert "this node continues with the event daemon that it has" in said
     assert machine.run(f"sha256sum <{HELPER}") == before
     assert machine.run("dpkg-query -W -f '${db:Status-Status}' ctdb-eventd") == "installed"
     machine.run("sed -i '/eventd/,$d' /etc/ctdb/ctdb.conf && ctdb-eventd-install && ctdb-eventd-install --status")
@@ -312,7 +312,7 @@ def test_a_state_directory_that_may_not_execute_keeps_it_out(machine: Machine) -
     machine.run(f"mkdir -p /var/lib/ctdb && {mount} /var/lib/ctdb")
     said = machine.run("dpkg -i /ctdb-eventd.deb")
     assert "/var/lib/ctdb is on a file system that is mounted noexec" in said
-    assert "this node goes on with the event daemon that it has" in said
+    assert "this node continues with the event daemon that it has" in said
     machine.run("umount /var/lib/ctdb && ctdb-eventd-install")
     machine.run(f"{mount} /tmp")
     assert f"exe {HELPER}.ctdb\n" in start(machine, ours=False)

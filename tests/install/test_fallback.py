@@ -72,7 +72,7 @@ def test_python_or_the_program_is_replaced_while_it_is_tried(place: Place, what:
     place.install(program, python=str(python))
     # by its new name Python doesn't find the environment's modules
     ended = place.run(environ={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
-    check_fell_back(place, ended, "replaced while it was tried: an upgrade is going on")
+    check_fell_back(place, ended, "replaced while it was tried: an upgrade is in progress")
 
 
 def test_a_module_is_damaged(place: Place) -> None:
@@ -155,7 +155,7 @@ def _mount_points() -> list[str]:
 
 
 def _is_mounted(path: str, option: str) -> bool:
-    """Tells whether it is so and nothing else is wrong with it."""
+    """Returns whether it is so and nothing else is wrong with it."""
     both = os.ST_NOEXEC | os.ST_RDONLY
     try:
         return os.path.isdir(path) and os.statvfs(path).f_flag & both == getattr(os, option)

@@ -97,7 +97,7 @@ def test_programs_of_an_image_are_not_started(rpm_node: FakeNode) -> None:
     write_program(rpm_node.helpers, f"touch {rpm_node.root}/started")
     (finding,) = review_places(places_of(rpm_node))
     assert finding.severity is Severity.WARNING
-    assert f"was not asked for CTDB's places: it is below {rpm_node.root}; the shell file asks" in finding.text
+    assert f"was not run for CTDB's paths: it is below {rpm_node.root}; the shell file asks" in finding.text
     assert not (rpm_node.root / "started").exists()
 
 
@@ -172,12 +172,12 @@ def test_links_that_lead_to_no_script_are_named(rpm_node: FakeNode) -> None:
     rpm_node.link("63.circle.script", "63.circle.script")
     dangling, circle = warnings(rpm_node)
     assert dangling == (
-        f"{LEGACY}/62.dangling.script: dangling link to /nonexistent: events pass over it; "
+        f"{LEGACY}/62.dangling.script: dangling link to /nonexistent: events skip it; "
         "remove the link, or install what it leads to (CTDB 4.17 fails the event)"
     )
     assert circle == (
-        f"{LEGACY}/63.circle.script: every event fails: link to 63.circle.script that leads round in a "
-        "circle, or over more than 40 links; remove it"
+        f"{LEGACY}/63.circle.script: every event fails: link to 63.circle.script that is part of a "
+        "loop, or of a chain of more than 40; remove it"
     )
 
 
@@ -192,7 +192,9 @@ def test_a_node_without_an_enabled_script_is_warned_of(rpm_node: FakeNode) -> No
 def test_a_hidden_name_runs_with_neither(rpm_node: FakeNode) -> None:
     rpm_node.script("60.site")
     rpm_node.script("60.site.script")
-    assert warnings(rpm_node) == [f"{LEGACY}/60.site: runs with neither daemon, {LEGACY}/60.site.script hides it"]
+    assert warnings(rpm_node) == [
+        f"{LEGACY}/60.site: runs with neither daemon, {LEGACY}/60.site.script takes precedence"
+    ]
 
 
 def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) -> None:
@@ -206,9 +208,9 @@ def test_with_bare_names_alone_ctdbs_scripts_are_left_out(rpm_node: FakeNode) ->
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("echo no first line\n", "is no program, its first line names no interpreter"),
-        ("#!\n", "is no program, its first line names no interpreter"),
-        ("", "is no program"),
+        ("echo no first line\n", "is not a program, its first line does not name an interpreter"),
+        ("#!\n", "is not a program, its first line does not name an interpreter"),
+        ("", "is not a program"),
         ("#!/bin/sh\r\n", r"its interpreter '/bin/sh\r' does not exist"),
         ("#!/usr/bin/perl -w\n", "its interpreter '/usr/bin/perl' does not exist"),
     ],
@@ -217,7 +219,7 @@ def test_what_is_no_program_fails_with_ours(rpm_node: FakeNode, text: str, fault
     rpm_node.script("60.site.script", text)
     (warning,) = warnings(rpm_node)
     assert warning.startswith(f"{LEGACY}/60.site.script: {fault}")
-    assert "CTDB's daemon may pass over it" in warning
+    assert "CTDB's daemon may skip it" in warning
 
 
 def test_machine_code_is_a_program(rpm_node: FakeNode) -> None:

@@ -264,7 +264,7 @@ def test_where_rpm_removed_ctdb_nothing_stays(rpm_node: FakeNode, capsys: pytest
     (rpm_node.root / "usr/sbin/ctdbd").unlink()
     assert rpm_node.run("--status") == cli.EXIT_DAMAGED
     said = capsys.readouterr().out
-    assert "CTDB was removed, and something of the installation was left: run ctdb-eventd-install --remove" in said
+    assert "CTDB was removed, and parts of the installation are left: run ctdb-eventd-install --remove" in said
     assert "In place: nothing" in said
     assert "back in place" not in said
     assert rpm_node.run("--remove") == 0

@@ -93,11 +93,11 @@ class FakeNode:
         return diversions.exists() and "ctdb-eventd.ctdb" in diversions.read_text()
 
     def is_ours(self) -> bool:
-        """Tells whether our file is in place."""
+        """Returns whether our file is in place."""
         return PROGRAM in self.helper.read_text()
 
     def works(self) -> bool:
-        """Tells whether ctdbd would get an event daemon: CTDB's, or ours with CTDB's to fall back on."""
+        """Returns whether ctdbd would get an event daemon: CTDB's, or ours with CTDB's to fall back on."""
         daemon = self.kept if self.is_ours() else self.helper
         return daemon.read_text() in (OWN_DAEMON, NEWER_DAEMON) and all(
             os.access(file, os.X_OK) for file in (daemon, self.helper)

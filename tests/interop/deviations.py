@@ -29,7 +29,7 @@ class Deviation:
     expected: Expected
 
     def applies(self, step: Step, daemon: Maker, cli: Maker) -> bool:
-        """Tells whether this row is about that step with that pair of programs."""
+        """Returns whether this row is about that step with that pair of programs."""
         if self.since is not None and _follows(cli) < self.since:
             return False
         return step.name in self.steps and self.daemon in (None, daemon) and self.cli in (None, cli)

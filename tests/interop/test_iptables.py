@@ -241,7 +241,7 @@ async def test_what_a_timeout_ends_leaves_no_lock(node: Node) -> None:
 
 
 def _is_held(lock: Path) -> bool:
-    """Tells whether a command runs that holds the wrappers' lock."""
+    """Returns whether a command runs that holds the wrappers' lock."""
     with open(lock, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

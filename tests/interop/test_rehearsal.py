@@ -273,4 +273,4 @@ def test_a_script_that_kills_all_ends_it_and_it_says_so(site: Site) -> None:
     site.script("77.wild", '#!/bin/sh\n[ "$1" != startup ] || kill -KILL -1\n')
     done = site.run("--rounds", "1")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("ctdb-node: the rehearsal ended before its time: ")
+    assert done.stderr.startswith("ctdb-node: the rehearsal ended unexpectedly: ")

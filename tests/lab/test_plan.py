@@ -102,7 +102,7 @@ def test_a_directory_where_no_lab_can_be(place: str) -> None:
 
 def test_a_file_is_no_lab(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LabError, match="file is no directory, so no lab's: it stays"):
+    with pytest.raises(LabError, match="file is not a directory, so not that of a lab; it is not removed"):
         remove(tmp_path / "file")
     assert (tmp_path / "file").exists()
 

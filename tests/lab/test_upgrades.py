@@ -39,7 +39,7 @@ def upgrade(node: Node) -> None:
     """Has a node's daemon upgraded."""
     done = node.ctdb_event("upgrade")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}{node.explain()}"
-    assert "goes on instead of" in done.stdout
+    assert "Upgraded to version" in done.stdout
 
 
 def started(node: Node) -> str:
@@ -67,7 +67,7 @@ def test_where_nothing_happens_an_upgrade_moves_nothing(lab: Lab) -> None:
     assert lab.hosting() == hosting
     for node, length in zip(lab.nodes, logs, strict=True):
         since = node.log[length:]
-        assert since.count("upgraded: version") == ROUNDS
+        assert since.count("upgraded to version") == ROUNDS
         for word in ("takeip", "releaseip", "Recovery has started", "UNHEALTHY"):
             assert word not in since, since
     # it is the new program that ctdbd asks from now on

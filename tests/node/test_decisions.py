@@ -90,7 +90,7 @@ def test_every_line_that_cant_be_used_is_named() -> None:
     said = str(caught.value).splitlines()
     assert [line.split(": ")[0] for line in said] == [f"/etc/p:{number}" for number in range(2, 9)]
     assert "'10.0.0.2' has no mask" in said[0]
-    assert "10.0.0.1 stands in line 1 too" in said[1]
+    assert "10.0.0.1 is in line 1 too" in said[1]
     assert "there is no interface 'eth7'" in said[-1]
 
 

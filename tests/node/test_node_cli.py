@@ -92,7 +92,8 @@ def test_wrong_usage_of_health_is_not_a_health() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [(b"[]\n", "what it says is no object"), (b"nonsense\n", "Expecting value"), (b"", "Expecting")]
+    ("line", "why"),
+    [(b"[]\n", "its reply is not a JSON object"), (b"nonsense\n", "Expecting value"), (b"", "Expecting")],
 )
 def test_an_answer_that_cant_be_read_is_said(tmp_path: Path, line: bytes, why: str) -> None:
     answering = Answering(tmp_path / "socket", line)

@@ -45,7 +45,7 @@ class Manager:
         return [line for datagram in self.read() for line in datagram]
 
     def says(self, text: str) -> bool:
-        """Tells whether the latest status has this in it."""
+        """Returns whether the latest status has this in it."""
         return text in next((line for line in reversed(self.lines) if line.startswith("STATUS=")), "")
 
 
@@ -120,8 +120,8 @@ async def test_a_reload_begins_and_ends(node: Node, manager: Manager, runs: list
     already = len(manager.read())
     run.process.send_signal(signal.SIGHUP)
     await until(lambda: ["READY=1"] in manager.read()[already:], "the end of the reload")
-    assert f"going on with the former public addresses: {node.base}/public_addresses:1: '10.0.0.9' has no" in run.said
-    assert "ctdb-eventd goes on with its former configuration: " in run.said
+    assert f"continuing with the former public addresses: {node.base}/public_addresses:1: '10.0.0.9' has no" in run.said
+    assert "ctdb-eventd continues with its former configuration: " in run.said
     assert manager.says("2 of 2")
     assert run.end() == 0
 

@@ -30,7 +30,7 @@ def test_a_script_that_fails_in_each_event() -> None:
         problem, kind, script, text, advice = _one(observations(bad, texts={"77.dns": "exit 7"}))
         assert (problem, kind, script) == (True, "fails", "77.dns")
         assert text == f"77.dns fails in `{name}`: exit status 7"
-        assert advice == "mend the script, or what it needs and says in its output"
+        assert advice == "correct the script, or what it needs: see its output"
 
 
 def test_a_failure_of_init_would_end_ctdbd() -> None:

@@ -37,7 +37,7 @@ def test_a_node_that_is_ready() -> None:
     assert "    77.dns                   takeip          500 ms   100%\n" in text
     assert "      12 times service 12 start\n" in text
     assert "and 2 more; --json has all" in text
-    assert "writes to /cluster: they can have no layer, so they are read-only here" in text
+    assert "writes to /cluster: no writable layer can be put over them, so they are read-only here" in text
     assert "Problems" not in text
 
 
@@ -57,7 +57,7 @@ def test_without_addresses_it_says_so() -> None:
 
 def test_one_address_says_nothing_of_more() -> None:
     text = as_text([_result(observations(rounds=timed_rounds(None, (1, [1.0]))), addresses=1)])
-    assert "One address says nothing of how that grows." in text
+    assert "One address is not enough to estimate how that grows." in text
 
 
 def test_against_another_daemon() -> None:

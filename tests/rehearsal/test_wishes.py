@@ -56,7 +56,7 @@ def test_broken_lines_are_named_all_at_once(tmp_path: Path) -> None:
         _wanted(tmp_path)
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{tmp_path}/public_addresses:1: '10.0.0.1' has no mask")
-    assert second.startswith(f"{tmp_path}/public_addresses:4: 10.0.0.2 stands in line 3 too")
+    assert second.startswith(f"{tmp_path}/public_addresses:4: 10.0.0.2 is in line 3 too")
 
 
 def test_tunables_of_the_node_count(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_tunable_that_is_no_number(tmp_path: Path, value: str) -> None:
 
 
 def test_a_directory_that_is_not_there() -> None:
-    with pytest.raises(NodeError, match="/nowhere is no directory; --config-dir names"):
+    with pytest.raises(NodeError, match="/nowhere is not a directory; --config-dir names"):
         _wanted(Path("/nowhere"))
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_script(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_no_stub(tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match="--real ls: that is no stub, so it runs as it is; stubs are ctdb apache2"):
+    with pytest.raises(NodeError, match="--real ls: it has no stub, so it runs as it is; stubs are ctdb apache2"):
         _wanted(tmp_path, "--real", "mount", "ls")
     assert _wanted(tmp_path, "--real", "mount", "ctdb").request.real == ("mount", "ctdb")
 

@@ -79,7 +79,7 @@ def test_a_name_that_no_lock_can_have_is_ignored_and_logged_once(
     declarations = Declarations("/nowhere")
     assert locks(declarations, script) == locks(declarations, script) == ("good",)
     assert caplog.messages == [
-        f"{script.path}: its head declares a lock that can't be one, it is ignored: {name!r}"
+        f"{script.path}: its head declares an invalid lock name, which is ignored: {name!r}"
         for name in ("a/b", "address:10.0.0.1")
     ]
 

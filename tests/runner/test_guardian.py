@@ -240,7 +240,7 @@ async def test_without_an_interpreter_there_is_no_guardian_and_the_log_says_what
     await made.shutdown()
     (message,) = caplog.messages
     assert message.startswith("no guardian (")
-    assert message.endswith("): should this daemon be killed, its scripts run on until the next one")
+    assert message.endswith("): if this daemon is killed, its scripts continue until the next one starts")
 
 
 async def test_a_guardian_that_could_not_be_started_is_tried_again(

@@ -52,7 +52,7 @@ def test_a_bare_name_that_runs_is_pointed_out_once(
     look(notices, directory)
     look(notices, directory)
     assert caplog.messages == [
-        f"{directory}/10.bare runs here, but not under CTDB's own event daemon: that wants the name 10.bare.script"
+        f"{directory}/10.bare runs here, but not under CTDB's own event daemon: that requires the name 10.bare.script"
     ]
     assert caplog.records[0].levelname == "WARNING"
 
@@ -65,7 +65,7 @@ def test_a_hidden_bare_name_is_pointed_out_once(
     look(notices, directory, rule)
     look(notices, directory, rule)
     path = directory / "10.both"
-    assert caplog.messages == [f"{path} is ignored: {path}.script has the same name and wins"]
+    assert caplog.messages == [f"{path} is ignored: {path}.script has the same name and takes precedence"]
 
 
 def test_a_bare_name_that_is_left_out_is_pointed_out_once(
@@ -76,8 +76,8 @@ def test_a_bare_name_that_is_left_out_is_pointed_out_once(
     look(notices, directory, "auto")
     look(notices, directory, "auto")
     assert caplog.messages == [
-        f"{directory}/10.net-orig does not run: where there are names of the form NN.name.script only those run; "
-        "if it is no copy, rename it to 10.net-orig.script, or set [eventd] script names = both"
+        f"{directory}/10.net-orig does not run: if any script is named NN.name.script, only scripts named so run; "
+        "if it is not a copy, rename it to 10.net-orig.script, or set [eventd] script names = both"
     ]
     assert caplog.records[0].levelname == "WARNING"
 
@@ -141,7 +141,7 @@ def test_a_dangling_link_is_pointed_out_once(
     run(notices, directory)
     run(notices, directory)
     assert caplog.messages == [
-        f"{directory}/10.gone.script is passed over: it is a dangling link to {os.path.realpath(target)}; "
+        f"{directory}/10.gone.script is ignored: it is a dangling link to {os.path.realpath(target)}; "
         "remove the link, or install what it leads to"
     ]
     assert caplog.records[0].levelname == "WARNING"

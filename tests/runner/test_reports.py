@@ -52,7 +52,7 @@ def test_whether_any_script_ran() -> None:
     [
         (
             errno.ELOOP,
-            "a link leads round in a circle, or there are more than 40 in a row (namei shows them); remove it",
+            "a link is part of a loop, or of a chain of more than 40 (namei shows them); remove it",
         ),
         (
             errno.ENOTDIR,

@@ -532,7 +532,7 @@ def test_without_flock_nothing_is_run(place: Place) -> None:
     assert place.run() == (
         127,
         b"",
-        f"iptables: flock not found in PATH ({path}): install util-linux; not run, as nothing would keep it alone\n",
+        f"iptables: flock not found in PATH ({path}): install util-linux; not run, as it could not be serialised\n",
     )
 
 
@@ -552,7 +552,7 @@ def test_a_lock_that_cannot_be_opened_fails_like_one_that_is_not_had(place: Plac
     assert place.run() == (
         75,
         b"",
-        f"iptables: can't open the lock {place.lock()}; not run, as nothing would keep it alone\n",
+        f"iptables: can't open the lock {place.lock()}; not run, as it could not be serialised\n",
     )
 
 

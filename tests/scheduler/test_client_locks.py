@@ -302,7 +302,7 @@ def test_a_client_lock_that_is_behind_another_is_refused_and_leaves_nothing() ->
     node = Node()
     holder = node.ask("routes", text="ctdb-event lock routes")
     behind = node.locks.of({holder.its.pid})
-    with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command asks for it and waits"):
+    with pytest.raises(WouldDeadlock, match="ctdb-event lock routes, whose command requests it and waits"):
         node.locks.request(("other", "routes"), None, 4712, "its child", lambda outcome: None, behind)
     assert len(node.locks) == 1
     assert node.locks.of({4712}) == frozenset()
@@ -438,7 +438,7 @@ def test_a_client_of_a_script_can_not_have_the_scripts_lock(wait: float | None) 
     asker = node.job("legacy startup")
     node.scheduler.want_script(asker, "10.first", ("routes",))
     before = node.core.state
-    with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script asks"):
+    with pytest.raises(WouldDeadlock, match="locks routes other would wait for legacy startup, whose script requests"):
         node.ask("routes other", wait, asker=asker)
     assert node.core.state == before
     assert node.ask("other", asker=asker).granted

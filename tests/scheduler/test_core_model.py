@@ -365,7 +365,7 @@ class Driver:
         return before != self.progress
 
     def waits_for_answer(self, book: Book) -> bool:
-        """Tells whether a job's script waits for an event or a lock that it asked for."""
+        """Returns whether a job's script waits for an event or a lock that it asked for."""
         return book.waits_for is not None or any(
             claim.asker == book.number and not claim.granted for claim in self.claims.values()
         )

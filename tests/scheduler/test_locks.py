@@ -96,7 +96,7 @@ def test_releasing_nothing_does_nothing() -> None:
 def test_asking_twice_is_refused(names: str) -> None:
     table = table_of(first="x", second="x")
     for owner in ("first", "second"):
-        with pytest.raises(ValueError, match=f"^'{owner}' has asked for locks already$"):
+        with pytest.raises(ValueError, match=f"^'{owner}' has already requested locks$"):
             table.acquire(owner, names)
 
 

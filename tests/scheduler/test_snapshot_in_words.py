@@ -28,9 +28,7 @@ class Shown(SchedulerNode):
 
 
 def test_nothing_to_do() -> None:
-    assert Shown().lines() == [
-        "0 events; 0 scripts run (18 may whatever the load is, 256 at the most), 0 wait for a slot"
-    ]
+    assert Shown().lines() == ["0 events; 0 scripts run (18 may run at any load, at most 256), 0 wait for a slot"]
 
 
 def test_every_event_says_what_it_does_or_waits_for() -> None:
@@ -42,7 +40,7 @@ def test_every_event_says_what_it_does_or_waits_for() -> None:
     shown.scheduler.want_script(take, "00.a", ("nfs-callout",))
     shown.scheduler.want_script(other, "00.a", ("nfs-callout", "routes"))
     assert shown.lines() == [
-        "4 events; 1 scripts run (18 may whatever the load is, 256 at the most), 0 wait for a slot",
+        "4 events; 1 scripts run (18 may run at any load, at most 256), 0 wait for a slot",
         "legacy takeip eth0 10.0.0.1 24: runs (process group 4711), arrived T",
         "legacy releaseip eth0 10.0.0.1 24: waits for legacy takeip eth0 10.0.0.1 24, arrived T",
         "legacy takeip eth0 10.0.0.2 24: runs, waits for its next script's locks or a slot, arrived T",

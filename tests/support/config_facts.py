@@ -83,17 +83,17 @@ def _location(value: str, location: str | None = None) -> Fact:
     if location is None:
         return _logging(f"location = {value}", location=value)
     hint = "; a comment needs a line of its own" if " #" in value else ""
-    warning = f'2: [logging] location = "{value}": taken for {location}; {_LOCATIONS}{hint}'
+    warning = f'2: [logging] location = "{value}": treated as {location}; {_LOCATIONS}{hint}'
     return _logging(f"location = {value}", location=location, warnings=(warning,))
 
 
 def _level(value: str, level: str, *, is_odd: bool = True) -> Fact:
-    warning = f'2: [logging] log level = "{value}": taken for {level}; {_LEVELS}'
+    warning = f'2: [logging] log level = "{value}": treated as {level}; {_LEVELS}'
     return _logging(f"log level = {value}", level=level, warnings=(warning,) if is_odd else ())
 
 
 def _debug(value: str, script: str) -> Fact:
-    warning = f'2: [event] debug script = "{value}": taken for {script}; {_NO_SLASH}'
+    warning = f'2: [event] debug script = "{value}": treated as {script}; {_NO_SLASH}'
     return _event(f"debug script = {value}", debug_script=script, warnings=(warning,))
 
 
@@ -176,15 +176,15 @@ FACTS: dict[str, Fact] = {
     "a debug script in a directory that isn't there": Fact(
         b"[event]\ndebug script = missing/debug.sh\n",
         debug_script="debug.sh",
-        warnings=(f'2: [event] debug script = "missing/debug.sh": taken for debug.sh; {_NO_SLASH}',),
+        warnings=(f'2: [event] debug script = "missing/debug.sh": treated as debug.sh; {_NO_SLASH}',),
     ),
     "a debug script only below a directory": _refused(
         "debug script = below/other.sh",
-        "expected an executable file, but @/other.sh does not exist or is none",
+        "expected an executable file, but @/other.sh does not exist or is not a file",
         "event",
     ),
     "a debug script that isn't there": _refused(
-        "debug script = none", "expected an executable file, but @/none does not exist or is none", "event"
+        "debug script = none", "expected an executable file, but @/none does not exist or is not a file", "event"
     ),
     "a debug script that isn't executable": _refused(
         "debug script = plain.sh",
@@ -192,7 +192,7 @@ FACTS: dict[str, Fact] = {
         "event",
     ),
     "a directory as debug script": _refused(
-        "debug script = below", "expected an executable file, but @/below does not exist or is none", "event"
+        "debug script = below", "expected an executable file, but @/below does not exist or is not a file", "event"
     ),
     "an empty debug script": Fact(b"[event]\ndebug script =\n", starts=False, validates=False),
     # ------------------------------------------------------------------ keys
@@ -256,18 +256,18 @@ FACTS: dict[str, Fact] = {
     "a section with something behind it": Fact(
         b"[logging] log level = bogus\nlog level = INFO\n",
         level="INFO",
-        warnings=('1: "log level = bogus": ignored: expected nothing behind [logging]',),
+        warnings=('1: "log level = bogus": ignored: expected nothing after [logging]',),
     ),
     "a section twice": Fact(
         b"[logging]\nlocation = file:\n[event]\n[logging]\nlog level = INFO\n", level="INFO", location="file:"
     ),
     "a section that isn't closed": Fact(
         b"[logging\nlog level = bogus\n",
-        warnings=(f'1: "[logging": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'1: "[logging": expected "]" after the name of a section; {_VOID}',),
     ),
     "another daemon's section that isn't closed": Fact(
         b"[logging]\nlog level = INFO\n[cluster\n",
-        warnings=(f'3: "[cluster": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'3: "[cluster": expected "]" after the name of a section; {_VOID}',),
     ),
     "sections of ours": Fact(b"[eventd]\nkill grace = 5\n[locks]\nmine = 60.nfs\n", validates=False),
     # ------------------------------------------------------------------ lines
@@ -277,7 +277,7 @@ FACTS: dict[str, Fact] = {
     "line ends of Windows": Fact(b"[logging]\r\nlog level = INFO\r\n", level="INFO"),
     "line ends of old Macs": Fact(
         b"[logging]\rlog level = bogus\r",
-        warnings=('1: "log level = bogus": ignored: expected nothing behind [logging]',),
+        warnings=('1: "log level = bogus": ignored: expected nothing after [logging]',),
     ),
     "a carriage return in a comment": _logging("# x\rlog level = bogus"),
     "vertical tabs and form feeds": _logging("\flog level = INFO\v\f", level="INFO"),
@@ -318,7 +318,7 @@ FACTS: dict[str, Fact] = {
     ),
     "a NUL in a section": Fact(
         b"[logging\0]\nlog level = bogus\n",
-        warnings=(f'1: "[logging": expected "]" behind the name of a section; {_VOID}',),
+        warnings=(f'1: "[logging": expected "]" after the name of a section; {_VOID}',),
     ),
     "a NUL in a comment": _logging(b"# a\0b"),
     "a byte order mark": Fact(

@@ -216,7 +216,7 @@ def can_make_cgroups() -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Tells whether a process lives; a zombie doesn't, since there may be no parent to reap it."""
+    """Returns whether a process lives; a zombie doesn't, since there may be no parent to reap it."""
     return any(pid == its_pid and state not in "ZX" for its_pid, (state, _) in _processes())
 
 

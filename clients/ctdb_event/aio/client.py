@@ -199,7 +199,7 @@ class AsyncClient:
 
         Args:
             run: Its id; None for the latest one that is over.
-            failed: Of those the latest that did not end well.
+            failed: Of those the latest that did not succeed.
         """
         return await self._connection.call(requests.past_run(run, failed))
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 _RECEIVE_SIZE = 1 << 16
 # Bytes. A new request waits while more are unsent: a broker that doesn't read must not fill this process's memory.
 _MAX_UNSENT = 1 << 20
-_CLOSED = "it was closed here"
+_CLOSED = "closed by the client"
 
 
 class Connection:
@@ -59,7 +59,7 @@ class Connection:
             BrokerUnavailable: It was never made.
         """
         if self._core is None:
-            raise connection_lost(self.path, "it was never made; use the client as `async with connect() as …`", None)
+            raise connection_lost(self.path, "it was never opened; use the client as `async with connect() as …`", None)
         return self._core
 
     async def open(self) -> None:
@@ -70,7 +70,7 @@ class Connection:
             BrokerError: The server speaks none of the dialects.
         """
         if self._core is not None:
-            raise connection_lost(self.path, "a client connects only once; make a new one", None)
+            raise connection_lost(self.path, "a client can connect only once; create a new one", None)
         async with contextlib.AsyncExitStack() as stack:
             core, stream = await self._dial()
             stack.push_async_callback(anyio.aclose_forcefully, stream)

@@ -76,7 +76,7 @@ def _take_option(arguments: Arguments, name: str, value: str | None, word: str) 
         raise _unknown_option(arguments.command, shown)
     if option.value:
         if value is None:
-            raise _usage(arguments.command, f"option {shown} lacks its value, {option.value}")
+            raise _usage(arguments.command, f"option {shown} needs a value, {option.value}")
         arguments.values[option.name] = value
     elif value is not None:
         raise _usage(arguments.command, f"option {shown} takes no value, here it has {escaped(value)}")
@@ -97,10 +97,10 @@ def _check_operands(arguments: Arguments) -> None:
     if len(given) < len(expected) and expected[len(given)].required:
         raise _usage(command, f"{expected[len(given)].name} is missing")
     if len(given) > len(expected) and not (expected and expected[-1].many):
-        hint = "; COMMAND stands behind --" if command.takes_command else ""
+        hint = "; COMMAND must follow --" if command.takes_command else ""
         raise _usage(command, f"{escaped(given[len(expected)])} is one argument too many{hint}")
     if command.takes_command and not arguments.behind:
-        raise _usage(command, "COMMAND is missing; it stands behind --")
+        raise _usage(command, "COMMAND is missing; it must follow --")
 
 
 def _usage(command: Command, problem: str) -> Usage:

@@ -56,7 +56,7 @@ def _item(kind: str, name: str, one: dict[str, Any], other: dict[str, Any]) -> d
 
 
 def _whole(run: dict[str, Any]) -> dict[str, Any]:
-    state = run["outcome"] or "going on"
+    state = run["outcome"] or "running"
     return {"state": state, "result": run["summary"], "seconds": run["seconds"]}
 
 
@@ -92,7 +92,7 @@ def _state(item: dict[str, Any], prefix: str) -> tuple[str, str]:
 def _print_output(session: Session, item: dict[str, Any], run: dict[str, Any], other: dict[str, Any]) -> None:
     """Prints the differences between a script's outputs in the two runs."""
     printed, other_printed = item["output"] or b"", item["other_output"] or b""
-    name, other_name = (f"{item['name']}, {one['run']}, asked for {at(one['queued'])}" for one in (run, other))
+    name, other_name = (f"{item['name']}, {one['run']}, requested {at(one['queued'])}" for one in (run, other))
     # usually the other run is the earlier one
     lines = difflib.unified_diff(output_lines(other_printed), output_lines(printed), other_name, name, lineterm="")
     for position, line in enumerate(lines):

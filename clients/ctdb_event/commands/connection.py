@@ -108,7 +108,7 @@ class DaemonConnection(Transport):
                 if refuses(core.path):
                     from ctdb_event.refusal import NOT_ALLOWED, may_not
 
-                    text = may_not(f"ask the event daemon at {core.path}")
+                    text = may_not(f"use the event daemon at {core.path}")
                     return CallFailed("EACCES", text, {"kind": NOT_ALLOWED})
                 return NotNative(f"the daemon at {core.path} speaks only the CTDB dialect: it closed the connection")
         return ConnectionLost(f"connection to {core.path} lost: {self.reason if core.closed_by_peer else core.ended}")

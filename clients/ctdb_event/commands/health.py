@@ -118,7 +118,7 @@ def _not_known(session: Session, component: str, error: Exception) -> dict[str, 
             return {"state": "unknown", "reason": explained(session.path, refusal).text}
         except (NotNative, ConnectionLost, RemoteProtocolError):
             pass  # CTDB's own daemon doesn't support the request, but reports a missing component itself
-        reason = f"no monitor event of {component} has come to an end since the event daemon started"
+        reason = f"no monitor event of {component} has completed since the event daemon started"
         return {"state": "unknown", "reason": reason}
     return {"state": "unknown" if kind in _NO_RESULT else "no-daemon", "reason": explained(session.path, error).text}
 

@@ -34,9 +34,9 @@ _STYLES = {
 
 
 _KNOWN_FROM = {
-    "head": "says its head",
-    "configuration": "says [events] in ctdb.conf",
-    "table": "a script of CTDB's, known by its content",
+    "head": "declared in its head",
+    "configuration": "set by [events] in ctdb.conf",
+    "table": "a script of CTDB, recognised by its content",
 }
 
 
@@ -212,7 +212,7 @@ def _reload(session: Session) -> int:
         return 0
     for warning in found["warnings"]:
         session.screen.write(f"warning: {session.screen.safe(warning)}\n")
-    session.screen.write("The configuration was read again and is in force.\n")
+    session.screen.write("The configuration was reloaded.\n")
     return 0
 
 
@@ -222,12 +222,12 @@ def _upgrade(session: Session) -> int:
     if session.json:
         session.print_json(found)
     elif cancel:
-        session.screen.write("The upgrade was given up; the daemon goes on as before.\n")
+        session.screen.write("The upgrade was cancelled; the daemon continues as before.\n")
     else:
         version, former = session.screen.safe(found["version"]), session.screen.safe(found["former"])
         session.screen.write(
-            f"Version {version} goes on instead of {former}: {found['waited']:.1f} s until nothing ran, "
-            f"then {found['seconds']:.3f} s without an answer.\n"
+            f"Upgraded to version {version} from {former}: waited {found['waited']:.1f} s for running events, "
+            f"then did not answer for {found['seconds']:.3f} s.\n"
         )
     return 0
 

@@ -151,7 +151,7 @@ def _watch_connection(connection: DaemonConnection, names: list[str], pid: int) 
             try:
                 connection.call("ping")
             except Exception as error:  # after any error the locks can't be relied on
-                complain(f"ctdb-event: {_shown(names)} lost, and the command goes on without: {error}")
+                complain(f"ctdb-event: {_shown(names)} lost; the command continues without: {error}")
                 poller.unregister(connection)
     finally:
         os.close(descriptor)

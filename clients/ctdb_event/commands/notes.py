@@ -45,7 +45,7 @@ def _follow_since(session: Session, connection: DaemonConnection, run: str, want
     Notes only wake this loop, since a slow reader may lose some of them.
     """
     if wanted["kinds"] not in (None, [_ENDS]) or wanted["run"] is not None:
-        raise Failure("--since is for ends of runs alone: leave out --run, --output and other --kinds", _INVALID)
+        raise Failure("--since prints only the ends of runs: leave out --run, --output and other --kinds", _INVALID)
     which = {name: wanted[name] for name in ("component", "event", "address")}
     subscription = connection.start("subscribe", {**which, "kinds": [_ENDS]})
     while True:
@@ -169,7 +169,7 @@ def _of_the_node(kind: str, data: dict[str, Any]) -> tuple[str, str]:
             return f"{data['component']}: healthy", "good"
         return f"{data['component']}: not healthy: {data['script'] or 'monitor'} failed", "bad"
     if kind == "upgraded":
-        return f"version {data['version']} goes on instead of {data['former']}", ""
+        return f"upgraded to version {data['version']} from {data['former']}", ""
     if kind == "gap":
         return f"{data['lost']} notes were lost here: this reader is too slow", "bad"
     return kind, "dim"

@@ -46,7 +46,7 @@ def on_all_nodes(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     said = said_by_node(output)
     if not said:
         why = last_line(output) or f"it printed nothing, exit status {done.returncode}"
-        raise Failure(f"onnode names no nodes: {why}; `onnode -v all hostname` must work", NOT_ASKED)
+        raise Failure(f"onnode lists no nodes: {why}; `onnode -v all hostname` must work", NOT_ASKED)
     return said
 
 

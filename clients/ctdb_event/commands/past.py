@@ -64,7 +64,7 @@ def moment(given: str, now: float) -> float:
             return time.mktime(time.strptime(given, form))
         except (ValueError, OverflowError):
             continue
-    raise Failure(f'"{given}" is no time: {_WHEN}', _INVALID)
+    raise Failure(f'"{given}" is not a time: {_WHEN}', _INVALID)
 
 
 def _wanted(session: Session, limit: int) -> Wanted:
@@ -147,8 +147,8 @@ def whole_runs(session: Session) -> Iterator[dict[str, Any]]:
         count += 1
         yield run
     if count == wanted.limit and "--limit" not in session.arguments.values:
-        advice = "for more name a --limit, for others --since and --until"
-        complain(f"ctdb-event: only the latest {count} runs were taken; {advice}")
+        advice = "for more use --limit, for others --since and --until"
+        complain(f"ctdb-event: only the latest {count} runs are included; {advice}")
 
 
 def _each_whole_run(session: Session, wanted: Wanted) -> Iterator[dict[str, Any]]:
@@ -172,7 +172,7 @@ def _history(session: Session) -> int:
     if "--export" in session.arguments.flags:
         return _export(session)
     found = _found(session, "runs", _wanted(session, 50))
-    heads = ("RUN", "ASKED FOR", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
+    heads = ("RUN", "REQUESTED", "EVENT", "OUTCOME", "TOOK ", "WAITED ", "BY", "SCRIPTS THAT FAILED")
     return print_list(session, found, found, heads, _row, "The history has no such run.")
 
 
@@ -194,7 +194,7 @@ def _row(run: dict[str, Any]) -> list[str | tuple[str, str]]:
 
 
 def _outcome(run: dict[str, Any]) -> str:
-    return str(run["outcome"] or "going on")
+    return str(run["outcome"] or "running")
 
 
 def _asked_by(run: dict[str, Any]) -> str:
@@ -211,11 +211,11 @@ def _show(session: Session) -> int:
         return 0
     screen = session.screen
     if run["outcome"] is None or run["waited"] is None:
-        head = f"{event_shown(run)}: {_outcome(run)}, asked for {at(run['queued'])}, run {run['run']}"
+        head = f"{event_shown(run)}: {_outcome(run)}, requested {at(run['queued'])}, run {run['run']}"
         screen.write(screen.paint(screen.safe(head), state_style(run["outcome"] or "running")) + "\n")
     else:
         print_scripts(screen, [run])
-    asked = f"asked for at {at(run['queued'])} by {_asked_by(run) or 'nobody known'}"
+    asked = f"requested at {at(run['queued'])} by {_asked_by(run) or 'an unknown client'}"
     if run["pid"] is not None:
         asked += f", process {run['pid']}"
     screen.write(f"  {screen.safe(asked)}\n")
@@ -223,7 +223,7 @@ def _show(session: Session) -> int:
         screen.write(f"  {screen.safe('ended: ' + run['ended_by'])}\n")
     for wait in run["waits"]:
         whose = f"{wait['script']} waited" if wait["script"] else "waited"
-        behind = f", which {wait['holder']} had" if wait["holder"] else ""
+        behind = f", held by {wait['holder']}" if wait["holder"] else ""
         line = f"{whose} {lasting(wait['seconds'])} for {wait['what']}{behind}, from {at(wait['began'])}"
         screen.write(f"  {screen.safe(line)}\n")
     if "--processes" in session.arguments.flags:
@@ -235,7 +235,7 @@ def _show(session: Session) -> int:
 
 def _print_processes(screen: Screen, script: dict[str, Any]) -> None:
     hung = script["hung"]
-    screen.write(f"\n  {screen.safe(script['name'])} when its time was over:\n")
+    screen.write(f"\n  {screen.safe(script['name'])} when it timed out:\n")
     for process in hung["processes"]:
         head = f"{process['pid']}, child of {process['parent']}, state {process['state']}: {process['command']}"
         screen.write(f"    {screen.safe(head)}\n      {screen.safe(process['doing'])}\n")
@@ -284,7 +284,7 @@ def last_good_before(session: Session, run: dict[str, Any]) -> dict[str, Any]:
     if not good:
         which = f"of {event_shown(run)} before {run['run']}"
         is_all = len(found) < _MAX_RUNS
-        said = f"no run {which} ended well" if is_all else f"the latest {_MAX_RUNS} runs {which} did not end well"
+        said = f"no run {which} succeeded" if is_all else f"none of the latest {_MAX_RUNS} runs {which} succeeded"
         raise Failure(said, _UNKNOWN)
     return one_run(session, good[-1])
 
@@ -293,7 +293,7 @@ def _slow(session: Session) -> int:
     """Lists statistics of durations."""
     found = _found(session, "slow", _wanted(session, 20))
     heads = ("", "NAME", "EVENT", "COUNT ", "IN ALL ", "MEDIAN ", "95 % ", "LONGEST ")
-    return print_list(session, found, found, heads, _slow_row, "The history has nothing of that time.")
+    return print_list(session, found, found, heads, _slow_row, "The history has no runs of that time.")
 
 
 def _slow_row(one: dict[str, Any]) -> list[str]:

@@ -29,25 +29,25 @@ def explained(path: str, error: Exception) -> Failure:
     if isinstance(error, NotNative):
         return _not_native(path)
     if isinstance(error, ConnectionLost):
-        return Failure(f"no answer from the event daemon: {error}; its log says why it ended or refused")
+        return Failure(f"no answer from the event daemon: {error}; see its log for the reason")
     if isinstance(error, RemoteProtocolError):
-        return Failure(f"what answers on {path} does not speak the event protocol: {error}")
+        return Failure(f"the program that listens on {path} does not use the event protocol: {error}")
     assert isinstance(error, InvalidRequest)
-    return Failure(f"this can't be asked: {error.message}", errno.EINVAL)
+    return Failure(f"this request can't be sent: {error.message}", errno.EINVAL)
 
 
 def unreadable(path: str, error: Exception) -> Failure:
     """Returns the failure that a reply violates the protocol: a key or type that a command relied on is missing."""
     found = f"{type(error).__name__}: {escaped(str(error)[:_SHOWN])}"
-    advice = "is it of another version? Restart CTDB after an upgrade; if that doesn't help, please report it"
-    return Failure(f"the answer of the event daemon at {path} can't be read ({found}); {advice}", errno.EPROTO)
+    advice = "does it have another version? Restart CTDB after an upgrade; if that doesn't help, please report it"
+    return Failure(f"the reply of the event daemon at {path} can't be decoded ({found}); {advice}", errno.EPROTO)
 
 
 def _not_native(path: str) -> Failure:
     works = ", ".join(command.words for command in COMMANDS if command.dropin or command.words == "health")
     return Failure(
-        f"the event daemon at {path} speaks only CTDB's own dialect: it is CTDB's own. With it work: {works}. "
-        "ctdb-eventd-install --status says which daemon is in place"
+        f"the event daemon at {path} speaks only CTDB's own dialect: it is CTDB's own. These commands work with it: "
+        f"{works}. ctdb-eventd-install --status shows which daemon is installed"
     )
 
 
@@ -72,20 +72,21 @@ def _advice(path: str, error: CallFailed) -> str:
     if kind == "NoSuchComponent":
         return _components(path)
     if kind == "NoSuchMethod":
-        return "the daemon is of another version than this program: restart CTDB after an upgrade"
+        return "the daemon has another version than this program: restart CTDB after an upgrade"
     return _ADVICE.get(str(kind), "")
 
 
 _ADVICE = {
     "NoSuchRun": "ctdb-event ps lists what runs and waits",
-    "NoSuchPastRun": "ctdb-event history lists what is",
+    "NoSuchPastRun": "ctdb-event history lists those that are",
     "NeverRan": "ctdb-event results lists the events that have",
-    "WouldDeadlock": "do the work in the script itself, or ask from a process that is no child of it (setsid -f)",
-    "QueueTimeout": "it waited for as long as [eventd] queue timeout allows; ctdb-event ps shows what is before it",
-    "ConfigError": "the former configuration stays in force",
-    "StartupError": "the former configuration stays in force; correct [logging] location in ctdb.conf",
+    "WouldDeadlock": "do the work in the script itself, or request it from a process that is not a child of the script "
+    "(setsid -f)",
+    "QueueTimeout": "it waited longer than [eventd] queue timeout allows; ctdb-event ps shows what is ahead of it",
+    "ConfigError": "the former configuration stays in effect",
+    "StartupError": "the former configuration stays in effect; correct [logging] location in ctdb.conf",
     "UnreadableComponent": "look at the directory's owner and mode",
-    NOT_ALLOWED: "it counts after ctdb-event reload",
+    NOT_ALLOWED: "a change takes effect after ctdb-event reload",
     "Bug": "the daemon's log has more; please report it",
 }
 
@@ -95,6 +96,6 @@ def _components(path: str) -> str:
         with DaemonConnection(path) as connection:
             found: list[dict[str, Any]] = connection.call("components")
     except Exception:
-        return "ctdb-event components lists those there are"  # the original error matters, not this request's
+        return "ctdb-event components lists them"  # the original error matters, not this request's
     names = ", ".join(escaped(component["name"]) for component in found)
     return f"there are: {names}" if names else "there is none: is CTDB's package installed?"

@@ -63,7 +63,7 @@ def _nothing(component: str | None, event: str | None, address: str | None) -> s
     what = "No event" if event is None else f"No {event}"
     where = "" if component is None else f" of {component}"
     whom = "" if address is None else f" for {address}"
-    return f"{what}{where}{whom} has come to an end since the daemon started."
+    return f"{what}{where}{whom} has completed since the daemon started."
 
 
 def _script_lines(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -86,7 +86,7 @@ def failed_scripts(run: dict[str, Any]) -> str:
 
 
 def _outcome(run: dict[str, Any]) -> str:
-    return f"{run['outcome']}, before the start" if run.get("former") else str(run["outcome"])
+    return f"{run['outcome']}, by a former daemon" if run.get("former") else str(run["outcome"])
 
 
 def is_bad(script: dict[str, Any]) -> bool:

@@ -119,7 +119,7 @@ class _Run:
             complain(f"ctdb-event: Ctrl-C: run {result['run']} was cancelled")
             return _INTERRUPTED
         if self._interrupted:
-            complain(f"ctdb-event: Ctrl-C came too late: run {result['run']} is over, it ended as {result['outcome']}")
+            complain(f"ctdb-event: Ctrl-C came too late: run {result['run']} had already ended: {result['outcome']}")
         return _CODES.get(result["outcome"], errno.EIO)
 
     def _cancel(self) -> int:
@@ -131,7 +131,7 @@ class _Run:
             result = self._cancelled(self._call, since)
         if result is not None:
             return self._finish(result)
-        complain("ctdb-event: Ctrl-C: left; the daemon cancels the run, since nobody waits for it")
+        complain("ctdb-event: Ctrl-C: disconnected; the daemon cancels the run")
         return _INTERRUPTED
 
     def _cancelled(self, call: Mailbox, since: float) -> dict[str, Any] | None:
@@ -141,7 +141,7 @@ class _Run:
             try:
                 if not announced:
                     announced = True
-                    self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again leaves at once")
+                    self._stream.aside("ctdb-event: Ctrl-C: the run is being cancelled; Ctrl-C again exits at once")
                 if not requested:
                     with _sigint_blocked():
                         self._connection.start("cancel", {"call": call.request_id})

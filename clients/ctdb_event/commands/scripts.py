@@ -132,7 +132,7 @@ def _compare_nodes(session: Session, component: str | None) -> int:
         if items is None:
             reason = last_line(said) or f"`{_ON_EACH_NODE}` printed nothing there"
             not_asked.append({"node": node, "reason": reason})
-            complain(f"ctdb-event: node {node} could not be asked: {session.screen.safe(reason)}")
+            complain(f"ctdb-event: node {node} could not be queried: {session.screen.safe(reason)}")
         else:
             nodes[node] = [item for item in items if component in (None, item["component"])]
     if component is not None and nodes and not any(nodes.values()):

@@ -67,9 +67,9 @@ class Option:
         return f"{self.name} {self.value}" if self.value else self.name
 
 
-HELP = Option("--help", "Say what the command does, and end.", short="-h")
-SOCKET = Option("--socket", "The daemon's socket, instead of the usual place.", "PATH", "file")
-DEBUG = Option("--debug", "Accepted as by CTDB's own program, and of no effect.", "LEVEL", short="-d")
+HELP = Option("--help", "Print help for the command, and exit.", short="-h")
+SOCKET = Option("--socket", "The daemon's socket, if it is not the usual one.", "PATH", "file")
+DEBUG = Option("--debug", "Accepted for compatibility with CTDB's own program; has no effect.", "LEVEL", short="-d")
 GLOBAL_OPTIONS = (SOCKET, DEBUG, HELP)
 """The options of every command."""
 JSON = Option("--json", "Print JSON.")

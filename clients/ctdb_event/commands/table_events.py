@@ -18,17 +18,17 @@ _RUN_OPERANDS = (
 _RUN_STATUSES = (
     ("0", "the event succeeded"),
     ("8", "a script failed (ENOEXEC)"),
-    ("110", "the event's time was over (ETIMEDOUT)"),
+    ("110", "the event timed out (ETIMEDOUT)"),
     ("125", "the run was cancelled (ECANCELED)"),
     ("2", "there is no such component (ENOENT)"),
     (
         "16",
-        "it was not run: it waited for as long as `[eventd] queue timeout` allows, or a script that can't be ended has "
+        "it was not run: it waited longer than `[eventd] queue timeout` allows, or a script that can't be ended holds "
         "its address (EBUSY)",
     ),
-    ("22", "a name or a number can't be used (EINVAL)"),
-    ("35", "it would have to wait for the event whose script asks for it (EDEADLK)"),
-    ("5", "an error of the system (EIO); the daemon's log has it"),
+    ("22", "a name or a number is invalid (EINVAL)"),
+    ("35", "it would have to wait for the event whose script requests it (EDEADLK)"),
+    ("5", "a system error (EIO); the daemon's log shows it"),
     ("1", "wrong usage, or no daemon answers"),
 )
 
@@ -36,17 +36,16 @@ _RUN = Command(
     "run",
     "Run an event.",
     "Runs the scripts of an event and waits for their end. Without any of the options it is the command of CTDB's own "
-    "program: the arguments are joined by spaces, and scripts get them cut at spaces again.\n\n"
-    "With `--stream`, `--detach` or `--json` each ARG is one argument of the scripts, spaces and all, and what begins "
-    "with a dash can be given behind `--`. `--stream` shows the scripts' output on standard output as it comes, and on "
-    "standard error a line when each script starts and ends. Ctrl-C cancels the run, once more leaves at once. If the "
-    "connection is lost, the "
-    "run is cancelled too, but not a detached one.",
+    "program: the arguments are joined by spaces, and split at spaces again for the scripts.\n\n"
+    "With `--stream`, `--detach` or `--json` each ARG is one argument of the scripts, also if it contains spaces; one "
+    "that begins with a dash must follow `--`. `--stream` shows the scripts' output on standard output as it comes, "
+    "and on standard error a line when each script starts and ends. Ctrl-C cancels the run, a second Ctrl-C exits at "
+    "once. If the connection is lost, the run is cancelled too, unless it is detached.",
     group="Events",
     operands=_RUN_OPERANDS,
     options=(
         Option("--stream", "Show output as it comes, script by script."),
-        Option("--detach", "Print the run's id and don't wait: it goes on by itself."),
+        Option("--detach", "Print the run's id, and don't wait for its end."),
         Option("--json", "Print the result as JSON; with --stream one object per line, the result last."),
     ),
     examples=(
@@ -61,7 +60,7 @@ _RUN = Command(
 )
 _STATUS = Command(
     "status",
-    "Show how the scripts of an event went when it ran last.",
+    "Show the scripts' results in an event's latest run.",
     "For each script its name, result, time and output, in the form of CTDB's own program. The exit status is the "
     "result of the script that failed. `results` shows more, and of all events at once.",
     group="Events",
@@ -79,21 +78,21 @@ _STATUS = Command(
 _CANCEL = Command(
     "cancel",
     "Cancel a run that is queued or running.",
-    "Whoever asked for the run is told that it was cancelled. The script that runs gets SIGTERM, and SIGKILL after "
-    "`[eventd] kill grace`. Cancel runs of `ctdbd` with care: a node whose startup or takeip fails is taken out of "
-    "service.",
+    "The client that requested the run gets the result that it was cancelled. The running script gets SIGTERM, and "
+    "SIGKILL after `[eventd] kill grace`. Cancel runs of `ctdbd` with care: a node whose startup or takeip fails is "
+    "taken out of service.",
     group="Events",
     operands=(Operand("RUN", "run", "Id of the run, as `ps` shows it."),),
     options=(JSON,),
-    examples=(("ctdb-event cancel mb3k9x2f-17", "Take back the run with that id."),),
-    statuses=(("0", "it was cancelled"), ("2", "there is no such run, or it is over (ENOENT)"), ("1", "no daemon")),
-    json='`{"run": ID, "state": "queued" or "running"}`, for what it was.',
+    examples=(("ctdb-event cancel mb3k9x2f-17", "Cancel the run with that id."),),
+    statuses=(("0", "it was cancelled"), ("2", "there is no such run, or it has ended (ENOENT)"), ("1", "no daemon")),
+    json='`{"run": ID, "state": "queued" or "running"}`: its state before.',
 )
 _RESULTS = Command(
     "results",
-    "Show how events went when they ran last.",
-    "The latest result of each event; of address events that ran side by side, the worst. With COMPONENT only of this "
-    "one. With EVENT too: its scripts, one by one, with their output.",
+    "Show the latest result of each event.",
+    "Of address events that ran concurrently, the worst result. With COMPONENT only of this one. With EVENT too: its "
+    "scripts, one by one, with their output.",
     group="Events",
     operands=(
         Operand("COMPONENT", "component", "Only of this component.", required=False),
@@ -106,8 +105,8 @@ _RESULTS = Command(
         PLAIN,
     ),
     examples=(
-        ("ctdb-event results", "Everything that is known."),
-        ("ctdb-event results legacy monitor", "The last check, with what the scripts said."),
+        ("ctdb-event results", "All results."),
+        ("ctdb-event results legacy monitor", "The last check, with the scripts' output."),
         ("ctdb-event results --addresses legacy takeip", "Which address could not be taken?"),
     ),
     statuses=(
@@ -133,7 +132,7 @@ _RESULTS = Command(
         ("started", "time"),
         ("script_seconds", ""),
         ("output", "what it printed"),
-        ("known_from", "where it is known from that it doesn't handle the event, if it is `not-handled`"),
+        ("known_from", "if it is `not-handled`: where that is declared, `head`, `configuration` or `table`"),
         ("script_waits", "seconds that its scripts waited for locks, slots, commands and files"),
     ),
     json="A list of runs, as `status` in [the protocol](protocol.md#a-run) has them.",
@@ -141,11 +140,11 @@ _RESULTS = Command(
 _EVENTS = Command(
     "events",
     "List the events that CTDB has.",
-    "In the order in which a node meets them, with their arguments and what may run beside them. Scripts may know "
-    "further ones: any name will do.",
+    "In the order in which they occur on a node, with their arguments and whether they run concurrently. Scripts may "
+    "handle others: every valid name can be run.",
     group="Events",
     options=(JSON, PLAIN),
-    examples=(("ctdb-event events", "What can scripts be asked for?"),),
+    examples=(("ctdb-event events", "Which events do scripts have to handle?"),),
     statuses=(("0", "listed"), ("1", "no daemon answers")),
     columns=(("name", ""), ("mode", "`exclusive`, `address` or `monitor`"), ("args", "what its arguments are")),
     json="A list of objects with `name`, `mode` and `args`.",

@@ -12,7 +12,7 @@ _CHANGED = (
     ("0", "done, or nothing to do"),
     ("2", "there is no such script (ENOENT)"),
     ("5", "the link can't be made or removed (EIO)"),
-    ("22", "the name can't be a script's, or a directory stands in its place (EINVAL)"),
+    ("22", "the name is not valid for a script, or it is that of a directory (EINVAL)"),
     ("1", "wrong usage"),
 )
 
@@ -22,7 +22,7 @@ _COMPONENTS = Command(
     "Every directory of event scripts, how many scripts it has, and how many of them are enabled.",
     group="Scripts",
     options=(JSON, PLAIN),
-    examples=(("ctdb-event components", "What is there?"),),
+    examples=(("ctdb-event components", "Which components are there?"),),
     statuses=(("0", "listed"), ("1", "no daemon answers")),
     columns=(
         ("name", ""),
@@ -38,9 +38,9 @@ _SCRIPTS = Command(
     "List scripts and why some don't run, or where nodes differ.",
     "In the order in which they run: whether each is enabled, whose file it is, when it was changed, the beginning of "
     "its content's SHA-256, the locks that it needs, why it doesn't run or what is wrong with it, and the events for "
-    "which it is started if these are not all. Then files that are no scripts, and why.\n\n"
-    "With `--nodes` every node is asked by CTDB's `onnode`, one after the other: what is listed are the scripts that "
-    "are not on all nodes with the same content, owner and state, once for each node.",
+    "which it is started if these are not all. Then files that are not scripts, and why.\n\n"
+    "With `--nodes` it queries every node by CTDB's `onnode`, one after the other, and lists the scripts that are not "
+    "on all nodes with the same content, owner and state, once for each node.",
     group="Scripts",
     operands=(Operand("COMPONENT", "component", "Only this component's scripts.", required=False),),
     options=(
@@ -57,7 +57,7 @@ _SCRIPTS = Command(
     statuses=(
         ("0", "listed; with `--nodes` they have the same scripts"),
         ("1", "wrong usage, or no daemon; with `--nodes` also: they differ"),
-        ("2", "there is no such component (ENOENT); with `--nodes` also: a node could not be asked"),
+        ("2", "there is no such component (ENOENT); with `--nodes` also: a node could not be queried"),
     ),
     columns=(
         ("name", "of the script, or of the file"),
@@ -68,25 +68,26 @@ _SCRIPTS = Command(
         ("path", ""),
         ("target", "of a link"),
         ("events", "for which it is started, empty for all"),
-        ("known_from", "where that is known from: `head`, `configuration`, `table`"),
+        ("known_from", "where that is declared: `head`, `configuration`, `table`"),
         ("owner", "number of the user whose file it is"),
         ("modified", "when its content was last changed"),
-        ("digest", "SHA-256 of its content, of which people see the first ten digits"),
+        ("digest", "SHA-256 of its content; the table for people shows the first ten digits"),
         ("component", ""),
         ("node", "address of the node, with `--nodes`; then only name, state, owner, digest and component are there"),
     ),
     json="An object, as `scripts` in [the protocol](protocol.md#scripts) has it; without COMPONENT a list of them. "
-    "With `--nodes` an object with `nodes` (those that were asked), `differences` (a list of objects with `component`, "
-    "`name`, `node`, `state`, `owner` and `digest`) and `not_asked` (a list of objects with `node` and `reason`).",
+    "With `--nodes` an object with `nodes` (those that were queried), `differences` (a list of objects with "
+    "`component`, `name`, `node`, `state`, `owner` and `digest`) and `not_asked` (a list of objects with `node` and "
+    "`reason`).",
 )
 _LINT = Command(
     "lint",
     "Find mistakes in event scripts.",
-    "Looks at names, permissions, interpreters, syntax, locks and events, without a daemon; docs/lint.md has every "
-    "check. Without arguments it looks at every component of this node. A directory has a slash in its name, or is `.` "
+    "Checks names, permissions, interpreters, syntax, locks and events, without a daemon; docs/lint.md lists every "
+    "check. Without arguments it checks every component of this node. A directory has a slash in its name, or is `.` "
     "or `..`.",
     group="Scripts",
-    operands=(Operand("COMPONENT|DIRECTORY", "component", "What to look at.", required=False, many=True),),
+    operands=(Operand("COMPONENT|DIRECTORY", "component", "What to check.", required=False, many=True),),
     options=(
         JSON,
         Option("--plain", "Only a line for each finding: `FILE:LINE: SEVERITY: MESSAGE [CHECK]`."),
@@ -96,13 +97,13 @@ _LINT = Command(
         ("ctdb-event lint legacy", "Before the node finds them."),
         ("ctdb-event lint --strict ./events", "In continuous integration."),
     ),
-    statuses=(("0", "nothing is wrong"), ("1", "there are errors"), ("2", "it could not look, or wrong usage")),
+    statuses=(("0", "there are no errors"), ("1", "there are errors"), ("2", "it could not check, or wrong usage")),
     json="One document, described in [lint](lint.md).",
 )
 _LIST = Command(
     "script list",
     "List event scripts, without a daemon.",
-    "Provided ones first, then local ones; a star stands before those that are enabled.",
+    "Provided ones first, then local ones; a star marks those that are enabled.",
     group="Scripts",
     operands=(COMPONENT,),
     examples=(("ctdb-event script list legacy", "Which scripts are enabled?"),),
@@ -112,10 +113,10 @@ _LIST = Command(
 _ENABLE = Command(
     "script enable",
     "Enable an event script.",
-    "Links a provided script, or makes a local one executable. It takes part in the next event.",
+    "Links a provided script, or makes a local one executable. It runs from the next event on.",
     group="Scripts",
     operands=(COMPONENT, _SCRIPT),
-    examples=(("ctdb-event script enable legacy 60.nfs", "From now on CTDB looks after NFS."),),
+    examples=(("ctdb-event script enable legacy 60.nfs", "From now on CTDB monitors NFS."),),
     statuses=_CHANGED,
     dropin=True,
 )
@@ -133,9 +134,9 @@ _HELP = Command(
     "help",
     "List the commands, or explain one.",
     "Without COMMAND all of them, one line each. `ctdb-event COMMAND --help` explains the new ones too; of the "
-    "commands that CTDB's own program has it prints what that prints.",
+    "commands that CTDB's own program has it prints what that one prints.",
     group="Help",
-    operands=(Operand("COMMAND", "help", "A command's words.", required=False, many=True),),
+    operands=(Operand("COMMAND", "help", "The command's name.", required=False, many=True),),
     examples=(("ctdb-event help lock", "Everything about one command."),),
     statuses=(("0", "shown"), ("1", "there is no such command")),
 )

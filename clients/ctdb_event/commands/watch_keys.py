@@ -59,7 +59,7 @@ class View:
     def line(self) -> str:
         """The status line: the keys, and the settings that are active."""
         if self.typing:
-            return f"/{self.text}_  Enter keeps the filter, Esc drops it"
+            return f"/{self.text}_  Enter keeps the filter, Esc clears it"
         keys = "q quits  space pauses  / filters  j k scroll"
         done = (
             ("paused", self.paused),

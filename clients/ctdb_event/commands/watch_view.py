@@ -133,7 +133,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
     lately = [[(clock(time), "dim"), (words, style)] for time, words, style in reversed(model.lately)]
     return [
         _Section(title="COMPONENT", heads=("SCRIPTS", "HEALTH"), rows=_components(model)),
-        _Section(title="NOT WELL", heads=heads, rows=_results(model.results(good=False), now)),
+        _Section(title="PROBLEMS", heads=heads, rows=_results(model.results(good=False), now)),
         _Section(title="LOCK", heads=("ROLE", "SINCE", "OWNER"), rows=locks),
         _Section(
             title="RUNNING",
@@ -143,7 +143,7 @@ def _sections(model: Model, now: float) -> list[_Section]:
         ),
         _Section(title="QUEUED", heads=("AGE", "WAITS FOR"), rows=queued, more=model.left_out("queued")),
         _Section(title="LAST RESULT", heads=heads, rows=_results(model.results(good=True), now)),
-        _Section(title="LATELY", heads=("",), rows=lately),
+        _Section(title="RECENT", heads=("",), rows=lately),
     ]
 
 

@@ -29,13 +29,13 @@ def export(session: Session) -> int:
     values = session.arguments.values
     file, every, listen = values.get("--textfile"), values.get("--every"), values.get("--listen")
     if file is None and every is not None:
-        raise Failure("--every is for --textfile FILE", _EINVAL)
+        raise Failure("--every requires --textfile FILE", _EINVAL)
     if file is not None and listen is not None:
         raise Failure("--listen and --textfile exclude each other", _EINVAL)
     host, port = _address(listen or _LISTEN)
     pause = None if every is None else seconds("--every", every)
     if pause == 0:
-        raise Failure('--every "0": more than no seconds are expected, such as 15', _EINVAL)
+        raise Failure('--every "0": more than 0 seconds are expected, such as 15', _EINVAL)
     if importlib.util.find_spec("prometheus_client") is None:
         raise Failure(_NO_PACKAGE.format(sys.executable))
     import anyio

@@ -56,10 +56,10 @@ def _counted(model: Model) -> Iterator[Metric]:
     yield _histogram("run_duration_seconds", "How long runs ran.", event, model.runs)
     yield _histogram("run_wait_seconds", "How long runs waited before they started.", event, model.waits)
     yield _histogram("script_duration_seconds", "How long scripts ran.", script, model.scripts)
-    yield _histogram("lock_wait_seconds", "How long was waited for locks.", ("lock",), model.lock_waits)
+    yield _histogram("lock_wait_seconds", "How long clients and scripts waited for locks.", ("lock",), model.lock_waits)
     yield _counter("runs", "Runs that ended.", (*event, "outcome"), model.outcomes)
     yield _counter("script_failures", "Scripts that failed.", (*script, "state"), model.script_failures)
-    lost = "Updates that the exporter was not sent, so that counts and durations lack them."
+    lost = "Updates that the exporter missed; counts and durations lack them."
     yield CounterMetricFamily("ctdb_event_exporter_updates_lost", lost, value=model.updates_lost)
 
 
@@ -72,7 +72,7 @@ def _answered(answers: Answers) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"ctdb_event_{name}", meaning, value=value(stats))
     for name, meaning, value in _COUNTERS:
         yield CounterMetricFamily(f"ctdb_event_{name}", meaning, value=value(stats))
-    age = "How long ago the oldest request came that is not done; 0 if there is none."
+    age = "Age of the oldest request that has not completed; 0 if there is none."
     yield GaugeMetricFamily("ctdb_event_oldest_run_age_seconds", age, value=_oldest(overview))
     health = ((one.component, float(one.healthy)) for one in overview.health)
     yield _gauge("healthy", "No script of the latest monitor event failed.", "component", health)

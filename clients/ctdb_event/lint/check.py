@@ -126,7 +126,7 @@ def _check_inside(script: ScriptInspection, component: Component) -> Iterator[Fi
         return
     if not content.is_whole:
         yield Finding(
-            Severity.NOTE, Check.PARTLY, f"only its first {_MOST_READ >> 20} MiB was looked at, and not at its syntax"
+            Severity.NOTE, Check.PARTLY, f"only its first {_MOST_READ >> 20} MiB was checked, and not its syntax"
         )
     remarks = (remark for remark in script.warnings if remark.concern is Concern.NO_SUCH_INTERPRETER)
     yield from check_content(content.data, next(remarks, None), component.functions, is_whole=content.is_whole)
@@ -182,7 +182,7 @@ def _declared(components: Iterable[Component]) -> dict[str, list[tuple[int, str,
 
 
 def _unknown(name: str, near: str) -> str:
-    return f'no other script declares a lock "{name}", so it keeps nobody away; "{near}"?'
+    return f'no other script declares a lock "{name}", so it excludes no other script; did you mean "{near}"?'
 
 
 def _misspelt(name: str, known: Iterable[str]) -> str | None:

@@ -82,8 +82,8 @@ def look(arguments: Arguments, environ: Mapping[str, str]) -> int:
         complain(f"ctdb-event lint: {error}")
         return EXIT_NOT_LOOKED
     if paths.problem:
-        looked = f"looking in the built-in ones, {paths.config_file} and {paths.events_dir}"
-        complain(f"ctdb-event lint: can't learn CTDB's places: {paths.problem}; {looked}")
+        looked = f"using the built-in ones, {paths.config_file} and {paths.events_dir}"
+        complain(f"ctdb-event lint: can't get CTDB's paths: {paths.problem}; {looked}")
     flags = arguments.flags
     return _Lint(paths, environ).carry_out(
         arguments.operands, as_json="--json" in flags, plain="--plain" in flags, strict="--strict" in flags
@@ -218,7 +218,7 @@ class _Lint:
         """Returns the number of examined scripts: otherwise no findings could also mean that there was no script."""
         scripts = sum(len(component.found.scripts) for component in components)
         found = ", ".join(_number(number, severity.value) for severity, number in self._count().items())
-        return f"looked at {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
+        return f"checked {_number(scripts, 'script')} in {_number(len(components), 'component')}: {found}"
 
     def _as_json(self, components: Iterable[Component]) -> dict[str, Any]:
         count = self._count()

@@ -46,7 +46,7 @@ def _compare(component: Component, path: str, name: str, events: tuple[str, ...]
     for_nothing, never = differences(events, labels)
     place = (path, component.found.component, name)
     for event in for_nothing:
-        message = f'{where} names "{event}", and no label of a case has it: the script is started for it for nothing'
+        message = f'{where} names "{event}", but no case label matches it: the script is started for it needlessly'
         yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, None, *place)
     for number, label in never:
         message = f'"{label}" is not among the events of {where}, so this never runs'

@@ -69,7 +69,7 @@ def check_content(
     if interpreter.fault:
         yield Finding(Severity.ERROR, Check.INTERPRETER, interpreter.fault, 1)
     elif os.path.basename(program) == "env" and interpreter.program and not interpreter.program.startswith("/"):
-        text = f"{program} finds no program {interpreter.program!r} where event scripts look"
+        text = f"{program} finds no program {interpreter.program!r} in the PATH of event scripts"
         yield Finding(Severity.WARNING, Check.INTERPRETER, text, 1)
     text = content.decode("utf-8", "surrogateescape")
     yield from _check_declarations(text, [declaration.name for declaration in declarations(content)])
@@ -87,9 +87,9 @@ def _why_no_interpreter(content: bytes) -> str:
     if not content:
         return f"{text}: it is empty"
     if content.startswith(_BYTE_ORDER_MARK):
-        return f"{text}: a byte order mark stands before everything; save it without one"
+        return f"{text}: a byte order mark precedes the #!; save it without one"
     if content.lstrip().startswith(b"#!"):
-        return f"{text}: blanks or empty lines stand before the #!"
+        return f"{text}: blanks or empty lines precede the #!"
     return text
 
 
@@ -146,11 +146,13 @@ def _check_events(text: str) -> Iterator[Finding]:
         if label.startswith("-") or any(fnmatchcase(event, label) for event in CATALOGUE):
             continue
         near = nearest(label, CATALOGUE, similarity=0.8)
-        message = f'"{label}" is none of CTDB\'s events'
+        message = f'"{label}" is not one of CTDB\'s events'
         if near:
-            yield Finding(Severity.WARNING, Check.EVENT, f'{message}, so this never runs; "{near}"?', number)
+            yield Finding(
+                Severity.WARNING, Check.EVENT, f'{message}, so this never runs; did you mean "{near}"?', number
+            )
         else:
-            advice = "CTDB never asks for it, only `ctdb-event run` or the script itself can"
+            advice = "CTDB never requests it, only `ctdb-event run` or the script itself can"
             yield Finding(Severity.NOTE, Check.EVENT, f"{message}: {advice}", number)
 
 
@@ -189,13 +191,13 @@ def _check_declarations(text: str, declared: list[str]) -> Iterator[Finding]:
 
 def _check_declaration(number: int, names: list[str], declared: list[str]) -> Iterator[Finding]:
     if not names:
-        yield Finding(
-            Severity.WARNING, Check.LOCK_LINE, "this declares no lock: no name stands behind the colon", number
-        )
+        yield Finding(Severity.WARNING, Check.LOCK_LINE, "this declares no lock: no name follows the colon", number)
     for name in names:
         if name not in declared:
             message = f'"{name}" is not declared: only the first {_HEAD} bytes of a script are looked at'
             yield Finding(Severity.WARNING, Check.LOCK_LINE, message, number)
         elif not is_lock_name(name):
             expected = "expected letters, digits, dots, dashes and underscores, and blanks between names"
-            yield Finding(Severity.ERROR, Check.LOCK_NAME, f'no lock can be called "{name}"; {expected}', number)
+            yield Finding(
+                Severity.ERROR, Check.LOCK_NAME, f'"{name}" is not a valid name of a lock; {expected}', number
+            )

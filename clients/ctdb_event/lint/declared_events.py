@@ -36,7 +36,9 @@ def _check_line(number: int, words: list[str], declared: dict[str, int]) -> Iter
             message = f'"{word}" is not declared: only the first {_HEAD} bytes of a script are looked at'
             yield Finding(Severity.WARNING, Check.EVENT_LINE, message, number)
         elif bad_event([word]) is not None:
-            message = f'no event can be called "{word}", {every}; expected names of events, separated by blanks'
+            message = (
+                f'"{word}" is not a valid name of an event, {every}; expected names of events, separated by blanks'
+            )
             yield Finding(Severity.ERROR, Check.EVENT_LINE, message, number)
 
 
@@ -53,7 +55,7 @@ def check_handled_events(text: str, labels: Sequence[tuple[int, str]]) -> Iterat
         return
     for_nothing, never = differences(words, labels)
     for word in for_nothing:
-        message = f'"{word}" is declared, and no label of a case has it: the script is started for it for nothing'
+        message = f'"{word}" is declared, but no case label matches it: the script is started for it needlessly'
         yield Finding(Severity.WARNING, Check.EVENT_DECLARED, message, dict(declared)[word])
     for number, label in never:
         message = f'"{label}" is not declared in line {declared[0][1]}, so this never runs'

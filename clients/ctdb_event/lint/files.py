@@ -58,7 +58,7 @@ def check_numbers(scripts: Sequence[ScriptInspection]) -> Iterator[tuple[ScriptI
     for script in scripts:
         other = first.setdefault(script.name[:2], script)
         if other is not script:
-            text = f"has the same number as {other.name}, which runs first because of what stands behind the number"
+            text = f"has the same number as {other.name}, which runs first by the rest of its name"
             yield script, Finding(Severity.NOTE, Check.NUMBER, text)
 
 
@@ -88,7 +88,7 @@ def check_refused(file: RefusedFile) -> Iterator[Finding]:
         advice = "never runs; remove one of them, or rename it"
         yield Finding(Severity.WARNING, Check.NAME_HIDDEN, f"{file.reason}: it {advice}")
     elif _BACKUP.fullmatch(name):
-        yield Finding(Severity.NOTE, Check.BACKUP, f"is no script, but a copy: {file.reason}")
+        yield Finding(Severity.NOTE, Check.BACKUP, f"is not a script, but a copy: {file.reason}")
     elif file.refusal is Refusal.LEFT_OUT:
         text = f"does not run: {file.reason}; if it should run, name it {name}.script"
         yield Finding(Severity.WARNING, Check.NAME_FORM, text)
@@ -142,7 +142,7 @@ def _mount_point(path: str) -> str:
 
 def _not_there(script: ScriptInspection, error: OSError) -> Finding:
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-        text = f"can't be looked at ({error.strerror}): whether it would run is not known, and nothing inside was"
+        text = f"can't be examined ({error.strerror}): whether it would run is not known, and nothing inside was"
         return Finding(Severity.WARNING, Check.UNREADABLE, f"{text} checked; run this as root")
     remark = next((r for r in script.warnings if r.concern in (Concern.DANGLING, Concern.BROKEN)), None)
     if remark is None:

@@ -100,7 +100,7 @@ def find_interpreter(path: str, option: str) -> Interpreter:
 def _behind_env(env: str, option: str) -> Interpreter:
     words = option.split()
     if not words:
-        return Interpreter(program="", fault=f"{env} is not told which program to run; expected #!{env} PROGRAM")
+        return Interpreter(program="", fault=f"{env} has no program to run; expected #!{env} PROGRAM")
     splits = re.fullmatch(r"(?:-v?S|--split-string=?)(.*)", words[0])
     if splits:
         words = [*splits[1].split(), *words[1:]]

@@ -17,7 +17,7 @@ __all__ = ["COMMANDS_GONE", "FUNCTIONS_GONE", "FUNCTIONS_LATER", "check_outdated
 _STATE_DIR = 'ctdb_setup_state_dir service NAME, and "$script_state_dir"'
 _COUNTER = "ctdb_counter_get, and compare what it prints"
 _SERVICE = "service_start and service_stop in the script's own startup and shutdown"
-_ENABLED = "ctdb event script enable, for the scripts that a node shall run"
+_ENABLED = "ctdb event script enable, for the scripts that a node should run"
 _NFS = "nfs_callout"
 
 FUNCTIONS_GONE = {
@@ -66,7 +66,7 @@ COMMANDS_GONE = {
     "enablescript": ("4.13", "ctdb event script enable legacy SCRIPT"),
     "disablescript": ("4.13", "ctdb event script disable legacy SCRIPT"),
     "getmonmode": ("4.13", "ctdb event status legacy monitor"),
-    "setmonmode": ("4.13", "ctdb event script disable legacy SCRIPT, for what shall not be monitored"),
+    "setmonmode": ("4.13", "ctdb event script disable legacy SCRIPT, for what should not be monitored"),
     "enablemonitor": ("4.13", "ctdb event script enable legacy SCRIPT"),
     "disablemonitor": ("4.13", "ctdb event script disable legacy SCRIPT"),
     "lvsmaster": ("4.13", "ctdb lvs leader"),
@@ -127,7 +127,7 @@ def check_outdated(text: str, functions: frozenset[str] | None) -> Iterator[Find
             message = f'ctdb has no command "{name}" from version {version} on at the latest; use {instead}'
             yield Finding(Severity.WARNING, Check.COMMAND, message, number)
         if _EVENTS_D.search(line):
-            message = "CTDB doesn't look in events.d, but in events/COMPONENT, such as events/legacy"
+            message = "CTDB doesn't use events.d, but events/COMPONENT, such as events/legacy"
             yield Finding(Severity.WARNING, Check.EVENTS_D, message, number)
 
 

@@ -46,7 +46,7 @@ def _named(session: Session) -> Iterator[tuple[str, PastRun]]:
     which = [option.name for option in arguments.command.options if option.name not in _FILES]
     for option in which:
         if option in arguments.values or option in arguments.flags:
-            said = f"{option} doesn't go together with runs or files: give it to `ctdb-event history --export`"
+            said = f"{option} can't be combined with runs or files: give it to `ctdb-event history --export`"
             raise Failure(said, _INVALID)
     for given in arguments.operands:
         if "." in given or "/" in given:  # which are not part of run ids

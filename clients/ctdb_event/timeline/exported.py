@@ -41,7 +41,7 @@ def _read(line: bytes, where: str) -> tuple[str, PastRun]:
         scripts = [{**one, "output": one["output"].encode("utf-8", "surrogateescape")} for one in value["scripts"]]
         return take(str, value, "run", "node"), whole_run({**value, "scripts": scripts})
     except _NO_RUN:
-        said = f"{where}: no run; expected what `ctdb-event history --export` writes"
+        said = f"{where}: not a run; expected the output of `ctdb-event history --export`"
         raise Failure(said, _INVALID) from None
 
 
@@ -57,5 +57,5 @@ def whole_run(value: dict[str, Any]) -> PastRun:
     times += [time for script in run.scripts for time in (script.started, script.seconds)]
     times += [time for wait in run.waits for time in (wait.began, wait.seconds)]
     if not all(time is None or 0 <= time < _LATEST for time in times):
-        raise ValueError(f"a time of run {run.run} is none")
+        raise ValueError(f"a time of run {run.run} is invalid")
     return run

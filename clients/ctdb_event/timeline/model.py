@@ -139,7 +139,7 @@ def _run_bars(run: PastRun, end: float) -> list[Bar]:
     kind = _KINDS.get(run.outcome, "stopped")
     started = run.queued + (run.waited or 0.0)
     its_end = end if run.outcome is None else _end(run)
-    text = run.event if run.outcome == "success" else f"{run.event} {run.outcome or 'goes on'}"
+    text = run.event if run.outcome == "success" else f"{run.event} {run.outcome or 'running'}"
     detail = "\n".join(_run_lines(run))
     bars = []
     if started - run.queued >= _STARTED_LATE:
@@ -150,9 +150,9 @@ def _run_bars(run: PastRun, end: float) -> list[Bar]:
 
 def _run_lines(run: PastRun) -> Iterator[str]:
     took = "" if run.seconds is None else f" after {lasting(run.seconds)}"
-    yield f"{_event(run)}: {run.outcome or 'going on'}{took}"
+    yield f"{_event(run)}: {run.outcome or 'running'}{took}"
     by = f" by {run.program}" if run.program else ""
-    yield f"run {run.run}, asked for at {at(run.queued)[:10]} {clock(run.queued)}{by}"
+    yield f"run {run.run}, requested at {at(run.queued)[:10]} {clock(run.queued)}{by}"
     if run.ended_by:
         yield f"ended: {run.ended_by}"
     for wait in run.waits:
@@ -165,7 +165,7 @@ def _event(run: PastRun) -> str:
 
 def _wait_shown(wait: Wait) -> str:
     who = f"{wait.script} waited" if wait.script else "waited"
-    behind = f", which {wait.holder} had" if wait.holder else ""
+    behind = f", held by {wait.holder}" if wait.holder else ""
     return f"{who} {lasting(wait.seconds)} for {wait.what}{behind}"
 
 

@@ -36,11 +36,11 @@ _NARROWEST = 1.5
 _INSTANT = 1e-6
 """Minimum duration of a bar in seconds."""
 _LEGEND: tuple[tuple[str, str], ...] = (
-    ("run ok", "run ended well"),
-    ("script ok", "script ended well"),
+    ("run ok", "run succeeded"),
+    ("script ok", "script succeeded"),
     ("failed", "✗ failed or timed out"),
     ("stopped", "cancelled or interrupted"),
-    ("going-on", "goes on"),
+    ("going-on", "running"),
     ("wait", "waited"),
 )
 # colours by Okabe and Ito, which colour-blind people can distinguish

@@ -84,7 +84,7 @@ def _network(alone: Sequence[EndState], together: Sequence[EndState], when: str)
 
 
 def _is_stable(values: Sequence[object]) -> bool:
-    """Tells whether all rounds had the same value; the first may differ, as it starts from a clean system."""
+    """Returns whether all rounds had the same value; the first may differ, as it starts from a clean system."""
     return len(set(values)) == 1 or (len(values) > _FIRST_MAY_DIFFER and len(set(values[1:])) == 1)
 
 

@@ -88,7 +88,7 @@ async def _lines(command: str) -> list[str]:
 
 
 def _is_rule(line: str) -> bool:
-    """Tells whether a line is a rule; the firewall's comments, empty tables and empty chains are none."""
+    """Returns whether a line is a rule; the firewall's comments, empty tables and empty chains are none."""
     return _EMPTY.fullmatch(line.strip()) is None
 
 

@@ -125,14 +125,14 @@ def _failures(seen: Observations, timeout: int) -> Iterator[Finding]:
         words = " ".join((event.event, *event.args))
         times = f", {len(runs)} times" if len(runs) > 1 else ""
         advice = {"timed-out": f"it took more than {timeout} s (EventScriptTimeout): see what it waits for"}.get(
-            how, "mend the script, or what it needs and says in its output"
+            how, "correct the script, or what it needs: see its output"
         )
         if event_name in _ENDS_CTDBD:
             advice += f"; ctdbd would end, as {event_name} must succeed"
         subject = f"{name} fails" if name else "no script can run"
         stubbed = event_name == "monitor" and _LOOKS_AT_SERVICES.search(seen.texts.get(name, "")) is not None
         if stubbed:
-            advice = "it looks at services, which are not running in a rehearsal: see whether that is all"
+            advice = "it looks at services, which are not running in a rehearsal: check whether that is the only reason"
         yield Finding(
             problem=not stubbed,
             kind="fails",
@@ -235,7 +235,7 @@ def _leftovers(seen: Observations) -> Iterator[Finding]:
 
 
 def is_of_system(path: str) -> bool:
-    """Tells whether a file is part of the system, so that no event script should remove it."""
+    """Returns whether a file is part of the system, so that no event script should remove it."""
     return not path.startswith(_SITE_DIRECTORIES)
 
 
@@ -261,7 +261,7 @@ def _linted(lint: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
                 kind="elsewhere",
                 script=each["script"],
                 text=f"{each['file']} runs here, but not with CTDB's own daemon, which wants names in .script",
-                advice="rename it if the way back matters",
+                advice="rename it if you may go back to CTDB's daemon",
             )
         elif each["severity"] in ("error", "warning"):
             place = f"{each['file']}:{each['line']}" if each["line"] else each["file"]

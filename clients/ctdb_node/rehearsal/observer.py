@@ -241,7 +241,8 @@ class Observer:
         except ctdb_event.EventError as error:
             run, outcome = error.run, error.run.outcome
         except ctdb_event.BrokerUnavailable as error:
-            raise NodeError(f"the event daemon went away at {event}: {error}\n{_end_of_errors()}") from None
+            text = f"the connection to the event daemon was lost at {event}: {error}\n{_end_of_errors()}"
+            raise NodeError(text) from None
         except ctdb_event.BrokerError as error:
             outcome = str(error)
         done = Event(
@@ -378,7 +379,8 @@ def _problem(error: BaseException) -> str:
     if gone := [path for path in removed(roots) if is_of_system(path)]:
         more = f" and {len(gone) - _MAX_PATHS_SHOWN} more" if len(gone) > _MAX_PATHS_SHOWN else ""
         text = (
-            f"scripts have removed {', '.join(gone[:_MAX_PATHS_SHOWN])}{more}, and it can't go on without: {text}\n"
+            f"scripts have removed {', '.join(gone[:_MAX_PATHS_SHOWN])}{more}, and it can't continue without them: "
+            f"{text}\n"
             "On the node they would do the same: look for an `rm` with a variable that may be empty."
         )
     return f"{text}\n{_end_of_errors()}".strip()

@@ -13,17 +13,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `ctdb-node rehearse`."""
     parser.add_argument("--config-dir", metavar="DIR", help="the configuration directory (/etc/ctdb)")
     parser.add_argument(
-        "--addresses", type=_number(_MAX_ADDRESSES), metavar="N", help="so many: of public_addresses, then made up"
+        "--addresses",
+        type=_number(_MAX_ADDRESSES),
+        metavar="N",
+        help="number of addresses: those of public_addresses, then made-up ones",
     )
     parser.add_argument(
         "--script", action="extend", nargs="+", default=[], metavar="FILE", help="an event script to add or replace"
     )
     parser.add_argument(
-        "--real", action="extend", nargs="+", default=[], metavar="COMMAND", help="a command that is to be no stub"
+        "--real",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="COMMAND",
+        help="a command that is not replaced by a stub",
     )
-    parser.add_argument(
-        "--rounds", type=_number(1000), default=3, metavar="N", help="rounds of each kind, 3 without it"
-    )
+    parser.add_argument("--rounds", type=_number(1000), default=3, metavar="N", help="rounds of each kind (default 3)")
     parser.add_argument(
         "--against", metavar="DAEMON", help="rehearse with this event daemon too: a path, or ctdb for CTDB's own"
     )

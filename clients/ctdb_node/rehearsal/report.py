@@ -55,7 +55,7 @@ def as_text(results: Sequence[Result]) -> str:
         "READY" if first.ready else "NOT READY",
         f"Rehearsed: {_rehearsed(first)}.",
         *_found("Problems", [each for each in first.findings if each.problem]),
-        *_found("To be known", [each for each in first.findings if not each.problem]),
+        *_found("Notes", [each for each in first.findings if not each.problem]),
         *_times(first),
     ]
     for other in results[1:]:
@@ -106,14 +106,14 @@ def _times(result: Result) -> Iterator[str]:
     yield f"  A failover of both takes {found.total:.2f} s of the {found.budget:g} s that ctdbd gives it."
     yield f"  {_most(found)}"
     if result.costs:
-        yield "  What scripts cost for one address, side by side:"
+        yield "  Time of scripts for one address, side by side:"
     for cost in result.costs[:_MAX_COSTS]:
         yield f"    {cost.script:24} {cost.event:10} {cost.seconds * 1000:8.0f} ms {cost.share:6.0%}"
 
 
 def _most(found: Forecast) -> str:
     if found.most is None:
-        return "One address says nothing of how that grows."
+        return "One address is not enough to estimate how that grows."
     if found.at_least:
         return f"At least {found.most} addresses would fit."
     return f"About {found.most} addresses would fit."
@@ -144,13 +144,14 @@ def _not_seen(result: Result) -> Iterator[str]:
     if not calls:
         yield "  - services: commands for them are stubs, and were not called"
     else:
-        yield "  - services: these commands were only written down, and answered with success"
+        yield "  - services: these commands were only recorded, and succeeded"
         most = sorted(calls.items(), key=lambda call: (-call[1], call[0]))
         yield from (f"      {count:5} times {call}" for call, count in most[:_MAX_CALLS])
         if len(most) > _MAX_CALLS:
             yield f"      and {len(most) - _MAX_CALLS} more; --json has all, --real COMMAND lets one run"
     if result.seen.read_only:
-        yield f"  - writes to {', '.join(result.seen.read_only)}: they can have no layer, so they are read-only here"
+        paths = ", ".join(result.seen.read_only)
+        yield f"  - writes to {paths}: no writable layer can be put over them, so they are read-only here"
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def wanted(arguments: argparse.Namespace, default_dir: str) -> Wanted:
     """
     base = os.path.abspath(arguments.config_dir or default_dir)
     if not os.path.isdir(base):
-        raise NodeError(f"{base} is no directory; --config-dir names the configuration directory of CTDB")
+        raise NodeError(f"{base} is not a directory; --config-dir names the configuration directory of CTDB")
     path = os.path.join(base, "public_addresses")
     listed = parse(text, path) if (text := _read(path)) is not None else ()
     addresses, made_up = _addresses(listed, arguments.addresses)
@@ -118,7 +118,7 @@ def _script(path: str) -> str:
 def _real(command: str) -> str:
     if command not in STUBBED | {"ctdb"}:
         raise NodeError(
-            f"--real {command}: that is no stub, so it runs as it is; stubs are ctdb {' '.join(sorted(STUBBED))}"
+            f"--real {command}: it has no stub, so it runs as it is; stubs are ctdb {' '.join(sorted(STUBBED))}"
         )
     return command
 

@@ -33,13 +33,13 @@ _END_TIMEOUT = 30.0
 def missing() -> str:
     """Returns what this machine lacks, with advice; empty if nothing is missing."""
     if os.geteuid() != 0:
-        return "a rehearsal makes namespaces and mounts, so it needs root: run it with sudo"
+        return "a rehearsal creates namespaces and mounts, so it needs root: run it with sudo"
     absent = {name: package for name, package in _PROGRAMS.items() if shutil.which(name) is None}
     if absent:
         return f"a rehearsal needs {', '.join(absent)}: apt-get install {' '.join(sorted(set(absent.values())))}"
     done = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
     if done.returncode:
-        return f"a rehearsal needs leave to make namespaces (CAP_SYS_ADMIN): {done.stderr.strip()}"
+        return f"a rehearsal needs permission to create namespaces (CAP_SYS_ADMIN): {done.stderr.strip()}"
     return ""
 
 
@@ -59,7 +59,7 @@ def observe(request: Request, progress: Callable[[str], None]) -> Observations:
         if seen is None:
             errors.seek(0)
             said = errors.read()[-_MAX_ERROR_TEXT:].decode(errors="replace").strip()
-            raise NodeError(f"the rehearsal ended before its time: {said or 'was it killed?'}")
+            raise NodeError(f"the rehearsal ended unexpectedly: {said or 'was it killed?'}")
     return seen
 
 

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None, program: str | None = None) -> int:
         complain(str(error))
         return EXIT_ERROR
     except KeyboardInterrupt:
-        complain("interrupted; --status tells whether something is half done")
+        complain("interrupted; --status shows whether an operation is incomplete")
         return EXIT_INTERRUPTED
 
 
@@ -114,14 +114,12 @@ def _parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     tasks = parser.add_mutually_exclusive_group()
     for name, text in (
         ("remove", "put CTDB's own event daemon back"),
-        ("status", "tell which daemon is in place and whether it would run"),
+        ("status", "show which daemon is installed and whether it can run"),
         ("reapply", "install again if it was installed, after an upgrade of CTDB (RPM); else do nothing"),
     ):
         tasks.add_argument(f"--{name}", dest="task", action="store_const", const=name, help=text)
-    parser.add_argument(
-        "--now", action="store_true", help="install, and have our daemon that runs go on as this version"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be done, change nothing")
+    parser.add_argument("--now", action="store_true", help="install, and upgrade our running daemon to this version")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
     parser.add_argument("--root", default="/", metavar="DIR", help="work on the system below this directory")
     parser.add_argument("--helper-dir", metavar="DIR", help="CTDB's helper programs, if they are in an unusual place")
     parser.add_argument("--program", default=program, metavar="FILE", help="our daemon (%(default)s)")
@@ -253,7 +251,7 @@ def _versions(task: _Task, running: str, program: str | None) -> str:
     runs, installed = done.stdout.partition("\t")[0].rpartition(" ")[2], version_of(program)
     if not installed or runs == installed:
         return f", version {runs}"
-    return f", version {runs}; version {installed} is installed: `ctdb-event upgrade` has the daemon go on as that"
+    return f", version {runs}; version {installed} is installed: `ctdb-event upgrade` upgrades the daemon to it"
 
 
 def _in_place(task: _Task, state: swap.State, program: str | None) -> str:
@@ -269,14 +267,14 @@ def _damage(task: _Task, state: swap.State) -> list[str]:
     if state.installed or state.untouched:
         return []
     if not state.helper_exists and not task.places.has_ctdbd():
-        return ["CTDB was removed, and something of the installation was left: run ctdb-eventd-install --remove"]
+        return ["CTDB was removed, and parts of the installation are left: run ctdb-eventd-install --remove"]
     if state.helper_is_ours and not state.kept_exists:
         return [f"{task.places.kept} is missing: there is nothing to fall back on. Install CTDB's package again"]
     if not state.helper_exists:
         return [f"{task.places.helper} is missing: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
     if state.recorded and not state.helper_is_ours and not task.record.upgrades_go_aside and not state.same:
         return ["CTDB was upgraded, and its own daemon is back in place: run ctdb-eventd-install again"]
-    return ["an installation or removal was broken off: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
+    return ["an installation or removal was interrupted: run ctdb-eventd-install, or ctdb-eventd-install --remove"]
 
 
 def _review_ours(task: _Task, program: str) -> list[Finding]:

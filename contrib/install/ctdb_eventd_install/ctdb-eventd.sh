@@ -62,7 +62,7 @@ elif try @SECONDS@; then
 	# this shell: the process that ctdbd started, watches and ends has to be the daemon itself.
 	[ "$(identify)" != "$files" ] ||
 		exec "$python" ${python_option:+"$python_option"} "$program" --helper-dir "$helper_dir" "$@"
-	reason="$python or the program was replaced while it was tried: an upgrade is going on"
+	reason="$python or the program was replaced while it was tried: an upgrade is in progress"
 fi
 
 if [ ! -x "$kept" ]; then

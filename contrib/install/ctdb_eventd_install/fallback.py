@@ -50,7 +50,7 @@ anyio.run(anyio.sleep, 0)
 from ctdb_eventd.places import ask
 paths = ask(os.environ, helper_dir)
 if paths.problem:
-    sys.exit(f"it can't find out from CTDB where to listen: {paths.problem}")
+    sys.exit(f"it can't get the path of its socket from CTDB: {paths.problem}")
 place = state = os.path.abspath(paths.state_dir)
 while not os.path.exists(place):
     place = os.path.dirname(place)
@@ -98,7 +98,7 @@ def find_daemon(program: str, below: str) -> Daemon:
         # pip writes a shell script if the interpreter's path is too long for a first line
         interpreter, option = sys.executable, ""
     if "python" not in os.path.basename(interpreter):
-        raise NotAPythonProgram(program, "its first line names no Python")
+        raise NotAPythonProgram(program, "its first line does not name a Python interpreter")
     return Daemon(program=program, python=interpreter, python_option=_isolated(option))
 
 
@@ -164,7 +164,7 @@ def render(daemon: Daemon, places: NodePlaces, forget: str) -> bytes:
 
 
 def is_ours(path: str) -> bool:
-    """Tells whether a file is a launcher, of any version."""
+    """Returns whether a file is a launcher, of any version."""
     return _MARK in _head(path)
 
 

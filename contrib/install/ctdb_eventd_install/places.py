@@ -72,7 +72,7 @@ class NodePlaces:
         return None
 
     def has_ctdbd(self) -> bool:
-        """Tells whether a ctdbd is installed that needs an event daemon: in a usual directory, or near the helpers."""
+        """Returns whether a ctdbd that needs an event daemon is in a usual directory, or near the helpers."""
         prefixes = {"/usr", "/usr/local"}
         place = self.helper_dir
         while place != "/":

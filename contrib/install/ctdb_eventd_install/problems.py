@@ -57,7 +57,7 @@ class KeptIsMissing(InstallError):
 
     def __str__(self) -> str:
         return (
-            f"CTDB's own event daemon has gone, it should be {self.kept}: install CTDB's package again "
+            f"CTDB's own event daemon is missing, it should be {self.kept}: install CTDB's package again "
             "(Debian: apt-get install --reinstall ctdb; RPM: dnf reinstall ctdb), then repeat this"
         )
 
@@ -104,7 +104,7 @@ class Busy(InstallError):
     def __str__(self) -> str:
         who = f" ({self.holder} has locked {self.directory})" if self.holder else ""
         other = ", or end that process if it is something else" if self.holder else ""
-        return f"another ctdb-eventd-install is at work on this node{who}: wait until it is through{other}"
+        return f"another ctdb-eventd-install is running on this node{who}: wait until it has ended{other}"
 
 
 class NotAPythonProgram(InstallError):
@@ -155,6 +155,6 @@ class NotUpgraded(InstallError):
 
     def __str__(self) -> str:
         return (
-            f"this version is installed, but the daemon that runs goes on as it is: {self.reason}. "
-            "The next start of CTDB starts this version; `ctdb-event upgrade` tries again without one"
+            f"this version is installed, but the running daemon was not upgraded: {self.reason}. "
+            "The next start of CTDB starts this version; `ctdb-event upgrade` tries again without a restart"
         )

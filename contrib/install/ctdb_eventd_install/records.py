@@ -41,7 +41,7 @@ class Record(abc.ABC):
 
     @abc.abstractmethod
     def exists(self) -> bool:
-        """Tells whether the installation is recorded."""
+        """Returns whether the installation is recorded."""
 
     @abc.abstractmethod
     def make(self) -> None:
@@ -95,7 +95,7 @@ class DpkgDiversion(Record):
         self.undo_command = f"dpkg-divert --remove --no-rename {shlex.quote(places.helper)}"
 
     def exists(self) -> bool:
-        """Tells whether there is a diversion to where we keep CTDB's daemon.
+        """Returns whether there is a diversion to where we keep CTDB's daemon.
 
         Raises:
             DivertedByOthers: There is one to somewhere else.

@@ -88,11 +88,11 @@ def review_places(places: NodePlaces) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, f"where our daemon has to listen can't be found out from CTDB: {node.problem}")
     elif places.root != "/":
         later = "the shell file asks at each start, and starts CTDB's own daemon if there is no answer"
-        text = f"{places.helper_dir}/ctdb-path was not asked for CTDB's places: it is below {places.root}; {later}"
+        text = f"{places.helper_dir}/ctdb-path was not run for CTDB's paths: it is below {places.root}; {later}"
         yield Finding(Severity.WARNING, text)
     else:
         text = f"socket {node.socket}, pid file {node.pid_file}, state {node.state_dir}"
-        yield Finding(Severity.GOOD, f"CTDB's places, as {places.helper_dir}/ctdb-path says: {text}")
+        yield Finding(Severity.GOOD, f"CTDB's paths, as {places.helper_dir}/ctdb-path prints them: {text}")
 
 
 def _show(version: tuple[int, int]) -> str:
@@ -166,7 +166,7 @@ def _review_component(places: NodePlaces, config: Config, component: str) -> Ite
 def _left_out(places: NodePlaces, found: ComponentInspection) -> Iterator[str]:
     for file in found.refused:
         if file.refusal is Refusal.HIDDEN:
-            yield f"{file.path}: runs with neither daemon, {file.path}.script hides it"
+            yield f"{file.path}: runs with neither daemon, {file.path}.script takes precedence"
         elif file.refusal is Refusal.LEFT_OUT and why_disabled(places.tree, file.path) is None:
             yield f"{file.path}: runs with neither daemon, for others here end in .script (script names = auto)"
         elif shown_name(os.path.basename(file.path), "suffix") and why_disabled(places.tree, file.path) is None:
@@ -181,9 +181,9 @@ def _review_script(script: ScriptInspection) -> Iterator[str]:
         return
     for remark in script.warnings:
         if remark.concern is Concern.ONLY_HERE:
-            why = f"that wants {path}.script, ours can do without: script names"
+            why = f"that requires {path}.script, ours can do without: script names"
             yield f"{path}: runs with ours, not with CTDB's daemon ({why})"
         elif remark.concern is Concern.BROKEN:
             yield f"{path}: {remark}"
         elif remark.concern is not Concern.UNSAFE:
-            yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may pass over it as disabled"
+            yield f"{path}: {remark}: its events fail with ours; CTDB's daemon may skip it as disabled"

@@ -26,7 +26,7 @@ OURS = "our daemon"
 ANSWER_TIMEOUT = 5.0
 """Seconds for the running daemon, or for a program's --version."""
 _NOT_RUNNING = "no event daemon"
-_NEEDS_ROOT = "only root can tell (sudo)"
+_NEEDS_ROOT = "only root can see it (sudo)"
 
 
 def running_daemon(pid_file: str, elsewhere: Iterable[str] = ()) -> str:
@@ -62,7 +62,7 @@ def _describe(pid_file: str) -> str:
     try:
         program = os.readlink(f"/proc/{pid}/exe")
     except PermissionError:
-        return f"an event daemon, process {pid}; only root can tell which (sudo)"
+        return f"an event daemon, process {pid}; only root can see which (sudo)"
     except OSError:
         return _NOT_RUNNING
     # the link shows a file that was replaced while it ran as deleted, and a renamed one by its new name
@@ -121,4 +121,4 @@ def _name(pid: str) -> str:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             return f"`{file.read().strip()}` of user {os.stat(f'/proc/{pid}').st_uid}"
     except OSError:
-        return "which is out of sight"
+        return "which is not visible here"

@@ -139,7 +139,7 @@ def _tidy(places: NodePlaces, state: State) -> list[Step]:
 
 
 def _kept_belongs_there(record: Record, state: State) -> bool:
-    """Tells whether the kept daemon is the one to use: not if an upgrade has put a newer one in its place."""
+    """Returns whether the kept daemon is the one to use: not if an upgrade has put a newer one in its place."""
     return state.helper_is_ours or not state.helper_exists or (record.upgrades_go_aside and state.recorded)
 
 

@@ -27,7 +27,10 @@ _BROKEN_PIPE = 141
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ctdb_lab", description="A cluster of ctdbd nodes on this machine.")
     parser.add_argument(
-        "--directory", type=Path, default=Path("/tmp/ctdb-lab"), help="its files, and what it is known by (%(default)s)"
+        "--directory",
+        type=Path,
+        default=Path("/tmp/ctdb-lab"),
+        help="its directory, which also identifies it (%(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="bring it up and wait until it is healthy")
@@ -35,9 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         up.add_argument(f"--{name}", type=int, default=_DEFAULT[name].default, help=f"{what} (%(default)s)")
     up.add_argument("--samba", action="store_true", help="with an smbd on each node, which 50.samba starts and watches")
     up.add_argument("--eventd", default="ours", help="`ours`, `ctdb` for CTDB's own, or a path (%(default)s)")
-    commands.add_parser("status", help="who hosts what, and how each node does")
+    commands.add_parser("status", help="which node hosts which address, and the state of each node")
     commands.add_parser("failover", help="take a node out and in again in every way, with times")
-    commands.add_parser("down", help="end it and remove all traces, of one that came up half-way too")
+    commands.add_parser("down", help="end it and remove all traces, also of a lab that started only in part")
     return parser
 
 

@@ -41,7 +41,7 @@ def create(directory: Path, plan: Plan) -> None:
     if absent:
         raise LabError(f"CTDB has no script {absent} in {PROVIDED_SCRIPTS}")
     if not directory.parent.is_dir():
-        raise LabError(f"{directory.parent} is no directory: choose a LAB that is below one")
+        raise LabError(f"{directory.parent} is not a directory: choose a LAB that is below one")
     try:
         directory.mkdir(mode=0o700)
     except FileExistsError:
@@ -69,9 +69,9 @@ def remove(directory: Path) -> None:
     if not directory.exists():
         return
     if not directory.is_dir():
-        raise LabError(f"{directory} is no directory, so no lab's: it stays")
+        raise LabError(f"{directory} is not a directory, so not that of a lab; it is not removed")
     if not (directory / MARK).exists() and any(directory.iterdir()):
-        raise LabError(f"{directory} is no lab's directory, it stays")
+        raise LabError(f"{directory} is not the directory of a lab; it is not removed")
     shutil.rmtree(directory)
 
 

@@ -66,4 +66,4 @@ def _namespace_problem() -> list[str]:
     if attempt.returncode == 0:
         return []
     reason = attempt.stderr.strip()
-    return [f"leave to create namespaces, a bridge and veth links (CAP_SYS_ADMIN, CAP_NET_ADMIN): {reason}"]
+    return [f"permission to create namespaces, a bridge and veth links (CAP_SYS_ADMIN, CAP_NET_ADMIN): {reason}"]

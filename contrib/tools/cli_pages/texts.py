@@ -23,75 +23,78 @@ __all__ = [
 ]
 
 DESCRIPTION = """
-Asks the event daemon of this node to run events, and shows what it does. The commands `run` (without options),
-`status` and `script` are those of CTDB's own program, to the byte, and work with either daemon. All others need
+Runs events by the event daemon of this node, and shows what it does. The commands `run` (without options), `status`
+and `script` are those of CTDB's own program, byte for byte, and work with either daemon. All others need
 `ctdb-eventd` of this project.
 
-Options may stand anywhere; `--` ends them.
+Options may be given anywhere; `--` ends them.
 """
 OUTPUT = """
 Listings are for people: aligned columns with a header, in colours on a terminal unless `NO_COLOR` is set. Two options
-are for programs, and stay as they are documented: `--plain` and `--json`.
+are for programs, and their documented output is stable: `--plain` and `--json`.
 
 With `--plain` each item is one line; its columns are separated by tabs. A column without a value is empty. Times are
-seconds since the epoch, durations seconds, both with three decimals; `yes` and `no` are as they read; several words
+seconds since the epoch, durations seconds, both with three decimals; truth values are `yes` and `no`; lists of words
 are quoted for a shell. A tab, a newline and a backslash in a name or an output are written `\\t`, `\\n` and `\\\\`; all
-other bytes are as they came, whether they are UTF-8 or not.
+other bytes are unchanged, whether they are UTF-8 or not.
 
-With `--json` values are those of the native dialect, described in docs/protocol.md; further keys may come. A byte XX
-that is not UTF-8 is the escape `\\udcXX`, in names and in scripts' output.
+With `--json` values are those of the native dialect, described in docs/protocol.md; further keys may be added. A byte
+XX that is not UTF-8 is the escape `\\udcXX`, in names and in scripts' output.
 
-No control character of a script's output, of a name, or of what was typed gets to a terminal: it is shown as an escape
+Control characters in a script's output, a name or an argument are not sent to a terminal: each is shown as an escape
 such as `\\x1b`. Into pipes and files `run`, `status` and `script` write the same bytes as CTDB's own program.
 """
 EXIT = """
-Each command has its own, above. In general: 0, an errno as CTDB's own program has it, or 1 for wrong usage and for a
-daemon that can't be asked; 130 after Ctrl-C, 141 when nobody reads the output any more.
+Each command has its own, above. In general: 0, an errno as in CTDB's own program, or 1 for wrong usage and if the
+daemon doesn't answer; 130 after Ctrl-C, 141 if the output was closed (SIGPIPE).
 """
 ENVIRONMENT = (
     ("NO_COLOR", "If it is set and not empty, there are no colours."),
-    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_TEST_MODE", "If it is set, all files of the node are below `CTDB_BASE`."),
     ("CTDB_BASE", "The directory of a test node."),
-    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
+    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` prints the paths of all files."),
 )
 FILES = (
     (
         "/run/ctdb/eventd.socket",
-        "The daemon's socket, or where CTDB says. Root may connect, and who is named in `[access]` of ctdb.conf.",
+        "The daemon's socket, or the path that CTDB prints. Root may connect, and users in `[access]` of ctdb.conf.",
     ),
-    ("/run/ctdb-eventd.places", "What CTDB said where its places are, as long as its `ctdb-path` is the same file."),
+    (
+        "/run/ctdb-eventd.places",
+        "Cache of the paths that CTDB printed, valid as long as its `ctdb-path` is the same file.",
+    ),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
-    ("/usr/share/ctdb/events/", "The same for scripts that packages provide, to be enabled."),
+    ("/usr/share/ctdb/events/", "The same for scripts that packages provide; they can be enabled."),
 )
 
 DAEMON = """
-Runs the event scripts of a CTDB node, in the place of CTDB's own event daemon. `ctdbd` starts it, asks it to run
-events, and ends when it ends. It stays in the foreground.
+Runs the event scripts of a CTDB node, instead of CTDB's own event daemon. `ctdbd` starts it, requests events, and
+ends if it ends. It stays in the foreground.
 
-Address events for different addresses run side by side; all others one after the other. What takes longer than its
-time is ended with everything that it started.
+Address events for different addresses run concurrently, all others one after the other. An event that times out is
+ended with all processes that it started.
 """
 DAEMON_OPTIONS = (
-    ("-P, --pid PID", "End when this process ends. `ctdbd` names itself."),
-    ("-S, --startup-fd FD", "Descriptor that is told when the daemon listens: four zero bytes."),
-    ("--helper-dir DIR", "Ask the `ctdb-path` in this directory for CTDB's places, instead of looking for it."),
-    ("--version", "Print the version, and end."),
-    ("-h, --help", "Print the options, and end."),
+    ("-P, --pid PID", "End when this process ends. `ctdbd` passes its own."),
+    ("-S, --startup-fd FD", "Descriptor to which four zero bytes are written when the daemon listens."),
+    ("--helper-dir DIR", "Run the `ctdb-path` in this directory for CTDB's paths, instead of searching for it."),
+    ("--version", "Print the version, and exit."),
+    ("-h, --help", "Print the options, and exit."),
 )
 SIGNALS = (
-    ("SIGTERM, SIGINT", "End: events that run are cancelled, and their scripts ended."),
-    ("SIGHUP", "Open the log again, after it was moved away."),
-    ("SIGUSR1", "Read the configuration again. An error in it is logged, and the former one stays in force."),
-    ("SIGUSR2", "Write what runs and waits, and for what, to the log."),
+    ("SIGTERM, SIGINT", "End: running events are cancelled, and their scripts ended."),
+    ("SIGHUP", "Reopen the log, after it was renamed."),
+    ("SIGUSR1", "Reload the configuration. An error in it is logged, and the former one stays in effect."),
+    ("SIGUSR2", "Log what runs, what waits, and for what."),
 )
 DAEMON_EXIT = (
-    ("0", "It was told to end, or the process that it watches has ended."),
-    ("1", "It could not start; standard error says why."),
+    ("0", "It got SIGTERM or SIGINT, or the process of `--pid` has ended."),
+    ("1", "It could not start; standard error has the reason."),
 )
 DAEMON_ENVIRONMENT = (
-    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_TEST_MODE", "If it is set, all files of the node are below `CTDB_BASE`."),
     ("CTDB_BASE", "The directory of a test node."),
-    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` says where everything is."),
+    ("CTDB_HELPER_BINDIR", "CTDB's directory of helper programs; its `ctdb-path` prints the paths of all files."),
 )
 DAEMON_FILES = (
     (
@@ -99,49 +102,53 @@ DAEMON_FILES = (
         "The configuration: sections `[logging]`, `[event]`, `[eventd]`, `[locks]` and `[access]`.",
     ),
     ("/etc/ctdb/events/", "One directory for each component, with its event scripts."),
-    ("/run/ctdb/eventd.socket", "Where it listens, or where CTDB says."),
-    ("/run/ctdb/eventd.pid", "Its process id, locked while it runs; or where CTDB says."),
+    ("/run/ctdb/eventd.socket", "Where it listens, or the path that CTDB prints."),
+    ("/run/ctdb/eventd.pid", "Its process id, locked while it runs; or the path that CTDB prints."),
     ("/var/log/ctdb/log.ctdb", "The log, unless the configuration names another one."),
 )
 
 NODE = """
-The smallest cluster daemon: `ctdb-node run` gives one machine the whole life of a node of CTDB, without `ctdbd` and
-without databases. It starts `ctdb-eventd`, runs the events from `init` to `shutdown`, calls `monitor` again and again
-and has the node healthy or unhealthy by that, and brings the public addresses where they are to be. It stays in the
-foreground. The other commands talk to it; only the user who runs it may.
+A minimal cluster daemon: `ctdb-node run` runs all events of a CTDB node on one machine, without `ctdbd` and without
+databases. It starts `ctdb-eventd`, runs the events from `init` to `shutdown`, runs `monitor` at intervals, which makes
+the node healthy or unhealthy, and takes, moves and releases the public addresses accordingly. It stays in the
+foreground. The other commands control it; only the user who runs it may use them.
 
 It must not run beside `ctdbd` on the same directories.
 """
 NODE_SIGNALS = (
     ("SIGTERM, SIGINT", "End: all addresses are released, then the event `shutdown` is run."),
-    ("SIGHUP", "Read public_addresses again, and have the event daemon read its configuration."),
+    ("SIGHUP", "Reload public_addresses, and make the event daemon reload its configuration."),
 )
 NODE_EXIT = (
-    ("0", "It was done; of `run`: it was told to end, and did."),
+    ("0", "The command succeeded; of `run`: the node was shut down."),
     (
         "1",
-        "It was not, and standard error says why; of `run` also: `init` or `setup` failed, or the event daemon ended.",
+        "It failed, and standard error has the reason; of `run` also: `init` or `setup` failed, or the event daemon "
+        "ended.",
     ),
     ("2", "Wrong usage."),
     ("0 to 3 of health", "Healthy, unhealthy, not known yet, and no answer or wrong usage."),
-    ("130, 141", "Ctrl-C of a command other than `run`; nobody reads the output any more."),
+    ("130, 141", "Ctrl-C of a command other than `run`; the output was closed (SIGPIPE)."),
 )
 NODE_ENVIRONMENT = (
-    ("CTDB_TEST_MODE", "If it is set, everything of the node lies below `CTDB_BASE`."),
+    ("CTDB_TEST_MODE", "If it is set, all files of the node are below `CTDB_BASE`."),
     ("CTDB_BASE", "The directory of a test node."),
-    ("NOTIFY_SOCKET, WATCHDOG_USEC", "Set by a service manager that is to be notified of state, health and life."),
+    (
+        "NOTIFY_SOCKET, WATCHDOG_USEC",
+        "Set by a service manager, which is then notified of state and health, and for its watchdog.",
+    ),
 )
 NODE_FILES = (
-    ("/etc/ctdb/public_addresses", "The addresses, one a line with the interfaces that it may be on."),
-    ("/etc/ctdb/notify.sh", "Is told of changes, if it may be executed."),
+    ("/etc/ctdb/public_addresses", "The addresses, one per line, each with the interfaces on which it may be."),
+    ("/etc/ctdb/notify.sh", "Is run when the node's state changes, if it is executable."),
     ("/etc/ctdb/events/legacy/", "The event scripts."),
     ("/run/ctdb/node.socket", "Where it listens, beside the event daemon's socket."),
 )
 NODE_EXAMPLES = (
     (
         "CTDB_TEST_MODE=1 CTDB_BASE=/srv/node ctdb-node run --no-interfaces",
-        "Try scripts below a directory of your own.",
+        "Test scripts in a directory of your own.",
     ),
     ("ctdb-node health", "Is it healthy?"),
-    ("ctdb-node set MonitorInterval=5", "Call `monitor` every five seconds."),
+    ("ctdb-node set MonitorInterval=5", "Run `monitor` every five seconds."),
 )

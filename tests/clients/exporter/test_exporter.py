@@ -171,9 +171,9 @@ def failure(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     [
         (["--listen", "9725"], '--listen "9725": HOST:PORT is expected, such as 127.0.0.1:9725 or [::1]:9725'),
         (["--listen", "::1:99999"], '--listen "::1:99999": HOST:PORT is expected'),
-        (["--every", "3"], "--every is for --textfile FILE"),
+        (["--every", "3"], "--every requires --textfile FILE"),
         (["--listen", "[::1]:1", "--textfile", "f"], "--listen and --textfile exclude each other"),
-        (["--textfile", "f", "--every", "0"], '--every "0": more than no seconds are expected, such as 15'),
+        (["--textfile", "f", "--every", "0"], '--every "0": more than 0 seconds are expected, such as 15'),
     ],
 )
 def test_wrong_usage(node: Path, capfd: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

@@ -215,10 +215,8 @@ def test_disabled_scripts(directory: Directory) -> None:
         ("55.pipe.script", None, "warning", "not-a-file"),
     ]
     gone, circle = directory.messages()[2:4]
-    assert gone == (
-        "dangling link to /nonexistent/x; events pass over it; remove the link, or install what it leads to"
-    )
-    assert circle.startswith("every event fails: link to 53.round.script that leads round in a circle")
+    assert gone == ("dangling link to /nonexistent/x; events skip it; remove the link, or install what it leads to")
+    assert circle.startswith("every event fails: link to 53.round.script that is part of a loop")
 
 
 @pytest.mark.parametrize("target", ["50.file.script/x", "x" * 300])
@@ -294,7 +292,7 @@ def test_a_very_long_script_is_looked_at_in_part(directory: Directory) -> None:
         ("echo\n", "so the kernel can't run it"),
         ("", "it is empty"),
         ("\ufeff#!/bin/sh\n", "a byte order mark"),
-        ("\n#!/bin/sh\n", "blanks or empty lines stand before"),
+        ("\n#!/bin/sh\n", "blanks or empty lines precede"),
     ],
 )
 def test_without_an_interpreter_it_does_not_run(directory: Directory, text: str, hint: str) -> None:
@@ -361,14 +359,18 @@ def test_a_shell_that_is_not_run_is_a_note(directory: Directory, tmp_path: Path)
 @pytest.mark.parametrize(
     ("label", "severity", "text"),
     [
-        ("relaseip", "warning", '"relaseip" is none of CTDB\'s events, so this never runs; "releaseip"?'),
+        (
+            "relaseip",
+            "warning",
+            '"relaseip" is not one of CTDB\'s events, so this never runs; did you mean "releaseip"?',
+        ),
         ('"Monitor"', "warning", '"monitor"?'),
         ("montior", "warning", '"monitor"?'),
         ("ipreallocate", "warning", '"ipreallocated"?'),
         ("recovery", "warning", '"recovered"?'),
         ("takeips*", "warning", '"takeip"?'),
-        ("reconfigure", "note", "CTDB never asks for it, only `ctdb-event run` or the script itself can"),
-        ("stop", "note", "CTDB never asks for it"),
+        ("reconfigure", "note", "CTDB never requests it, only `ctdb-event run` or the script itself can"),
+        ("stop", "note", "CTDB never requests it"),
     ],
 )
 def test_events_that_do_not_exist(directory: Directory, label: str, severity: str, text: str) -> None:
@@ -457,7 +459,7 @@ def declare(directory: Directory, name: str, *locks: str) -> None:
 
 def test_a_lock_like_one_that_is_set_from_the_beginning(directory: Directory) -> None:
     declare(directory, "50.web.script", "own", "nfs-calout")
-    text = 'no other script declares a lock "nfs-calout", so it keeps nobody away; "nfs-callout"?'
+    text = 'no other script declares a lock "nfs-calout", so it excludes no other script; did you mean "nfs-callout"?'
     assert locks_of(directory) == [("50.web.script", 2, text)]
 
 
@@ -467,8 +469,8 @@ def test_a_lock_like_one_of_the_configuration_or_of_two_scripts(directory: Direc
     declare(directory, "52.c.script", "databse", "unlike")
     found = locks_of(directory, "[locks]\nstorage = 50.x\n")
     assert [(name, message.rpartition("; ")[2]) for name, _, message in found] == [
-        ("52.c.script", '"database"?'),
-        ("50.a.script", '"storage"?'),
+        ("52.c.script", 'did you mean "database"?'),
+        ("50.a.script", 'did you mean "storage"?'),
     ]
 
 

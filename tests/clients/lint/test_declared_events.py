@@ -34,7 +34,8 @@ def test_a_declaration_that_does_not_count() -> None:
         (
             3,
             "error",
-            'no event can be called "a/b", so the script is started for every event; expected names of events, '
+            '"a/b" is not a valid name of an event, so the script is started for every event; expected names of '
+            "events, "
             "separated by blanks",
         ),
     ]
@@ -57,7 +58,7 @@ def test_what_is_declared_has_labels_and_labels_are_declared() -> None:
         (6, '"monitor" is not declared in line 2, so this never runs')
     ]
     assert compared(HEAD, (4, "takeip")) == [
-        (2, '"releaseip" is declared, and no label of a case has it: the script is started for it for nothing')
+        (2, '"releaseip" is declared, but no case label matches it: the script is started for it needlessly')
     ]
 
 

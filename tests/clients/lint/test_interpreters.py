@@ -93,7 +93,7 @@ def test_env_does_not_split_words() -> None:
         '/usr/bin/env looks for a program with the name "bash -e": the kernel passes all of it as one argument; '
         "expected #!/usr/bin/env -S bash -e"
     )
-    assert "is not told which program" in find_interpreter("/usr/bin/env", "").fault
+    assert "has no program to run" in find_interpreter("/usr/bin/env", "").fault
 
 
 # ---------------------------------------------------------------------- shells

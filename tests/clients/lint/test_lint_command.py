@@ -67,7 +67,7 @@ class LintNode:
 def without_closing(err: str) -> tuple[str, str]:
     """Returns what was said on stderr without the last line, how much was looked at, and that line."""
     *rest, last = err.splitlines(keepends=True) or [""]
-    is_closing = last.startswith("ctdb-event lint: looked at ")
+    is_closing = last.startswith("ctdb-event lint: checked ")
     return ("".join(rest), last) if is_closing else (err, "")
 
 
@@ -90,7 +90,7 @@ def test_at_the_end_people_are_told_how_much_was_looked_at(node: LintNode, argum
     node.script("60.web.script", ERROR, "events/other")
     node.script("70.web.script", directory="events/other")
     node.run(*arguments)
-    counted = "ctdb-event lint: looked at 3 scripts in 2 components: 1 error, 0 warnings, 1 note\n"
+    counted = "ctdb-event lint: checked 3 scripts in 2 components: 1 error, 0 warnings, 1 note\n"
     assert node.closing == ("" if arguments else counted)
 
 
@@ -111,7 +111,7 @@ def test_findings_are_lines_as_of_compilers(node: LintNode) -> None:
     assert (code, complaints) == (EXIT_CLEAN, "")
     assert said.splitlines() == [
         "BASE/events/legacy/50.web.script:3: warning: "
-        '"montior" is none of CTDB\'s events, so this never runs; "monitor"? [event]',
+        '"montior" is not one of CTDB\'s events, so this never runs; did you mean "monitor"? [event]',
         "BASE/events/legacy/51-off.script: warning: does not run: its name doesn't start with two digits and a dot; "
         "if it should run, name it 51.off.script [name]",
     ]
@@ -281,13 +281,13 @@ def test_a_layout_that_is_not_one(capsys: pytest.CaptureFixture[str]) -> None:
         (["--colour"], "unknown option --colour"),
         (["-x\x1b"], "unknown option -x\\x1b"),
         (["--json", "--plain"], "--json and --plain exclude each other"),
-        (["--socket"], "option --socket lacks its value, PATH"),
+        (["--socket"], "option --socket needs a value, PATH"),
     ],
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_options_that_can_not_be_understood(node: LintNode, arguments: list[str], problem: str, before: bool) -> None:
     code, said, complaints = node.command(
-        *([*arguments, "lint"] if before and "lacks" not in problem else ["lint", *arguments])
+        *([*arguments, "lint"] if before and "needs a value" not in problem else ["lint", *arguments])
     )
     assert (code, said) == (EXIT_NOT_LOOKED, "")
     assert complaints.startswith(f"ctdb-event: {problem}")
@@ -378,7 +378,7 @@ def test_json(node: LintNode) -> None:
                 "line": 3,
                 "severity": "warning",
                 "check": "event",
-                "message": '"montior" is none of CTDB\'s events, so this never runs; "monitor"?',
+                "message": '"montior" is not one of CTDB\'s events, so this never runs; did you mean "monitor"?',
                 "component": "legacy",
                 "script": "50.a",
             },
@@ -438,7 +438,7 @@ def test_a_terminal_gets_no_control_bytes(node: LintNode) -> None:
 def test_the_projects_own_scripts_are_clean(node: LintNode) -> None:
     code, said, complaints = node.run("--strict", f"{Path(__file__).resolve().parents[3]}/contrib/events")
     assert (code, complaints) == (EXIT_CLEAN, ""), said
-    assert re.match(r"ctdb-event lint: looked at [1-9]\d* scripts in 1 component: 0 errors, 0 warnings", node.closing)
+    assert re.match(r"ctdb-event lint: checked [1-9]\d* scripts in 1 component: 0 errors, 0 warnings", node.closing)
 
 
 def test_what_the_configurations_reader_passes_over_is_a_warning(node: LintNode) -> None:
@@ -464,8 +464,8 @@ def test_configured_events_are_compared_with_the_scripts(node: LintNode) -> None
     assert (code, said.splitlines()) == (
         EXIT_FOUND,
         [
-            'BASE/events/legacy/50.web.script: warning: BASE/ctdb.conf:2 names "takeip", and no label of a case has '
-            "it: the script is started for it for nothing [event-declared]",
+            'BASE/events/legacy/50.web.script: warning: BASE/ctdb.conf:2 names "takeip", but no case label matches '
+            "it: the script is started for it needlessly [event-declared]",
             'BASE/events/legacy/50.web.script:3: warning: "releaseip" is not among the events of BASE/ctdb.conf:2, so '
             "this never runs [event-declared]",
             'BASE/ctdb.conf:5: warning: no component has a script "80.wbe"; "80.web"? [event-declared]',

@@ -125,7 +125,7 @@ GOOD = json.loads(exported_line("node1", past_run("a", 0, 0, 1, scripts=(script(
 def test_a_line_that_is_no_run_is_named(node: Path, capfdbinary: pytest.CaptureFixture[bytes], line: str) -> None:
     path = node / "bad.jsonl"
     path.write_text(json.dumps(GOOD) + "\n" + line + "\n")
-    said = f"{path}, line 2: no run; expected what `ctdb-event history --export` writes"
+    said = f"{path}, line 2: not a run; expected the output of `ctdb-event history --export`"
     assert refuse(capfdbinary, os.fspath(path)) == (22, said)
 
 
@@ -143,7 +143,7 @@ def test_what_can_not_be_done_is_said(history: None, node: Path, capfdbinary: py
         (
             ["a-1", "--since", "10m"],
             22,
-            "--since doesn't go together with runs or files: give it to `ctdb-event history --export`",
+            "--since can't be combined with runs or files: give it to `ctdb-event history --export`",
         ),
     ):
         assert refuse(capfdbinary, *arguments) == (status, said)

@@ -65,7 +65,7 @@ def test_waits_of_a_script_are_before_it_or_within_it() -> None:
     row = rows(past_run("a", 0, 0, 5, scripts=(script("13.route", 2, 3),), waits=waits))[1]
     # a millisecond too long by another clock; one that the script's end ended
     assert bars(row) == [("ok", 2, 5, ""), ("wait", 1, 2, "routes"), ("wait", 3, 5, "table")]
-    assert row.bars[1].detail.splitlines()[0] == "13.route waited 1.0s for routes, which legacy takeip had"
+    assert row.bars[1].detail.splitlines()[0] == "13.route waited 1.0s for routes, held by legacy takeip"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_does_so_until_the_end_of_the_picture() -> None:
         past_run("a", 0, 0, 3),
         past_run("b", 1, None, None, outcome=None, **open_end),
     )
-    assert bars(found[1]) == [("going-on", 1, 3, "takeip goes on")]
+    assert bars(found[1]) == [("going-on", 1, 3, "takeip running")]
     interrupted = rows(past_run("b", 1, None, None, outcome="interrupted", **open_end))
     assert bars(interrupted[0]) == [("stopped", 1, 1, "takeip interrupted")]
 
@@ -126,7 +126,7 @@ def test_what_is_known_of_a_run_and_of_a_script(monkeypatch: pytest.MonkeyPatch)
     )
     lines = found[0].bars[0].detail.splitlines()
     assert lines[0] == "legacy takeip eth0 10.0.0.1 24: cancelled after 2.0s"
-    assert lines[1].startswith("run a, asked for at 2023-11-1")
+    assert lines[1].startswith("run a, requested at 2023-11-1")
     assert lines[1].endswith(" by ctdbd")
     assert lines[2:] == ["ended: uid 0, ctdb-event 99", "waited 0.5s for queue"]
     lines = found[1].bars[0].detail.splitlines()

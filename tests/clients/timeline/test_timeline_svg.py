@@ -40,7 +40,7 @@ def test_bars_are_where_their_times_are() -> None:
         ("bar run wait", "x takeip x: failed after 9.0s", 220.0, 100.0),
         ("bar run failed", "x takeip x: failed after 9.0s", 320.0, 900.0),
         ("bar script ok", "10.interface of x takeip x: ok after 4.0s", 320.0, 400.0),
-        ("bar script wait", "x waited 2.0s for x, which x had", 720.0, 200.0),
+        ("bar script wait", "x waited 2.0s for x, held by x", 720.0, 200.0),
         ("bar script failed", "x of x takeip x: exit status 3 after 0.5s", 920.0, 50.0),
     ]
 

@@ -44,7 +44,7 @@ def test_the_whole_picture() -> None:
         "no\\x1bde2",
         "legacy monitor             ███████              monitor 2.0s",
         "               0s              5s",
-        "█ ran  ▒ cancelled or interrupted  ▓ goes on  ░ waited  ✗ failed",
+        "█ ran  ▒ cancelled or interrupted  ▓ running  ░ waited  ✗ failed",
     ]
 
 

@@ -189,7 +189,7 @@ def judge(stream: Stream, answers: list[tuple[int, Answer]], notes: set[int], si
 
 
 def _fit(answers: list[Answer], requests: list[Expected], may_lack: bool) -> bool:
-    """Tells whether each answer belongs to another one of the requests, and each that must be answered is."""
+    """Returns whether each answer belongs to another one of the requests, and each that must be answered is."""
     if not answers:
         return may_lack or all(expected.may_wait for expected in requests)
     return any(
