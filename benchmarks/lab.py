@@ -15,6 +15,7 @@ from ctdb_lab import CTDB_EVENTD, LabError
 from ctdb_lab.plan import eventd_path
 from ctdb_lab.requirements import missing_requirements
 
+from benchmarks import forecast
 from benchmarks.lab_cases import CASES, Case, Samples, Sides, failovers, figures
 from benchmarks.lab_plot import Panel, draw, lacking
 from benchmarks.results import Figure, Unit
@@ -22,7 +23,8 @@ from benchmarks.table import report
 
 
 def _parser() -> argparse.ArgumentParser:
-    cases = "\n".join(f"  {case.name:<10} {case.summary}" for case in CASES)
+    summaries = {case.name: case.summary for case in CASES} | {forecast.NAME: forecast.SUMMARY}
+    cases = "\n".join(f"  {name:<10} {summary}" for name, summary in summaries.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.lab",
         description="Measures failovers with this project's event daemon and CTDB's own, on three real ctdbd nodes.",
@@ -30,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", choices=[case.name for case in CASES], default=[], help="only these cases"
+        "--only", nargs="+", metavar="NAME", choices=list(summaries), default=[], help="only these cases"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="failovers of each side, instead of each case's own")
     add_common_options(parser, plot_help="measure other numbers of addresses too, and draw all as SVG")
@@ -104,7 +106,7 @@ def _samples(case: Case, sides: Sides, options: argparse.Namespace) -> Iterator[
 def _measure(
     cases: Sequence[Case], sides: Sides, options: argparse.Namespace, panels: dict[str, Panel]
 ) -> Iterator[Figure]:
-    """Yields the figures of each case, and adds a panel for it."""
+    """Yields the figures of each case, and adds a panel for each that is a failover of both sides."""
     for case in cases:
         try:
             samples = dict(_samples(case, sides, options))
@@ -113,6 +115,11 @@ def _measure(
             continue
         panels[case.summary] = {count: taken.medians_away for count, taken in samples.items()}
         yield from figures(case, samples[case.count])
+    if not options.only or forecast.NAME in options.only:
+        try:
+            yield from forecast.measure(sides, options.rounds)
+        except LabError as error:
+            yield failed_figure(forecast.SUMMARY, error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         title = "ctdb disable on one of three nodes: a third of the addresses moves"
         draw(options.plot, [panels], title, "seconds until every address is usable again")
     elif options.plot:
-        print(f"no case was measured to its end: {options.plot} is not drawn", file=sys.stderr)
+        print(f"no failover of both sides was measured to its end: {options.plot} is not drawn", file=sys.stderr)
     return 1 if options.check and missed else 0
 
 

@@ -34,6 +34,7 @@ class LimitKind(enum.Enum):
     """Which number of a figure is limited, and from which side."""
 
     RATIO_AT_MOST = "≤ {}"
+    RATIO_NEAR_ONE = "1 ± {}"
     OURS_AT_MOST = "ours ≤ {}"
     OURS_AT_LEAST = "ours ≥ {}"
 
@@ -44,7 +45,7 @@ class Limit:
 
     kind: LimitKind
     value: float
-    """A ratio, or a number in the figure's unit."""
+    """A ratio, how far it may be from 1, or a number in the figure's unit."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +92,8 @@ class Figure:
         match limit.kind:
             case LimitKind.RATIO_AT_MOST:
                 return self.ratio is not None and self.ratio.value <= limit.value
+            case LimitKind.RATIO_NEAR_ONE:
+                return self.ratio is not None and 1 - limit.value <= self.ratio.value <= 1 + limit.value
             case LimitKind.OURS_AT_MOST:
                 return ours <= limit.value
             case LimitKind.OURS_AT_LEAST:

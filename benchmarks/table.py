@@ -91,7 +91,7 @@ def _limit(figure: Figure) -> str:
     if figure.limit is None:
         return ""
     value = f"{figure.limit.value:g}"
-    if figure.limit.kind is not LimitKind.RATIO_AT_MOST and figure.unit is Unit.MEBIBYTES:
+    if figure.limit.kind in (LimitKind.OURS_AT_MOST, LimitKind.OURS_AT_LEAST) and figure.unit is Unit.MEBIBYTES:
         value += " MiB"
     return figure.limit.kind.value.format(value).replace("ours ", "")
 

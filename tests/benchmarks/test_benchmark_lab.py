@@ -42,7 +42,7 @@ def test_without_a_case_there_is_nothing_to_draw(
     monkeypatch.setattr(lab, "lacking", lambda: "")
     monkeypatch.setattr(lab, "_measure", lambda *_: iter(()))
     assert lab.main(["--plot", str(tmp_path / "plot.svg")]) == 0
-    assert "no case was measured to its end" in capsys.readouterr().err
+    assert "no failover of both sides was measured to its end" in capsys.readouterr().err
 
 
 def test_a_termination_leaves_no_files(tmp_path: Path) -> None:

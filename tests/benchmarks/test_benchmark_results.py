@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 
 from benchmarks.__main__ import main
@@ -38,6 +39,17 @@ def test_ratio_needs_samples() -> None:
 @pytest.mark.parametrize(("limit", "verdict"), [(0.5, Verdict.OK), (0.49, Verdict.MISSED), (None, Verdict.INFORMATION)])
 def test_verdict_on_a_ratio(limit: float | None, verdict: Verdict) -> None:
     assert compared("x", ([2.0], [1.0]), limit).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [(1.0, Verdict.OK), (0.75, Verdict.OK), (0.7, Verdict.MISSED), (1.25, Verdict.OK), (1.3, Verdict.MISSED)],
+)
+def test_verdict_on_a_ratio_that_may_be_too_great_or_too_small(ours: float, verdict: Verdict) -> None:
+    limit = Limit(kind=LimitKind.RATIO_NEAR_ONE, value=0.25)
+    figure = attrs.evolve(compared("x", ([1.0], [ours])), limit=limit)
+    assert figure.verdict is verdict
+    assert "1 ± 0.25" in row(figure)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,25 @@ def test_a_plan_is_saved_and_read_again(tmp_path: Path) -> None:
     assert Plan.load(tmp_path / "plan") == plan
 
 
+def test_more_of_ctdbs_own_scripts_are_enabled_each_once(tmp_path: Path) -> None:
+    plan = Plan(eventd="x", provided=("11.natgw", "10.interface", "50.samba"), samba=True)
+    assert plan.enabled == ("00.ctdb", "10.interface", "11.natgw", "50.samba")
+    plan.save(tmp_path / "plan")
+    assert Plan.load(tmp_path / "plan") == plan
+
+
+@pytest.mark.parametrize("name", ["11.natgw.script", "natgw", "../11.natgw", "11.", ""])
+def test_a_name_that_no_script_of_ctdb_has_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"names such as 11\.natgw, not '{re.escape(name)}'"):
+        Plan(eventd="x", provided=("00.ctdb", name))
+
+
+def test_a_script_that_ctdb_lacks_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"CTDB has no script 98\.nothing in /"):
+        create(tmp_path / "lab", Plan(eventd="x", provided=("98.nothing",)))
+    assert not (tmp_path / "lab").exists()
+
+
 def test_a_tunable_replaces_the_labs_own() -> None:
     assert Plan(eventd="x", tunables={"MonitorInterval": 9}).all_tunables["MonitorInterval"] == 9
 
@@ -75,7 +95,7 @@ def test_a_lab_too_small_for_a_failover_is_told_apart(
 
 @pytest.mark.parametrize("place", ["/run/lab", "/var/lib/ctdb/x", "/nonexistent/x", "/dev/null/x"])
 def test_a_directory_where_no_lab_can_be(place: str) -> None:
-    with pytest.raises(LabError, match=r"a lab can't be in|is no directory: choose a LAB"):
+    with pytest.raises(LabError, match=r"a lab can't be in|is not a directory: choose a LAB"):
         create(Path(place), Plan(eventd="x"))
     assert not Path(place).exists()
 
@@ -126,7 +146,7 @@ def test_what_is_missing_is_named_with_what_helps(monkeypatch: pytest.MonkeyPatc
 def test_only_a_labs_directory_is_removed(tmp_path: Path) -> None:
     """LAB=/etc by mistake must not hurt."""
     (tmp_path / "precious").touch()
-    with pytest.raises(LabError, match="no lab's directory"):
+    with pytest.raises(LabError, match="is not the directory of a lab"):
         remove(tmp_path)
     assert (tmp_path / "precious").exists()
     (tmp_path / MARK).touch()

@@ -37,6 +37,9 @@ def create(directory: Path, plan: Plan) -> None:
     hidden = next((place for place in _HIDDEN if directory.is_relative_to(place)), None)
     if hidden:
         raise LabError(f"a lab can't be in {directory}: its nodes have a {hidden} of their own; choose another LAB")
+    absent = next((name for name in plan.provided if not Path(PROVIDED_SCRIPTS, f"{name}.script").exists()), None)
+    if absent:
+        raise LabError(f"CTDB has no script {absent} in {PROVIDED_SCRIPTS}")
     if not directory.parent.is_dir():
         raise LabError(f"{directory.parent} is not a directory: choose a LAB that is below one")
     try:

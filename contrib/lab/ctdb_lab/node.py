@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from ctdb_lab.addresses import AddressReader, State
 from ctdb_lab.errors import LabError, NoAnswer
@@ -242,15 +243,18 @@ class Node:
         """Returns each script's result in the event's last run, as `ctdb event status` reports it."""
         return dict(_OUTCOME.findall(self.ctdb("event", "status", "legacy", event).stdout))
 
+    def runs(self, since: float, *options: str) -> list[dict[str, Any]]:
+        """Returns what `ctdb-event history --json` has of the time since then; nothing for CTDB's daemon."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
+        asked = self.ctdb_event("history", "--json", "--since", moment, *options)
+        return json.loads(asked.stdout) if asked.returncode == 0 else []
+
     def failed_events(self, since: float) -> list[str]:
         """Returns the events that failed or timed out since then; none for CTDB's daemon, which has no history."""
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(since))
-        asked = self.ctdb_event("history", "--failed", "--json", "--since", moment)
-        runs = json.loads(asked.stdout) if asked.returncode == 0 else []
         return [
             f"node {self.number}: {' '.join((run['event'], *run['args']))}: {run['outcome']}: "
             f"{' '.join(run['bad_scripts'])}; ctdb-event show {run['run']}"
-            for run in runs
+            for run in self.runs(since, "--failed")
             if run["outcome"] in ("failed", "timed-out")
         ]
 

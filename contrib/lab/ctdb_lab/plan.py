@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -84,6 +85,16 @@ def _address_count(_: object, __: object, value: int) -> None:
         raise ValueError(f"a lab has 0 to 1000 public addresses of a kind, not {value}")
 
 
+def _as_tuple(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
+def _script_names(_: object, __: object, value: tuple[str, ...]) -> None:
+    wrong = next((name for name in value if not re.fullmatch(r"\d\d\.[\w-]+", name)), None)
+    if wrong is not None:
+        raise ValueError(f"a lab's scripts of CTDB's own have names such as 11.natgw, not {wrong!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Plan:
     """The description of a lab."""
@@ -97,6 +108,8 @@ class Plan:
     """Public IPv6 addresses. Each takes two seconds, since the kernel first checks whether another host has it."""
     tunables: Mapping[str, int] = attrs.field(factory=dict)
     """Tunables that are added to the lab's own, or replace them."""
+    provided: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple, validator=_script_names)
+    """More of CTDB's own scripts that are enabled, without `.script`."""
     scripts: Mapping[str, str] = attrs.field(factory=dict)
     """More event scripts: name without `.script`, and text. `@NODE@` is replaced by the node's directory."""
 
@@ -108,7 +121,7 @@ class Plan:
     @property
     def enabled(self) -> tuple[str, ...]:
         """CTDB's own scripts that are enabled."""
-        return (*PROVIDED, "50.samba") if self.samba else PROVIDED
+        return tuple(sorted({*PROVIDED, *self.provided, *(("50.samba",) if self.samba else ())}))
 
     @property
     def all_tunables(self) -> dict[str, int]:
