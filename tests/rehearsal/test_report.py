@@ -8,15 +8,15 @@ from rehearsals import end_state, event, file_state, observations, rounds, scrip
 
 from ctdb_node.rehearsal.findings import Trial, findings
 from ctdb_node.rehearsal.observed import TOGETHER, Observations, Public, Request, from_json, to_json
-from ctdb_node.rehearsal.report import Result, as_json, as_text
+from ctdb_node.rehearsal.report import Rehearsed, as_json, as_text
 
 
-def _result(seen: Observations, *trials: Trial, addresses: int = 40) -> Result:
+def _result(seen: Observations, *trials: Trial, addresses: int = 40) -> Rehearsed:
     public = tuple(
         Public(address=f"10.0.0.{n}", bits=24, interface="eth0", interfaces=("eth0",)) for n in range(addresses)
     )
     request = Request(config_dir="/etc/ctdb", addresses=public, interfaces=("eth0",))
-    return Result(request=request, seen=seen, findings=findings(seen, trials, 27.0), budget=27.0)
+    return Rehearsed(request=request, seen=seen, findings=findings(seen, trials, 27.0), budget=27.0)
 
 
 _GOOD = observations(

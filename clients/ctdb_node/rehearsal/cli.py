@@ -16,7 +16,7 @@ from ctdb_node.rehearsal import request as requests
 from ctdb_node.rehearsal.comparison import Difference, differences
 from ctdb_node.rehearsal.findings import Trial, candidates, findings, lock_name
 from ctdb_node.rehearsal.observed import ALONE, Observations, Request
-from ctdb_node.rehearsal.report import Result, as_json, as_text
+from ctdb_node.rehearsal.report import Rehearsed, as_json, as_text
 from ctdb_node.rehearsal.sandbox import missing, observe
 
 __all__ = ["rehearse"]
@@ -48,14 +48,14 @@ def rehearse(arguments: argparse.Namespace, default_dir: str) -> tuple[int, str]
 
 def _results(
     wanted: requests.Wanted, daemon: tuple[str, ...] | None, progress: Callable[[str], None]
-) -> Iterator[Result]:
+) -> Iterator[Rehearsed]:
     request = wanted.request
     seen = observe(request, progress)
     trials = list(_trials(request, seen, progress))
 
-    def result(of: Observations, tried: Sequence[Trial]) -> Result:
+    def result(of: Observations, tried: Sequence[Trial]) -> Rehearsed:
         found = findings(of, tried, wanted.budget, wanted.absent, request.timeout)
-        return Result(request=request, seen=of, findings=found, budget=wanted.budget)
+        return Rehearsed(request=request, seen=of, findings=found, budget=wanted.budget)
 
     yield result(seen, trials)
     if daemon is not None:

@@ -12,7 +12,7 @@ from ctdb_node.rehearsal.findings import Finding
 from ctdb_node.rehearsal.forecast import Cost, Forecast, costs, forecast
 from ctdb_node.rehearsal.observed import Observations, Request
 
-__all__ = ["Result", "as_json", "as_text"]
+__all__ = ["Rehearsed", "as_json", "as_text"]
 
 _WIDTH = 100
 _MAX_COSTS = 5
@@ -20,7 +20,7 @@ _MAX_CALLS = 10
 
 
 @attrs.frozen(kw_only=True)
-class Result:
+class Rehearsed:
     """All of it, for one event daemon."""
 
     request: Request
@@ -30,7 +30,7 @@ class Result:
 
     @property
     def ready(self) -> bool:
-        """Nothing was found that must be mended."""
+        """Whether no problem was found."""
         return not any(each.problem for each in self.findings)
 
     @property
@@ -44,7 +44,7 @@ class Result:
         return costs(self.seen.events)
 
 
-def as_text(results: Sequence[Result]) -> str:
+def as_text(results: Sequence[Rehearsed]) -> str:
     """Returns the report: verdict, findings, times, and what a rehearsal can't observe.
 
     Args:
@@ -63,7 +63,7 @@ def as_text(results: Sequence[Result]) -> str:
     return "\n".join((*lines, *_not_seen(first)))
 
 
-def _rehearsed(result: Result) -> str:
+def _rehearsed(result: Rehearsed) -> str:
     request, seen = result.request, result.seen
     scripts = f"{len(seen.texts)} enabled scripts"
     if not request.addresses:
@@ -95,7 +95,7 @@ def _found(title: str, found: Sequence[Finding]) -> Iterator[str]:
             )
 
 
-def _times(result: Result) -> Iterator[str]:
+def _times(result: Rehearsed) -> Iterator[str]:
     found = result.forecast
     if found is None:
         return
@@ -119,7 +119,7 @@ def _most(found: Forecast) -> str:
     return f"About {found.most} addresses would fit."
 
 
-def _compared(ours: Result, other: Result) -> Iterator[str]:
+def _compared(ours: Rehearsed, other: Rehearsed) -> Iterator[str]:
     yield from ("", f"Against {other.seen.daemon}:")
     yield f"  {'':24}{'ctdb-eventd':>14}{'the other':>14}"
     mine, its = ours.forecast, other.forecast
@@ -132,11 +132,11 @@ def _compared(ours: Result, other: Result) -> Iterator[str]:
             yield textwrap.fill(f"  With the other: {each.text}.", _WIDTH, subsequent_indent="    ")
 
 
-def _problems(result: Result) -> int:
+def _problems(result: Rehearsed) -> int:
     return sum(each.problem for each in result.findings)
 
 
-def _not_seen(result: Result) -> Iterator[str]:
+def _not_seen(result: Rehearsed) -> Iterator[str]:
     yield from ("", "What a rehearsal can't see:")
     yield "  - other nodes: `ctdb` answers as in a cluster of this node alone, without databases"
     yield "  - the real network: interfaces are stand-ins, without this machine's addresses, routes and neighbours"
@@ -154,7 +154,7 @@ def _not_seen(result: Result) -> Iterator[str]:
         yield f"  - writes to {paths}: no writable layer can be put over them, so they are read-only here"
 
 
-def as_json(results: Sequence[Result]) -> dict[str, Any]:
+def as_json(results: Sequence[Rehearsed]) -> dict[str, Any]:
     """Returns one object; its keys are in the documentation."""
     first = results[0]
     return {
