@@ -135,13 +135,13 @@ check "what it mounted is seen outside" mountpoint /run/shown
 check "a timeout is one" run '! ctdb-event run 20 trial stray'
 check "what left it is ended" soon gone "$(cat /run/stray)"
 if [ "$(systemctl --version | awk 'NR == 1 { print $2 }' | cut -d. -f1)" -ge 254 ]; then
-	check "limits are in effect" run "! grep 'not in effect' $log"
+	check "limits are in effect" run "! grep 'not applied' $log"
 	event forks
 	check "the limit of processes was reached" soon grep 'pids: [0-9]* times' $log
 	check "a script with too much memory fails" run '! event memory'
 	check "the limit of memory was reached" soon grep 'memory: the kernel killed 1 ' $log
 else
-	check "that limits are not in effect is told" grep '\[limits\] of component trial are not in effect' $log
+	check "that limits are not in effect is told" grep '\[limits\] of component trial are not applied' $log
 fi
 check "the daemon is the same" [ "$(cat /run/ctdb/eventd.pid)" = "$daemon" ]
 check "it is at home" run "! grep component /proc/$daemon/cgroup"

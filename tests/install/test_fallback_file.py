@@ -64,7 +64,7 @@ def test_the_first_line_names_the_python_which_is_always_isolated(
 
 def test_what_is_no_python_program_is_refused(place: Place) -> None:
     for text in ("", "#!/usr/bin/perl\n", "#!\n", "\x7fELF"):
-        with pytest.raises(NotAPythonProgram, match=r"/shown can't be used .* names no Python"):
+        with pytest.raises(NotAPythonProgram, match=r"/shown can't be used .* does not name a Python interpreter"):
             find_daemon("/shown", place.program("program", text))
     with pytest.raises(NotAPythonProgram, match="No such file"):
         find_daemon("/shown", "/nonexistent")
