@@ -162,7 +162,7 @@ def test_a_real_ctdbd_starts_it_and_goes_on_if_it_breaks(machine: Machine) -> No
         "ctdb event status legacy init; ctdb-event status legacy monitor; ctdb-eventd-install --status; stop"
     )
     assert began.startswith("/usr/bin/python3")
-    assert "ctdb-path says: socket /" in began
+    assert "ctdb-path prints them: socket /" in began
     machine.run("mv /usr/lib/ctdb-eventd /usr/lib/moved-away")
     look = "start; test -S $socket; readlink /proc/$(cat $pid)/exe; wait_for 'ctdb nodestatus'; stop"
     assert machine.run(NODE + look).startswith(f"{HELPER}.ctdb\n")

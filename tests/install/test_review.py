@@ -78,7 +78,7 @@ def test_of_a_node_the_places_are_asked_and_named(rpm_node: FakeNode) -> None:
     assert places.node.socket == f"{rpm_node.root}/node/sockets/eventd.socket"
     (finding,) = review_places(places)
     assert finding.severity is Severity.GOOD
-    assert f"{rpm_node.helpers}/ctdb-path says: socket {places.node.socket}, pid file" in finding.text
+    assert f"{rpm_node.helpers}/ctdb-path prints them: socket {places.node.socket}, pid file" in finding.text
 
 
 def test_without_an_answer_nothing_is_installed(rpm_node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_a_bare_name_runs_with_ours_only(rpm_node: FakeNode) -> None:
     rpm_node.script("61.disabled", mode=0o644)
     (text,) = warnings(rpm_node, Config(script_names="both"))
     assert text.startswith(
-        f"{LEGACY}/60.site: runs with ours, not with CTDB's daemon (that wants {LEGACY}/60.site.script"
+        f"{LEGACY}/60.site: runs with ours, not with CTDB's daemon (that requires {LEGACY}/60.site.script"
     )
     assert warnings(rpm_node, Config(script_names="suffix")) == []
 
