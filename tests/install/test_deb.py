@@ -208,7 +208,7 @@ def test_an_upgrade_of_the_package_to_one_that_cant_take_over_leaves_the_daemon_
     assert "this version is installed, but the running daemon was not upgraded" in said
     assert "it is in form 1, expected 9 or a later one" in said
     assert f"ctdb-eventd {__version__}\t" in said
-    assert f", version {__version__}; version 9.9.9 is installed: `ctdb-event upgrade` upgrades the daemon to it" in said
+    assert f", version {__version__}; version 9.9.9 is installed: `ctdb-event upgrade` upgrades the daemon" in said
     machine.run(NODE + "ctdb event run 30 legacy monitor; stop")
 
 
