@@ -138,7 +138,7 @@ def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
         process = look.at(pid)
         if process is None:
             continue
-        if room - _size(process) < _MOST_PROCESSES // 2:
+        if room - _size(process) < _MOST_BYTES // 2:
             process = attrs.evolve(process, files=(), locks=(), stack=())
         room -= _size(process)
         if room < 0:

@@ -149,6 +149,8 @@ def test_many_long_names_of_files_are_told_within_bounds(tmp_path: Path) -> None
         os.killpg(script.pid, signal.SIGKILL)
     assert found is not None
     assert len(json.dumps(attrs.asdict(found))) < 64 << 10
+    # half of the room is kept for those that are named without their files
+    assert (len(found.processes), found.left_out) == (64, 17)
     first, *_, last = found.processes
     assert any("y" * 50 in file for file in first.files)
     assert (last.command, last.files) == ("sleep 1000", ())
