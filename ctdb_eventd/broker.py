@@ -310,7 +310,7 @@ class Broker:
         waiting = (job for job in self._scheduler.core.jobs if job.done is not None and job.run not in known)
         scheduler = self._scheduler
         return (
-            tuple(_left_run(job) for job in waiting),
+            tuple(_saved_run(job) for job in waiting),
             SavedResults(**self._results.saved_state(), health=self._health.components),
             Counts(
                 started=self._started,
@@ -480,7 +480,7 @@ def _no_audit(peer: Peer, action: str, subject: str = "", run: str = "", args: S
     pass
 
 
-def _left_run(job: Job) -> SavedRun:
+def _saved_run(job: Job) -> SavedRun:
     from ctdb_eventd.handover import SavedRun
 
     peer = job.asked_by if isinstance(job.asked_by, Peer) else Peer(0, 0)

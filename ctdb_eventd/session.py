@@ -244,7 +244,7 @@ class Session:
         from ctdb_eventd.handover import SavedClient  # late: it would slow the start
 
         is_native, unread = self._connection.saved_state()
-        calls = [_left_call(call, job) for call, job in self._in_flight.items()]
+        calls = [_saved_call(call, job) for call, job in self._in_flight.items()]
         return SavedClient(
             descriptor=self._fd,
             program=self.peer.program,
@@ -324,7 +324,7 @@ class Session:
         self._resume()
 
 
-def _left_call(call: _Call, job: Cancellable | None) -> SavedCall:
+def _saved_call(call: _Call, job: Cancellable | None) -> SavedCall:
     from ctdb_eventd.handover import SavedCall
 
     request = call.request
