@@ -108,8 +108,7 @@ class Observer:
         self._report_progress("shutdown")
         await self._single("shutdown")
         await self._fetch_waits()
-        lasting = await self._lasting()
-        leftovers = Counter((*left, process in lasting) for process, left in self._leftovers.items())
+        leftovers = await self._count_leftovers()
         return Observations(
             daemon=" ".join(request.daemon) or "ctdb-eventd",
             native=self._native,
@@ -282,13 +281,25 @@ class Observer:
         for process, (group, command) in self._new_processes().items():
             self._leftovers[process] = (event, self._scripts_by_group.get(group), command)
 
-    async def _lasting(self) -> set[tuple[int, int]]:
-        """Returns those that were left behind and don't end by themselves."""
+    async def _count_leftovers(self) -> Counter[tuple[str, str | None, str, bool]]:
+        """Counts by event, script, command, and whether the process doesn't end by itself.
+
+        On a busy machine a process may have been seen before it executed its command or left its script's group. So
+        the command is the last one, and the script is known from any process with the same event and command.
+        """
         for _ in range(_POLLS):
-            if not (lasting := self._leftovers.keys() & self._processes().keys()):
+            processes = self._processes()
+            if not (lasting := self._leftovers.keys() & processes.keys()):
                 break
             await anyio.sleep(_LAST_EXIT_TIMEOUT / _POLLS)
-        return lasting
+        for process in lasting:
+            event, script, _ = self._leftovers[process]
+            self._leftovers[process] = (event, script, processes[process][1])
+        scripts = {(event, command): script for event, script, command in self._leftovers.values() if script}
+        return Counter(
+            (event, scripts.get((event, command)), command, process in lasting)
+            for process, (event, _, command) in self._leftovers.items()
+        )
 
     def _new_processes(self) -> dict[tuple[int, int], tuple[int, str]]:
         return {each: found for each, found in self._processes().items() if each not in self._leftovers}
