@@ -213,13 +213,13 @@ def test_only_rows_with_a_text() -> None:
 class Screen:
     """The program on a terminal of the test's."""
 
-    def __init__(self, *arguments: str, keyboard: bool = True, lines: int = 40) -> None:
+    def __init__(self, *command: str, keyboard: bool = True, lines: int = 40) -> None:
         self.terminal, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 140, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ctdb_event", "watch", *arguments],
+            [sys.executable, *command],
             stdin=self.slave if keyboard else subprocess.DEVNULL,
             stdout=self.slave,
             stderr=self.slave,
@@ -228,11 +228,31 @@ class Screen:
 
     def until(self, text: str) -> None:
         """Waits until the program has written this since the last time."""
+        self.seen = self.read_until(text).partition(text.encode())[2]
+
+    def read_until(self, text: str) -> bytes:
+        """Waits until the program has written this; returns what it has written since the last `until`."""
         deadline = time.monotonic() + TIMEOUT
         while text.encode() not in self.seen:
-            assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], self.seen
+            ended = self.process.poll() is not None
+            if not select.select([self.terminal], [], [], 0.0 if ended else 0.1)[0]:
+                assert not ended, f"ended with {self.process.returncode} before it wrote {text!r}: {self.seen!r}"
+                assert time.monotonic() < deadline, f"doesn't write {text!r}: {self.seen!r}; {self.waits_in()}"
+                continue
             self.seen += os.read(self.terminal, 1 << 16)
-        self.seen = self.seen.partition(text.encode())[2]
+        return self.seen
+
+    def status(self) -> int:
+        """Waits for its end, and returns its exit status."""
+        try:
+            return self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"doesn't end: {self.waits_in()}")
+
+    def waits_in(self) -> str:
+        """Where it is in the kernel, and its signals."""
+        directory = Path(f"/proc/{self.process.pid}")
+        return f"in {(directory / 'wchan').read_text()}\n{(directory / 'status').read_text()}"
 
     def press(self, keys: str) -> None:
         os.write(self.terminal, keys.encode())
@@ -240,14 +260,20 @@ class Screen:
     def ended(self) -> int:
         """Waits for its end, and checks that the terminal is as before."""
         self.until("\x1b[?1049l")
-        code = self.process.wait(TIMEOUT)
+        code = self.status()
         assert termios.tcgetattr(self.slave) == self.before
         return code
 
 
 @contextlib.contextmanager
 def on_a_terminal(*arguments: str, keyboard: bool = True, lines: int = 40) -> Iterator[Screen]:
-    screen = Screen(*arguments, keyboard=keyboard, lines=lines)
+    with running_on_a_terminal("-m", "ctdb_event", "watch", *arguments, keyboard=keyboard, lines=lines) as screen:
+        yield screen
+
+
+@contextlib.contextmanager
+def running_on_a_terminal(*command: str, keyboard: bool = True, lines: int = 40) -> Iterator[Screen]:
+    screen = Screen(*command, keyboard=keyboard, lines=lines)
     try:
         yield screen
     finally:
@@ -449,17 +475,10 @@ def test_without_rich_there_are_lines_and_a_hint(watched: FakeBroker, monkeypatc
     program = f"import importlib.util as u; u.find_spec = lambda name: None\n{program}"
     watched.reply("status", samples.status(jobs=[samples.job()]))
     watched.rules["subscribe"] = answer_nothing
-    terminal, slave = pty.openpty()
     code = f"{program}\nfrom ctdb_event.cli import main; sys.exit(main())"
-    environ = {**os.environ, "TERM": "xterm"}
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=environ)
-    seen = b""
-    while b"old" not in seen:
-        assert select.select([terminal], [], [], TIMEOUT)[0], seen
-        seen += os.read(terminal, 4096)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(TIMEOUT) == 130
-    os.close(terminal)
-    os.close(slave)
+    with running_on_a_terminal("-c", code) as screen:
+        seen = screen.read_until("old")
+        screen.process.send_signal(signal.SIGINT)
+        assert screen.status() == 130
     assert seen.count(b" -m pip install rich; without that package there are lines") == 1
     assert b"\x1b[?1049h" not in seen
