@@ -86,8 +86,13 @@ async def test_memory_does_not_grow_with_the_number_of_events(node: Node) -> Non
         await many()
         history = node.var / "eventd" / "history" / "history.db"
         await until(history.exists, "what the history takes to be loaded")
-        await many()
-        before = resident(daemon)
-        for _ in range(3):
-            await many()
-        assert resident(daemon) - before < 1 << 20
+        # a leak grows every time, while caches and the allocator's arenas (more of them under coverage) are full once
+        grown = []
+        for _ in range(5):
+            before = resident(daemon)
+            for _ in range(3):
+                await many()
+            grown.append(resident(daemon) - before)
+            if grown[-1] < 1 << 19:
+                return
+        pytest.fail(f"grows by {grown} bytes in 900 events each")
