@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import resource
 from pathlib import Path
 
 import pytest
@@ -53,11 +52,6 @@ async def every_way(daemon: Daemon, client: Client) -> None:
         await other.reply(other.send(ScriptRequest("legacy", "10.s", True)))
 
 
-def resident(daemon: Daemon) -> int:
-    """Returns the daemon's resident memory in bytes."""
-    return int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
-
-
 async def settle(daemon: Daemon, descriptors: int) -> None:
     await until(lambda: daemon.children() == [], "all children to be reaped")
     await until(lambda: len(daemon.descriptors()) <= descriptors, "all descriptors to be closed")
@@ -89,10 +83,10 @@ async def test_memory_does_not_grow_with_the_number_of_events(node: Node) -> Non
         # a leak grows every time, while caches and the allocator's arenas (more of them under coverage) are full once
         grown = []
         for _ in range(5):
-            before = resident(daemon)
+            before = daemon.memory()
             for _ in range(3):
                 await many()
-            grown.append(resident(daemon) - before)
+            grown.append(daemon.memory() - before)
             if grown[-1] < 1 << 19:
                 return
         pytest.fail(f"grows by {grown} bytes in 900 events each")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import stat
@@ -163,6 +164,10 @@ class Daemon:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    def memory(self) -> int:
+        """Returns its resident memory in bytes."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     def descriptors(self) -> list[str]:
         """Lists what the daemon has open, without the history's file, which it opens shortly after the start."""

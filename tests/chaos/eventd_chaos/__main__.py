@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -23,7 +22,6 @@ from .scripts import make_node
 _CLIENTS = 6
 _ADDRESSES = 4
 _SETTLE = 30.0
-_PAGE = resource.getpagesize()
 _MOST_GROWTH = 8 << 20
 _WARM = 0.2
 """Part of a soak's time after which the daemon has whatever it keeps for good."""
@@ -53,9 +51,9 @@ async def _rush(daemons: Daemons, seconds: float, options: argparse.Namespace) -
 
 
 def _usage(daemons: Daemons) -> Counter[str]:
-    pid = daemons.daemon.process.pid
-    resident = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
-    return Counter(memory=resident, descriptors=len(daemons.daemon.descriptors()), children=len(children_of(pid)))
+    daemon = daemons.daemon
+    children = children_of(daemon.process.pid)
+    return Counter(memory=daemon.memory(), descriptors=len(daemon.descriptors()), children=len(children))
 
 
 async def _usage_of_idle(daemons: Daemons, fresh: Counter[str]) -> Counter[str]:
