@@ -7,13 +7,12 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from nodes import TIMEOUT, until
 
 from .programs import Maker
-from .sites import Site
+from .sites import Rehearsed, Site
 
 pytestmark = pytest.mark.interop
 
@@ -154,7 +153,7 @@ reboot
     assert not (site.base / "wild").exists()
 
 
-def _left(rehearsed: Any) -> list[tuple[str | None, str]]:
+def _left(rehearsed: Rehearsed) -> list[tuple[str | None, str]]:
     return [(each["script"], each["text"]) for each in rehearsed.findings("leaves", problem=True)]
 
 
@@ -176,6 +175,14 @@ if mkdir /run/seen; then setsid sleep 7777 & else (sleep 2; exec setsid sleep 77
     )
     rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
     assert _left(rehearsed) == [("77.left", "77.left leaves a process running in `takeip`: sleep 7777 (3 of them)")]
+
+
+def test_the_same_command_left_behind_by_two_scripts_is_named_with_each(site: Site) -> None:
+    for name in ("77.left", "78.left"):
+        site.script(name, '#!/bin/sh\n[ "$1" != takeip ] || sleep 7777 >/dev/null 2>&1 &\n')
+    rehearsed = site.rehearse("--addresses", "1", "--rounds", "1")
+    text = "leaves a process running in `takeip`: sleep 7777 (3 of them)"
+    assert sorted(_left(rehearsed), key=str) == [(name, f"{name} {text}") for name in ("77.left", "78.left")]
 
 
 def test_a_process_that_ends_by_itself_is_named_and_no_problem(site: Site) -> None:

@@ -282,10 +282,11 @@ class Observer:
             self._leftovers[process] = (event, self._scripts_by_group.get(group), command)
 
     async def _count_leftovers(self) -> Counter[tuple[str, str | None, str, bool]]:
-        """Counts by event, script, command, and whether the process doesn't end by itself.
+        """Counts the processes left behind, by event, script, command, and whether they don't end by themselves.
 
         On a busy machine a process may have been seen before it executed its command or left its script's group. So
-        the command is the last one, and the script is known from any process with the same event and command.
+        the command is the last one. A process whose script isn't known has that of those with the same event and
+        command, if they are all of one script.
         """
         for _ in range(_POLLS):
             processes = self._processes()
@@ -295,10 +296,12 @@ class Observer:
         for process in lasting:
             event, script, _ = self._leftovers[process]
             self._leftovers[process] = (event, script, processes[process][1])
-        scripts = {(event, command): script for event, script, command in self._leftovers.values() if script}
+        named = {left for left in self._leftovers.values() if left[1] is not None}
+        scripts_of_same = Counter((event, command) for event, _, command in named)
+        only = {(event, command): script for event, script, command in named if scripts_of_same[event, command] == 1}
         return Counter(
-            (event, scripts.get((event, command)), command, process in lasting)
-            for process, (event, _, command) in self._leftovers.items()
+            (event, script or only.get((event, command)), command, process in lasting)
+            for process, (event, script, command) in self._leftovers.items()
         )
 
     def _new_processes(self) -> dict[tuple[int, int], tuple[int, str]]:
