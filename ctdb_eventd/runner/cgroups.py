@@ -5,14 +5,17 @@ event left are found even if they called `setsid`, and if the daemon is killed, 
 Processes that a script leaves after a normal exit are moved to the daemon's own cgroup and continue.
 
 A process starts in the cgroup of its parent. Moving it later would be too late for the processes that it has started by
-then. So the daemon itself moves into a run's cgroup to start a script, and stays there until it starts something else
-or that run is over: for an event with many scripts, most starts need no move.
+then. So the daemon itself moves into a run's cgroup to start a script.
+
+A move is expensive: unless another one was just before it, the kernel waits for every processor first (about 10 ms,
+more than the whole start of most scripts). So the daemon stays where it is, and a run's cgroup that is empty at its end
+is used for the next run: runs one after another need no move at all.
 
 Cgroups are created below the daemon's own, or, under systemd, below the directory that the unit has delegated
 (`Delegate=`): only systemd may create cgroups elsewhere.
 
-A component with limits has its own cgroup around those of its runs. The daemon doesn't stay in it: its own memory is
-not the component's.
+A component with limits has its own cgroup around those of its runs. The daemon doesn't stay in it, as its own memory is
+not the component's: it moves for each script.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class Cgroups:
         self.base = base
         self._numbers = count(1)
         self._where: Cgroup | None = None
+        self._is_free = False  # nothing but this process is in it, and no run has it
         self._limited: dict[str, _Limited] = {}
         if base is not None:
             self.home = _own_directory()
@@ -114,18 +118,31 @@ class Cgroups:
         except OSError as error:
             _log.warning("can't change the cgroup: %s; what leaves a script's process group is not found", error)
         else:
-            self._where = cgroup
+            former, self._where = self._where, cgroup
+            if former is not None and self._is_free:
+                self._is_free = False
+                former.remove()
 
     def leave(self, cgroup: Cgroup) -> None:
         """Leaves a cgroup that is to be removed."""
         if self._where is cgroup:
             self.enter(None)
 
+    def keep(self, cgroup: Cgroup) -> bool:
+        """Returns whether a cgroup is kept for the next run: this process is in it, and nobody else."""
+        if self._where is not cgroup or cgroup.is_limited or cgroup.members():
+            return False
+        self._is_free = True
+        return True
+
     def make(self, component: str) -> Cgroup | None:
-        """Creates a cgroup for a run of a component; None if that is impossible."""
+        """Returns an empty cgroup for a run of a component; None if that is impossible."""
         if self.base is None:
             return None
         limited = self._limited.get(component)
+        if limited is None and self._is_free:
+            self._is_free = False
+            return self._where
         above = self.base if limited is None else limited.path
         try:
             return Cgroup(self, f"{above}/{next(self._numbers)}", limited)
@@ -134,8 +151,9 @@ class Cgroups:
             return None
 
     def remove(self) -> None:
-        """Removes the cgroup that contained all others."""
+        """Removes the cgroup that contained all others, after the last run."""
         if self.base is not None:
+            self.enter(None)
             remove_empty(self.base)
 
 
@@ -238,17 +256,18 @@ class Cgroup:
         self.send_signal(signal.SIGKILL, except_group=0)
 
     def close(self, *, kill: bool = False) -> None:
-        """Removes it; moves remaining processes out, after SIGKILL if `kill`."""
-        self._all.leave(self)
+        """Ends its use for this run; moves remaining processes out, after SIGKILL if `kill`."""
         if kill:
             self._kill()
-        try:
+        self.let_go()
+        if not self._all.keep(self):
+            self._all.leave(self)
+            self.remove()
+
+    def remove(self) -> None:
+        """Removes it, unless a process is in it."""
+        with contextlib.suppress(OSError):
             os.rmdir(self._path)
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                self.let_go()
-                with contextlib.suppress(OSError):
-                    os.rmdir(self._path)
         os.close(self._procs)
 
 

@@ -154,6 +154,7 @@ class Guardian:
         """Stops the process and waits for its end; `startup` starts another one."""
         if self._restart is not None:
             self._restart.cancel()
+        self._cgroups.enter(None)  # what is in another one is ended now
         self._close_pipe()
         if self._pidfd >= 0:
             asyncio.get_running_loop().remove_reader(self._pidfd)

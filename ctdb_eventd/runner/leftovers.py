@@ -168,7 +168,7 @@ class ScriptTable:
         found: dict[int, list[int]] = {}
         strays = self._in_cgroups()
         for process in processes.values():
-            if process.lives and process.pid not in (1, os.getpid()):
+            if process.lives and process.pid not in (1, os.getpid(), self.session):
                 for target in self._targets(process, processes):
                     found.setdefault(target, []).append(process.pid)
                     break

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,19 @@ def runs(pid: int) -> list[str]:
     return [name for name in cgroups(pid) if name.isdecimal()]
 
 
+def members(pid: int) -> set[int]:
+    """Returns the processes in the cgroups of a daemon's runs."""
+    places = (f"{base_for(pid)}/{name}/cgroup.procs" for name in runs(pid))
+    return {int(member) for place in places for member in Path(place).read_text().split()}
+
+
 async def test_a_timeout_ends_what_has_left_the_group(node: Node) -> None:
     node.script("10.s.script", LEAVES + "sleep 1000")
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("startup", limit=1) == errno.ETIMEDOUT
         await until(lambda: not alive(stray(node)), "the end of what had left")
-        await until(lambda: not runs(daemon.process.pid), "the removal of its cgroup")
-    assert not cgroups(daemon.process.pid)
+        assert members(daemon.process.pid) <= {daemon.process.pid}
+    assert not cgroups(daemon.process.pid), "the daemon's end removes them"
 
 
 async def test_a_cancel_does_so_too(node: Node) -> None:
@@ -69,12 +76,52 @@ async def test_what_a_script_leaves_on_purpose_goes_on(node: Node, status: int) 
         first = stray(node)
         (node.var / "stray").unlink()
         await client.run("recovered", limit=1)
-        await until(lambda: not runs(daemon.process.pid), "the removal of its cgroup")
+        await until(lambda: members(daemon.process.pid) <= {daemon.process.pid}, "the end of the event")
         assert alive(first)
         assert alive(stray(node)), "a later script's timeout is not its own"
     for pid in (first, stray(node)):
         assert alive(pid), "nor is the daemon's end"
         os.killpg(pid, 9)
+
+
+SAYS_WHERE = 'grep ^0:: /proc/self/cgroup >>"$CTDB_BASE/var/where"'
+
+
+async def test_events_one_after_another_have_the_same_cgroup(node: Node) -> None:
+    # for the daemon, each move to another one would cost more than the start of a script
+    node.script("10.s.script", LEAVES + SAYS_WHERE)
+    node.script("20.s.script", SAYS_WHERE)
+    left = set()
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        for _ in range(3):
+            assert await client.run("startup") == 0
+            left.add(stray(node))
+            (node.var / "stray").unlink()
+            await until(lambda: members(daemon.process.pid) <= {daemon.process.pid}, "the end of the event")
+        assert len(runs(daemon.process.pid)) == 1
+    where = node.read("where").split()
+    assert len(where) == 6
+    assert len(set(where)) == 1
+    assert len(left) == 3
+    for pid in left:
+        assert alive(pid), "the next event's end is not that of what an earlier one has left"
+        os.killpg(pid, 9)
+
+
+async def test_events_side_by_side_have_each_their_own(node: Node) -> None:
+    node.script("10.s.script", f'{SAYS_WHERE}; until [ -e "$CTDB_BASE/var/all" ]; do sleep 0.01; done; {SAYS_WHERE}')
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        calls = [client.start("takeip", "eth0", f"10.0.0.{number}", "24") for number in range(5)]
+        await until(lambda: len(node.read("where").split()) == 5, "all to run")
+        assert len(set(node.read("where").split())) == 5
+        (node.var / "all").touch()
+        for call in calls:
+            assert await client.result(call) == 0
+        await until(lambda: len(runs(daemon.process.pid)) <= 1, "the removal of all that are not used again")
+        assert Counter(node.read("where").split()).most_common(1)[0][1] == 2
+        assert await client.run("takeip", "eth0", "10.0.0.6", "24") == 0
+        assert len(runs(daemon.process.pid)) == 1
+    assert not cgroups(daemon.process.pid)
 
 
 @pytest.mark.parametrize("kills", ["daemon", "both"])

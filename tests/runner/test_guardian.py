@@ -290,6 +290,13 @@ def test_what_is_left_is_found_and_ended(table: Path) -> None:
         assert not alive(starting)
 
 
+def test_the_daemon_itself_is_not_left_in_a_cgroup(tmp_path: Path) -> None:
+    with script() as daemon, script() as stray:
+        (tmp_path / "cgroup.procs").write_text(f"{daemon.pid}\n{stray.pid}\n")
+        table = leftovers.ScriptTable(leftovers.head(daemon.pid, str(tmp_path)))
+        assert table.left() == {stray.pid: [stray.pid]}
+
+
 def test_a_number_that_was_given_to_another_process_since_is_left_alone(table: Path) -> None:
     with script() as stranger:
         kill_a_daemon(table, stranger.pid, grace=None, since=leftovers.ticks() + 1000)

@@ -170,12 +170,17 @@ class Daemon:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     def descriptors(self) -> list[str]:
-        """Lists what the daemon has open, without the history's file, which it opens shortly after the start."""
+        """Lists what the daemon has open.
+
+        Without the history's file, which it opens shortly after the start, and the cgroup in which it stays between
+        two events.
+        """
         links = []
         for name in os.listdir(f"/proc/{self.process.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):
                 links.append(os.readlink(f"/proc/{self.process.pid}/fd/{name}"))
-        return sorted(link for link in links if "/history/history.db" not in link)
+        cgroup = next((link for link in links if link.endswith("/cgroup.procs")), None)
+        return sorted(link for link in links if link != cgroup and "/history/history.db" not in link)
 
     async def idle_descriptors(self) -> list[str]:
         """Lists what the daemon has open when no event runs; an event's cgroup is closed shortly after its reply."""
