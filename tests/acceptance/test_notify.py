@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -97,6 +98,8 @@ async def test_a_long_wait_is_told_with_who_was_waited_for(node: Node) -> None:
         held = client.start("held")
         await until(daemon.children, "the script to run")
         waiting = client.start("startup")
+        await until(lambda: "run legacy/startup" in node.log, "the daemon to queue it")
+        await asyncio.sleep(0.01)  # it must have waited for longer than a millisecond
         open_gate(node, "held")
         assert await client.result(held) == await client.result(waiting) == 0
         # on a busy machine the first may have waited for a millisecond as well
