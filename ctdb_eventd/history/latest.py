@@ -36,7 +36,7 @@ class LatestResults:
     def __init__(self) -> None:
         """Starts empty."""
         self._events: _Results[_ByEvent] = _Results(_MOST_EVENTS, _MOST_OUTPUT)
-        self._batches: OrderedDict[_ByEvent, int | None] = OrderedDict()
+        self._batches: OrderedDict[_ByEvent, int] = OrderedDict()
         self._addresses: _Results[_ByAddress] = _Results(_MOST_ADDRESSES, _MOST_ADDRESS_OUTPUT)
         self._former_events: _Results[_ByEvent] = _Results(_MOST_EVENTS, _MOST_OUTPUT)
         self._former_addresses: _Results[_ByAddress] = _Results(_MOST_ADDRESSES, _MOST_ADDRESS_OUTPUT)
@@ -58,9 +58,10 @@ class LatestResults:
         if former is not None and batch is not None and batch == former_batch:
             if former.report.summary and not record.report.summary:
                 record = former
-        self._batches[key] = batch
-        if len(self._batches) > _MOST_EVENTS:
-            self._batches.popitem(last=False)
+        if batch is not None:
+            self._batches[key] = batch
+            if len(self._batches) > _MOST_EVENTS:
+                self._batches.popitem(last=False)
         self._events.store(key, record)
 
     def carry(self, records: Iterable[RunRecord]) -> None:
@@ -136,8 +137,7 @@ class _Results(Generic[K]):
     def store(self, key: K, record: RunRecord) -> None:
         self._forget(key)
         self._records[key] = record
-        size = sum(len(script.output) for script in record.report.scripts)
-        if size:
+        if size := sum(len(script.output) for script in record.report.scripts):
             self._sizes[key] = size
             self._size += size
         if len(self._records) > self._most:
