@@ -34,7 +34,7 @@ _RETRY = 5.0
 """Seconds until a failed write is retried."""
 _MOST_WAITING = 20_000
 """Records that are kept while nothing can be written."""
-_MOST_AT_ONCE = 1000
+_MOST_AT_ONCE = 200
 """Records in one transaction."""
 _CLOSE_TIMEOUT = 5.0
 """Seconds that the daemon waits for the last write when it stops."""
