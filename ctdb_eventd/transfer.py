@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.lowlevel
+import anyio
 import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
@@ -148,7 +148,7 @@ class Transfer:
 
     async def _settle(self) -> None:
         self._settled = True
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(0)
         await self.guardian.rest()
         if self.history is not None:
             await anyio.to_thread.run_sync(self.history.flush, _FLUSH_TIMEOUT, abandon_on_cancel=True)
