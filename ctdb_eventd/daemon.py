@@ -221,9 +221,10 @@ class Daemon:
             _log.warning("%s", warning)
 
     async def _end_former_scripts(self) -> None:
-        self._table = own_file(os.path.join(self._paths.run_dir, "eventd.scripts"), "table of scripts")
-        self._resources.callback(os.close, self._table)
-        former = leftovers.ScriptTable(os.pread(self._table, os.fstat(self._table).st_size, 0))
+        path = os.path.join(self._paths.run_dir, "eventd.scripts")
+        table = own_file(path, "table of scripts")
+        former = leftovers.ScriptTable(os.pread(table, os.fstat(table).st_size, 0))
+        os.close(table)
         if former.left():
             _log.log(NOTICE, "scripts of the former daemon, which was killed, still run: ending them")
             try:
@@ -233,6 +234,10 @@ class Daemon:
                 pids = " ".join(map(str, error.args))
                 _log.error("scripts of the former daemon still run, the kernel doesn't end them; processes: %s", pids)
         leftovers.remove_empty(former.cgroups)
+        # another file: the former daemon's guardian may still read its own, and must not find our scripts in it
+        os.unlink(path)
+        self._table = own_file(path, "table of scripts")
+        self._resources.callback(os.close, self._table)
 
     def _check_places(self) -> None:
         """Makes sure that nobody else can replace the programs and files that are written below these directories.

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
@@ -148,7 +149,7 @@ class Transfer:
 
     async def _settle(self) -> None:
         self._settled = True
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         await self.guardian.rest()
         if self.history is not None:
             await anyio.to_thread.run_sync(self.history.flush, _FLUSH_TIMEOUT, abandon_on_cancel=True)

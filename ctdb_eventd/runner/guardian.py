@@ -158,7 +158,10 @@ class Guardian:
         self._close_pipe()
         if self._pidfd >= 0:
             asyncio.get_running_loop().remove_reader(self._pidfd)
-            with anyio.move_on_after(_EXIT_TIMEOUT, shield=True):
+            with anyio.move_on_after(_EXIT_TIMEOUT, shield=True) as scope:
+                await exited(self._pidfd)
+            if scope.cancelled_caught:  # it must not end scripts that are started later
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
                 await exited(self._pidfd)
             self._reap()
 

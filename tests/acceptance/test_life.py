@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from nodes import (
     TIMEOUT,
+    Daemon,
     Node,
     alive,
     can_make_cgroups,
@@ -453,6 +454,10 @@ async def test_a_killed_daemon_takes_its_scripts_with_it(node: Node) -> None:
         await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
 
 
+def guardians(daemon: Daemon) -> list[int]:
+    return [pid for pid in children_of(daemon.process.pid) if " script-guardian " in command_of(pid)]
+
+
 @pytest.mark.parametrize("fate", ["killed", "stopped"])
 async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Node, fate: str) -> None:
     """Killed together, as by `pkill -9`, nobody was there to end it; nor is a guardian of much use that is stopped."""
@@ -461,8 +466,8 @@ async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Nod
     )
     async with running_daemon(node) as daemon, daemon.client() as client:
         client.start("startup")
-        await until(lambda: node.read("pid"), "the script to begin")
-        (guardian,) = [pid for pid in children_of(daemon.process.pid) if "guardian" in command_of(pid)]
+        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
+        (guardian,) = guardians(daemon)
         os.kill(guardian, signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
         daemon.process.kill()
         daemon.process.wait()
@@ -471,6 +476,24 @@ async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Nod
             assert not alive(int(node.read("pid"))), "ended before anybody is served"
             assert await next_client.run("monitor") == 0
         os.kill(guardian, signal.SIGKILL) if fate == "stopped" else None
+
+
+async def test_a_late_guardian_leaves_the_next_daemons_scripts_alone(node: Node) -> None:
+    node.script("10.s.script", "echo $$ >> $CTDB_BASE/var/pid; until [ -e $CTDB_BASE/var/go ]; do sleep 0.01; done")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        client.start("startup")
+        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
+        (guardian,) = guardians(daemon)
+        os.kill(guardian, signal.SIGSTOP)
+        daemon.process.kill()
+        daemon.process.wait()
+        async with running_daemon(node) as second, second.client() as next_client:
+            run = next_client.start("startup")
+            await until(lambda: node.read("pid").count("\n") == 2, "the next script to begin")
+            os.kill(guardian, signal.SIGCONT)
+            await until(lambda: not alive(guardian), "the former guardian to end")
+            (node.var / "go").touch()
+            assert await next_client.result(run) == 0
 
 
 def _of(node: Node) -> list[str]:
@@ -501,14 +524,10 @@ async def test_the_process_that_guards_it_is_replaced_when_killed(node: Node) ->
     node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
     async with running_daemon(node) as daemon, daemon.client() as client:
         client.start("startup")
-        await until(lambda: node.read("pid"), "the script to begin")
-
-        def guardians() -> list[int]:
-            return [pid for pid in children_of(daemon.process.pid) if "guardian" in command_of(pid)]
-
-        (first,) = guardians()
+        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
+        (first,) = guardians(daemon)
         os.kill(first, signal.SIGKILL)
-        await until(lambda: guardians() not in ([], [first]), "another guardian")
+        await until(lambda: guardians(daemon) not in ([], [first]), "another guardian")
         daemon.process.kill()
         await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
 

@@ -124,6 +124,21 @@ async def test_the_process_its_connections_and_what_it_knows_stay(node: Node) ->
         await until(lambda: any("guardian" in command_of(pid) for pid in children_of(daemon.process.pid)), "a guardian")
 
 
+async def test_a_stopped_guardian_does_not_outlive_it(node: Node) -> None:
+    """When it continued, it would end the scripts of the new program, whose cgroups have the same names."""
+    async with everybody(node) as (daemon, client, native):
+
+        def guardians() -> list[int]:
+            return [pid for pid in children_of(daemon.process.pid) if " script-guardian " in command_of(pid)]
+
+        await until(guardians, "the guardian")
+        (guardian,) = guardians()
+        os.kill(guardian, signal.SIGSTOP)
+        await upgraded(daemon, native)
+        assert not alive(guardian)
+        assert await serves(client, native)
+
+
 async def test_a_signal_asks_for_it_too(node: Node) -> None:
     async with everybody(node) as (daemon, client, native):
         daemon.process.send_signal(UPGRADE)
