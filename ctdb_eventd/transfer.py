@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import attrs

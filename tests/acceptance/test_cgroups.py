@@ -54,7 +54,7 @@ async def test_a_timeout_ends_what_has_left_the_group(node: Node) -> None:
     async with running_daemon(node) as daemon, daemon.client() as client:
         assert await client.run("startup", limit=1) == errno.ETIMEDOUT
         await until(lambda: not alive(stray(node)), "the end of what had left")
-        assert members(daemon.process.pid) <= {daemon.process.pid}
+        await until(lambda: members(daemon.process.pid) <= {daemon.process.pid}, "the end of the others")
     assert not cgroups(daemon.process.pid), "the daemon's end removes them"
 
 
