@@ -60,8 +60,8 @@ def script_environment(
 def calm_signals() -> None:
     """Puts signals into a state in which the daemon can start.
 
-    Whoever started us may have ignored SIGCHLD, and then the kernel would keep no exit status for us. What asks a
-    running daemon for something must not end one that is about to run; the handlers come with the event loop.
+    If the starter ignores SIGCHLD, the kernel keeps no exit statuses. Signals that are requests to a running daemon
+    must not end one that is starting; their handlers are set with the event loop.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -70,7 +70,7 @@ def calm_signals() -> None:
 
 
 def leave_signals_to_main_thread() -> None:
-    """Has the calling thread, which isn't the main one, get none of the signals that the daemon handles.
+    """Blocks the signals that the daemon handles in the calling thread, which isn't the main one.
 
     While an upgrade blocks them in the main thread, the kernel would deliver them to another one, and they would be
     lost with the former program.
@@ -79,13 +79,13 @@ def leave_signals_to_main_thread() -> None:
 
 
 def spare_from_oom(path: str = "/proc/self/oom_score_adj") -> bytes | None:
-    """Has the kernel end others first when it is out of memory: without this process, nobody looks after the node.
+    """Makes the kernel end other processes first when it is out of memory: without the daemon no event can run.
 
     Args:
-        path: The file that tells the kernel so.
+        path: The file with this process's setting.
 
     Returns:
-        What it was before, for scripts, which would inherit the present value; None if nothing was changed.
+        The previous value, which scripts get: they would inherit the new one. None if nothing was changed.
     """
     with contextlib.suppress(OSError):
         with open(path, "rb") as file:

@@ -1,7 +1,7 @@
 """Stores every run: the event loop puts records into a queue, a thread writes them in batches.
 
-The event loop never waits: neither a slow disk nor a full one delays an event. The thread writes the records of a short
-time in one transaction, so that a failover of a hundred addresses needs only a few transactions.
+The event loop never waits: neither a slow disk nor a full one delays an event. The thread writes records that arrive
+within a short time in one transaction, so that a failover of a hundred addresses needs only a few transactions.
 
 While nothing can be written (disk full, file locked), records stay queued, up to a bound, and writing is retried.
 """
@@ -25,11 +25,11 @@ __all__ = ["History", "ReadDone"]
 _log = logging.getLogger(__name__)
 
 _PAUSE = 0.2
-"""Seconds for which records are gathered before they are written."""
+"""Seconds for which records are collected before they are written."""
 _MANY = 20
-"""Number of records within that time from which on more are gathered: during a failover events need the processors."""
+"""If as many arrive within that time, collecting continues: during a failover events need the processors."""
 _LONGEST_PAUSE = 1.0
-"""Seconds after which they are written in any case."""
+"""Maximum time for which records are collected, in seconds."""
 _RETRY = 5.0
 """Seconds until a failed write is retried."""
 _MOST_WAITING = 20_000
@@ -55,7 +55,7 @@ class History:
         Args:
             path: The file; in a directory that nobody else may write to.
             bounds: How much is kept.
-            goes_on: A former program of this process has written to the file.
+            goes_on: Whether a previous program of this process has written to the file.
         """
         self.path = path
         self._goes_on = goes_on
@@ -65,29 +65,29 @@ class History:
         """Number of queued records since the start."""
         self._settled = threading.Condition()
         self._done = 0
-        """Number of them that were written, or lost."""
+        """Number of them that were written or lost."""
         self._trouble = ""
-        """Why writing fails at present; empty if it doesn't."""
+        """The reason why writing fails now; empty if it doesn't."""
         self._hurry = threading.Event()
-        """Somebody waits for what comes to be written."""
+        """Set while a caller waits until the queue is written."""
         self._writer: threading.Thread | None = None
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
 
     def startup(self) -> None:
-        """Starts the thread; what came before is written too. Idempotent."""
+        """Starts the thread; records that are queued already are written too. Idempotent."""
         if self._writer is not None:
             return
         self._writer = threading.Thread(target=self._write_all, name="history", daemon=True)
         self._writer.start()
 
     def record(self, record: Record) -> None:
-        """Has a record written in a moment."""
+        """Queues a record."""
         self._put += 1
         self._queue.put(record)
 
     def close(self) -> None:
-        """Writes what is left, and waits for that for some seconds at the most."""
+        """Writes the queued records; waits at most `_CLOSE_TIMEOUT`."""
         if self._writer is None and not self._queue.empty():
             self.startup()
         if self._writer is not None:
@@ -96,13 +96,13 @@ class History:
             self._writer.join(_CLOSE_TIMEOUT)
 
     def flush(self, timeout: float) -> bool:
-        """Waits until what came before has been written; blocks, and may be called in any thread.
+        """Waits until all records queued so far have been written; blocks, and may be called in any thread.
 
         Args:
-            timeout: Seconds after which it is given up; it is at once if the file can't be written.
+            timeout: Maximum time in seconds; it doesn't wait while the file can't be written.
 
         Returns:
-            False if it was given up.
+            Whether they have been written.
         """
         put = self._put
         if self._done < put:
@@ -110,7 +110,7 @@ class History:
         return self._has_written(put, timeout)
 
     def read(self, view: str, wanted: RunFilter, run: str | None, done: ReadDone) -> None:
-        """Reads the file in another thread, one question after the other; see `reader.read`."""
+        """Reads the file in another thread, one request after the other; see `reader.read`."""
         if self._reader is None:
             self._reader = threading.Thread(target=self._read_all, name="history reader", daemon=True)
             self._reader.start()
@@ -141,7 +141,7 @@ class History:
                 loop.call_soon_threadsafe(done, found, error)
 
     def _has_written(self, put: int, timeout: float) -> bool:
-        """Has the first so many records written, and waits for that; False if it was in vain."""
+        """Waits until the first `put` records have been written; returns whether they have."""
         with self._settled:
             if self._done < put:
                 self._hurry.set()
@@ -196,7 +196,7 @@ class History:
         file.close()
 
     def _drop_first(self, waiting: list[Record]) -> None:
-        """Drops those that were just written, or can't be for another reason than the file's state."""
+        """Removes the records of one transaction: they have been written, or can never be."""
         records = len(waiting[:_MOST_AT_ONCE])
         del waiting[:_MOST_AT_ONCE]
         self._settle(records, "")
@@ -209,11 +209,11 @@ class History:
         return excess
 
     def _gather(self, waiting: list[Record], timeout: float | None) -> bool:
-        """Adds what comes within a moment; tells whether that was all there will ever be.
+        """Collects records that arrive within a short time; returns whether there will be no more.
 
         Args:
-            waiting: Is added to.
-            timeout: Seconds after which it returns even if nothing comes; None is for ever.
+            waiting: They are appended to it.
+            timeout: Seconds to wait for the first one; None is without limit.
         """
         with contextlib.suppress(queue.Empty):
             record = self._queue.get(timeout=timeout)
@@ -230,7 +230,7 @@ class History:
         return False
 
     def _take_all(self, waiting: list[Record]) -> bool:
-        """Adds what is there; tells whether that was all there will ever be."""
+        """Appends the queued records; returns whether there will be no more."""
         with contextlib.suppress(queue.Empty):
             while True:
                 record = self._queue.get_nowait()
