@@ -1,6 +1,6 @@
 """Event broker that stands in for CTDB's event daemon.
 
-Only the version lives here: whoever imports the protocol must not pay for the server.
+Contains only the version, so that importing the protocol doesn't load the server.
 """
 
 __version__ = "0.1.0"

@@ -69,7 +69,7 @@ class _Parser(argparse.ArgumentParser):
             file.write(message)
             file.flush()
         except (AttributeError, OSError):
-            # closed, or nobody takes it: what is still held must not trouble the interpreter's end
+            # closed or full: buffered output must not cause an error when the interpreter exits
             if file is sys.stderr:
                 sys.stderr = None
             else:

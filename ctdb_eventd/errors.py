@@ -28,7 +28,7 @@
         ├── HistoryUnreadable      EIO
         ├── TooManySubscriptions   EMFILE
         ├── TooMuchDetached        ENOBUFS
-        ├── UpgradeFailed          EAGAIN: the daemon goes on with the program that it had
+        ├── UpgradeFailed          EAGAIN: the daemon continues with its program
         └── NotThere               ENOENT: what the call names has ended, or never existed
             ├── NoSuchPastRun
             ├── NoSuchRun

@@ -66,7 +66,7 @@ class Server:
     def startup(self) -> None:
         """Listens from here on.
 
-        Whoever calls this holds the pid file's lock, so a socket that is there already belongs to nobody.
+        The caller holds the pid file's lock, so an existing socket is no longer in use.
 
         Raises:
             StartupError: The socket can't be made.

@@ -51,7 +51,7 @@ class Transfer:
     server: Server
     scheduler: Scheduler
     runner: EventRunner
-    """Has the configuration in effect as well."""
+    """Also has the configuration in effect."""
     guardian: Guardian
     notifier: Notifier
     history: History | None

@@ -57,7 +57,7 @@ _packed: tuple[WeakKeyDictionary[RunRecord, bytes], ...] = (WeakKeyDictionary(),
 
 
 def packed_run(record: RunRecord, *, output: bool) -> bytes:
-    """Returns a run in its encoded form, which is kept for as long as somebody keeps the record."""
+    """Returns a run in its encoded form, cached for the lifetime of the record."""
     known = _packed[output]
     data = known.get(record)
     if data is None:

@@ -129,7 +129,7 @@ class Cgroups:
             self.enter(None)
 
     def keep(self, cgroup: Cgroup) -> bool:
-        """Returns whether a cgroup is kept for the next run: this process is in it, and nobody else."""
+        """Returns whether a cgroup is kept for the next run: only this process is in it."""
         if self._where is not cgroup or cgroup.is_limited or cgroup.members():
             return False
         self._is_free = True

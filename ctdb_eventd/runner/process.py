@@ -267,7 +267,7 @@ class Child:
     def _on_exit(self) -> None:
         if not self.look():
             self._loop.remove_reader(self._pidfd)
-            # Somebody traces it and has yet to take note of its end (strace -p); only then is its status ours.
+            # A tracer (strace -p) has not reaped it yet; its status is available after that.
             self._retry = self._loop.call_later(_TRACER_INTERVAL, self._on_exit)
 
     def _listen(self) -> None:

@@ -24,9 +24,9 @@ class Stage(enum.Enum):
     """The stage of a job."""
 
     QUEUED = "queued"
-    """Waits in its component's backlog."""
+    """It waits in its component's backlog."""
     LOCKING = "locking"
-    """Has left the queue of the backlog and waits for its address; others of the component may run."""
+    """It has left the backlog's queue and waits for its address; other jobs of the component may run."""
     RUNNING = "running"
     """Its scripts run, one at a time, each with the locks that it needs and a slot."""
     RELEASED = "released"
