@@ -17,12 +17,10 @@ from pathlib import Path
 import pytest
 from nodes import (
     TIMEOUT,
-    Daemon,
     Node,
     alive,
     can_make_cgroups,
     children_of,
-    command_of,
     connect,
     running_daemon,
     socket_mode,
@@ -454,10 +452,6 @@ async def test_a_killed_daemon_takes_its_scripts_with_it(node: Node) -> None:
         await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
 
 
-def guardians(daemon: Daemon) -> list[int]:
-    return [pid for pid in children_of(daemon.process.pid) if " script-guardian " in command_of(pid)]
-
-
 @pytest.mark.parametrize("fate", ["killed", "stopped"])
 async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Node, fate: str) -> None:
     """Killed together, as by `pkill -9`, nobody was there to end it; nor is a guardian of much use that is stopped."""
@@ -466,8 +460,8 @@ async def test_a_daemon_ends_what_the_former_one_and_its_guardian_left(node: Nod
     )
     async with running_daemon(node) as daemon, daemon.client() as client:
         client.start("startup")
-        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
-        (guardian,) = guardians(daemon)
+        await until(lambda: node.read("pid"), "the script to begin")
+        guardian = await daemon.guardian()
         os.kill(guardian, signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
         daemon.process.kill()
         daemon.process.wait()
@@ -482,8 +476,8 @@ async def test_a_late_guardian_leaves_the_next_daemons_scripts_alone(node: Node)
     node.script("10.s.script", "echo $$ >> $CTDB_BASE/var/pid; until [ -e $CTDB_BASE/var/go ]; do sleep 0.01; done")
     async with running_daemon(node) as daemon, daemon.client() as client:
         client.start("startup")
-        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
-        (guardian,) = guardians(daemon)
+        await until(lambda: node.read("pid"), "the script to begin")
+        guardian = await daemon.guardian()
         os.kill(guardian, signal.SIGSTOP)
         daemon.process.kill()
         daemon.process.wait()
@@ -524,10 +518,10 @@ async def test_the_process_that_guards_it_is_replaced_when_killed(node: Node) ->
     node.script("10.s.script", "echo $$ > $CTDB_BASE/var/pid; sleep 1000")
     async with running_daemon(node) as daemon, daemon.client() as client:
         client.start("startup")
-        await until(lambda: node.read("pid") and guardians(daemon), "the script to begin, and the guardian")
-        (first,) = guardians(daemon)
+        await until(lambda: node.read("pid"), "the script to begin")
+        first = await daemon.guardian()
         os.kill(first, signal.SIGKILL)
-        await until(lambda: guardians(daemon) not in ([], [first]), "another guardian")
+        await until(lambda: daemon.guardians() not in ([], [first]), "another guardian")
         daemon.process.kill()
         await until(lambda: not alive(int(node.read("pid"))), "the end of the script")
 

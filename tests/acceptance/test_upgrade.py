@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from gates import gate, open_gate
 from native_client import NativeClient, Refused, native_client
-from nodes import Client, Daemon, Node, alive, children_of, command_of, running_daemon, until
+from nodes import Client, Daemon, Node, alive, children_of, running_daemon, until
 
 from ctdb_eventd import __version__
 from ctdb_eventd.history.records import history_file
@@ -121,18 +121,13 @@ async def test_the_process_its_connections_and_what_it_knows_stay(node: Node) ->
         assert await serves(client, native)
         async with daemon.client() as newcomer:
             assert await newcomer.run("monitor") == 0
-        await until(lambda: any("guardian" in command_of(pid) for pid in children_of(daemon.process.pid)), "a guardian")
+        assert await daemon.guardian()
 
 
 async def test_a_stopped_guardian_does_not_outlive_it(node: Node) -> None:
     """When it continued, it would end the scripts of the new program, whose cgroups have the same names."""
     async with everybody(node) as (daemon, client, native):
-
-        def guardians() -> list[int]:
-            return [pid for pid in children_of(daemon.process.pid) if " script-guardian " in command_of(pid)]
-
-        await until(guardians, "the guardian")
-        (guardian,) = guardians()
+        guardian = await daemon.guardian()
         os.kill(guardian, signal.SIGSTOP)
         await upgraded(daemon, native)
         assert not alive(guardian)

@@ -193,7 +193,17 @@ class Daemon:
 
     def children(self) -> list[int]:
         """Returns the pids of the daemon's children including zombies, without its guardian."""
-        return [pid for pid in children_of(self.process.pid) if "guardian" not in command_of(pid)]
+        return [pid for pid in children_of(self.process.pid) if not _is_guardian(pid)]
+
+    def guardians(self) -> list[int]:
+        """Returns the pid of its guardian, if that has been started."""
+        return [pid for pid in children_of(self.process.pid) if _is_guardian(pid)]
+
+    async def guardian(self) -> int:
+        """Waits until it has a guardian, which is started after it listens; returns the pid."""
+        await until(self.guardians, "the guardian")
+        (pid,) = self.guardians()
+        return pid
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the daemon and returns its exit status."""
@@ -213,6 +223,10 @@ def command_of(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def _is_guardian(pid: int) -> bool:
+    return " script-guardian " in command_of(pid)
 
 
 def can_make_cgroups() -> bool:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from nodes import Daemon, Node, children_of, command_of, start_daemon
+from nodes import Daemon, Node, command_of, start_daemon
 
 from .scripts import GENERATION
 
@@ -69,7 +69,7 @@ class Daemons:
         """Lets one thing happen, and has a daemon again afterwards."""
         fate = self._random.choice(_FATES)
         self.figures[f"fate: {fate}"] += 1
-        daemon, guardians = self.daemon.process, self._guardians()
+        daemon, guardians = self.daemon.process, self.daemon.guardians()
         if fate == "stopped":
             daemon.send_signal(signal.SIGSTOP)
             await asyncio.sleep(self._random.random())
@@ -94,9 +94,6 @@ class Daemons:
         assert self.daemon.process.stderr is not None
         self.daemon.process.stderr.close()
         await asyncio.to_thread(self.start)
-
-    def _guardians(self) -> list[int]:
-        return [pid for pid in children_of(self.daemon.process.pid) if "script-guardian" in command_of(pid)]
 
     def stop(self) -> int:
         """Ends the last one in an orderly way; returns its exit status."""
