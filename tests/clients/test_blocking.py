@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 from fake_broker import EVERYTHING, SOMETHING, UPGRADED, FakeBroker, ReceivedRequest, run_value, running_broker
+from interruption import interrupted_while_waiting
 from nodes import TIMEOUT
 
 import ctdb_event
@@ -409,31 +408,9 @@ def test_a_stream_whose_connection_was_closed_here_ends(broker: FakeBroker) -> N
 # ---------------------------------------------------------------------- interruptions
 
 
-@contextlib.contextmanager
-def interrupted_when(ready: Callable[[], Any]) -> Iterator[list[Any]]:
-    """Sends this process Ctrl-C when `ready` has returned and the main thread waits in a system call."""
-    main, returned = threading.get_native_id(), []
-
-    def send() -> None:
-        returned.append(ready())
-        while Path(f"/proc/self/task/{main}/stat").read_text().rpartition(")")[2].split()[0] != "S":
-            os.sched_yield()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield returned
-    finally:
-        thread.join(TIMEOUT)
-        signal.signal(signal.SIGINT, before)
-
-
 def test_an_interruption_ends_the_connection_and_so_the_run(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("run")):
+        with interrupted_while_waiting(lambda: broker.next("run")):
             blocking.run("legacy", "monitor")
         broker.gone()
         with pytest.raises(BrokerUnavailable, match="it was interrupted in the middle of a message"):
@@ -443,7 +420,7 @@ def test_an_interruption_ends_the_connection_and_so_the_run(broker: FakeBroker) 
 def test_an_interruption_while_watching_ends_the_run(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
         stream = blocking.run("legacy", "monitor", stream=True)
-        with interrupted_when(lambda: broker.next("run")):
+        with interrupted_while_waiting(lambda: broker.next("run")):
             next(stream)
         broker.gone()
         assert list(stream) == []
@@ -451,7 +428,7 @@ def test_an_interruption_while_watching_ends_the_run(broker: FakeBroker) -> None
 
 def test_an_interruption_while_waiting_for_a_lock_gives_it_back(broker: FakeBroker) -> None:
     with Client(broker.path) as blocking:
-        with interrupted_when(lambda: broker.next("lock")), blocking.lock("a"):
+        with interrupted_while_waiting(lambda: broker.next("lock")), blocking.lock("a"):
             raise AssertionError
         broker.gone()
 
@@ -470,7 +447,8 @@ def test_an_interruption_in_the_middle_of_a_request_ends_the_connection(broker: 
     with Client(broker.path) as blocking:
         # a request of which nobody waits for the answer, so that the broker reads no more
         blocking._connection.start("ping", {})
-        with interrupted_when(lambda: broker.stalled.wait(TIMEOUT)):
+        assert broker.stalled.wait(TIMEOUT)
+        with interrupted_while_waiting():
             blocking.run("legacy", "monitor", "x" * 1_000_000)
         with pytest.raises(BrokerUnavailable, match="it was interrupted in the middle of a message"):
             blocking.hello()

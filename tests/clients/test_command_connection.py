@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from fake_broker import FakeBroker, running_broker
+from interruption import interrupted_while_waiting
 from nodes import TIMEOUT
 from threaded_listener import ThreadedListener
 
@@ -238,36 +237,6 @@ def test_a_broker_that_hangs_up_in_the_middle_of_a_request_is_heard_to_the_end(t
 
 
 # ---------------------------------------------------------------------- interruptions
-
-
-class Interrupted(Exception):
-    """What the signal handler raises."""
-
-
-def interrupt(*args: object) -> None:
-    raise Interrupted
-
-
-@contextmanager
-def interrupted_while_waiting() -> Iterator[None]:
-    """Sends this process a signal as soon as its main thread waits in a system call; its handler raises."""
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    main = threading.get_native_id()
-
-    def send() -> None:
-        # S: it sleeps. It may sleep before it waits for the socket, so the test must not depend on where it was.
-        while Path(f"/proc/self/task/{main}/stat").read_text().rpartition(")")[2].split()[0] != "S":
-            os.sched_yield()
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        with pytest.raises(Interrupted):
-            yield
-    finally:
-        thread.join(TIMEOUT)
-        signal.signal(signal.SIGUSR1, before)
 
 
 def test_an_interruption_while_waiting_ends_the_connection(broker: FakeBroker) -> None:
