@@ -1,6 +1,7 @@
 """What happens when a daemon is killed, badly installed or attacked: `python -m benchmarks.harm` (Debian, root).
 
-Does the same to CTDB's own event daemon and to ours, and prints the outcome; nothing here has a limit.
+Does the same to CTDB's own event daemon and to ours, and prints the outcome; nothing here has a limit. What only
+ours can do is done to ours alone.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.client import call, run_packet, takeip_packets
+from benchmarks.client import Replies, call, run_packet, takeip_packets
 from benchmarks.daemons import Daemon, DaemonError, Node, node, running, start, stop
 from benchmarks.setting import NO_OP, Programs, default_ours, default_theirs
 from ctdb_eventd.protocol.packet import run_request
@@ -24,6 +26,15 @@ from ctdb_eventd.protocol.packet import run_request
 _OTHER_USER = 65534
 _SLEEPS = "#!/bin/sh\nexec sleep 1000\n"
 _LEAVES = "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n"
+_IGNORES_TERM = """#!/bin/sh
+trap '' TERM
+setsid sh -c "trap '' TERM; sleep 1000 & sleep 1000 & wait" </dev/null >/dev/null 2>&1 &
+sleep 1000 & wait; wait
+"""
+_AT_ONCE = 1000
+_KILL_GRACE = 2
+_TIME_TO_START = 60
+"""Seconds in which that many scripts should have been started."""
 _GRACE = 8.0
 """Seconds after a timeout by which a daemon should have ended a script."""
 _LOCKS = """
@@ -67,8 +78,8 @@ def _kill(daemon: Daemon) -> None:
 
 
 @contextlib.contextmanager
-def _one_script(text: str) -> Iterator[Node]:
-    with node({"legacy": {"10.test": text}}) as on:
+def _one_script(text: str, configuration: str = "") -> Iterator[Node]:
+    with node({"legacy": {"10.test": text}}, configuration) as on:
         try:
             yield on
         finally:
@@ -141,6 +152,30 @@ def _timeout(programs: Programs, _rounds: int) -> str:
     return f"result {result}; {_GRACE:g} s later there are: {', '.join(left) or 'none'}"
 
 
+def _many_timeouts(programs: Programs, _rounds: int) -> str:
+    """Five processes for each event, all of which ignore TERM; two of them have left their session."""
+    settings = f"[eventd]\n    kill grace = {_KILL_GRACE}\n    max scripts = {_AT_ONCE}\n"
+    with _one_script(_IGNORES_TERM, settings) as on:
+        with running(programs, on) as daemon, daemon.connect() as client:
+            for reqid in range(_AT_ONCE):
+                args = b"eth0 10.0.%d.%d 24" % divmod(reqid, 250)
+                client.sendall(run_request(reqid, b"legacy", b"takeip", args, _TIME_TO_START, False))
+            replies = Replies()
+            while len(replies.results) < _AT_ONCE:
+                replies.receive(client)
+            began, most, left = time.monotonic(), len(_scripts(on)), _AT_ONCE
+            while left and time.monotonic() < began + _TIME_TO_START:
+                time.sleep(0.1)
+                left = len(_scripts(on))
+            took = time.monotonic() - began
+            survived = on.log.read_text().count("survived SIGKILL")
+        results = " ".join(f"{count} times {result}" for result, count in Counter(replies.results.values()).items())
+    return (
+        f"result {results}; {most} processes at the last one, {left} of them {took:.1f} s later "
+        f"(grace {_KILL_GRACE:g} s); {survived} survived SIGKILL"
+    )
+
+
 CASES: dict[str, Callable[[Programs, int], str]] = {
     "killed while it starts scripts": _killed_while_it_starts_scripts,
     "a script of mode 0777": _script_that_everybody_can_write,
@@ -148,6 +183,7 @@ CASES: dict[str, Callable[[Programs, int], str]] = {
     "another user locks the pid file for reading": _pid_file_locked_by_another_user,
     "an event times out": _timeout,
 }
+ONLY_OURS: dict[str, Callable[[Programs, int], str]] = {f"{_AT_ONCE} events time out at once": _many_timeouts}
 
 
 def main() -> int:
@@ -155,9 +191,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.harm", description=__doc__)
     parser.add_argument("--rounds", type=int, default=120, help="how often each is killed (%(default)s)")
     options = parser.parse_args()
-    for name, case in CASES.items():
+    for name, case in {**CASES, **ONLY_OURS}.items():
         print(name)
-        for programs in (default_theirs(), default_ours()):
+        for programs in (default_ours(),) if name in ONLY_OURS else (default_theirs(), default_ours()):
             print(f"    {programs.label:8}{case(programs, options.rounds)}", flush=True)
     return 0
 

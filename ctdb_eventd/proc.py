@@ -6,9 +6,10 @@ Doesn't access the files that processes have open: their file server may not res
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ctdb_eventd.file_locks import FileLock, parse
 
@@ -94,9 +95,7 @@ def ancestors(pid: int) -> set[int]:
 def _lineage(pid: int) -> Iterator[tuple[int, int]]:
     """Yields pid and process group of a process, of its parent, and so on."""
     for _ in range(_MOST_GENERATIONS):
-        if pid <= 1:
-            return
-        figures = _stat(pid)
+        figures = _stat_or_nothing(pid) if pid > 1 else []
         if not figures:
             return
         yield pid, int(figures[2])
@@ -104,24 +103,41 @@ def _lineage(pid: int) -> Iterator[tuple[int, int]]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Returns the fields of proc_pid_stat(5) from the third, the state, on; empty if the process has ended."""
+    """Returns the fields of proc_pid_stat(5) from the third, the state, on; empty if the process has ended.
+
+    Raises:
+        OSError: No descriptor is free.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # the command's name, in parentheses, may contain any character
             return file.read().rpartition(b")")[2].split()
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return []
+
+
+def _stat_or_nothing(pid: int) -> list[bytes]:
+    try:
+        return _stat(pid)
     except OSError:
         return []
 
 
 def stat_of_living(pid: int) -> list[bytes]:
-    """Returns the same fields of a process that has not ended; empty for a zombie too, which was not reaped yet."""
+    """Returns the same fields of a process that has not ended; empty for a zombie too, which was not reaped yet.
+
+    Raises:
+        OSError: No descriptor is free.
+    """
     figures = _stat(pid)
     return [] if figures and figures[0] in (b"Z", b"X") else figures
 
 
 def started(pid: int) -> float | None:
     """Returns the start time of a process, by the monotonic clock; None if it has ended."""
-    figures = _stat(pid)
+    figures = _stat_or_nothing(pid)
     if not figures:
         return None
     since_boot = int(figures[19]) / os.sysconf("SC_CLK_TCK")
@@ -139,14 +155,18 @@ def group_members(groups: Collection[int]) -> list[int]:
     return [pid for pid in pids if (figures := stat_of_living(pid)) and int(figures[2]) in groups]
 
 
-def tree(group: int) -> list[int]:
+def tree(group: int, among: Iterable[int] = ()) -> list[int]:
     """Returns the living processes of a group and all their descendants, parents before their children.
 
     This includes leaders of other groups or sessions, unless their parent has ended.
+
+    Args:
+        group: The process group.
+        among: Where to search; all processes if empty, which takes a millisecond for some dozens of them.
     """
     members: list[int] = []
     children: dict[int, list[int]] = {}
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+    for pid in among or (int(name) for name in os.listdir("/proc") if name.isdigit()):
         figures = stat_of_living(pid)
         if figures:
             children.setdefault(int(figures[1]), []).append(pid)

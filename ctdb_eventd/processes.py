@@ -117,17 +117,17 @@ class Hung:
     """The number of other processes."""
 
 
-def examine(group: int, others: tuple[int, ...] = ()) -> Hung | None:
+def examine(group: int, known: tuple[int, ...] = ()) -> Hung | None:
     """Examines the processes of a script.
 
     Args:
         group: Its process group, which is also the pid of the script's own process.
-        others: Known processes that have left the group.
+        known: The processes of its cgroup; empty if it has none: then all processes are searched.
 
     Returns:
         The result; None if no process is left.
     """
-    pids = list(dict.fromkeys((*tree(group), *others)))
+    pids = list(dict.fromkeys((*tree(group, known), *known)))
     look = _Look()
     end = time.monotonic() + _TIMEOUT
     found: list[HungProcess] = []

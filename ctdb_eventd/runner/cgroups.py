@@ -32,6 +32,7 @@ from itertools import count
 import anyio
 
 from ctdb_eventd.config import Limits
+from ctdb_eventd.runner.group import in_group
 from ctdb_eventd.runner.leftovers import remove_empty
 
 __all__ = ["Cgroup", "Cgroups", "NoCgroups", "base_for"]
@@ -240,25 +241,26 @@ class Cgroup:
     def send_signal(self, number: signal.Signals, *, except_group: int) -> None:
         """Sends a signal to all processes except the members of a process group, which have already received it."""
         for pid in self.members():
-            with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(pid) != except_group:
+            if not in_group(pid, except_group):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
 
     async def end(self, deadline: float) -> None:
         """Waits until it is empty; kills the remaining processes at the deadline. Cancellation-safe."""
         while self.members():
             if time.monotonic() >= deadline:
-                self._kill()
+                self.kill()
             await anyio.sleep(_LOOK_AGAIN)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kills all its processes."""
         # one by one, and not by cgroup.kill: that would end this process too, if it were in the cgroup
         self.send_signal(signal.SIGKILL, except_group=0)
 
     def close(self, *, kill: bool = False) -> None:
         """Ends its use for this run; moves remaining processes out, after SIGKILL if `kill`."""
         if kill:
-            self._kill()
+            self.kill()
         self.let_go()
         if not self._all.keep(self):
             self._all.leave(self)

@@ -32,6 +32,8 @@ _NAME = "event_debug"
 _TURN_TIMEOUT = 10.0
 """Seconds that a hung script waits while the debug script examines others: its locks and its address are held
 meanwhile, and a failover waits for them."""
+_LOOK_TURN_TIMEOUT = 0.5
+"""Seconds that a hung script waits while the processes of others are examined."""
 _LOOK_TIMEOUT = 1.0
 """Seconds that examining its processes may take."""
 
@@ -54,28 +56,24 @@ class Debugger:
         self._config_dir = config_dir
         self.spawn = spawn
         self._keep = keep
+        self._look_turn = anyio.Lock()
         self._turn = anyio.Lock()
 
-    async def examine(self, hung: Child, others: tuple[int, ...], job: Job, script: str) -> None:
+    async def examine(self, hung: Child, known: tuple[int, ...], job: Job, script: str) -> None:
         """Examines a script's processes; stores and logs the result. Cancellation-safe.
+
+        One script at a time: hundreds may hang at once, and as many threads would leave the event loop no time to end
+        them.
 
         Args:
             hung: The script.
-            others: Processes that have left its process group.
+            known: The processes of its cgroup; empty if it has none.
             job: Its run.
             script: Its name.
         """
-        found = None
         try:
-            from ctdb_eventd.processes import examine  # imported here, as it would slow the daemon's start
-
-            def look() -> Hung | None:
-                leave_signals_to_main_thread()
-                return examine(hung.pid, others)
-
-            with anyio.move_on_after(_LOOK_TIMEOUT):
-                found = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
-        except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread
+            found = await self._examine(hung.pid, known)
+        except (ImportError, OSError, RuntimeError) as error:  # no descriptor, no thread, no time
             text = "%s: %s is ended without examining its processes: %s"
             _log.warning(text, job.spec, script, error, extra=job.about(script=script))
             return
@@ -86,6 +84,24 @@ class Debugger:
             extra=job.about(script=script, process=hung.pid),
         )
         self._keep(job.run, script, attrs.asdict(found))
+
+    async def _examine(self, group: int, known: tuple[int, ...]) -> Hung | None:
+        from ctdb_eventd.processes import examine  # imported here, as it would slow the daemon's start
+
+        def look() -> Hung | None:
+            leave_signals_to_main_thread()
+            return examine(group, known)
+
+        with anyio.move_on_after(_LOOK_TURN_TIMEOUT) as scope:
+            await self._look_turn.acquire()
+        if scope.cancelled_caught:
+            raise TimeoutError("others are being examined")
+        try:
+            with anyio.move_on_after(_LOOK_TIMEOUT):
+                return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+            raise TimeoutError(f"that took longer than {_LOOK_TIMEOUT:g} s")
+        finally:
+            self._look_turn.release()
 
     async def look_at(self, hung: Child, job: Job, config: Config) -> None:
         """Runs the debug script, if one is configured, until it has ended, and logs its output.

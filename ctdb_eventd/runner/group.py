@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-__all__ = ["end_group", "exited", "kill_group", "members"]
+__all__ = ["end_group", "exited", "in_group", "kill_group", "members"]
 
 
 _DESCRIPTOR_PAUSE = 0.1
@@ -27,6 +27,14 @@ _LOOK_AGAIN = 0.25
 """Seconds until a group is checked again even if no member has exited: one may have left the group."""
 _PAUSE_FACTOR = 4
 """The pause between two walks is this many times the duration of a walk: walks take at most a fifth of the time."""
+
+
+def in_group(pid: int, pgid: int) -> bool:
+    """Returns whether a process is in a process group."""
+    try:
+        return os.getpgid(pid) == pgid
+    except ProcessLookupError:
+        return False  # it has ended
 
 
 def members(pgid: int) -> list[int]:

@@ -24,6 +24,7 @@ from ctdb_eventd.model import DISABLED, ScriptReport
 from ctdb_eventd.runner.cgroups import Cgroup
 from ctdb_eventd.runner.debug import Debugger
 from ctdb_eventd.runner.declarations import Declarations
+from ctdb_eventd.runner.group import in_group
 from ctdb_eventd.runner.notices import ScriptWarnings
 from ctdb_eventd.runner.process import Child, SpawnContext
 from ctdb_eventd.runner.reports import Reports, how_ended, wall_clock
@@ -302,8 +303,8 @@ class RunningEvent:
         self._release()
         if child is not None:
             with self._look:
-                others = () if self._cgroup is None else tuple(self._cgroup.members())
-                await self._context.debugger.examine(child, others, self._job, script)
+                known = () if self._cgroup is None else tuple(self._cgroup.members())
+                await self._context.debugger.examine(child, known, self._job, script)
                 await self._context.debugger.look_at(child, self._job, self._config)
             await self._end_child()
 
@@ -316,26 +317,33 @@ class RunningEvent:
         if cgroup is not None:
             cgroup.send_signal(signal.SIGTERM, except_group=child.pid)
         with anyio.CancelScope(deadline=grace.deadline + _UNKILLABLE_WAIT) as scope:
-            await child.end(grace)
-            if cgroup is not None:
-                await cgroup.end(grace.deadline)
+            await self._nobody_left(child, grace)
         if scope.cancelled_caught:
+            held = child.pid
+            if cgroup is not None:
+                held = next((pid for pid in cgroup.members() if in_group(pid, child.pid)), held)
+                cgroup.kill()
             _log.error(
-                "%s: process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); "
+                "%s: process %d of process group %d survived SIGKILL, the kernel holds it (see /proc/%d/stack); "
                 "continuing without it",
-                *(self._spec, child.pid, child.pid),
-                extra=self._job.about(process=child.pid),
+                *(self._spec, held, child.pid, held),
+                extra=self._job.about(process=held),
             )
             # Its address stays locked, but locks and slot are released: holding them for ever could stop the node.
             self._listener.script_over(self._job)
             self._listener.stuck(self._job)
             self._release()
-            await child.end(anyio.move_on_after(0))
+            await self._nobody_left(child, anyio.move_on_after(0))
         self._child = None
         _log.info(
             *("%s: process group %d is gone, ended by %s", self._spec, child.pid, how_ended(child.close())),
             extra=self._job.about(process=child.pid),
         )
+
+    async def _nobody_left(self, child: Child, grace: anyio.CancelScope) -> None:
+        await child.end(grace)
+        if self._cgroup is not None:
+            await self._cgroup.end(grace.deadline)
 
     async def _clean_up(self) -> None:
         # A child is left here only after a bug or at the daemon's end: kill it without a grace period.

@@ -6,7 +6,9 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,43 @@ async def test_a_cancel_does_so_too(node: Node) -> None:
         await until(lambda: stray(node), "somebody to leave")
         await client.call("cancel", call=run)
         await until(lambda: not alive(stray(node)), "the end of what had left")
+
+
+@pytest.fixture
+def freezer(tmp_path: Path) -> Iterator[Path]:
+    """A cgroup whose processes SIGKILL doesn't end, as if a file server didn't answer them."""
+    top = tmp_path / "freezer"
+    top.mkdir()
+    if subprocess.run(["mount", "-t", "cgroup", "-o", "freezer", "none", top], capture_output=True).returncode:
+        pytest.skip("the freezer of cgroups version 1 can't be mounted here")
+    place = top / f"ctdb-eventd-test.{os.getpid()}"
+    try:
+        place.mkdir()
+        (place / "freezer.state").write_text("FROZEN")
+        yield place
+        (place / "freezer.state").write_text("THAWED")
+        while (place / "tasks").read_text():
+            time.sleep(0.01)
+        place.rmdir()
+    finally:
+        subprocess.run(["umount", "--lazy", top], check=True)
+
+
+async def test_what_has_left_is_killed_even_if_the_kernel_holds_the_script(node: Node, freezer: Path) -> None:
+    node.script("10.s.script", f"{LEAVES} echo $$ > $CTDB_BASE/var/script; sleep 1000")
+    async with running_daemon(node) as daemon, daemon.client() as client:
+        asked = client.start("startup", limit=2)
+        await until(lambda: node.read("script"), "the script")
+        script = int(node.read("script"))
+        (freezer / "tasks").write_text(str(script))
+        assert await client.result(asked) == errno.ETIMEDOUT
+        line = f"legacy startup: process {script} of process group {script} survived SIGKILL, the kernel holds it"
+        await until(lambda: line in node.log, "the line in the log")
+        await until(lambda: not alive(stray(node)), "the end of what had left")
+        assert alive(script)
+        (freezer / "freezer.state").write_text("THAWED")
+        await until(lambda: f"process group {script} is gone" in node.log, "the end of the rest")
+        await until(lambda: members(daemon.process.pid) <= {daemon.process.pid}, "the end of the others")
 
 
 @pytest.mark.parametrize("status", [0, 1])
