@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
 from ctdb_eventd.model import ComponentHealth, EventOutcome, RunRecord
 
 __all__ = ["Health"]
@@ -34,27 +32,23 @@ class Health:
         """Evaluates a run that wasn't cancelled; returns the component's health if it has changed."""
         if record.spec.event != "monitor":
             return None
-        new = _health(record)
-        known = self._known.get(new.component)
-        changed = known is None or known.healthy != new.healthy
-        if known is not None and not changed:
-            new = attrs.evolve(new, since=known.since)
-            if new == known:
-                return None
-        self._known.pop(new.component, None)
-        self._known[new.component] = new
+        component, report = record.spec.component, record.report
+        failed = report.failed
+        script, result = None if failed is None else failed.name, report.summary
+        healthy = record.outcome is EventOutcome.SUCCESS
+        known = self._known.get(component)
+        changed = known is None or known.healthy != healthy
+        if known is None or changed:
+            since = record.queued + record.waited + record.seconds
+        elif (known.script, known.result) == (script, result):
+            return None
+        else:
+            since = known.since
+        self._known.pop(component, None)
+        self._known[component] = new = ComponentHealth(
+            component=component, healthy=healthy, since=since, script=script, result=result
+        )
         if len(self._known) > _MOST_COMPONENTS:
             del self._known[next(iter(self._known))]
         self.components = tuple(self._known.values())
         return new if changed else None
-
-
-def _health(record: RunRecord) -> ComponentHealth:
-    failed = record.report.failed
-    return ComponentHealth(
-        component=record.spec.component,
-        healthy=record.outcome is EventOutcome.SUCCESS,
-        since=record.queued + record.waited + record.seconds,
-        script=None if failed is None else failed.name,
-        result=record.report.summary,
-    )
