@@ -165,6 +165,7 @@ class Daemon:
         self._control.access = look_up(self._config.access)
         self._log_places()
         self._log_warnings()
+        self._check_places()
         if self._former is None:
             self._pid_file = PidFile(self._paths.pid_file)
             _log.log(NOTICE, "daemon started, pid=%d", os.getpid())
@@ -261,7 +262,6 @@ class Daemon:
             self._history.record(Examined(run=run, script=script, hung=hung))
 
     def _build(self, tasks: TaskGroup) -> None:
-        self._check_places()
         command_locks = CommandLocks(self._wrappers.locks, self._wrappers.write(self._config))
         self._resources.callback(self._wrappers.remove)
         cgroups = self._find_cgroups()

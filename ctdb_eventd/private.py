@@ -75,7 +75,9 @@ def own_file(path: str, what: str = "file") -> int:
             raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is not; rm -r {path}") from error
         raise StartupError(f"can't open the {what} {path}: {error.strerror}") from error
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        # more than one name: it is another file too, which must be neither emptied nor changed
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise StartupError(f"{path} must be a {what} of ctdb-eventd's own, and is not; rm {path}")
         _make_ours(fd, path, 0o600)
     except BaseException:

@@ -26,10 +26,13 @@ _STOP_TIMEOUT = 60.0
 
 
 def own_program() -> Sequence[str]:
-    """Returns the command of the event daemon that was installed together with this program."""
+    """Returns the command of the event daemon that was installed together with this program.
+
+    Its modules come from there only: not from the working directory, which anybody may have filled.
+    """
     # the Debian package's own launcher: its modules are not on the interpreter's path
     launcher = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "bin", "ctdb-eventd")
-    return (launcher,) if os.access(launcher, os.X_OK) else (sys.executable, "-m", "ctdb_eventd")
+    return (launcher,) if os.access(launcher, os.X_OK) else (sys.executable, "-I", "-m", "ctdb_eventd")
 
 
 @asynccontextmanager

@@ -43,6 +43,8 @@ _SYSTEMD = "/run/systemd/system"
 _DELEGATED = ("user.delegate", "trusted.delegate")
 _LOOK_AGAIN = 0.05
 """Seconds between two checks whether the cgroup is empty."""
+_MOST_LOOKS = 10
+"""Number of attempts to move all processes out of a cgroup: they may start others meanwhile."""
 _MOST_READ = 1 << 16
 _MYSELF = 0
 """In a write to cgroup.procs: the writing process."""
@@ -234,9 +236,13 @@ class Cgroup:
 
     def let_go(self) -> None:
         """Moves all its processes out; they continue in the daemon's own cgroup."""
-        for pid in self.members():
-            with contextlib.suppress(OSError):  # it has ended
-                _move(pid, self._all.home)
+        for _ in range(_MOST_LOOKS):
+            members = self.members()
+            if not members:
+                return
+            for pid in members:  # its children that are started before this remain, for the next look
+                with contextlib.suppress(OSError):  # it has ended
+                    _move(pid, self._all.home)
 
     def send_signal(self, number: signal.Signals, *, except_group: int) -> None:
         """Sends a signal to all processes except the members of a process group, which have already received it."""

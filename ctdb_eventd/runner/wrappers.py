@@ -259,9 +259,11 @@ class Wrappers:
         if os.path.isdir(path):
             _remove(path)
         # a new file that replaces the old one, since a running shell continues to read its file
-        with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
-            os.fchmod(file.fileno(), 0o755)
+        # never writable by others, whatever the umask is: who has it open for writing keeps that
+        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
+        with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
+            os.fchmod(fd, 0o755)
         os.rename(f"{path}.new", path)
 
     def _sweep(self) -> None:

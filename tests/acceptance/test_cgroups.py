@@ -15,6 +15,7 @@ import pytest
 from native_client import native_client
 from nodes import Node, alive, can_make_cgroups, running_daemon, until
 
+from ctdb_eventd.runner import cgroups as cgroups_module
 from ctdb_eventd.runner.cgroups import Cgroups, base_for
 
 LEAVES = """
@@ -191,6 +192,37 @@ async def test_what_a_killed_daemon_with_the_same_number_left_is_no_obstacle(nod
     finally:
         cgroups.remove()
     assert not os.path.isdir(base_for(os.getpid()))
+
+
+async def test_what_is_started_while_others_are_let_go_leaves_too(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Cgroups(base_for(os.getpid()))
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        children.append(subprocess.Popen(["sleep", "1000"]))
+        assert cgroup is not None
+        cgroup.add(children[-1].pid)
+
+    def move(pid: int, directory: str) -> None:
+        if len(children) < 3:
+            start()
+        real(pid, directory)
+
+    real = cgroups_module._move
+    try:
+        cgroup = made.make("legacy")
+        assert cgroup is not None
+        start()
+        monkeypatch.setattr(cgroups_module, "_move", move)
+        cgroup.let_go()
+        assert len(children) == 3
+        assert cgroup.members() == []
+        cgroup.close()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+        made.remove()
 
 
 def in_another_pid_namespace(code: str, *arguments: str) -> str:

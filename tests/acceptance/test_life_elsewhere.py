@@ -182,9 +182,15 @@ def test_a_place_that_others_can_change_is_refused_at_the_start(tmp_path: Path, 
     """Programs are executed there, and locks and the table of scripts are there."""
     node = Elsewhere(tmp_path)
     path = tmp_path / place
+    planted = [path / name for name in ("eventd.pid", "eventd.scripts", "eventd.socket")]
+    for each in planted:
+        each.write_text("untouched")
     path.chmod(0o777)
     command = [sys.executable, "-m", "ctdb_eventd", "--helper-dir", str(node.helpers)]
     refused = subprocess.run(command, env=node.environ, capture_output=True, text=True, timeout=TIMEOUT)
+    assert {each.read_text() for each in planted} == {"untouched"}
+    for each in planted:
+        each.unlink()
     complaint = f"others can change what is in {path}: {path} is writable by everybody; chmod go-w {path}"
     assert (refused.returncode, refused.stderr.count(complaint)) == (1, 1)
     path.chmod(0o1777)

@@ -76,6 +76,25 @@ def test_a_strict_umask_keeps_nobody_from_starting_it(node: FakeNode) -> None:
     assert os.stat(node.helper).st_mode & 0o7777 == 0o755
 
 
+def test_nobody_else_can_open_it_while_it_is_written(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a program open for writing can change it later too."""
+    before: list[int] = []
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        before.append(os.fstat(descriptor).st_mode & 0o777)
+        real(descriptor, mode)
+
+    real = os.fchmod
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    former = os.umask(0)
+    try:
+        assert node.run() == 0
+    finally:
+        os.umask(former)
+    assert before
+    assert all(mode & 0o077 == 0 for mode in before)
+
+
 def test_repeating_changes_nothing(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
     node.run()
     installed = node.snapshot()

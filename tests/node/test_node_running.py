@@ -85,3 +85,17 @@ def test_an_environment_that_names_no_place_is_said(
     for command in ("run", "status"):
         assert cli.main([command]) == 1
         assert "CTDB_TEST_MODE is set, so CTDB_BASE must name the directory" in capfd.readouterr().err
+
+
+def test_the_daemon_is_the_installed_one_wherever_it_is_started(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody may have put a package of that name into the working directory."""
+    (node.base / "ctdb_eventd").mkdir()
+    (node.base / "ctdb_eventd/__init__.py").write_text("raise SystemExit('a decoy')\n")
+    monkeypatch.chdir(node.base)
+    node.configure("[eventd]\nno such key = 1\n")
+    assert run() == 1
+    said = capfd.readouterr().err
+    assert "no such key" in said
+    assert "a decoy" not in said

@@ -582,6 +582,26 @@ def test_nobody_else_may_change_them_whatever_the_umask(tmp_path: Path) -> None:
     assert place.lock().parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_nobody_else_can_open_them_while_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a program open for writing can change it later too."""
+    before: list[int] = []
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        before.append(os.fstat(descriptor).st_mode & 0o777)
+        real(descriptor, mode)
+
+    real = os.fchmod
+    former = os.umask(0)
+    try:
+        place = Place(tmp_path)
+        monkeypatch.setattr(os, "fchmod", fchmod)
+        place.write("ipset")
+    finally:
+        os.umask(former)
+    assert len(before) > len(IPTABLES)
+    assert all(mode & 0o077 == 0 for mode in before)
+
+
 def test_locks_that_everybody_could_take_are_closed(place: Place) -> None:
     """As a former version made them."""
     place.lock().parent.chmod(0o755)

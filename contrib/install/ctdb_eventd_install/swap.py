@@ -167,11 +167,14 @@ def _link(places: NodePlaces, source: str, target: str) -> None:
 
 
 def _write(places: NodePlaces, content: bytes) -> None:
+    _unlink(places, places.new)  # of an installer that was killed
     new = places.below(places.new)
-    with open(new, "wb") as file:
+    # never writable by others, whatever the umask is: who has it open for writing keeps that
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
+    with open(fd, "wb") as file:
         file.write(content)
         file.flush()
-        os.fchmod(file.fileno(), 0o755)
+        os.fchmod(fd, 0o755)
         # Before the rename: after a power failure the name must not belong to an empty file.
         os.fsync(file.fileno())
     os.rename(new, places.below(places.helper))
