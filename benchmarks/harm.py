@@ -21,6 +21,8 @@ from pathlib import Path
 from benchmarks.client import Replies, call, run_packet, takeip_packets
 from benchmarks.daemons import Daemon, DaemonError, Node, node, running, start, stop
 from benchmarks.setting import NO_OP, Programs, default_ours, default_theirs
+from ctdb_event.commands.connection import DaemonConnection
+from ctdb_eventd.protocol import frames
 from ctdb_eventd.protocol.packet import run_request
 
 _OTHER_USER = 65534
@@ -32,6 +34,8 @@ setsid sh -c "trap '' TERM; sleep 1000 & sleep 1000 & wait" </dev/null >/dev/nul
 sleep 1000 & wait; wait
 """
 _AT_ONCE = 1000
+_QUEUED = 100_000
+_IN_FLIGHT = 1000
 _KILL_GRACE = 2
 _TIME_TO_START = 60
 """Seconds in which that many scripts should have been started."""
@@ -176,6 +180,31 @@ def _many_timeouts(programs: Programs, _rounds: int) -> str:
     )
 
 
+def _many_queued(programs: Programs, _rounds: int) -> str:
+    """One client asks for the status, and another one sends a ping right behind it."""
+    with _one_script(_SLEEPS) as on:
+        daemon = start(programs, on)
+        with DaemonConnection(str(on.socket_path)) as client, DaemonConnection(str(on.socket_path)) as other:
+            for _ in range(_QUEUED // _IN_FLIGHT):
+                for _ in range(_IN_FLIGHT - 1):
+                    client.start("run", {"component": "legacy", "event": "startup", "detach": True})
+                client.call("run", component="legacy", event="startup", detach=True)
+            queued = other.call("stats")["queued"]
+            began = time.perf_counter()
+            asked = client.start("status", {})
+            other.call("ping")
+            ping = time.perf_counter() - began
+            client.wait(lambda: asked.answered)
+            status = time.perf_counter() - began
+            answer = len(frames.packed(client.call("status")))
+        pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
+        _kill(daemon)
+    return (
+        f"{queued} queued: status has {answer / 1024:.0f} KiB after {status * 1000:.0f} ms, the ping of another client "
+        f"takes {ping * 1000:.0f} ms; {pages * os.sysconf('SC_PAGE_SIZE') >> 20} MiB of memory"
+    )
+
+
 CASES: dict[str, Callable[[Programs, int], str]] = {
     "killed while it starts scripts": _killed_while_it_starts_scripts,
     "a script of mode 0777": _script_that_everybody_can_write,
@@ -183,7 +212,10 @@ CASES: dict[str, Callable[[Programs, int], str]] = {
     "another user locks the pid file for reading": _pid_file_locked_by_another_user,
     "an event times out": _timeout,
 }
-ONLY_OURS: dict[str, Callable[[Programs, int], str]] = {f"{_AT_ONCE} events time out at once": _many_timeouts}
+ONLY_OURS: dict[str, Callable[[Programs, int], str]] = {
+    f"{_AT_ONCE} events time out at once": _many_timeouts,
+    f"{_QUEUED} events are queued": _many_queued,
+}
 
 
 def main() -> int:

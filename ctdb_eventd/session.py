@@ -21,7 +21,7 @@ from ctdb_eventd.dispatcher.requests import Dispatcher
 from ctdb_eventd.errors import LocalProtocolError, RemoteProtocolError
 from ctdb_eventd.protocol.connection import Connection
 from ctdb_eventd.protocol.messages import Call, Note, Notes, Reply, Request, RunRequest
-from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, Traffic
+from ctdb_eventd.traffic import MOST_HELD, MOST_IN_FLIGHT, MOST_UNSENT_NOTES, MOST_UNSENT_OF_USER, Traffic
 
 if TYPE_CHECKING:
     from ctdb_eventd.handover import SavedCall, SavedClient
@@ -103,6 +103,7 @@ class Session:
         if self._hangup_timer is not None:
             self._hangup_timer.cancel()
         self._socket.close()
+        self._drop_unsent(len(self._unsent))
         in_flight, self._in_flight = self._in_flight, {}
         # The latest first: cancelling the running one first would start the next, only to cancel it too.
         for job in reversed(in_flight.values()):
@@ -258,7 +259,7 @@ class Session:
     def restore(self, saved: SavedClient) -> None:
         """Restores the state of a former program's session; its calls follow, see `repeat`."""
         self._connection.restore(saved.native, saved.unread)
-        self._unsent += saved.unsent
+        self._keep_unsent(saved.unsent)
         if self._unsent:
             self._loop.add_writer(self._fd, self._on_writable)
 
@@ -298,13 +299,25 @@ class Session:
                 return
             self._loop.add_writer(self._fd, self._on_writable)
         elif len(self._unsent) > _MOST_KEPT:
-            _log.warning(
-                "%s: does not read its replies, %d MiB are unread: connection closed",
-                *(self.name, len(self._unsent) >> 20),
-            )
-            self.close()
+            self._refuse_to_keep("does not read its replies", len(self._unsent))
             return
+        of_user = self._traffic.unsent[self.peer.uid] + len(data)
+        if self.peer.uid and of_user > MOST_UNSENT_OF_USER:
+            self._refuse_to_keep("the clients of its user do not read their replies", of_user)
+            return
+        self._keep_unsent(data)
+
+    def _refuse_to_keep(self, why: str, size: int) -> None:
+        _log.warning("%s: %s, %d MiB are unread: connection closed", self.name, why, size >> 20)
+        self.close()
+
+    def _keep_unsent(self, data: bytes) -> None:
         self._unsent += data
+        self._traffic.unsent[self.peer.uid] += len(data)
+
+    def _drop_unsent(self, size: int) -> None:
+        del self._unsent[:size]
+        self._traffic.unsent[self.peer.uid] -= size
 
     def _write(self, data: bytes | bytearray) -> int:
         """Writes what the socket takes; returns its length, that of all data if the client has disconnected."""
@@ -318,7 +331,7 @@ class Session:
             return len(data)
 
     def _on_writable(self) -> None:
-        del self._unsent[: self._write(self._unsent)]
+        self._drop_unsent(self._write(self._unsent))
         if not self._unsent:
             self._loop.remove_writer(self._fd)
         self._resume()

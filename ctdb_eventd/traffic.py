@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import attrs
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "MOST_IN_FLIGHT",
     "MOST_SUBSCRIPTIONS",
     "MOST_UNSENT_NOTES",
+    "MOST_UNSENT_OF_USER",
     "Traffic",
 ]
 
@@ -26,6 +29,8 @@ MOST_SUBSCRIPTIONS = 100
 """Concurrent calls of `subscribe` of one client: each receives all notifications."""
 MOST_UNSENT_NOTES = 1 << 18
 """Bytes of unsent replies of a client from which on notes to it are dropped."""
+MOST_UNSENT_OF_USER = 256 << 20
+"""Bytes of unsent replies of all clients of one user who isn't root. One answer, with all output, may be half of it."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -38,3 +43,5 @@ class Traffic:
     """Requests that were read since the start."""
     notes_lost: int = 0
     """Notes that were dropped since the start, as a client read too slowly."""
+    unsent: Counter[int] = attrs.field(factory=Counter)
+    """Bytes of unsent replies now, by the clients' user."""

@@ -9,6 +9,7 @@ import re
 import resource
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -112,6 +113,25 @@ def test_a_signal_that_asks_for_something_does_not_end_one_that_starts(node: Nod
     )
     result = subprocess.run([sys.executable, "-c", code], env=node.environ, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.count("descriptor 99")) == (1, 1)
+
+
+async def test_started_with_umask_0_nothing_of_it_is_writable_by_others(node: Node) -> None:
+    node.script("10.s.script", "umask 077; touch $CTDB_BASE/var/ran")
+    async with (
+        running_daemon(node, prefix=["sh", "-c", 'umask 0; exec "$@"', "sh"]) as daemon,
+        daemon.client() as client,
+    ):
+        assert await client.run("startup") == 0
+        await until((node.base / "var/eventd/history/history.db").exists, "the history")
+        modes = {
+            os.fspath(path.relative_to(node.base)): stat.S_IMODE(path.lstat().st_mode)
+            for path in node.base.rglob("*")
+            if not path.is_symlink()
+        }
+    assert [path for path, mode in modes.items() if mode & 0o022] == []
+    for private in ("run/eventd.pid", "run/eventd.scripts", "run/eventd.locks/iptables"):
+        assert modes[private] == 0o600
+    assert modes["run/eventd.locks"] == 0o700
 
 
 async def test_a_start_is_logged_and_told(node: Node) -> None:
