@@ -27,6 +27,7 @@ from ctdb_eventd.protocol.packet import run_request
 
 _OTHER_USER = 65534
 _SLEEPS = "#!/bin/sh\nexec sleep 1000\n"
+_SLEEPS_A_SECOND = "#!/bin/sh\nexec sleep 1\n"
 _LEAVES = "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n"
 _IGNORES_TERM = """#!/bin/sh
 trap '' TERM
@@ -156,6 +157,21 @@ def _timeout(programs: Programs, _rounds: int) -> str:
     return f"result {result}; {_GRACE:g} s later there are: {', '.join(left) or 'none'}"
 
 
+def _stopped(programs: Programs, _rounds: int) -> str:
+    """As a suspended virtual machine, or one without processor time; the script ends meanwhile."""
+    with _one_script(_SLEEPS_A_SECOND) as on, running(programs, on) as daemon, daemon.connect() as client:
+        client.sendall(run_request(1, b"legacy", b"startup", None, 2, False))
+        while not _scripts(on):
+            time.sleep(0.01)
+        daemon.process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        daemon.process.send_signal(signal.SIGCONT)
+        replies = Replies()
+        while not replies.results:
+            replies.receive(client)
+    return f"result {replies.results[1]}"
+
+
 def _many_timeouts(programs: Programs, _rounds: int) -> str:
     """Five processes for each event, all of which ignore TERM; two of them have left their session."""
     settings = f"[eventd]\n    kill grace = {_KILL_GRACE}\n    max scripts = {_AT_ONCE}\n"
@@ -211,6 +227,7 @@ CASES: dict[str, Callable[[Programs, int], str]] = {
     "started with umask 0": _umask_of_zero,
     "another user locks the pid file for reading": _pid_file_locked_by_another_user,
     "an event times out": _timeout,
+    "stopped for 4 s while a script works for 1 s of its 2": _stopped,
 }
 ONLY_OURS: dict[str, Callable[[Programs, int], str]] = {
     f"{_AT_ONCE} events time out at once": _many_timeouts,

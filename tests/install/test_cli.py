@@ -135,16 +135,45 @@ def test_who_may_not_write_is_told_to_be_root(
 
 
 def test_two_installers_at_once_are_one_too_many(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
-    descriptor = os.open(node.helpers, os.O_RDONLY)
+    path = node.helpers / "ctdb-eventd.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         error = error_of(node, capsys)
         assert "another ctdb-eventd-install is running" in error
         assert f"(process {os.getpid()}, `" in error
-        assert f"of user {os.geteuid()} has locked {node.helpers}): wait until it has ended, or end that" in error
+        assert f"of user {os.geteuid()} has locked {path}): wait until it has ended, or end that" in error
+        assert path.exists()
     finally:
         os.close(descriptor)
     assert node.run() == 0
+    assert not path.exists()
+
+
+def test_a_lock_that_can_not_be_made_is_named(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
+    path = node.helpers / "ctdb-eventd.lock"
+    path.mkdir()
+    assert f"could not make and lock {path}: Is a directory. The node still has" in error_of(node, capsys)
+
+
+def test_nobody_else_can_hold_up_an_installer(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        real(descriptor, operation)
+
+    real = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", flock)
+    directory = os.open(node.helpers, os.O_RDONLY)  # every user can lock that
+    former = os.umask(0)
+    try:
+        real(directory, fcntl.LOCK_EX)
+        assert node.run() == 0
+    finally:
+        os.umask(former)
+        os.close(directory)
+    assert modes == [0o600]
 
 
 def test_a_damaged_shell_file_is_shown_as_such(node: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:

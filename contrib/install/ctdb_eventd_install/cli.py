@@ -24,7 +24,7 @@ from ctdb_eventd_install import swap
 from ctdb_eventd_install.console import complain, flush, say, show
 from ctdb_eventd_install.fallback import find_daemon, program_in, render, why_it_does_not_run
 from ctdb_eventd_install.places import NodePlaces, find_places
-from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, NotUpgraded, ReviewFailed
+from ctdb_eventd_install.problems import Busy, InstallError, NotAllowed, NotUpgraded, ReviewFailed, StepFailed
 from ctdb_eventd_install.records import Record, choose_record
 from ctdb_eventd_install.review import Finding, Severity, review, review_program
 from ctdb_eventd_install.running import (
@@ -151,25 +151,42 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 @contextlib.contextmanager
 def _exclusive(task: _Task) -> Iterator[None]:
-    """Locks the helper directory, so that only one installer works on the node; checks that it is writable."""
+    """Locks a file, so that only one installer works on the node; nobody else can open that file, and so lock it.
+
+    Checks that the helper directory is writable. A dry run changes nothing and needs no lock.
+    """
     directory = task.places.below(task.places.helper_dir)
-    if not task.dry_run and not os.access(directory, os.W_OK):
+    if task.dry_run:
+        yield
+        return
+    if not os.access(directory, os.W_OK):
         raise NotAllowed(directory, as_root=os.geteuid() == 0)
-    # Close-on-exec: no child inherits the lock. The installer waits for its children before it releases the lock. If
-    # it is killed, a child may go on without the lock, which is harmless: children change nothing.
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    path = task.places.below(task.places.lock)
     try:
-        _lock(descriptor, directory)
+        descriptor = _lock(path)
+    except OSError as error:
+        raise StepFailed(f"make and lock {path}", error.strerror or str(error)) from error
+    try:
         yield
     finally:
+        os.unlink(path)
         os.close(descriptor)
 
 
-def _lock(descriptor: int, directory: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Busy(directory, lock_holder(descriptor)) from None
+def _lock(path: str) -> int:
+    while True:
+        # Close-on-exec: no child inherits the lock. The installer waits for its children before it releases the lock.
+        # If it is killed, a child may go on without the lock, which is harmless: children change nothing.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                return descriptor
+        except BlockingIOError:
+            raise Busy(path, lock_holder(descriptor)) from None
+        except FileNotFoundError:
+            pass  # another installer was just ending, and has removed it
+        os.close(descriptor)
 
 
 # ---------------------------------------------------------------------- the three tasks

@@ -49,6 +49,11 @@ class NodePlaces:
         return self.helper + ".new"
 
     @property
+    def lock(self) -> str:
+        """A file that the installer locks; exists only while it runs, or after it was killed."""
+        return self.helper + ".lock"
+
+    @property
     def marker(self) -> str:
         """The marker file, which records the installation on systems without dpkg."""
         return self.helper + ".installed"

@@ -94,15 +94,15 @@ class NotAllowed(InstallError):
 
 
 class Busy(InstallError):
-    """Another process has locked the helper directory, as the installer does while it works."""
+    """Another installer works on the node: it has locked the lock file."""
 
-    def __init__(self, directory: str, holder: str | None) -> None:
-        super().__init__(directory, holder)
-        self.directory = directory
+    def __init__(self, path: str, holder: str | None) -> None:
+        super().__init__(path, holder)
+        self.path = path
         self.holder = holder
 
     def __str__(self) -> str:
-        who = f" ({self.holder} has locked {self.directory})" if self.holder else ""
+        who = f" ({self.holder} has locked {self.path})" if self.holder else ""
         other = ", or end that process if it is something else" if self.holder else ""
         return f"another ctdb-eventd-install is running on this node{who}: wait until it has ended{other}"
 
