@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from ctdb_eventd.file_locks import FileLock, parse
 
@@ -155,7 +155,7 @@ def group_members(groups: Collection[int]) -> list[int]:
     return [pid for pid in pids if (figures := stat_of_living(pid)) and int(figures[2]) in groups]
 
 
-def tree(group: int, among: Iterable[int] = ()) -> list[int]:
+def tree(group: int, among: Collection[int] = ()) -> list[int]:
     """Returns the living processes of a group and all their descendants, parents before their children.
 
     This includes leaders of other groups or sessions, unless their parent has ended.
