@@ -68,9 +68,10 @@ class MarkerFile(Record):
         return os.path.lexists(self._path)
 
     def make(self) -> None:
-        with open(self._path, "w", encoding="utf-8") as file:
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:
             file.write(_MARKER_TEXT)
-        os.chmod(self._path, 0o644)
+            os.fchmod(fd, 0o644)
 
     def undo(self) -> None:
         with contextlib.suppress(FileNotFoundError):
