@@ -71,7 +71,7 @@ class MarkerFile(Record):
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
             file.write(_MARKER_TEXT)
-            os.fchmod(fd, 0o644)
+        os.chmod(self._path, 0o644)
 
     def undo(self) -> None:
         with contextlib.suppress(FileNotFoundError):
