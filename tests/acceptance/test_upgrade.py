@@ -185,6 +185,8 @@ async def test_what_runs_comes_to_its_end_and_what_waits_is_run_once_by_the_new_
         first = client.start("startup")
         await until(lambda: "begin startup" in node.read("trace"), "the script")
         waiting = client.start("recovered", "x")
+        # of two connections, either may be read first
+        await until(lambda: "requested: run legacy/recovered" in node.log, "the request of the one client")
         behind = native.start("run", component="legacy", event="behind")
         detached = (await native.call("run", component="legacy", event="late", detach=True))["run"]
         runs = [job["run"] for job in (await native.call("status"))["jobs"]]

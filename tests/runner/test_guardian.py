@@ -103,6 +103,7 @@ async def guardian(table: Path, grace: float = 60) -> AsyncIterator[tuple[Guardi
     made = make(table)
     made.startup(grace)
     try:
+        await until(guardians, "its command line, which the kernel shows a moment after the start")
         yield made, guardians()[0]
     finally:
         await made.shutdown()
