@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from modes import umask
 
 from ctdb_eventd.errors import StartupError
 from ctdb_eventd.private import own_directory, own_file
@@ -18,12 +19,9 @@ def mode(path: Path) -> int:
 
 
 def test_the_umask_doesnt_count(tmp_path: Path) -> None:
-    former = os.umask(0)
-    try:
+    with umask(0):
         own_directory(os.fspath(tmp_path / "above/own"))
         os.close(own_file(os.fspath(tmp_path / "above/own/file")))
-    finally:
-        os.umask(former)
     modes = [mode(tmp_path / path) for path in ("above", "above/own", "above/own/file")]
     assert modes == [0o755, 0o700, 0o600]
 

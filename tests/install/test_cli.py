@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from modes import modes_at, umask
 
 from ctdb_eventd import __version__
 from ctdb_eventd_install import cli, problems
@@ -156,22 +157,13 @@ def test_a_lock_that_can_not_be_made_is_named(node: FakeNode, capsys: pytest.Cap
     assert f"could not make and lock {path}: Is a directory. The node still has" in error_of(node, capsys)
 
 
-def test_nobody_else_can_hold_up_an_installer(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    modes: list[int] = []
-
-    def flock(descriptor: int, operation: int) -> None:
-        modes.append(os.fstat(descriptor).st_mode & 0o777)
-        real(descriptor, operation)
-
-    real = fcntl.flock
-    monkeypatch.setattr(fcntl, "flock", flock)
+def test_nobody_else_can_hold_up_an_installer(node: FakeNode) -> None:
     directory = os.open(node.helpers, os.O_RDONLY)  # every user can lock that
-    former = os.umask(0)
     try:
-        real(directory, fcntl.LOCK_EX)
-        assert node.run() == 0
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        with umask(0), modes_at(fcntl, "flock") as modes:
+            assert node.run() == 0
     finally:
-        os.umask(former)
         os.close(directory)
     assert modes == [0o600]
 

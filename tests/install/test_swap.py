@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from modes import modes_at, umask
 
 from ctdb_eventd_install import cli, swap
 from ctdb_eventd_install.places import find_places
@@ -68,29 +69,15 @@ def test_the_way_back_leaves_everything_as_it_was(node: FakeNode) -> None:
 
 
 def test_a_strict_umask_keeps_nobody_from_starting_it(node: FakeNode) -> None:
-    former = os.umask(0o077)
-    try:
+    with umask(0o077):
         assert node.run() == 0
-    finally:
-        os.umask(former)
     assert os.stat(node.helper).st_mode & 0o7777 == 0o755
 
 
-def test_nobody_else_can_open_it_while_it_is_written(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_else_can_open_it_while_it_is_written(node: FakeNode) -> None:
     """Who has a program open for writing can change it later too."""
-    before: list[int] = []
-
-    def fchmod(descriptor: int, mode: int) -> None:
-        before.append(os.fstat(descriptor).st_mode & 0o777)
-        real(descriptor, mode)
-
-    real = os.fchmod
-    monkeypatch.setattr(os, "fchmod", fchmod)
-    former = os.umask(0)
-    try:
+    with umask(0), modes_at(os, "fchmod") as before:
         assert node.run() == 0
-    finally:
-        os.umask(former)
     assert before
     assert all(mode & 0o077 == 0 for mode in before)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from modes import modes_at, umask
 from nodes import children_of, until
 
 from ctdb_eventd.config import Config
@@ -566,12 +567,9 @@ def test_there_is_a_wrapper_for_each_command_and_nothing_else(place: Place) -> N
 
 
 def test_nobody_else_may_change_them_whatever_the_umask(tmp_path: Path) -> None:
-    former = os.umask(0)
-    try:
+    with umask(0):
         place = Place(tmp_path, "deep/er")
         place.write("ipset")
-    finally:
-        os.umask(former)
     modes = {
         path.relative_to(tmp_path): path.stat().st_mode & 0o777
         for path in [place.directory, *place.directory.parents, place.run_dir, *place.run_dir.iterdir(), place.lock()]
@@ -582,22 +580,12 @@ def test_nobody_else_may_change_them_whatever_the_umask(tmp_path: Path) -> None:
     assert place.lock().parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_nobody_else_can_open_them_while_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_else_can_open_them_while_they_are_written(tmp_path: Path) -> None:
     """Who has a program open for writing can change it later too."""
-    before: list[int] = []
-
-    def fchmod(descriptor: int, mode: int) -> None:
-        before.append(os.fstat(descriptor).st_mode & 0o777)
-        real(descriptor, mode)
-
-    real = os.fchmod
-    former = os.umask(0)
-    try:
+    with umask(0):
         place = Place(tmp_path)
-        monkeypatch.setattr(os, "fchmod", fchmod)
-        place.write("ipset")
-    finally:
-        os.umask(former)
+        with modes_at(os, "fchmod") as before:
+            place.write("ipset")
     assert len(before) > len(IPTABLES)
     assert all(mode & 0o077 == 0 for mode in before)
 
