@@ -30,7 +30,8 @@ MOST_SUBSCRIPTIONS = 100
 MOST_UNSENT_NOTES = 1 << 18
 """Bytes of unsent replies of a client from which on notes to it are dropped."""
 MOST_UNSENT_OF_USER = 256 << 20
-"""Bytes of unsent replies of all clients of one user who isn't root. One answer, with all output, may be half of it."""
+"""Bytes of unsent replies to all clients of one user who isn't root. A single reply can be half of that: `status` with
+all output that is kept."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -44,4 +45,4 @@ class Traffic:
     notes_lost: int = 0
     """Notes that were dropped since the start, as a client read too slowly."""
     unsent: Counter[int] = attrs.field(factory=Counter)
-    """Bytes of unsent replies now, by the clients' user."""
+    """Current bytes of unsent replies, by the user id of the clients."""

@@ -44,7 +44,7 @@ _DELEGATED = ("user.delegate", "trusted.delegate")
 _LOOK_AGAIN = 0.05
 """Seconds between two checks whether the cgroup is empty."""
 _MOST_LOOKS = 10
-"""Number of attempts to move all processes out of a cgroup: they may start others meanwhile."""
+"""Number of attempts to move all processes out of a cgroup: each may start another one before it is moved."""
 _MOST_READ = 1 << 16
 _MYSELF = 0
 """In a write to cgroup.procs: the writing process."""
@@ -259,7 +259,7 @@ class Cgroup:
             await anyio.sleep(_LOOK_AGAIN)
 
     def kill(self) -> None:
-        """Kills all its processes."""
+        """Sends SIGKILL to all processes in this cgroup."""
         # one by one, and not by cgroup.kill: that would end this process too, if it were in the cgroup
         self.send_signal(signal.SIGKILL, except_group=0)
 
